@@ -1,0 +1,155 @@
+"""One assignment: its folders, its tasks and their points, and how tasks build on each other.
+
+Points stand in one place, the notebook's cell metadata; how tasks hang together stands in
+`autograder/checks/<assignment>/tasks.toml`.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autograder.errors import AssignmentError
+
+MODULE = "utilities"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One automatic task.
+
+    Attributes:
+        id: nbgrader's grade_id, the check file's name and the heading in the feedback.
+        points: From the notebook's cell metadata.
+        provides: Public names of the student's module that this task is about.
+        answers: grade_ids of the notebook's solution cells that this task is about.
+        builds_on: Tasks whose parts this one uses.
+        checks: The file with its hidden checks.
+    """
+
+    id: str
+    points: float
+    provides: tuple[str, ...]
+    answers: tuple[str, ...]
+    builds_on: tuple[str, ...]
+    checks: Path
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """The folders and the automatic tasks of one assignment, in the notebook's order."""
+
+    name: str
+    root: Path
+    tasks: tuple[Task, ...]
+
+    @property
+    def solution_dir(self) -> Path:
+        """The instructor's truth: percent notebook and solved module."""
+        return self.root / "solutions" / self.name
+
+    @property
+    def source_dir(self) -> Path:
+        """What `build` makes and nbgrader reads."""
+        return self.root / "source" / self.name
+
+    @property
+    def release_dir(self) -> Path:
+        """What students get."""
+        return self.root / "release" / self.name
+
+    @property
+    def checks_dir(self) -> Path:
+        """The hidden checks."""
+        return self.root / "autograder" / "checks" / self.name
+
+    @property
+    def notebook_path(self) -> Path:
+        """The built nbgrader source notebook."""
+        return self.source_dir / f"{self.name}.ipynb"
+
+    @property
+    def max_score(self) -> float:
+        """Points of all automatic tasks together."""
+        return sum(task.points for task in self.tasks)
+
+    def answers_for(self, task: Task) -> frozenset[str]:
+        """Return the notebook's solution cells that a task needs: its own and those it builds on."""
+        before = (self.task(name).answers for name in task.builds_on)
+        return frozenset(task.answers).union(*before)
+
+    def task(self, task_id: str) -> Task:
+        """Return the task with this id.
+
+        Raises:
+            AssignmentError: If there is none.
+        """
+        for task in self.tasks:
+            if task.id == task_id:
+                return task
+        raise AssignmentError(f"{self.name} has no task {task_id!r}.")
+
+
+def load_assignment(root: Path, name: str) -> Assignment:
+    """Read an assignment from its built notebook and its checks folder.
+
+    Raises:
+        AssignmentError: If a part is missing, or tasks and check files do not match one to one.
+    """
+    notebook = root / "source" / name / f"{name}.ipynb"
+    if not notebook.is_file():
+        raise AssignmentError(f"No built notebook {notebook}.", f"Run: python -m autograder build --assignment {name}")
+    points = _automatic_points(json.loads(notebook.read_text("utf-8")))
+    checks_dir = root / "autograder" / "checks" / name
+    plan = _read_plan(checks_dir / "tasks.toml")
+    _check_match(name, set(points), set(plan), checks_dir)
+    tasks = tuple(_task(task_id, worth, plan[task_id], checks_dir) for task_id, worth in points.items())
+    return Assignment(name=name, root=root, tasks=tasks)
+
+
+def _automatic_points(notebook: dict[str, Any]) -> dict[str, float]:
+    cells = (cell.get("metadata", {}).get("nbgrader", {}) for cell in notebook["cells"])
+    return {
+        cell["grade_id"]: float(cell["points"])
+        for cell in cells
+        if cell.get("grade") and not cell.get("solution") and not cell.get("task")
+    }
+
+
+def _read_plan(path: Path) -> dict[str, dict[str, list[str]]]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise AssignmentError(f"No {path}.", "It lists the tasks that the checks are for.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise AssignmentError(f"{path} is not TOML: {error}.") from error
+
+
+def _check_match(name: str, notebook: set[str], plan: set[str], checks_dir: Path) -> None:
+    files = {path.stem.removeprefix("test_") for path in checks_dir.glob("test_*.py")}
+    for task_id in sorted(notebook | plan | files):
+        places = (
+            (f"the notebook source/{name}/{name}.ipynb", notebook),
+            (f"{checks_dir.name}/tasks.toml", plan),
+            (f"a file {checks_dir.name}/test_{task_id}.py", files),
+        )
+        missing = [place for place, known in places if task_id not in known]
+        if missing:
+            raise AssignmentError(f"Task {task_id!r} is not in {' and not in '.join(missing)}.")
+
+
+def _task(task_id: str, points: float, plan: dict[str, list[str]], checks_dir: Path) -> Task:
+    unknown = set(plan) - {"provides", "answers", "builds_on"}
+    if unknown:
+        raise AssignmentError(f"tasks.toml, [{task_id}]: unknown key {sorted(unknown)[0]!r}.")
+    return Task(
+        id=task_id,
+        points=points,
+        provides=tuple(plan.get("provides", ())),
+        answers=tuple(plan.get("answers", ())),
+        builds_on=tuple(plan.get("builds_on", ())),
+        checks=checks_dir / f"test_{task_id}.py",
+    )

@@ -1,0 +1,314 @@
+"""What hidden checks are written with: the remote submission, and comparisons that explain.
+
+A check is a plain pytest function in `autograder/checks/<assignment>/test_<task>.py`:
+
+    @pytest.mark.check("The weights of each query sum to 1.", weight=1)
+    def test_weights_sum_to_one(student, rng): ...
+
+`student` is a `Student`, `rng` a NumPy generator seeded for this submission and this check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+
+from autograder import wire
+from autograder.errors import CheckFailed, StudentRaised
+
+Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+Ask = Callable[[wire.Question, float | None], Any]
+
+FLOAT32_TOLERANCE = 1e-5
+"""Relative to the largest right value. One float32 rounding is 6e-8; sums of a few hundred products, an
+exponential and a division, in any order, stay below 1e-5, while every mistake we look for is above 1e-3."""
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One variable of a layer or model, as the student's process lists it."""
+
+    name: str
+    shape: tuple[int, ...]
+    trainable: bool
+
+
+@dataclass(frozen=True)
+class Part:
+    """One layer of a model.
+
+    Attributes:
+        kind: Name of its class.
+        weights: Indices into the model's list of weights.
+        settings: Plain numbers such as `rate`, `epsilon`, `units`.
+        layer: To call it by itself.
+    """
+
+    kind: str
+    weights: tuple[int, ...]
+    settings: Mapping[str, float]
+    layer: Layer
+
+
+class Layer:
+    """A Keras layer or model that lives in the student's process."""
+
+    def __init__(self, ask: Ask, ref: wire.Ref) -> None:
+        self._ask = ask
+        self.ref = ref
+
+    def __call__(self, *inputs: Floats, training: bool | None = None) -> Any:  # noqa: ANN401 - compared later
+        """Return the output on these arrays: an array, or a tuple of arrays."""
+        return self._ask(wire.Apply(self.ref, [wire.to_value(one) for one in inputs], training), None)
+
+    def weights(self) -> tuple[Weight, ...]:
+        """Return all variables in Keras' order."""
+        return tuple(_weight(row) for row in _rows(self._describe(), "weights"))
+
+    def parts(self) -> tuple[Part, ...]:
+        """Return the model's layers in order, or a layer's sub-layers."""
+        return tuple(_part(self._ask, row) for row in _rows(self._describe(), "layers"))
+
+    def set_weights(self, arrays: Sequence[Floats]) -> None:
+        """Assign all variables, in the order of `weights`."""
+        self._ask(wire.SetWeights(self.ref, [wire.pack_array(np.asarray(one, np.float32)) for one in arrays]), None)
+
+    def gradients(
+        self, *inputs: Floats, cotangent: Floats, training: bool | None = None
+    ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Return gradients of `sum(output * cotangent)` by the inputs and by the trainable weights.
+
+        A gradient that does not exist is None.
+        """
+        packed = [wire.to_value(one) for one in inputs]
+        answer = self._ask(wire.Gradients(self.ref, packed, wire.pack_array(cotangent), training), None)
+        try:
+            return tuple(answer["inputs"]), tuple(answer["weights"])
+        except (TypeError, KeyError) as error:
+            raise CheckFailed("Your code's answer could not be read.") from error
+
+    def _describe(self) -> Any:  # noqa: ANN401 - taken apart by the callers
+        return self._ask(wire.Describe(self.ref), None)
+
+
+class Student:
+    """The submission, on the other side of the wall.
+
+    Args:
+        ask: Asks one question with an optional limit in seconds.
+        run_answers: Runs the notebook up to this task's answer cells.
+        training_seconds: Wall-clock limit of `train`.
+    """
+
+    def __init__(self, ask: Ask, run_answers: Callable[[], None], training_seconds: float) -> None:
+        self._ask = ask
+        self._run_answers = run_answers
+        self._training_seconds = training_seconds
+
+    def call(self, name: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - compared later
+        """Call a function of the student's module with arrays (as tensors) and plain values."""
+        return self._ask(wire.Call("module", name, _values(args), _table(kwargs)), None)
+
+    def layer(self, name: str, *args: object, **kwargs: object) -> Layer:
+        """Make a layer, or anything Keras, of the student's module.
+
+        Raises:
+            CheckFailed: If what comes back is neither a layer nor a model.
+        """
+        made = self.call(name, *args, **kwargs)
+        if isinstance(made, wire.Ref) and made.kind in ("layer", "model"):
+            return Layer(self._ask, made)
+        fail(f"`{name}` must be a tf_keras layer or return a tf_keras model; got {describe(made)}.")
+
+    def model(self, inputs: Sequence[Sequence[int | None]], *nodes: wire.Node) -> Layer:
+        """Build `Model(inputs, nodes applied in turn)` through the functional API; shapes without the batch."""
+        made = self._ask(wire.BuildModel([list(shape) for shape in inputs], list(nodes)), None)
+        if not isinstance(made, wire.Ref):
+            fail("No model came back.")
+        return Layer(self._ask, made)
+
+    def count(self, name: str, **kwargs: object) -> Mapping[str, int]:
+        """Return `total` and `trainable` parameters of the model that `name` makes; no weights are made."""
+        counts = self._ask(wire.Count(name, _table(kwargs)), None)
+        if not isinstance(counts, dict) or not {"total", "trainable"} <= counts.keys():
+            fail("The model's parameters could not be counted.")
+        return counts
+
+    def variable(self, name: str) -> Any:  # noqa: ANN401 - compared later
+        """Run the notebook up to this task's cells and return one of its variables.
+
+        Raises:
+            CheckFailed: If the notebook does not define it.
+        """
+        self._run_answers()
+        try:
+            return self._ask(wire.Read(name), None)
+        except StudentRaised as error:
+            if error.exception == "NameError":
+                fail(f"The notebook must define a variable named `{name}`, and yours does not.")
+            raise
+
+    def train(self, name: str, *args: object, **kwargs: object) -> Mapping[str, Any]:
+        """Run the notebook up to this task's cells and call its training function.
+
+        Returns:
+            `history` (a dict, or None), `type` of what was returned, and `evaluations`: what each
+            `model.evaluate` that the function called gave.
+        """
+        self._run_answers()
+        question = wire.Train(name, _values(args), _table(kwargs))
+        try:
+            outcome = self._ask(question, self._training_seconds)
+        except StudentRaised as error:
+            if error.exception == "NameError" and f"`{name}`" in error.message:
+                fail(f"The notebook must define a function named `{name}`, and yours does not.")
+            raise
+        if not isinstance(outcome, dict) or not {"type", "history", "evaluations"} <= outcome.keys():
+            fail("Your code's answer could not be read.")
+        return outcome
+
+
+def node(name: str, inputs: Sequence[int], *args: object, **kwargs: object) -> wire.Node:
+    """Return one function call in a graph: earlier tensors first, then plain arguments."""
+    return wire.Node(name, list(inputs), _values(args), _table(kwargs))
+
+
+def fail(message: str, misconception: str | None = None) -> NoReturn:
+    """End the check: the answer is wrong for this reason."""
+    raise CheckFailed(message, misconception)
+
+
+def require(condition: bool, message: str, misconception: str | None = None) -> None:
+    """End the check with `message` unless `condition` holds."""
+    if not condition:
+        fail(message, misconception)
+
+
+def expect_array(got: object, shape: Sequence[int], what: str) -> Floats:
+    """Return `got` as a float array after checking that it is one, of this shape and finite.
+
+    Args:
+        got: What the submission answered.
+        shape: The right shape.
+        what: Names it in messages, such as `The output`.
+
+    Raises:
+        CheckFailed: With the first of these that does not hold.
+    """
+    if not isinstance(got, np.ndarray):
+        fail(f"{what} must be a tensor of shape {tuple(shape)}; got {describe(got)}.")
+    if got.shape != tuple(shape):
+        fail(f"{what} must have shape {tuple(shape)}; got {got.shape}.", "wrong_shape")
+    if not np.issubdtype(got.dtype, np.floating):
+        fail(f"{what} must hold floating-point numbers; got {got.dtype}.")
+    if not np.isfinite(got).all():
+        fail(f"{what} holds values that are not finite (inf or nan).", "not_finite")
+    return got
+
+
+def close(got: Floats, right: Floats, tolerance: float = FLOAT32_TOLERANCE) -> bool:
+    """Whether two arrays of one shape agree within `tolerance` times the largest right value (at least 1)."""
+    if got.shape != right.shape:
+        return False
+    return bool(
+        np.max(np.abs(got - right), initial=0.0) <= tolerance * max(1.0, float(np.max(np.abs(right), initial=0)))
+    )
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The right answer beside the wrong ones that we know.
+
+    Attributes:
+        right: Every accepted value.
+        wrong: Slug of a misconception to the value that it gives.
+        sentences: Slug to the sentence a student reads.
+    """
+
+    right: Sequence[Floats]
+    wrong: Mapping[str, Floats]
+    sentences: Mapping[str, str]
+
+
+def expect(got: object, answers: Answers, what: str, tolerance: float = FLOAT32_TOLERANCE) -> None:
+    """Compare with the right answers; when wrong, name the misconception whose value it equals.
+
+    Args:
+        got: What the submission answered.
+        answers: Right and wrong values.
+        what: Names it in messages.
+        tolerance: See `FLOAT32_TOLERANCE`.
+
+    Raises:
+        CheckFailed: If no right answer agrees; with every misconception that does.
+    """
+    array = got if isinstance(got, np.ndarray) else expect_array(got, answers.right[0].shape, what)
+    if any(_agrees(array, one, tolerance) for one in answers.right):
+        return
+    distinct = {slug: value for slug, value in answers.wrong.items() if not close(value, answers.right[0], 1e-3)}
+    found = [slug for slug, value in distinct.items() if _agrees(array, value, 10 * tolerance)]
+    if found:
+        fail(" Or: ".join(answers.sentences[slug] for slug in found), "+".join(found))
+    array = expect_array(array, answers.right[0].shape, what)
+    largest = min(float(np.max(np.abs(array - one))) for one in answers.right if one.shape == array.shape)
+    size = float(np.max(np.abs(answers.right[0])))
+    fail(f"{what} has the right shape but wrong values: off by up to {largest:.2g}, where values reach {size:.2g}.")
+
+
+def _agrees(array: Floats, value: Floats, tolerance: float) -> bool:
+    return array.shape == value.shape and bool(np.isfinite(array).all()) and close(array, value, tolerance)
+
+
+def describe(value: object) -> str:
+    """Return a few words on what came, without repeating any of the submission's own text."""
+    if value is None:
+        return "nothing (None). Is a return missing?"
+    if isinstance(value, np.ndarray):
+        return f"a tensor of shape {value.shape}"
+    if isinstance(value, tuple):
+        return f"a tuple or list of {len(value)}"
+    if isinstance(value, wire.Ref):
+        return f"a {value.kind} that is no tensor"
+    return f"a {type(value).__name__}"
+
+
+def _values(args: Sequence[object]) -> list[wire.Value]:
+    return [_value(one) for one in args]
+
+
+def _table(kwargs: Mapping[str, object]) -> dict[str, wire.Value]:
+    return {key: _value(one) for key, one in kwargs.items()}
+
+
+def _value(one: object) -> wire.Value:
+    if isinstance(one, Layer):
+        return one.ref
+    if isinstance(one, (list, tuple)):
+        return wire.Items([_value(item) for item in one])
+    return wire.to_value(one)
+
+
+def _rows(description: object, key: str) -> Sequence[Any]:
+    if isinstance(description, dict) and isinstance(description.get(key), tuple):
+        return description[key]  # type: ignore[no-any-return]
+    fail("Your code's answer could not be read.")
+
+
+def _weight(row: Any) -> Weight:  # noqa: ANN401 - from the student's process
+    try:
+        shape = tuple(int(size) for size in row["shape"])
+        return Weight(str(row["name"]), shape, bool(row["trainable"]))
+    except (TypeError, KeyError, ValueError) as error:
+        raise CheckFailed("Your code's answer could not be read.") from error
+
+
+def _part(ask: Ask, row: Any) -> Part:  # noqa: ANN401 - from the student's process
+    try:
+        settings = {key: float(row[key]) for key in ("rate", "epsilon", "axis", "units") if key in row}
+        indices = tuple(int(index) for index in row["weights"])
+        return Part(str(row["class"]), indices, settings, Layer(ask, row["ref"]))
+    except (TypeError, KeyError, ValueError) as error:
+        raise CheckFailed("Your code's answer could not be read.") from error

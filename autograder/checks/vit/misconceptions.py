@@ -1,0 +1,98 @@
+"""What a student reads when a known mistake is recognised: what happened and what to look at, not the solution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+import numpy as np
+
+from autograder.checking import Answers, Floats, fail
+
+SENTENCES = {
+    "unscaled": "Your scores are not scaled. Without a factor that depends on the size of the queries, large "
+    "dot products saturate the softmax; look at equation 1 again.",
+    "scaled_by_d": "You divide the scores by the size d of the queries itself. Which function of d keeps the variance "
+    "of the scores near 1?",
+    "scale_inverted": "Your scale has the wrong direction: the scores grow with the size of the queries instead of "
+    "being held back.",
+    "scaled_by_wrong_size": "You scale by the number of keys. The scale belongs to the feature size of queries and "
+    "keys, their last axis.",
+    "scaled_by_value_size": "You scale by the feature size of the values. The scale belongs to the feature size of "
+    "queries and keys.",
+    "scaled_by_model_size": "You scale by the size of the inputs Q and K. Inside a head, the queries have another size: "
+    "that of their last axis after the projection.",
+    "scaled_by_shared_size": "You scale as if the heads shared proj_size among them. Here each head is proj_size wide.",
+    "scaled_after_softmax": "You scale after the softmax, so that the weights of a query no longer sum to 1. Scale the "
+    "scores before it.",
+    "softmax_over_queries": "Your weights sum to 1 over the queries. The softmax must run over the keys, the last axis "
+    "of the scores.",
+    "softmax_over_batch": "Your softmax runs over the batch axis. It must run over the keys, the last axis of the scores.",
+    "softmax_missing": "Your weights are the scores themselves: the softmax is missing.",
+    "output_and_weights_swapped": "You return the attention weights where the output belongs, and the output where the "
+    "weights belong.",
+    "weights_for_output": "You return the attention weights where the output belongs: the weights still have to be "
+    "applied to the values.",
+    "heads_not_merged": "Your heads are joined by a reshape while the head axis still stands before the tokens, so "
+    "values of different tokens are mixed. Move the head axis next to the features first.",
+    "values_from_keys": "Your values are made from K. They must be made from V.",
+    "key_projection_for_values": "You project V with the weights of the keys. It has a projection of its own.",
+    "query_projection_reused": "You project K with the weights of the queries. It has a projection of its own.",
+    "narrow_heads": "Your heads share proj_size among them. In this lab each head is proj_size wide.",
+    "biased_projections": "Your projections have biases. The layer has none.",
+    "wrong_number_of_weights": "The number of weights is not that of four projections without bias.",
+    "non_linearity_missing": "There is no non-linearity between your dense layers, so together they are one linear map.",
+    "non_linearity_of_other_kind": "The non-linearity between your dense layers is neither ReLU nor GELU.",
+    "dropout_always_on": "Two calls in inference differ: your dropout is active outside training too.",
+    "dropout_never_on": "Two calls in training are equal: your dropout is never active.",
+    "pre_norm": "You normalise before attention and mlp (pre-norm). The encoder layer of the paper normalises after each "
+    "residual addition (post-norm).",
+    "no_attention_residual": "The residual connection around the attention is missing.",
+    "no_mlp_residual": "The residual connection around the mlp is missing.",
+    "residual_from_input": "The second residual adds the block's input. It must add what went into the mlp.",
+    "no_first_norm": "The layer normalisation after the attention's residual is missing.",
+    "no_second_norm": "The layer normalisation after the mlp's residual is missing.",
+    "no_mlp": "The mlp has no effect on your block's output.",
+    "no_attention": "The attention has no effect on your block's output.",
+    "mlp_of_input": "Your mlp works on the block's input. It must work on the normalised output of the attention part.",
+    "patches_by_columns": "Your patches come column by column. They must come row by row.",
+    "pixels_by_columns": "Inside a patch, your pixels come column by column. They must come row by row.",
+    "channels_before_pixels": "Inside a patch, all values of one channel come first. The order is row, column, channel.",
+    "image_only_reshaped": "You only reshape the image, so that a patch holds pixels of whole rows. A patch is a square: "
+    "the axes must be split and moved before they are joined.",
+    "grid_axes_not_moved": "You split the image into a grid but join the axes again in the old order.",
+    "pixels_spread_by_rates": "Your patches take pixels from all over the image: `rates` is the step between pixels of one "
+    "patch, `strides` the step between patches.",
+    "no_position_on_class_token": "The class token gets no position embedding. All tokens do.",
+    "no_position": "No position embedding is added.",
+    "no_class_token": "There is no class token in your output.",
+    "class_token_misplaced": "The position embeddings are added before the class token is put in, or in another order.",
+    "one_position_for_all": "The same position embedding is added to every token.",
+    "class_token_not_trainable": "Your class token is not trainable.",
+    "softmax_on_logits": "Your model's outputs are probabilities. It must return logits: the softmax is part of the loss.",
+    "class_token_not_read": "The logits change with the image even when no attention carries anything to the class token, "
+    "so your classifier reads patches (flattened, averaged, or one of them) instead of the class token.",
+    "image_not_seen": "The logits are the same for different images.",
+    "pixels_in_0_1": "Your pixels lie in [0, 1]. They must lie in [-1, 1].",
+    "pixels_not_scaled": "Your pixels still reach up to 255. They must lie in [-1, 1].",
+    "one_hot_labels": "Your labels are one-hot. They must stay integers, one for each image.",
+    "labels_separated": "Images and labels were shuffled apart: a label no longer belongs to its image.",
+    "images_in_both": "Some images are in the training set and in the validation set.",
+    "wrong_split_size": "The validation set must hold 25 % of the training images.",
+    "best_not_reloaded": "After training, the model still has the weights of the last epoch, although an earlier one had a "
+    "better validation accuracy. Reload the checkpoint before you test.",
+    "loss_not_from_logits": "The loss is not the cross-entropy of these logits. Does your loss know that it gets logits?",
+    "trained_on_validation_data": "The model learned the labels of the validation set, which it must only be measured on.",
+    "nothing_learned": "The training changed nothing: the loss does not fall.",
+}
+
+
+def answers(right: Floats | Sequence[Floats], wrong: Mapping[str, Floats] | None = None) -> Answers:
+    """Return right and wrong values together with this assignment's sentences."""
+    accepted = [right] if isinstance(right, np.ndarray) else list(right)
+    return Answers(accepted, wrong or {}, SENTENCES)
+
+
+def blame(slug: str) -> NoReturn:
+    """End the check with a misconception's sentence."""
+    fail(SENTENCES[slug], slug)

@@ -1,0 +1,143 @@
+"""Hidden checks of `create_vit_classifier(...)`."""
+
+import numpy as np
+import pytest
+
+from autograder.checking import Student, close, expect, expect_array, fail, require
+from autograder.checks.vit.misconceptions import answers, blame
+from autograder.checks.vit.oracle import vit_parameters
+
+SMALL = {
+    "input_shape": (12, 12, 3),
+    "num_classes": 5,
+    "patch_size": 4,
+    "embedding_proj_dim": 8,
+    "num_heads": 3,
+    "msa_proj_dim": 8,
+    "transformer_layers": 2,
+    "msa_dropout_rate": 0.3,
+    "mlp_classification_head_units": [11],
+    "mlp_classification_head_dropout_rate": 0.3,
+}
+LARGE = SMALL | {
+    "input_shape": (32, 32, 3),
+    "num_classes": 10,
+    "patch_size": 16,
+    "embedding_proj_dim": 768,
+    "num_heads": 12,
+    "msa_proj_dim": 768,
+    "transformer_layers": 12,
+    "mlp_classification_head_units": [3074],
+}
+LARGE_PARAMETERS = 371_104_544
+OTHER = SMALL | {
+    "input_shape": (28, 28, 1),
+    "num_classes": 7,
+    "patch_size": 7,
+    "embedding_proj_dim": 20,
+    "msa_proj_dim": 20,
+    "num_heads": 2,
+    "transformer_layers": 3,
+    "mlp_classification_head_units": [30, 9],
+}
+BATCH = 4
+PLAIN = {"Dense", "LayerNormalization", "Dropout", "InputLayer", "Add", "Activation", "PatchExtractor", "PatchEncoder"}
+
+
+def draw(rng):
+    """Return images as float32."""
+    return rng.normal(size=(BATCH, *SMALL["input_shape"])).astype(np.float32)
+
+
+def make(student: Student, rng):
+    """Return the small model with random weights, and these weights."""
+    model = student.layer("create_vit_classifier", **SMALL)
+    arrays = [0.4 * rng.normal(size=one.shape).astype(np.float32) for one in model.weights()]
+    model.set_weights(arrays)
+    return model, arrays
+
+
+def expect_count(student: Student, parameters):
+    """Compare the model's number of trainable parameters with the count part by part."""
+    right, found = vit_parameters(**parameters), student.count("create_vit_classifier", **parameters)["trainable"]
+    if found == right:
+        return
+    patches = (parameters["input_shape"][0] // parameters["patch_size"]) ** 2
+    widths = (parameters["mlp_classification_head_units"][0], parameters["embedding_proj_dim"])
+    if found == right + patches * widths[0] * widths[1] or found == right + (patches - 1) * widths[0] * widths[1]:
+        fail("Your head reads all tokens flattened. It must read the class token alone.", "flattened_tokens")
+    if found < right and (right - found) % parameters["transformer_layers"] == 0:
+        hint = "The difference divides by the number of blocks: compare the parts of one block."
+    else:
+        hint = "Compare the model's summary part by part: encoder, blocks, head."
+    fail(f"Expected {right:,} trainable parameters; got {found:,}. {hint}", "wrong_parameter_count")
+
+
+@pytest.mark.check("The large model of the lab has the right number of parameters.", weight=2)
+def test_parameters_of_the_large_model(student):
+    assert vit_parameters(**LARGE) == LARGE_PARAMETERS
+    expect_count(student, LARGE)
+
+
+@pytest.mark.check("Models of other sizes have the right number of parameters.", weight=2)
+@pytest.mark.parametrize("parameters", [pytest.param(SMALL, id="small"), pytest.param(OTHER, id="one_channel")])
+def test_parameters_of_other_models(student, parameters):
+    expect_count(student, parameters)
+
+
+@pytest.mark.check("The output is one logit for each class, without a softmax.", weight=2)
+def test_logits(student, rng):
+    model, arrays = make(student, rng)
+    logits = expect_array(model(draw(rng)), (BATCH, SMALL["num_classes"]), "The output")
+    if close(logits.sum(axis=-1), np.ones(BATCH), 1e-4) and logits.min() >= 0:
+        blame("softmax_on_logits")
+    head = [part for part in model.parts() if part.kind == "Dense"]
+    if not head or len(head[-1].weights) != 2:
+        fail("The model must end in a Dense layer with num_classes units.")
+    kernel, bias = head[-1].weights
+    arrays[kernel] = np.zeros_like(arrays[kernel])
+    model.set_weights(arrays)
+    right = np.broadcast_to(arrays[bias], logits.shape)
+    expect(model(draw(rng)), answers(right), "With the last kernel set to zero, the output")
+
+
+@pytest.mark.check("The classifier reads the class token.", weight=3)
+def test_class_token_is_read(student, rng):
+    model, arrays = make(student, rng)
+    images = draw(rng)
+    shape = (BATCH, SMALL["num_classes"])
+    seeing = expect_array(model(images), shape, "The output")
+    if close(seeing, np.broadcast_to(seeing[:1], shape), 1e-4):
+        blame("image_not_seen")
+    attention = [part for part in model.parts() if part.weights and part.kind not in PLAIN]
+    if len(attention) != SMALL["transformer_layers"]:
+        fail(f"Expected {SMALL['transformer_layers']} attention layers in the model; found {len(attention)}.")
+    for part in attention:
+        for index in part.weights:
+            arrays[index] = np.zeros_like(arrays[index])
+    model.set_weights(arrays)
+    blind = expect_array(model(images), shape, "The output")
+    if not close(blind, np.broadcast_to(blind[:1], shape)):
+        blame("class_token_not_read")
+
+
+@pytest.mark.check("In inference the output is the same each time; in training dropout changes it.")
+def test_dropout(student, rng):
+    model, _ = make(student, rng)
+    images, shape = draw(rng), (BATCH, SMALL["num_classes"])
+    calm = [expect_array(model(images, training=False), shape, "The output") for _ in range(2)]
+    if not np.array_equal(*calm):
+        blame("dropout_always_on")
+    lively = [expect_array(model(images, training=True), shape, "The output in training") for _ in range(2)]
+    if np.array_equal(*lively):
+        blame("dropout_never_on")
+
+
+@pytest.mark.check("Training reaches every weight of the model.")
+def test_gradients(student, rng):
+    model, _ = make(student, rng)
+    cotangent = rng.normal(size=(BATCH, SMALL["num_classes"])).astype(np.float32)
+    _, gradients = model.gradients(draw(rng), cotangent=cotangent)
+    require(bool(gradients), "The model has no trainable weights.")
+    dead = sum(1 for one in gradients if one is None)
+    require(dead == 0, f"{dead} of {len(gradients)} weights get no gradient: they have no effect on the logits.")

@@ -1,0 +1,103 @@
+"""Every error the package raises, in two families.
+
+`AutograderError` is ours or the instructor's: the command line prints it and ends.
+`StudentFault` is the submission's: it fails one check with a sentence the student reads.
+"""
+
+from __future__ import annotations
+
+
+class AutograderError(Exception):
+    """Root of all errors that are not the student's.
+
+    Args:
+        problem: What went wrong: what was expected and what came.
+        mend: What to do about it; may be empty.
+    """
+
+    def __init__(self, problem: str, mend: str = "") -> None:
+        super().__init__(problem if not mend else f"{problem} {mend}")
+        self.problem = problem
+        self.mend = mend
+
+
+class UsageError(AutograderError):
+    """The command was called with words it cannot use (exit status 2)."""
+
+
+class ConfigError(AutograderError):
+    """`course_config.py` is missing, unreadable or has a wrong value."""
+
+
+class AssignmentError(AutograderError):
+    """The assignment's folders, notebook or checks do not fit together."""
+
+
+class ReleaseRefused(AutograderError):
+    """The gate found something in a release that students must not get."""
+
+
+class SandboxUnavailable(AutograderError):
+    """A required layer of confinement is missing, so nothing may be graded."""
+
+
+class ZygoteError(AutograderError):
+    """The process that student processes are forked from failed or is gone."""
+
+
+class SubmissionUnreadable(AutograderError):
+    """A submission cannot be read at all; it is graded 0 with this reason."""
+
+
+class RecordingError(AutograderError):
+    """A result could not be written to the gradebook."""
+
+
+class StudentFault(Exception):
+    """Root of everything a submission can do wrong while it is asked a question.
+
+    Args:
+        message: One or two sentences for the student: what was asked and what happened.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class StudentRaised(StudentFault):
+    """The student's code raised an exception.
+
+    Args:
+        message: The sentence for the student.
+        exception: Name of the exception's class, such as `NotImplementedError`.
+    """
+
+    def __init__(self, message: str, exception: str) -> None:
+        super().__init__(message)
+        self.exception = exception
+
+
+class StudentTimeout(StudentFault):
+    """No answer came before the deadline; the process was stopped."""
+
+
+class StudentDied(StudentFault):
+    """The student's process ended before it answered."""
+
+
+class MalformedReply(StudentFault):
+    """What came back is not an answer: broken frame, wrong type, too large."""
+
+
+class CheckFailed(StudentFault):
+    """A hidden check found a wrong answer.
+
+    Args:
+        message: The reason, in words a student can act on.
+        misconception: Slug of the recognised mistake, such as `unscaled`.
+    """
+
+    def __init__(self, message: str, misconception: str | None = None) -> None:
+        super().__init__(message)
+        self.misconception = misconception

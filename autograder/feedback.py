@@ -1,0 +1,169 @@
+"""Show a result: as text in the terminal, as HTML in nbgrader's feedback.
+
+Messages may hold what a student's code said, so everything is escaped, and control characters are replaced.
+"""
+
+from __future__ import annotations
+
+import glob
+import html
+import os
+import re
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+from nbgrader.converters import GenerateFeedback
+from nbgrader.coursedir import CourseDirectory
+
+from autograder.assignment import Assignment
+from autograder.config import CourseConfig
+from autograder.errors import RecordingError
+from autograder.results import CheckResult, Outcome, SubmissionResult, TaskResult
+from autograder.steps import StepFailed, course_directory, make_step, run_step
+
+_MARKS: dict[Outcome, tuple[str, str, str]] = {
+    "passed": ("✓", "passed", "#1b6e3c"),
+    "failed": ("✗", "not yet", "#a4262c"),
+    "error": ("!", "could not be checked", "#8a5a00"),
+    "skipped": ("–", "skipped", "#555555"),
+}
+_CARRIED = "An earlier part is wrong, so this one was checked with a correct part in its place."
+_ERROR = "This is the course's fault, not yours: it costs no points, and your instructor has been told."
+
+
+def render_text(result: SubmissionResult) -> str:
+    """Return the whole result as plain text for a terminal, with a final newline."""
+    lines = [f"{_clean(result.assignment)}: {_points(result.score, result.max_score)}"]
+    lines += [f"  {_indented(note, 2)}" for note in result.notes]
+    for task in result.tasks:
+        lines += ["", *_task_lines(task)]
+    return "\n".join(lines) + "\n"
+
+
+def render_task_text(task: TaskResult) -> str:
+    """Return one task's result as plain text, without a final newline."""
+    return "\n".join(_task_lines(task))
+
+
+def render_task_html(task: TaskResult) -> str:
+    """Return one task's result as an HTML fragment that needs nothing else."""
+    heading = f"{_escaped(task.id)} &nbsp; {_escaped(_points(task.score, task.max_score))}"
+    carried = f'<p style="margin:4px 0">{_escaped(_CARRIED)}</p>' if task.carried_forward else ""
+    checks = "".join(_check_html(check) for check in task.checks)
+    items = f'<ul style="list-style:none;margin:6px 0 0 0;padding:0">{checks}</ul>' if checks else ""
+    return _framed(heading, carried + items)
+
+
+def render_summary_html(result: SubmissionResult) -> str:
+    """Return the sum of the automatic points and the notes on the whole hand-in as an HTML fragment."""
+    heading = f"Automatic tasks &nbsp; {_escaped(_points(result.score, result.max_score))}"
+    notes = "".join(f'<p style="margin:4px 0">{_escaped(note)}</p>' for note in result.notes)
+    return _framed(heading, notes)
+
+
+def render_summary_text(result: SubmissionResult) -> str:
+    """Return the same as `render_summary_html` as plain text."""
+    return "\n".join([f"Automatic tasks: {_points(result.score, result.max_score)}", *map(_clean, result.notes)])
+
+
+def write_feedback(config: CourseConfig, assignment: Assignment, students: Sequence[str] | None = None) -> list[Path]:
+    """Write nbgrader's HTML feedback for students whose results are recorded.
+
+    Args:
+        config: The course.
+        assignment: The assignment.
+        students: Whose feedback to write; None means everyone's.
+
+    Returns:
+        The HTML files, one for each student.
+
+    Raises:
+        RecordingError: If a student has no recorded result, or nbgrader fails.
+    """
+    coursedir = course_directory(config, assignment.name)
+    known = _recorded_students(coursedir, assignment.name)
+    chosen = known if students is None else list(students)
+    pages = []
+    for student in chosen:
+        if student not in known:
+            raise RecordingError(f"{student} has no recorded result.", "Run: python -m autograder grade " + student)
+        pages.append(_write_page(config, assignment.name, student))
+    return pages
+
+
+def _recorded_students(coursedir: CourseDirectory, assignment: str) -> list[str]:
+    step = coursedir.autograded_directory
+    folders = glob.glob(coursedir.format_path(step, "*", glob.escape(assignment)))  # noqa: PTH207 (an absolute pattern)
+    pattern = coursedir.format_path(step, f"(?P<student>[^{os.sep}]+)", re.escape(assignment), escape=True)
+    found = (re.fullmatch(pattern, folder) for folder in folders if Path(folder, f"{assignment}.ipynb").is_file())
+    return sorted(match["student"] for match in found if match)
+
+
+def _write_page(config: CourseConfig, assignment: str, student: str) -> Path:
+    coursedir = course_directory(config, assignment, student_id=student)
+    try:
+        run_step(make_step(GenerateFeedback, config, coursedir))
+    except StepFailed as error:
+        raise RecordingError(f"nbgrader could not write feedback for {student}: {error}.") from error
+    folder = Path(coursedir.format_path(coursedir.feedback_directory, student, assignment))
+    page = folder / f"{assignment}.html"
+    if not page.is_file():
+        raise RecordingError(f"nbgrader wrote no {page}.", "Look for the student in student_id_exclude.")
+    return page
+
+
+def _task_lines(task: TaskResult) -> list[str]:
+    lines = [f"{_clean(task.id)}: {_points(task.score, task.max_score)}"]
+    if task.carried_forward:
+        lines.append(f"  {_CARRIED}")
+    for check in task.checks:
+        symbol, word, _ = _MARKS[check.outcome]
+        lines.append(f"  {symbol} {_indented(_sentence(check), 4)} ({word})")
+        lines += [f"      {_indented(reason, 6)}" for reason in _reasons(check)]
+    return lines
+
+
+def _check_html(check: CheckResult) -> str:
+    symbol, word, colour = _MARKS[check.outcome]
+    mark = f'<span style="color:{colour};font-weight:bold;white-space:nowrap">{symbol} {word}</span>'
+    box = '<div style="margin:2px 0 2px 1.4em;white-space:pre-wrap">'
+    reasons = "".join(f"{box}{_escaped(reason)}</div>" for reason in _reasons(check))
+    return f'<li style="margin:4px 0">{mark} &nbsp;{_escaped(_sentence(check))}{reasons}</li>'
+
+
+def _framed(heading: str, body: str) -> str:
+    style = "border-left:4px solid #8a8a8a;padding:4px 12px;margin:4px 0;font-family:sans-serif;color:#222222"
+    title = f'<div style="font-size:115%;font-weight:bold">{heading}</div>'
+    # MathJax would set what stands between dollar signs, and a message may hold some
+    return f'<div class="tex2jax_ignore mathjax_ignore" style="{style}">{title}{body}</div>'
+
+
+def _sentence(check: CheckResult) -> str:
+    return check.sentence or check.id.rpartition("::")[2].replace("_", " ")
+
+
+def _reasons(check: CheckResult) -> list[str]:
+    if check.outcome == "passed":
+        return []
+    if check.outcome == "error":
+        return [_ERROR]
+    known = f"Recognised mistake: {check.misconception.replace('_', ' ')}." if check.misconception else ""
+    return [text for text in (check.message, known) if text]
+
+
+def _points(score: float, worth: float) -> str:
+    return f"{score:g} of {worth:g} points"
+
+
+def _indented(text: str, width: int) -> str:
+    return _clean(text).replace("\n", "\n" + " " * width)
+
+
+def _escaped(text: str) -> str:
+    return html.escape(_clean(text))
+
+
+def _clean(text: str) -> str:
+    """Replace what could steer a terminal or break a file: control and format characters, lone surrogates."""
+    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in "\n\t" else c for c in text)

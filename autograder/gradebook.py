@@ -1,0 +1,304 @@
+"""Put results into nbgrader's gradebook, in place of nbgrader's running of the notebook.
+
+`course_config.py` names three things from here. `forget_scores` runs first, so that no old score outlives a
+run that fails. `SubmissionExporter` hands nbgrader the student's notebook with the release's structure put back,
+whatever was done to it. `RecordGrades` writes every automatic score, an explicit 0 too.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import nbformat
+import sqlalchemy
+from nbconvert.exporters import NotebookExporter
+from nbformat import NotebookNode
+from nbgrader import utils
+from nbgrader.api import (
+    Assignment as BookAssignment,
+)
+from nbgrader.api import BaseCell, Grade, Gradebook, MissingEntry, Student, SubmittedAssignment, SubmittedNotebook
+from nbgrader.converters import Autograde
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.preprocessors import NbGraderPreprocessor
+from traitlets import Instance
+
+from autograder.assignment import MODULE, Assignment
+from autograder.config import CourseConfig, load_config
+from autograder.errors import RecordingError, SubmissionUnreadable
+from autograder.feedback import render_summary_html, render_summary_text, render_task_html, render_task_text
+from autograder.notebook import restore
+from autograder.results import SubmissionResult
+from autograder.steps import StepFailed, course_directory, make_step, run_step
+from autograder.submission import read_submission
+
+RECORDER = "autograder.gradebook.RecordGrades"
+_REGISTER = "Run: python -m autograder release"
+
+Resources = dict[str, Any]
+
+
+class SubmissionExporter(NotebookExporter):  # type: ignore[misc]
+    """Reads a submitted notebook so that nothing in it can stop nbgrader: see `notebook.restore`."""
+
+    def from_file(self, file_stream: IO[str], resources: Resources, **kwargs: object) -> tuple[str, Resources]:
+        """Convert one notebook; nbgrader calls this once to sanitise and once more to grade.
+
+        Raises:
+            RecordingError: If the course has no released notebook.
+        """
+        released = _released_notebook(self.parent.coursedir, resources["nbgrader"]["assignment"])
+        restored = restore(released.read_bytes(), file_stream.buffer.read())  # type: ignore[attr-defined]
+        notebook = nbformat.reads(restored.decode(), as_version=4)
+        converted: tuple[str, Resources] = self.from_notebook_node(notebook, resources, **kwargs)
+        return converted
+
+
+class RecordGrades(NbGraderPreprocessor):  # type: ignore[misc]
+    """Writes the scores of one submission into the gradebook, and what the checks found into its notebook.
+
+    Scores go by the gradebook's own list of grades, never by what the notebook holds.
+
+    Attributes:
+        result: The result to record; None means to grade the submission now, or take its result from the cache.
+    """
+
+    result = Instance(SubmissionResult, allow_none=True)
+
+    def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
+        """Record one notebook.
+
+        Raises:
+            RecordingError: If the gradebook's tasks or points are not those of the result.
+        """
+        names = resources["nbgrader"]
+        result = self.result or self._graded(names["assignment"], names["student"])
+        with Gradebook(names["db_url"]) as book:
+            submitted = book.find_submission_notebook(names["notebook"], names["assignment"], names["student"])
+            _check_tasks(submitted, result)
+            _write_scores(submitted, nb, result)
+            book.db.commit()
+        _show(nb, result)
+        return nb, resources
+
+    def _graded(self, assignment: str, student: str) -> SubmissionResult:
+        from autograder.store import course_grader  # formgrader loads this module and seldom grades
+
+        coursedir = self.parent.parent.coursedir
+        folder = coursedir.format_path(coursedir.submitted_directory, student, assignment)
+        return course_grader(Path(coursedir.root), assignment).grade(Path(folder), student)
+
+
+def forget_scores(*, assignment: str, student: str, notebooks: list[str]) -> None:
+    """Take back a student's automatic scores before nbgrader grades anew; nbgrader calls this.
+
+    Until new scores are written the gradebook shows the student as one who needs grading.
+
+    Args:
+        assignment: Name of the assignment.
+        student: Whom nbgrader was asked to grade, which may be a pattern.
+        notebooks: Paths of the notebooks of one student.
+    """
+    coursedir = course_directory(load_config(Path.cwd()), assignment)  # nbgrader has gone to the course folder
+    pattern = coursedir.format_path("(?P<step>.*)", "(?P<student>[^/]*)", re.escape(assignment), escape=True)
+    match = re.fullmatch(pattern, str(Path(notebooks[0]).parent))
+    with Gradebook(coursedir.db_url) as book:
+        _forget(book, assignment, match["student"] if match else student)
+
+
+def record(config: CourseConfig, assignment: Assignment, student: str, folder: Path, result: SubmissionResult) -> None:
+    """Record a result through nbgrader's own `autograde`, so that all of nbgrader agrees with it.
+
+    Args:
+        config: The course.
+        assignment: The assignment.
+        student: nbgrader's id of the student.
+        folder: The submission, wherever it lies; notebook and module may be missing.
+        result: What grading found.
+
+    Raises:
+        RecordingError: If the gradebook does not hold these scores afterwards.
+    """
+    _check_name(student)
+    with _staged(config, assignment, student, folder) as submitted:
+        coursedir = course_directory(
+            config, assignment.name, student_id=student, submitted_directory=submitted
+        )
+        with _open_book(coursedir) as book:
+            _check_registered(book, assignment.name)
+            _forget(book, assignment.name, student)
+        _autograde(config, coursedir, result, student)
+    with _open_book(coursedir) as book:
+        _check_recorded(book, student, result)
+
+
+def scores(config: CourseConfig, assignment: Assignment) -> dict[str, dict[str, float]]:
+    """Return the gradebook's scores by student and grade_id, with manual marks where there are some."""
+    table: dict[str, dict[str, float]] = {}
+    with _open_book(course_directory(config, assignment.name)) as book:
+        query = book.db.query(Student.id, BaseCell.name, Grade.score).select_from(Grade)
+        query = query.join(BaseCell, BaseCell.id == Grade.cell_id)
+        query = query.join(SubmittedNotebook, SubmittedNotebook.id == Grade.notebook_id)
+        query = query.join(SubmittedAssignment, SubmittedAssignment.id == SubmittedNotebook.assignment_id)
+        query = query.join(BookAssignment, BookAssignment.id == SubmittedAssignment.assignment_id)
+        query = query.join(Student, Student.id == SubmittedAssignment.student_id)
+        for student, task, score in query.filter(BookAssignment.name == assignment.name):
+            table.setdefault(student, {})[task] = float(score)
+    return table
+
+
+def _released_notebook(coursedir: CourseDirectory, assignment: str) -> Path:
+    folder = coursedir.format_path(coursedir.release_directory, ".", assignment)
+    path = Path(folder, f"{assignment}.ipynb")
+    if not path.is_file():
+        raise RecordingError(f"There is no released notebook {path}.", _REGISTER)
+    return path
+
+
+@contextmanager
+def _open_book(coursedir: CourseDirectory) -> Iterator[Gradebook]:
+    try:
+        with Gradebook(coursedir.db_url) as book:
+            yield book
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        url = sqlalchemy.engine.make_url(coursedir.db_url).render_as_string(hide_password=True)
+        reason = str(error).splitlines()[0]
+        raise RecordingError(
+            f"The gradebook {url} cannot be used: {reason}.", "Look at c.CourseDirectory.db_url in course_config.py."
+        ) from error
+
+
+@contextmanager
+def _staged(config: CourseConfig, assignment: Assignment, student: str, folder: Path) -> Iterator[str]:
+    """Lay out what nbgrader may see of a submission; yields the folder's name in the course folder."""
+    config.state_dir.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=config.state_dir, prefix="recording-") as name:
+        place = Path(name, student, assignment.name)
+        place.mkdir(parents=True)
+        for file, content in _clean_copy(config, assignment, folder).items():
+            (place / file).write_bytes(content)
+        yield f"{config.state_dir.name}/{Path(name).name}"
+
+
+def _clean_copy(config: CourseConfig, assignment: Assignment, folder: Path) -> dict[str, bytes]:
+    notebook, module, timestamp = f"{assignment.name}.ipynb", f"{MODULE}.py", "timestamp.txt"
+    try:
+        files = read_submission(folder, assignment.name, config).files
+    except SubmissionUnreadable:  # the result says so; nbgrader gets an untouched notebook
+        files = {}
+    copy = {name: files[name] for name in (notebook, module) if name in files}
+    if _is_time(files.get(timestamp, b"")):
+        copy[timestamp] = files[timestamp]
+    if notebook not in copy:
+        copy[notebook] = _released_notebook(course_directory(config, assignment.name), assignment.name).read_bytes()
+    return copy
+
+
+def _is_time(timestamp: bytes) -> bool:
+    try:
+        return utils.parse_utc(timestamp.decode().strip()) is not None
+    except (ValueError, OverflowError):
+        return False
+
+
+def _check_name(student: str) -> None:
+    if not student.strip(".") or student != student.strip() or set(student) & set("/*?[]"):
+        raise RecordingError(
+            f"{student!r} cannot be a student's id: nbgrader reads it as a pattern, or as another folder.",
+            "Rename the submission's folder.",
+        )
+
+
+def _check_registered(book: Gradebook, assignment: str) -> None:
+    try:
+        book.find_notebook(assignment, assignment)
+    except MissingEntry as error:
+        raise RecordingError(f"The gradebook does not know the assignment {assignment}.", _REGISTER) from error
+
+
+def _autograde(config: CourseConfig, coursedir: CourseDirectory, result: SubmissionResult, student: str) -> None:
+    step = make_step(Autograde, config, coursedir)
+    if RECORDER not in step.autograde_preprocessors:
+        raise RecordingError(
+            f"c.Autograde.autograde_preprocessors in course_config.py does not name {RECORDER}.", "Put it back."
+        )
+    given = RecordGrades(result=result)
+    step.autograde_preprocessors = [given if name == RECORDER else name for name in step.autograde_preprocessors]
+    try:
+        run_step(step)
+    except StepFailed as error:
+        raise RecordingError(f"nbgrader could not record the result of {student}: {error}") from error
+
+
+def _check_recorded(book: Gradebook, student: str, result: SubmissionResult) -> None:
+    try:
+        submitted = book.find_submission_notebook(result.assignment, result.assignment, student)
+        recorded = {grade.name: grade.auto_score for grade in _automatic(submitted)}
+    except MissingEntry:
+        recorded = {}
+    if recorded != {task.id: task.score for task in result.tasks}:
+        raise RecordingError(
+            f"nbgrader did not record the result of {student}.",
+            "Look at c.CourseDirectory.student_id_exclude in course_config.py.",
+        )
+
+
+def _automatic(submitted: SubmittedNotebook) -> list[Grade]:
+    """Return the grades that no person gives: those of test cells."""
+    manual = {cell.name for cell in (*submitted.notebook.solution_cells, *submitted.notebook.task_cells)}
+    return [grade for grade in submitted.grades if grade.name not in manual]
+
+
+def _forget(book: Gradebook, assignment: str, student: str) -> None:
+    try:
+        submitted = book.find_submission_notebook(assignment, assignment, student)
+    except MissingEntry:
+        return
+    for grade in _automatic(submitted):
+        grade.auto_score = None
+        grade.needs_manual_grade = True
+    submitted.late_submission_penalty = None
+    book.db.commit()
+
+
+def _check_tasks(submitted: SubmittedNotebook, result: SubmissionResult) -> None:
+    known = {(grade.name, grade.max_score) for grade in _automatic(submitted)}
+    graded = {(task.id, task.max_score) for task in result.tasks}
+    if known != graded:
+        names = ", ".join(sorted({name for name, _ in known ^ graded}))
+        raise RecordingError(f"The gradebook has other tasks or points than the checks: {names}.", _REGISTER)
+
+
+def _write_scores(submitted: SubmittedNotebook, nb: NotebookNode, result: SubmissionResult) -> None:
+    cells = {cell.metadata.nbgrader.grade_id: cell for cell in nb.cells if "nbgrader" in cell.metadata}
+    for grade in submitted.grades:
+        task = result.task(grade.name)
+        if task is not None:
+            grade.auto_score = task.score
+        elif utils.is_grade(cells[grade.name]):
+            grade.auto_score = utils.determine_grade(cells[grade.name])[0]  # 0 for an untouched answer
+        reviewed = grade.manual_score is not None  # nbgrader asks for another look; the mark itself stays
+        grade.needs_manual_grade = grade.auto_score is None or reviewed or (task is not None and task.has_error)
+    for comment in submitted.comments:
+        cell = cells[comment.name]
+        untouched = not utils.is_task(cell) and cell.metadata.nbgrader.get("checksum") == utils.compute_checksum(cell)
+        comment.auto_comment = "No response." if untouched else None
+
+
+def _show(nb: NotebookNode, result: SubmissionResult) -> None:
+    for cell in nb.cells:
+        task = result.task(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
+        if task is not None:
+            cell.outputs = [_output(render_task_html(task), render_task_text(task))]
+    shown = _output(render_summary_html(result), render_summary_text(result))
+    summary = nbformat.v4.new_code_cell("# What the automatic checks found", outputs=[shown], id="autograder-summary")
+    nb.cells.insert(0, summary)
+
+
+def _output(html: str, text: str) -> NotebookNode:
+    return nbformat.v4.new_output("display_data", data={"text/html": html, "text/plain": text})

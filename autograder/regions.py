@@ -1,0 +1,166 @@
+"""Marked solution regions: find them, and turn a solved module into the students' stub.
+
+A region starts with a line `### BEGIN SOLUTION: <sentence for the student>` and ends with `### END SOLUTION`.
+nbgrader looks for the same two words anywhere in a line, and so do we.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import textwrap
+from dataclasses import dataclass
+
+from autograder.errors import AssignmentError
+
+BEGIN = "BEGIN SOLUTION"
+END = "END SOLUTION"
+WIDTH = 110
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+@dataclass(frozen=True)
+class Region:
+    """One marked region.
+
+    Attributes:
+        first: Index of the line with the begin marker.
+        last: Index of the line with the end marker.
+        indent: White space before the begin marker.
+        sentence: What the student is asked to do; may be empty.
+    """
+
+    first: int
+    last: int
+    indent: str
+    sentence: str
+
+
+def find_regions(text: str, where: str = "The text") -> list[Region]:
+    """Return the marked regions in order.
+
+    Args:
+        text: A module, or the source of one cell.
+        where: What to call the text in an error.
+
+    Raises:
+        AssignmentError: If a region is nested, never ends, or ends without a beginning.
+    """
+    regions: list[Region] = []
+    begun: int | None = None
+    lines = text.split("\n")
+    for index, line in enumerate(lines):
+        if BEGIN in line:
+            if begun is not None:
+                raise _unbalanced(where, index, "a solution region begins inside another one")
+            begun = index
+        elif END in line:
+            if begun is None:
+                raise _unbalanced(where, index, "a solution region ends that never began")
+            regions.append(_region(lines[begun], begun, index))
+            begun = None
+    if begun is not None:
+        raise _unbalanced(where, begun, "a solution region begins that never ends")
+    return regions
+
+
+def solution_lines(text: str) -> frozenset[str]:
+    """Return the stripped lines that stand in solution regions and nowhere else in the text."""
+    return inside_lines(text) - outside_lines(text)
+
+
+def inside_lines(text: str) -> frozenset[str]:
+    """Return the stripped, non-blank lines inside solution regions."""
+    lines = text.split("\n")
+    inside = (line for region in find_regions(text) for line in lines[region.first + 1 : region.last])
+    return frozenset(line.strip() for line in inside if line.strip())
+
+
+def outside_lines(text: str) -> frozenset[str]:
+    """Return the stripped, non-blank lines outside solution regions, which students may read."""
+    hidden = {n for region in find_regions(text) for n in range(region.first, region.last + 1)}
+    outside = (line.strip() for n, line in enumerate(text.split("\n")) if n not in hidden)
+    return frozenset(line for line in outside if line)
+
+
+def stub_module(solved: str) -> str:
+    """Return the module with each solution region replaced by a comment and a `NotImplementedError`.
+
+    Args:
+        solved: The instructor's module.
+
+    Raises:
+        AssignmentError: If the markers are unbalanced, or the module or its stub is not Python.
+    """
+    tree = _parse(solved, "The solved module")
+    lines = solved.split("\n")
+    for region in reversed(find_regions(solved, "The solved module")):
+        name = _qualified_name(tree, region.first + 1)
+        lines[region.first : region.last + 1] = _stub(region, name)
+    stub = "\n".join(lines)
+    _parse(stub, "The stub of the module")
+    return stub
+
+
+def _unbalanced(where: str, index: int, problem: str) -> AssignmentError:
+    return AssignmentError(
+        f"{where}, line {index + 1}: {problem}.", "Every BEGIN SOLUTION needs one END SOLUTION of its own."
+    )
+
+
+def _region(line: str, first: int, last: int) -> Region:
+    sentence = line.split(BEGIN, 1)[1].strip().removeprefix(":").strip()
+    indent = line[: len(line) - len(line.lstrip())]
+    return Region(first=first, last=last, indent=indent, sentence=sentence)
+
+
+def _parse(text: str, what: str) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except SyntaxError as error:
+        raise AssignmentError(f"{what} is not Python, line {error.lineno}: {error.msg}.") from error
+
+
+def _qualified_name(tree: ast.Module, line: int) -> str:
+    names: list[str] = []
+    inner: list[Definition] = _definitions(tree)
+    while inner:
+        node = inner.pop()
+        if node.lineno <= line <= (node.end_lineno or node.lineno):
+            names.append(node.name)
+            inner = _definitions(node)
+    return ".".join(names) or "This part"
+
+
+def _definitions(node: ast.AST) -> list[Definition]:
+    return [child for child in ast.iter_child_nodes(node) if isinstance(child, Definition)]
+
+
+def _stub(region: Region, name: str) -> list[str]:
+    comment = f"YOUR CODE HERE: {region.sentence}" if region.sentence else "YOUR CODE HERE"
+    message = f"{name} is not written yet" + (f": {region.sentence}" if region.sentence else ".")
+    prefix = f"{region.indent}# "
+    comments = [prefix + line for line in _wrapped(comment, WIDTH - len(prefix))]
+    return comments + _raise(message, region.indent)
+
+
+def _raise(message: str, indent: str) -> list[str]:
+    line = f"{indent}raise NotImplementedError({_quoted(message)})"
+    if len(line) <= WIDTH:
+        return [line]
+    pieces = _wrapped(_quoted(message)[1:-1], WIDTH - len(indent) - len('    " "'))
+    pieces = [piece + " " for piece in pieces[:-1]] + pieces[-1:]
+    return [
+        f"{indent}raise NotImplementedError(",
+        *(f'{indent}    "{piece}"' for piece in pieces),
+        f"{indent})",
+    ]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)  # a JSON string is a Python string in double quotes

@@ -1,0 +1,214 @@
+"""One submission being asked: its student process, started when first needed and again after it ended.
+
+A plain respondent is the submission as handed in. One with replaced tasks has reference parts in
+place of the student's wrong ones; nothing that such a process says is ever shown.
+"""
+
+from __future__ import annotations
+
+import builtins
+import time
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from autograder import wire
+from autograder.assignment import MODULE, Assignment, Task
+from autograder.checking import Student
+from autograder.config import CourseConfig
+from autograder.errors import CheckFailed, StudentDied, StudentFault, StudentRaised, StudentTimeout
+from autograder.notebook import GradingCell, GradingNotebook, answer_sources
+from autograder.session import Setting, StudentProcess, Zygote
+from autograder.submission import Snapshot
+
+SHORTENED = 4  # once a task ran into its limit, the rest of that task gets this fraction of it
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The instructor's texts that grading needs, read once.
+
+    Attributes:
+        given: The released module; its complete functions replace the student's copies of them.
+        solved: The solved module, from which reference parts stand in.
+        source: The built nbgrader notebook.
+        answers: The instructor's solution cells by grade_id.
+        parameters: Text that grading runs after the notebook's parameters cell.
+    """
+
+    given: str
+    solved: str
+    source: bytes
+    answers: dict[str, str]
+    parameters: str
+
+    @classmethod
+    def read(cls, assignment: Assignment) -> Reference:
+        """Read them from the course folder."""
+        source = assignment.notebook_path.read_bytes()
+        parameters = assignment.checks_dir / "parameters.py"
+        return cls(
+            given=(assignment.source_dir / f"{MODULE}.py").read_text("utf-8"),
+            solved=(assignment.solution_dir / f"{MODULE}.py").read_text("utf-8"),
+            source=source,
+            answers=answer_sources(source),
+            parameters=parameters.read_text("utf-8") if parameters.exists() else "",
+        )
+
+
+@dataclass(frozen=True)
+class Case:
+    """What stays the same while one submission is graded.
+
+    Attributes:
+        ends: `time.monotonic()` at which the submission's time is up.
+    """
+
+    config: CourseConfig
+    assignment: Assignment
+    reference: Reference
+    zygote: Zygote
+    snapshot: Snapshot
+    notebook: GradingNotebook
+    ends: float
+
+
+class Respondent:
+    """See the module.
+
+    Args:
+        case: The submission and all that grading needs.
+        replaced: Tasks for which reference parts stand in.
+    """
+
+    def __init__(self, case: Case, replaced: tuple[Task, ...] = ()) -> None:
+        self._case = case
+        self._replaced = replaced
+        self._names = frozenset(name for task in replaced for name in task.provides)
+        self._process: StudentProcess | None = None
+        self._load_fault: StudentFault | None = None
+        self._ran: dict[str, StudentFault | None] = {}
+        self._share = 1
+
+    def student(self, task: Task) -> Student:
+        """Return the submission as the checks of one task see it."""
+        self._share = 1
+        return Student(self.ask, lambda: self._run_up_to(task), self._case.config.training_seconds)
+
+    def setting(self) -> Setting:
+        """Return what the student process runs on."""
+        return self._running().setting
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.stop()
+
+    def ask(self, question: wire.Question, seconds: float | None = None) -> Any:  # noqa: ANN401 - plain Python
+        """Ask within the time that is left; see `StudentProcess.ask`.
+
+        Raises:
+            StudentFault: Whatever the submission did wrong.
+        """
+        process = self._running()
+        if self._load_fault is not None and self._needs_module(question):
+            raise self._load_fault
+        limit = self._limit(seconds or self._case.config.request_seconds)
+        try:
+            return process.ask(question, limit)
+        except StudentTimeout:
+            self._share = SHORTENED
+            raise
+        except StudentRaised as error:
+            if self._replaced:
+                _withhold(error)
+            raise
+
+    def _limit(self, wanted: float) -> float:
+        left = self._case.ends - time.monotonic()
+        if left <= 0:
+            total = self._case.config.submission_seconds
+            raise StudentTimeout(f"Your submission had used up its {total:g} s before this check was reached.")
+        return min(wanted / self._share, left)
+
+    def _needs_module(self, question: wire.Question) -> bool:
+        if isinstance(question, wire.BuildModel):
+            return any(node.name not in self._names and not node.name.startswith("keras.") for node in question.nodes)
+        if isinstance(question, wire.Count):
+            return question.name not in self._names
+        return isinstance(question, wire.Call) and question.space == "module" and question.name not in self._names
+
+    def _running(self) -> StudentProcess:
+        if self._process is None or not self._process.alive:
+            self._ran = {}
+            self._process = self._start()
+        return self._process
+
+    def _start(self) -> StudentProcess:
+        """Start a process and load the module; where loading ends the process, start one without it."""
+        case = self._case
+        process = StudentProcess(case.zygote, case.snapshot, case.config)
+        own = case.snapshot.module_bytes is not None and not isinstance(self._load_fault, (StudentTimeout, StudentDied))
+        if not own and self._load_fault is None:
+            self._load_fault = StudentFault(f"You handed in no {MODULE}.py.")
+        try:
+            process.ask(wire.Load(case.reference.given, own), self._limit(case.config.load_seconds))
+        except StudentFault as fault:
+            if self._load_fault is None:
+                self._load_fault = _not_loaded(fault)
+            if not process.alive:
+                return self._start()
+        if self._names:
+            process.ask(wire.StandIn(case.reference.solved, sorted(self._names)))
+        return process
+
+    def _run_up_to(self, task: Task) -> None:
+        """Run the trusted cells and the needed solution cells, in the notebook's order, each once.
+
+        Raises:
+            CheckFailed: If one of the task's own cells is missing or raised.
+        """
+        needed = self._case.assignment.answers_for(task)
+        process = self._running()
+        for cell in self._cells_up_to(needed):
+            if cell.id not in self._ran:
+                self._ran[cell.id] = self._run(process, cell)
+        for name in task.answers:
+            fault = self._ran.get(name)
+            if fault is not None:
+                raise fault
+
+    def _cells_up_to(self, needed: frozenset[str]) -> list[GradingCell]:
+        cells = self._case.notebook.cells
+        last = max((index for index, cell in enumerate(cells) if cell.id in needed), default=-1)
+        return [cell for cell in cells[: last + 1] if cell.given or cell.id in needed]
+
+    def _run(self, process: StudentProcess, cell: GradingCell) -> StudentFault | None:
+        replaced = {answer for task in self._replaced for answer in task.answers}
+        source = self._case.reference.answers[cell.id] if cell.id in replaced else cell.source
+        cells = [wire.Cell(cell.id, source)]
+        if cell.parameters:
+            cells.append(wire.Cell("grading_parameters", self._case.reference.parameters))
+        if cell.id in self._case.notebook.missing and cell.id not in replaced:
+            return CheckFailed(f"The notebook's cell `{cell.id}` is missing from what you handed in.")
+        errors = process.ask(wire.RunCells(cells), self._limit(self._case.config.load_seconds))
+        error = errors.get(cell.id) if isinstance(errors, dict) else None
+        if error is None:
+            return None
+        if self._replaced:
+            return CheckFailed(f"The notebook's cell `{cell.id}` stops with an error.")
+        text = " ".join(str(error.get("message")).split())
+        return CheckFailed(
+            f"The notebook's cell `{cell.id}` stops with {error.get('exception')}: {text} (line {error.get('line')})"
+        )
+
+
+def _not_loaded(fault: StudentFault) -> StudentFault:
+    """Return the reason why every check of the module fails, said once in each."""
+    return CheckFailed(f"{MODULE}.py could not be imported. {fault.message}")
+
+
+def _withhold(error: StudentRaised) -> NoReturn:
+    """Say no more than the kind of error: this process held reference code."""
+    known = isinstance(getattr(builtins, error.exception, None), type)
+    kind = error.exception if known else "an error"
+    raise StudentRaised(f"With a correct earlier part in place of yours, your code still raised {kind}.", kind)

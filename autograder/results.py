@@ -1,0 +1,150 @@
+"""The result of grading one submission: plain records, rendered elsewhere.
+
+The JSON form is a stable contract (`"schema": 1`); other tools read it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+Outcome = Literal["passed", "failed", "error", "skipped"]
+
+SCHEMA = 1
+
+
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What one hidden check found.
+
+    Attributes:
+        id: `<task>::<check>`, such as `attention::scores_are_scaled`.
+        sentence: What the check asks for, as students read it.
+        outcome: `error` means ours: it never costs points.
+        weight: Share of this check within its task; positive.
+        message: Why points were lost; empty when passed.
+        misconception: Slug of the recognised mistake, if any.
+        duration: Seconds of wall-clock time.
+    """
+
+    id: str
+    sentence: str = ""
+    outcome: Outcome
+    weight: float
+    message: str = ""
+    misconception: str | None = None
+    duration: float = 0.0
+
+
+class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What one automatic task earned.
+
+    Attributes:
+        carried_forward: An earlier part was wrong, and this task was graded with a reference
+            part in its place.
+    """
+
+    id: str
+    score: float
+    max_score: float
+    carried_forward: bool = False
+    checks: tuple[CheckResult, ...] = ()
+
+    @property
+    def has_error(self) -> bool:
+        """Whether a check ended in an error of ours."""
+        return any(check.outcome == "error" for check in self.checks)
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """Which submission was graded: digest of its files, and the student where known."""
+
+    digest: str
+    student: str | None = None
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """What it was graded on.
+
+    Attributes:
+        sandbox: The layers of confinement that held; empty with `--sandbox none`.
+    """
+
+    tensorflow: str
+    device: str
+    sandbox: tuple[str, ...]
+
+
+class SubmissionResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole outcome of one submission. `score` counts the automatic tasks only.
+
+    Attributes:
+        notes: What the student should know of the hand-in as a whole, such as a missing notebook.
+    """
+
+    schema: int = SCHEMA
+    assignment: str
+    submission: Submission
+    score: float
+    max_score: float
+    environment: Environment
+    tasks: tuple[TaskResult, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def has_error(self) -> bool:
+        """Whether any task ended in an error of ours."""
+        return any(task.has_error for task in self.tasks)
+
+    def task(self, task_id: str) -> TaskResult | None:
+        """Return the task with this id, or None."""
+        return next((task for task in self.tasks if task.id == task_id), None)
+
+
+def task_score(checks: tuple[CheckResult, ...], max_score: float) -> float:
+    """Return the weighted share of passed checks, in points.
+
+    Checks that ended in an error of ours, or were skipped, count neither way. Where nothing
+    is left to count, an error of ours costs no points and a task without checks earns none.
+
+    Args:
+        checks: All checks of one task.
+        max_score: Points of the task.
+    """
+    counted = [check for check in checks if check.outcome in ("passed", "failed")]
+    if not counted:
+        return max_score if any(check.outcome == "error" for check in checks) else 0.0
+    passed = sum(check.weight for check in counted if check.outcome == "passed")
+    return round(max_score * passed / sum(check.weight for check in counted), 2)
+
+
+def to_json(result: SubmissionResult) -> bytes:
+    """Return the result as indented JSON with a final newline."""
+    return msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n"
+
+
+def from_json(data: bytes) -> SubmissionResult:
+    """Return the result that `to_json` wrote.
+
+    Raises:
+        msgspec.ValidationError: If it is no result of this schema.
+    """
+    return msgspec.json.decode(data, type=SubmissionResult)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all: temporary name, fsync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,296 @@
+"""The grader's side of the wall: start zygotes, start student processes, ask them questions."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from autograder import wire
+from autograder.config import CourseConfig
+from autograder.errors import (
+    AutograderError,
+    MalformedReply,
+    SandboxUnavailable,
+    StudentDied,
+    StudentRaised,
+    StudentTimeout,
+    ZygoteError,
+)
+from autograder.sandbox import Policy
+from autograder.submission import Snapshot
+
+START_SECONDS = 180.0
+SPAWN_SECONDS = 30.0
+_PASSED_ON = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TZ", "XDG_CACHE_HOME")
+
+
+class Zygote:
+    """One zygote process. Close it, or use it as a context manager.
+
+    Args:
+        threads: Threads that TensorFlow uses in each student process; 0 leaves it to TensorFlow.
+        gpu: Whether student processes may use the GPU.
+    """
+
+    def __init__(self, *, threads: int = 0, gpu: bool = False) -> None:
+        if not sys.platform.startswith("linux"):
+            raise SandboxUnavailable(
+                f"Grading needs Linux (this is {sys.platform}): namespaces and Landlock are Linux kernel features.",
+                "Use a Linux machine, a virtual machine or a container; building and reading feedback work anywhere.",
+            )
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - our own module, fixed words
+                [sys.executable, "-I", "-m", "autograder.zygote", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                env=_environment(threads, gpu),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                cwd="/",
+            )
+        self._control = ours
+        self._started = False
+        self.gpu = gpu
+
+    def __enter__(self) -> Zygote:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def wait_until_ready(self) -> None:
+        """Wait until everything is imported.
+
+        Raises:
+            ZygoteError: If the imports fail or take too long.
+        """
+        if self._started:
+            return
+        self._control.settimeout(START_SECONDS)
+        try:
+            ready = self._control.recv(1)
+        except TimeoutError as error:
+            raise ZygoteError(f"TensorFlow was not imported within {START_SECONDS:.0f} s.") from error
+        if not ready:
+            raise ZygoteError(f"The process that imports TensorFlow failed: {self._last_words()}", "Run: make install")
+        self._started = True
+
+    def spawn(self, policy: Policy) -> tuple[int, int, int]:
+        """Fork one student process.
+
+        Returns:
+            Three descriptors: to write questions to, to read answers from, and its pidfd.
+
+        Raises:
+            SandboxUnavailable: If the warden could not make the namespaces.
+            ZygoteError: If the zygote is gone.
+        """
+        self.wait_until_ready()
+        requests_out, requests_in = os.pipe()
+        replies_out, replies_in = os.pipe()
+        status, theirs = socket.socketpair()
+        with status:
+            try:
+                order = msgspec.msgpack.encode(policy)
+                socket.send_fds(self._control, [order], [requests_out, replies_in, theirs.fileno()])
+            except OSError as error:
+                raise ZygoteError("The process that imports TensorFlow is gone.") from error
+            finally:
+                for descriptor in (requests_out, replies_in):
+                    os.close(descriptor)
+                theirs.close()
+            for descriptor in (requests_in, replies_out):
+                os.set_blocking(descriptor, False)
+            return requests_in, replies_out, _receive_pidfd(status, replies_out)
+
+    def close(self) -> None:
+        """End the zygote and with it every process it forked."""
+        self._control.close()
+        self._process.kill()
+        self._process.wait()
+        if self._process.stderr:
+            self._process.stderr.close()
+
+    def _last_words(self) -> str:
+        self._process.kill()
+        text = self._process.stderr.read() if self._process.stderr else b""
+        lines = [line for line in text.decode(errors="replace").splitlines() if line.strip()]
+        return lines[-1] if lines else f"exit status {self._process.wait()}"
+
+
+def _environment(threads: int, gpu: bool) -> dict[str, str]:
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    environment |= {"MPLBACKEND": "Agg", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONNOUSERSITE": "1"}
+    if not gpu:
+        environment["CUDA_VISIBLE_DEVICES"] = "-1"
+    if threads:
+        environment |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": str(threads)}
+    environment["OMP_NUM_THREADS"] = str(threads or 1)
+    return environment
+
+
+def _receive_pidfd(status: socket.socket, replies: int) -> int:
+    status.settimeout(SPAWN_SECONDS)
+    try:
+        _, descriptors, _, _ = socket.recv_fds(status, 1, 1)
+    except TimeoutError as error:
+        raise ZygoteError(f"A student process did not start within {SPAWN_SECONDS:.0f} s.") from error
+    if descriptors:
+        return descriptors[0]
+    deadline = time.monotonic() + 1.0
+    with suppress(StudentDied, StudentTimeout, MalformedReply):
+        reply = wire.decode_reply(wire.read_frame(replies, 1 << 16, deadline))
+        if isinstance(reply, wire.Refused):
+            raise SandboxUnavailable(f"{reply.layer}: {reply.reason}")
+    raise ZygoteError("A student process could not be started.")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a student process told before it read the submission."""
+
+    tensorflow: str
+    device: str
+    layers: tuple[str, ...]
+
+
+class StudentProcess:
+    """One confined process holding one submission.
+
+    Args:
+        zygote: To fork it from.
+        snapshot: The submission's files.
+        config: Layers and limits.
+    """
+
+    def __init__(self, zygote: Zygote, snapshot: Snapshot, config: CourseConfig) -> None:
+        self._config = config
+        self._next_id = 1
+        self._folder = tempfile.TemporaryDirectory(prefix="autograder-", ignore_cleanup_errors=True)
+        try:
+            submission = Path(self._folder.name) / "submission"
+            snapshot.write_to(submission)
+            policy = _policy(config, submission, Path(self._folder.name), zygote.gpu)
+            self._requests, self._replies, self._pidfd = zygote.spawn(policy)
+        except BaseException:
+            self._folder.cleanup()
+            raise
+        self.alive = True
+        self.setting = self._first_words()
+
+    def ask(self, question: wire.Question, seconds: float | None = None) -> Any:  # noqa: ANN401 - plain Python
+        """Ask one question and wait for its answer.
+
+        Args:
+            question: See `wire`.
+            seconds: Wall-clock limit; by default the course's limit of one request.
+
+        Returns:
+            Plain Python: arrays as NumPy, lists and tuples as tuples, mappings as dicts, objects that
+            stay over there as `wire.Ref`.
+
+        Raises:
+            StudentRaised: The student's code raised.
+            StudentTimeout: No answer in time; the process is stopped.
+            StudentDied: The process ended.
+            MalformedReply: What came is no answer; the process is stopped.
+        """
+        limit = seconds or self._config.request_seconds
+        reply = self._exchange(question, limit)
+        if isinstance(reply, wire.Raised):
+            where = f" ({reply.place}, line {reply.line})" if reply.line else ""
+            text = " ".join(reply.message.split())
+            raise StudentRaised(f"Your code raised {reply.exception}: {text}{where}", reply.exception)
+        if not isinstance(reply, wire.Answer):
+            self.stop()
+            raise MalformedReply("Your code's answer could not be read.")
+        return wire.from_value(reply.value)
+
+    def stop(self) -> None:
+        """Kill the process and everything it started, and remove its files. May be called twice."""
+        if not self.alive:
+            return
+        self.alive = False
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        for descriptor in (self._requests, self._replies, self._pidfd):
+            os.close(descriptor)
+        self._folder.cleanup()
+
+    def _exchange(self, question: wire.Question, seconds: float) -> wire.Reply:
+        if not self.alive:
+            raise StudentDied("Your code's process had already ended.")
+        number, self._next_id = self._next_id, self._next_id + 1
+        deadline = time.monotonic() + seconds
+        try:
+            wire.write_frame(self._requests, wire.encode_frame(wire.Request(number, question)), deadline)
+            reply = wire.decode_reply(wire.read_frame(self._replies, self._config.max_reply_mib << 20, deadline))
+        except StudentTimeout as error:
+            self.stop()
+            raise StudentTimeout(
+                f"Your code gave no answer within {seconds:g} s and was stopped. Is there a loop that never ends?"
+            ) from error
+        except (StudentDied, MalformedReply):
+            self.stop()
+            raise
+        if not isinstance(reply, (wire.Answer, wire.Raised)) or reply.id != number:
+            self.stop()
+            raise MalformedReply("Your code's answer does not belong to the question.")
+        return reply
+
+    def _first_words(self) -> Setting:
+        deadline = time.monotonic() + SPAWN_SECONDS
+        try:
+            reply = wire.decode_reply(wire.read_frame(self._replies, 1 << 16, deadline))
+        except (StudentDied, StudentTimeout, MalformedReply) as error:
+            self.stop()
+            raise ZygoteError("A student process ended before it read the submission.") from error
+        if isinstance(reply, wire.Refused):
+            self.stop()
+            raise SandboxUnavailable(f"{reply.layer}: {reply.reason}", "Run: python -m autograder doctor")
+        if not isinstance(reply, wire.Ready):
+            self.stop()
+            raise ZygoteError("A student process began with the wrong words.")
+        return Setting(reply.tensorflow, reply.device, tuple(reply.layers))
+
+
+def _policy(config: CourseConfig, submission: Path, work: Path, gpu: bool) -> Policy:
+    return Policy(
+        submission=str(submission),
+        work=str(work),
+        layers=config.required_layers if config.sandbox == "required" else (),
+        memory_mib=config.memory_mib,
+        scratch_mib=config.scratch_mib,
+        max_processes=config.max_processes,
+        cpu_seconds=int(config.submission_seconds * (os.cpu_count() or 1)),
+        gpu=gpu,
+    )
+
+
+def gpu_present() -> bool:
+    """Whether this machine shows an NVIDIA GPU's devices; starts nothing."""
+    return Path("/dev/nvidiactl").exists()
+
+
+def wants_gpu(config: CourseConfig) -> bool:
+    """Whether grading uses the GPU.
+
+    Raises:
+        AutograderError: If the course demands a GPU that is not there.
+    """
+    if config.device == "gpu" and not gpu_present():
+        raise AutograderError("course_config.py asks for a GPU, and there is none here.", 'Set device = "auto".')
+    return config.device != "cpu" and gpu_present()

@@ -1,0 +1,88 @@
+"""Run one of nbgrader's own steps in this process, quietly, with the course's settings.
+
+nbgrader changes the working directory while a step runs, so steps run one at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import warnings
+from pathlib import Path
+
+from nbgrader.converters.base import BaseConverter, NbGraderException
+from nbgrader.coursedir import CourseDirectory
+
+from autograder.config import CourseConfig, load_traitlets
+
+
+class StepFailed(Exception):
+    """One of nbgrader's steps failed; the message is what nbgrader logged, last line first."""
+
+
+def course_directory(config: CourseConfig, assignment: str, **traits: str) -> CourseDirectory:
+    """Return nbgrader's view of the course folder.
+
+    Args:
+        config: The course.
+        assignment: Name of the assignment.
+        **traits: Other traits of nbgrader's `CourseDirectory`, such as `db_url`.
+    """
+    _make_alembic_known()
+    traits = {"root": str(config.root.resolve()), "assignment_id": assignment} | traits
+    return CourseDirectory(config=load_traitlets(config.root), **traits)
+
+
+def make_step(kind: type[BaseConverter], config: CourseConfig, coursedir: CourseDirectory) -> BaseConverter:
+    """Return one of nbgrader's converters, which replaces what an earlier run wrote.
+
+    Args:
+        kind: The converter's class, such as `Autograde`.
+        config: The course.
+        coursedir: From `course_directory`.
+    """
+    log = logging.Logger("nbgrader", logging.INFO)  # not in the tree of loggers: nothing else hears it
+    log.addHandler(_Collect())
+    step = kind(coursedir=coursedir, config=load_traitlets(config.root), log=log)
+    step.force = True
+    return step
+
+
+def run_step(step: BaseConverter) -> None:
+    """Run a converter from `make_step`.
+
+    Raises:
+        StepFailed: If nbgrader reports an error.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):  # nbgrader's use of SQLAlchemy and nbconvert warns a lot
+            step.start()
+    except NbGraderException as error:
+        raise StepFailed(_reason(step, error)) from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise StepFailed(f"{type(error).__name__}: {error}") from error
+
+
+def _make_alembic_known() -> None:
+    """Add this interpreter's folder to PATH: nbgrader starts `alembic` by name to make a new gradebook."""
+    if shutil.which("alembic") is None:
+        os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+
+
+class _Collect(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+def _reason(step: BaseConverter, error: Exception) -> str:
+    messages: list[str] = [text for handler in step.log.handlers for text in handler.messages]
+    traces = [text.strip() for text in messages if text.startswith("Traceback")]
+    if traces:
+        return traces[0].splitlines()[-1]
+    return messages[0] if messages else str(error)

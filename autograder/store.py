@@ -1,0 +1,129 @@
+"""Keep results by what they depend on, so that a result that exists is not computed again."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import platform
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from autograder.assignment import MODULE, Assignment, Task, load_assignment
+from autograder.config import CourseConfig, load_config
+from autograder.errors import SubmissionUnreadable
+from autograder.results import (
+    CheckResult,
+    Environment,
+    Submission,
+    SubmissionResult,
+    TaskResult,
+    from_json,
+    to_json,
+    write_whole,
+)
+from autograder.runner import Grader, course_secret, summarise
+from autograder.submission import Snapshot, read_submission
+
+LIBRARIES = ("tensorflow", "tf-keras", "numpy", "scikit-learn")
+_NOT_RULES = ("root", "jobs")
+
+
+class CachedGrader:
+    """Grades folders of one assignment; a result that exists is not computed again.
+
+    Args:
+        config: The course's settings.
+        assignment: What is graded.
+        threads: See `Grader`.
+    """
+
+    def __init__(self, config: CourseConfig, assignment: Assignment, *, threads: int = 0) -> None:
+        self._config = config
+        self._assignment = assignment
+        self._threads = threads
+        self._grader: Grader | None = None
+        self._rules = _rules_digest(config, assignment)
+
+    def grade(self, folder: Path, student: str | None = None) -> SubmissionResult:
+        """Return the result of a submission folder, from the store or by grading it now.
+
+        A submission that cannot be read at all gets 0 with the reason.
+
+        Raises:
+            UsageError: If there is nothing at `folder`.
+            AutograderError: If grading itself fails.
+        """
+        try:
+            snapshot = read_submission(folder, self._assignment.name, self._config)
+        except SubmissionUnreadable as error:
+            return _named(_unreadable(self._assignment, str(error)), student)
+        path = self._path(snapshot)
+        with suppress(FileNotFoundError, ValueError):
+            return _named(from_json(path.read_bytes()), student)
+        result = self._fresh_grader().grade(snapshot)
+        if not result.has_error:
+            write_whole(path, to_json(result))
+        return _named(result, student)
+
+    def close(self) -> None:
+        """End the zygote, if one was started."""
+        if self._grader is not None:
+            self._grader.close()
+            self._grader = None
+
+    def _fresh_grader(self) -> Grader:
+        if self._grader is None:
+            self._grader = Grader(self._config, self._assignment, threads=self._threads)
+        return self._grader
+
+    def _path(self, snapshot: Snapshot) -> Path:
+        key = hashlib.sha256(f"{snapshot.digest}\n{self._rules}".encode()).hexdigest()
+        return self._config.state_dir / "results" / self._assignment.name / f"{key}.json"
+
+
+@functools.cache
+def course_grader(root: Path, assignment: str, threads: int = 0) -> CachedGrader:
+    """Return this process's grader for one assignment of the course in `root`."""
+    return CachedGrader(load_config(root), load_assignment(root, assignment), threads=threads)
+
+
+def _named(result: SubmissionResult, student: str | None) -> SubmissionResult:
+    return msgspec.structs.replace(result, submission=Submission(digest=result.submission.digest, student=student))
+
+
+def _unreadable(assignment: Assignment, reason: str) -> SubmissionResult:
+    """Return 0 for every task, with the reason."""
+    tasks = tuple(
+        TaskResult(id=task.id, score=0.0, max_score=task.points, checks=(_refusal(task, reason),))
+        for task in assignment.tasks
+    )
+    environment = Environment(tensorflow="", device="cpu", sandbox=())
+    return summarise(assignment, "", environment, tasks, (reason,))
+
+
+def _refusal(task: Task, reason: str) -> CheckResult:
+    sentence = "The submission can be read."
+    return CheckResult(id=f"{task.id}::submission", sentence=sentence, outcome="failed", weight=1, message=reason)
+
+
+def _rules_digest(config: CourseConfig, assignment: Assignment) -> str:
+    """Digest all that a result depends on besides the submission: texts, settings, versions, the secret."""
+    settings = {key: value for key, value in asdict(config).items() if key not in _NOT_RULES}
+    versions = [platform.python_version(), *(f"{name} {version(name)}" for name in LIBRARIES)]
+    whole = hashlib.sha256(course_secret(config) + repr((sorted(settings.items()), versions)).encode())
+    for path in _rule_files(assignment):
+        whole.update(hashlib.sha256(path.read_bytes()).digest())
+    return whole.hexdigest()
+
+
+def _rule_files(assignment: Assignment) -> Iterator[Path]:
+    yield from sorted(Path(__file__).parent.glob("*.py"))
+    yield from sorted(path for path in assignment.checks_dir.glob("*") if path.is_file())
+    yield assignment.notebook_path
+    yield assignment.source_dir / f"{MODULE}.py"
+    yield assignment.solution_dir / f"{MODULE}.py"

@@ -1,0 +1,146 @@
+"""The zygote: imports TensorFlow once, runs no student code, and forks student processes.
+
+Started as `python -I -m autograder.zygote DESCRIPTOR`, where the descriptor is one end of a
+socket pair. Each message on it asks for one student process and carries three descriptors:
+where that process reads questions, where it writes answers, and where its warden sends a pidfd.
+The zygote ends when the grader closes the socket, and everything it forked ends with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import os
+import random
+import signal
+import socket
+import sys
+from typing import NoReturn
+
+import msgspec
+
+from autograder import wire
+from autograder.errors import SandboxUnavailable
+from autograder.sandbox import Places, Policy, confine, die_with_parent, enter_namespaces, landlock_version
+
+PRELOADED = (
+    "tensorflow",
+    "tf_keras",
+    "sklearn.datasets",
+    "sklearn.model_selection",
+    "matplotlib.pyplot",
+    "IPython",
+    "IPython.display",
+    "carbontracker.tracker",
+    "py_landlock",
+    "autograder.host",
+)
+LARGEST_ORDER = 1 << 16
+ACROSS = ("CUDA_VISIBLE_DEVICES", "LANG", "LC_ALL", "OMP_NUM_THREADS", "PATH", "TZ")
+
+
+def main() -> None:
+    """Import, say so with one byte, then fork on demand until the grader closes the socket."""
+    die_with_parent()
+    control = socket.socket(fileno=int(sys.argv[1]))
+    for name in PRELOADED:
+        importlib.import_module(name)
+    landlock_version()  # finds libc now: inside the wall nothing could be searched for
+    gc.collect()
+    gc.freeze()  # keeps the forks from copying pages just to count references
+    control.sendall(b"\x01")
+    while True:
+        order, descriptors, _, _ = socket.recv_fds(control, LARGEST_ORDER, 3)
+        if not order:
+            return
+        policy = msgspec.msgpack.decode(order, type=Policy)
+        if os.fork() == 0:
+            control.close()
+            _warden(policy, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        _reap()
+
+
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _warden(policy: Policy, descriptors: list[int]) -> NoReturn:
+    """Stay outside the namespaces, fork the student process into them, and wait for its end."""
+    requests, replies, status = descriptors
+    die_with_parent()
+    try:
+        if "namespaces" in policy.layers:
+            enter_namespaces()
+    except SandboxUnavailable as error:
+        _refuse(replies, error)
+    child = os.fork()
+    if child == 0:
+        os.close(status)
+        _student(policy, requests, replies)
+    pidfd = os.pidfd_open(child)
+    with socket.socket(fileno=status) as channel:
+        socket.send_fds(channel, [b"\x01"], [pidfd])
+    os.close(requests)
+    os.close(replies)
+    os.waitpid(child, 0)
+    os._exit(0)
+
+
+def _student(policy: Policy, requests: int, replies: int) -> NoReturn:
+    """Confine this process for good, say which layers hold, and answer questions."""
+    import tensorflow as tf
+
+    from autograder.host import Host
+
+    try:
+        die_with_parent()
+        requests, replies = _keep_only(requests, replies)
+        places = confine(policy)
+    except SandboxUnavailable as error:
+        _refuse(replies, error)
+    _scrub(places)
+    device = "gpu" if policy.gpu and tf.config.list_physical_devices("GPU") else "cpu"
+    ready = wire.Ready(layers=list(policy.layers), tensorflow=tf.__version__, device=device)
+    wire.write_frame(replies, wire.encode_frame(ready))
+    Host(places).serve(requests, replies)
+
+
+def _refuse(replies: int, error: SandboxUnavailable) -> NoReturn:
+    layer, _, reason = str(error).partition(": ")
+    wire.write_frame(replies, wire.encode_frame(wire.Refused(layer=layer, reason=reason)))
+    os._exit(1)
+
+
+def _keep_only(requests: int, replies: int) -> tuple[int, int]:
+    """Silence the standard streams, move the two pipes to unpredictable numbers, close the rest."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nothing, stream)
+    low = random.SystemRandom().randrange(100, 500)
+    os.dup2(requests, low, inheritable=False)
+    os.dup2(replies, low + 1, inheritable=False)
+    os.closerange(3, low)
+    os.closerange(low + 2, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 1 << 16 else 1 << 16)
+    return low, low + 1
+
+
+def _scrub(places: Places) -> None:
+    """Leave no environment but language and paths, and no way to import from the course folder."""
+    kept = {name: value for name, value in os.environ.items() if name in ACROSS or name.startswith("TF_NUM_")}
+    os.environ.clear()
+    os.environ.update(kept)
+    for name in ("HOME", "TMPDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "KERAS_HOME", "HF_HOME", "IPYTHONDIR"):
+        os.environ[name] = places.scratch
+    os.environ.update({"HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg", "TF_CPP_MIN_LOG_LEVEL": "3"})
+    prefixes = (sys.prefix, sys.base_prefix)
+    sys.path[:] = [path for path in sys.path if path.startswith(prefixes)]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""The course's settings: nbgrader's own, and the autograder's. The one file an instructor edits.
+
+Lines that are commented out show the default. nbgrader and formgrader read this file through
+nbgrader_config.py.
+"""
+
+from pathlib import Path
+
+c = get_config()  # type: ignore[name-defined]  # noqa: F821 (given by the reader of this file)
+
+course = Path(__file__).resolve().parent
+
+# --- The course ---------------------------------------------------------------------------------------------
+
+c.CourseDirectory.course_id = "vision-transformers"
+
+# The folder with source/, release/, submitted/ ...: this one, wherever a command or a Jupyter server was started.
+c.CourseDirectory.root = str(course)
+
+# The gradebook. Default: the file gradebook.db in this folder. For several instructors at once use PostgreSQL
+# (pip install "psycopg[binary]"). The password belongs into ~/.pgpass, not here.
+# c.CourseDirectory.db_url = "postgresql+psycopg://grader@db.example.org/gradebook"
+
+# --- Release: what students see in place of a solution ------------------------------------------------------
+
+c.ClearSolutions.code_stub = {
+    "python": '# YOUR CODE HERE\nraise NotImplementedError("This cell is not written yet.")'
+}
+c.ClearSolutions.text_stub = "*Your answer here.*"
+
+# --- Grading: nbgrader records and shows, the autograder runs and checks ------------------------------------
+
+# Without this nbgrader replaces each student's module by the empty one.
+c.Autograde.exclude_overwriting = {
+    folder.name: ["utilities.py"] for folder in (course / "solutions").glob("*") if folder.is_dir()
+}
+
+# Before: take back the old automatic scores, so that none outlives a run that fails.
+c.Autograde.pre_convert_hook = "autograder.gradebook.forget_scores"
+
+# Reading: put the release's cells and metadata back into the student's notebook, whatever was done to it.
+c.Autograde.exporter_class = "autograder.gradebook.SubmissionExporter"
+
+# Grading, in this order:
+c.Autograde.autograde_preprocessors = [
+    "autograder.gradebook.RecordGrades",  # scores and reasons, in place of running the notebook here
+    "nbgrader.preprocessors.AssignLatePenalties",  # needs the scores
+    "nbgrader.preprocessors.CheckCellMetadata",  # last: nothing malformed is written
+]
+
+# --- The autograder -----------------------------------------------------------------------------------------
+
+# The assignment a command means when it names none.
+# c.Autograder.assignment = "vit"
+
+# Student code runs confined, or not at all. "none" grades without confinement and says so in every result.
+# c.Autograder.sandbox = "required"
+
+# Layers of confinement that must hold. `python -m autograder doctor` says which of them this machine has.
+# c.Autograder.required_layers = ["namespaces", "landlock", "rlimits"]
+
+# "auto" uses a GPU where there is one; "cpu" never does; "gpu" refuses to grade without one.
+# c.Autograder.device = "auto"
+
+# Submissions graded at once. 0: as many as memory and processors allow.
+# c.Autograder.jobs = 0
+
+# Wall-clock limits in seconds: one question to a submission, its import, one training run, the whole submission.
+# c.Autograder.request_seconds = 20.0
+# c.Autograder.load_seconds = 30.0
+# c.Autograder.training_seconds = 120.0
+# c.Autograder.submission_seconds = 300.0
+
+# What a student process may use: memory beyond TensorFlow's own, disk, and processes and threads.
+# c.Autograder.memory_mib = 6144
+# c.Autograder.scratch_mib = 512
+# c.Autograder.max_processes = 512
+
+# Sizes that are refused: one answer of a student process, a whole submission, its number of files.
+# c.Autograder.max_reply_mib = 64
+# c.Autograder.max_submission_mib = 64
+# c.Autograder.max_submission_files = 500

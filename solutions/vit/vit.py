@@ -1,0 +1,1020 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Vision Transformers
+#
+# In the earlier labs you met two ways to bring order into data: convolutions, which look at a small
+# neighbourhood, and recurrent networks, which walk along a sequence step by step. A *transformer*
+# does neither. It lets every element of its input look at every other element, and it learns where
+# to look. The operation behind this is called **attention**.
+#
+# In this lab you build attention from two matrix products, put it into a transformer, and use the
+# transformer to classify images. The result is the **Vision Transformer** (ViT). At the end you
+# should be able to say what attention computes, why it is scaled, what several heads are good for,
+# how an image becomes a sequence, and what it costs to leave the convolution out.
+#
+# **How to work.** You write in two places:
+#
+# * `utilities.py` holds the parts of the model. Fill in what is marked `YOUR CODE HERE`, from top
+#   to bottom, and read each docstring first: it says what goes in, what comes out, and in which
+#   shape.
+# * In this notebook you fill in a few cells and answer questions in words.
+#
+# Every task follows the same pattern: what to build, a hint, and a cell with a **public test** that
+# you can run as often as you like. Below it stands a cell where **hidden checks** run when your
+# work is graded. They test the same contract with other sizes and values, so code that works for
+# one shape only, or that returns a number known beforehand, does not pass. Please leave these cells
+# as they are.
+#
+# **Names of the axes.** Most mistakes in this lab are mistakes about axes. We use the same names
+# everywhere:
+#
+# | name | meaning | in formulas |
+# |---|---|---|
+# | `batch` | images that are processed at the same time | $B$ |
+# | `tokens` | elements of the sequence: patches and the class token | $N$ |
+# | `queries`, `keys` | tokens that ask, and tokens that are asked (each key has one value) | $N_q$, $N_k$ |
+# | `heads` | attention heads | $H$ |
+# | `head_dim` | features of one head | $d$ |
+# | `model_dim` | features of a token between the layers | $D$ |
+# | `patch_dim` | numbers in one patch | $p^2 C$ |
+#
+# **Papers.** Vaswani et al. (2017), [Attention Is All You Need](https://arxiv.org/abs/1706.03762);
+# Dosovitskiy et al. (2021), [An Image is Worth 16x16 Words](https://arxiv.org/abs/2010.11929).
+
+# %% [markdown]
+# ## 1. Set-up
+#
+# The first cell makes the notebook notice when you save `utilities.py`, so you need not restart it
+# after a change. All layers come from `tf_keras`, which is imported as `keras`. Never mix in layers
+# of `tf.keras`: a `tf_keras` model does not see their weights, gives no warning, and never trains
+# them.
+
+# %%
+# %load_ext autoreload
+# %autoreload 2
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "imports", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["grading"]
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+from sklearn.model_selection import train_test_split
+from utilities import (
+    MultiHeadAttention,
+    PatchEncoder,
+    PatchExtractor,
+    create_vit_classifier,
+    load_images,
+    plot_classifier_training_history,
+    plot_original_and_patched_version,
+    plot_training_examples,
+    scaled_dot_product_attention,
+    test_create_vit_classifier,
+    test_mlp,
+    test_MultiHeadAttention,
+    test_PatchEncoder,
+    test_PatchExtractor,
+    test_scaled_dot_product_attention,
+    test_TransformerBlock,
+)
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "parameters", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["parameters", "grading"]
+# Sizes of this run. The quick profile needs no GPU and no network: it trains a small model on digits.
+profile = "quick"
+dataset = "digits"
+n_train = 10_000
+n_test = 2_000
+epochs = 20
+batch_size = 64
+learning_rate = 1e-3
+small_model_params = {
+    "input_shape": (32, 32, 3),
+    "num_classes": 10,
+    "patch_size": 8,
+    "embedding_proj_dim": 64,
+    "num_heads": 4,
+    "msa_proj_dim": 64,
+    "transformer_layers": 3,
+    "msa_dropout_rate": 0.1,
+    "mlp_classification_head_units": [128],
+    "mlp_classification_head_dropout_rate": 0.2,
+}
+
+# %% [markdown]
+# There are two profiles:
+#
+# | | `"quick"` | `"full"` |
+# |---|---|---|
+# | images | 1797 digits that come with scikit-learn | 10,000 + 2,000 images of CIFAR-10 (downloaded once) |
+# | model that is trained | `small_model_params` | the large model of section 9 |
+# | time | minutes on a laptop | about an hour on a good GPU, far too long without one |
+#
+# Do everything in the quick profile first. For the full one, set `profile = "full"` in the next
+# cell, which is yours to change (it is not graded), and run the notebook again from here.
+
+# %%
+# Your own settings: write profile = "full", or any other value you want to change, on the line below.
+
+if profile == "full":
+    dataset, epochs, batch_size, learning_rate = "cifar10", 30, 64, 1e-4
+
+# %%
+gpus = tf.config.list_physical_devices("GPU")
+print(f"TensorFlow {tf.__version__}, Keras {keras.__version__}")
+print(f"{len(gpus)} GPU(s) found." if gpus else "No GPU found: stay with the quick profile.")
+
+# %% [markdown]
+# ## 3. Scaled dot-product attention
+#
+# ### The idea: a dictionary with soft look-up
+#
+# A Python dictionary answers a *query* by comparing it with its *keys* and returning the *value* of
+# the key that is equal. Attention is the same thing made differentiable. The query is a vector. It
+# is compared with **all** keys, which are vectors too, and the answer is a **mixture** of all
+# values, in which a value has the more weight the better its key matches the query.
+#
+# Take one query $q \in \mathbb{R}^{d}$, keys $k_1, \dots, k_{N_k} \in \mathbb{R}^{d}$ and values
+# $v_1, \dots, v_{N_k} \in \mathbb{R}^{d_v}$. Three steps lead to the answer:
+#
+# 1. **Scores**: how well does the query match each key? A dot product is large where two vectors
+#    point in the same direction: $s_j = q \cdot k_j / \sqrt{d}$, one number for each key.
+# 2. **Weights**: a softmax makes the scores positive and lets them sum to 1: $a_j = \exp(s_j) /
+#    \sum_{i} \exp(s_i)$.
+# 3. **Mixture**: $o = \sum_{j} a_j v_j \in \mathbb{R}^{d_v}$.
+#
+# ### All queries at once
+#
+# Write the queries as the rows of a matrix $Q$ of shape $(N_q, d)$, the keys as the rows of $K$,
+# $(N_k, d)$, and the values as the rows of $V$, $(N_k, d_v)$. Then the three steps are two matrix
+# products with a softmax in between:
+#
+# $$
+# \underbrace{A}_{(N_q,\,N_k)} = \mathrm{softmax}\!\left(\frac{Q K^{\top}}{\sqrt{d}}\right),
+# \qquad
+# \underbrace{O}_{(N_q,\,d_v)} = A\,V .
+# $$
+#
+# The entry $A_{ij}$ says how much of value $j$ goes to query $i$. The softmax runs over the
+# **keys**, so each *row* of $A$ sums to 1. Note which sizes must agree: queries and keys have the
+# same number of features $d$, since we take dot products of them; keys and values have the same
+# number of rows $N_k$, since they belong together in pairs. Nothing else needs to agree: $N_q$ may
+# differ from $N_k$, and $d_v$ from $d$.
+#
+# If $Q$, $K$ and $V$ are all made from the same sequence, so that each token asks all tokens
+# (itself included), we speak of **self-attention**. That is what a ViT uses.
+#
+# ### Why divide by $\sqrt{d}$?
+#
+# Let the features of a query and a key be independent, with mean 0 and variance 1. Their dot
+# product is a sum of $d$ products with variance 1 each, so it has the variance $d$ and is typically
+# as large as $\sqrt{d}$. Without the division, the scores in a wide head differ by a lot, the
+# softmax gives nearly all weight to one key, and its gradient is close to zero: the layer stops
+# learning. With the division the scores have the variance 1, whatever $d$ is. A plot below the task
+# shows it.
+
+# %% [markdown]
+# ### Task: `scaled_dot_product_attention` (8 points)
+#
+# Write `scaled_dot_product_attention(q, k, v)` in `utilities.py`. It returns the output **and** the
+# weights.
+#
+# | | shape |
+# |---|---|
+# | `q` | `(..., queries, head_dim)` |
+# | `k` | `(..., keys, head_dim)` |
+# | `v` | `(..., keys, value_dim)` |
+# | output | `(..., queries, value_dim)` |
+# | attention weights | `(..., queries, keys)` |
+#
+# The dots stand for any number of leading axes: `batch` alone, or `batch, heads`. Work on the last
+# two axes and leave the others alone.
+#
+# *Hint.* `tf.matmul` treats all axes but the last two as a batch, and it can transpose one of its
+# arguments for you. `tf.transpose` without `perm` reverses *all* axes, which is not what you want.
+# Think about which axis the softmax has to run over, and which size belongs under the root.
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "attention_public_test", "locked": true, "schema_version": 3, "solution": false, "task": false}
+test_scaled_dot_product_attention(seed=1)
+
+# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "attention", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
+# Hidden checks of `attention` run here when the work is graded:
+# other shapes and other values, but the same contract.
+
+# %% [markdown]
+# The plot below uses your function. A random query meets eight random keys, once in a head with 4
+# features and once in one with 1024. Multiplying the query by $\sqrt{d}$ undoes the scaling. Look
+# at the narrow head first: the scaling hardly matters. In the wide head without scaling, one key
+# takes (nearly) everything.
+
+# %%
+rng = np.random.default_rng(3)
+figure, axes = plt.subplots(1, 2, figsize=(10, 3), sharey=True)
+for axis, head_dim in zip(axes, (4, 1024), strict=True):
+    query, keys = (tf.constant(rng.normal(size=(number, head_dim))) for number in (1, 8))
+    for shift, factor, label in ((-0.2, 1.0, "scaled"), (0.2, np.sqrt(head_dim), "not scaled")):
+        _, weights = scaled_dot_product_attention(factor * query, keys, keys)
+        axis.bar(np.arange(8) + shift, weights[0], width=0.4, label=label)
+    axis.set(title=f"head_dim = {head_dim}", xlabel="key", ylim=(0, 1))
+axes[0].set_ylabel("attention weight")
+axes[0].legend()
+figure.tight_layout()
+
+# %% [markdown]
+# ## 4. Multi-head attention
+#
+# One attention gives each query *one* set of weights. But a token may need several things at once:
+# in an image, say, the patch to its right, all patches of the same colour, and the patch with the
+# horizon. **Multi-head attention** therefore runs $H$ attentions side by side. Each *head* $h$
+# looks at the input through linear projections of its own, so each can learn a different notion of
+# "matching":
+#
+# $$
+# O_h = \mathrm{Attention}(Q W^Q_h,\; K W^K_h,\; V W^V_h), \qquad h = 1, \dots, H .
+# $$
+#
+# The results are put next to each other along the feature axis, and a last projection mixes them:
+#
+# $$
+# \mathrm{MultiHead}(Q, K, V) = \big[\,O_1 \,\big|\, O_2 \,\big|\, \cdots \,\big|\, O_H\,\big]\; W^O .
+# $$
+#
+# With inputs of $d_k$ features (queries and keys) and $d_v$ features (values) and heads of width
+# $d$, which is called `proj_size`, the shapes are, for one item of the batch:
+#
+# | symbol | shape | | symbol | shape |
+# |---|---|---|---|---|
+# | $Q$ | $(N_q, d_k)$ | | $W^Q_h$, $W^K_h$ | $(d_k, d)$ |
+# | $K$ | $(N_k, d_k)$ | | $W^V_h$ | $(d_v, d)$ |
+# | $V$ | $(N_k, d_v)$ | | $W^O$ | $(H d, d)$ |
+# | $O_h$ | $(N_q, d)$ | | $\mathrm{MultiHead}(Q, K, V)$ | $(N_q, d)$ |
+#
+# There are no biases. Two things to note. First, without the projections all heads would compute
+# the same, and self-attention would have nothing to learn: the weights of this layer are exactly
+# these four groups of matrices. Second, in this lab **every head is `proj_size` wide**, however
+# many heads there are, whereas the paper divides the width among the heads. Keep that in mind for
+# question 10.
+
+# %% [markdown]
+# ### Task: `MultiHeadAttention` (12 points)
+#
+# Write the Keras layer `MultiHeadAttention(n_heads, proj_size, dk, dv,
+# return_attention_weights=False)`, called with `(Q, K, V)`: create the weights, and write `call`.
+#
+# | | shape |
+# |---|---|
+# | `Q`, `K`, `V` | `(batch, queries, dk)`, `(batch, keys, dk)`, `(batch, keys, dv)` |
+# | output | `(batch, queries, proj_size)` |
+# | weights, if asked for | `(batch, heads, queries, keys)` |
+#
+# *Hints.*
+#
+# * All heads can share one matrix product: make a weight that holds the matrices of all heads, and
+#   split the result. Your `scaled_dot_product_attention` already works on `(batch, heads, tokens,
+#   head_dim)`.
+# * A `tf.reshape` never moves a number, it only reads the same row of numbers with other brackets.
+#   To merge the heads, the two axes `heads` and `head_dim` must stand next to each other *before*
+#   the reshape. After attention they do not: move the axes with `tf.transpose` first. If you forget
+#   it, the shape is right, nothing complains, and features of different tokens end up in one row.
+#   The same goes for the split.
+# * Queries and keys may differ in number: take the length of each from the tensor itself.
+# * The batch size is unknown while a model is being built. Use `tf.shape(x)` or `-1`, not a fixed
+#   number.
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "multi_head_attention_public_test", "locked": true, "schema_version": 3, "solution": false, "task": false}
+test_MultiHeadAttention(seed=1)
+
+# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "multi_head_attention", "locked": true, "points": 12, "schema_version": 3, "solution": false, "task": false}
+# Hidden checks of `multi_head_attention` run here when the work is graded:
+# other shapes and other values, but the same contract.
+
+# %% [markdown]
+# Here is what heads do before any training. Six tokens attend to themselves with two heads; each
+# row shows how one token shares out its attention. The two heads differ only because their
+# projections start with different random numbers.
+
+# %%
+tokens = tf.random.stateless_normal((1, 6, 16), seed=(0, 2))
+_, weights = MultiHeadAttention(2, 16, 16, 16, return_attention_weights=True)(tokens, tokens, tokens)
+weights = np.broadcast_to(weights if len(weights.shape) == 4 else weights[:, None], (1, 2, 6, 6))
+figure, axes = plt.subplots(1, 2, figsize=(8, 3.5))
+for head, axis in enumerate(axes):
+    shown = axis.imshow(weights[0, head], vmin=0, vmax=1, cmap="viridis")
+    axis.set(title=f"head {head + 1}", xlabel="key (token asked)", ylabel="query (token asking)")
+_ = figure.colorbar(shown, ax=axes, label="attention weight")
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_02_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# **Question 2** (2 points). In the RNN lab, attention connected a decoder to the states of a
+# recurrent encoder. Compare the self-attention of a ViT with it: where do queries, keys and values
+# come from in each case, what is attended to, and how does each model know about the order of its
+# input?
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_02", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# ### BEGIN SOLUTION
+# In the RNN lab the query came from the decoder (its current state) and the keys and values from
+# the encoder (one hidden state for each input step). It was *cross*-attention between two
+# sequences, computed anew for each output step, and an addition to the recurrence: each encoder
+# state had already summed up the steps before it, so order was built in by the recurrence.
+#
+# In a ViT queries, keys and values are three learned projections of the *same* tokens, the patches
+# and the class token. Every token attends to every other one, for all tokens in parallel, in every
+# layer and in several heads. There is no recurrence left: attention is the only place where tokens
+# exchange information. It treats them as a set (shuffled tokens give shuffled outputs), so the
+# order must be added to the input, here by the position embedding.
+#
+# *Marking: 1 point for the source of queries, keys and values (two sequences against one and the
+# same); 1 point for recurrence against parallel attention with position embeddings.*
+# ### END SOLUTION
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_03_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# **Question 3** (2 points). What makes scaled dot-product attention expensive when sequences become
+# long? State how time and memory grow with the number of tokens $N$ and the width $d$, and compare
+# this with the attention of the RNN lab.
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_03", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# ### BEGIN SOLUTION
+# In self-attention each of $N$ queries is compared with each of $N$ keys. The two products
+# $QK^{\top}$ and $AV$ cost of the order of $N^2 d$ operations, for each head and layer, and the
+# weights take $N^2$ numbers for each head, which must be kept for the backward pass. Twice as many
+# tokens (for images: a side longer by a factor of 1.4, or smaller patches) cost four times as much.
+# For pixels as tokens, a 224 by 224 image has 50,000 tokens and 2.5 billion weights a head: this is
+# why a ViT uses patches.
+#
+# The RNN's attention compares one decoder state at a time with $N$ encoder states: $N d$ operations
+# for each output step, hence $N_{\text{out}} N d$ in all, once, not in every layer and head. The
+# recurrence itself is linear in $N$ (about $N d^2$), with a state of constant size, although it
+# cannot be computed in parallel over the steps.
+#
+# *Marking: 1 point for quadratic growth of time and memory in N; 1 point for the comparison with
+# the RNN.*
+# ### END SOLUTION
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_04_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# **Question 4** (2 points). And what are its computational advantages over a recurrent network, on
+# a GPU in particular?
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_04", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# ### BEGIN SOLUTION
+# Attention is a few large matrix products over all tokens, heads and batch items at once, just what
+# a GPU does best. No step waits for another one: the number of operations that must follow each
+# other is constant in $N$, while a recurrent network needs $N$ steps one after the other, each too
+# small to fill the GPU. Dot products need no extra parameters or non-linearity for the comparison
+# (unlike additive attention, which runs a small network for each pair).
+#
+# In addition, any two tokens are one step apart, so that gradients between distant tokens do not
+# pass through $N$ recurrent steps, where they vanish or explode. As long as $N$ is smaller than $d$
+# (a ViT has few patches), $N^2 d$ is also cheaper than the $N d^2$ of a recurrent layer.
+#
+# *Marking: 1 point for parallel matrix products against sequential steps; 1 point for a second
+# advantage, e.g. constant path length, N smaller than d, no extra parameters for the scores.*
+# ### END SOLUTION
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_05_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# **Question 5** (2 points). People compare the heads of multi-head attention with the kernels of a
+# convolutional layer. In what respect does the comparison hold, and where does it fail?
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_05", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# ### BEGIN SOLUTION
+# It holds in that both are a bank of detectors with separate weights that work in parallel on the
+# same input; each can specialise on another kind of pattern, their results are put side by side,
+# and the next layer (or $W^O$) mixes them. The weights are shared over all positions in both cases.
+# It is even known that heads can *learn* to attend to fixed offsets, and enough heads can then
+# express a convolution.
+#
+# It fails in where they look and with which weights. A kernel sees a small fixed neighbourhood, and
+# its weights for each offset are constant after training. A head sees all tokens, and its mixing
+# weights are computed from the content, anew for each input and each query. They are also positive
+# and sum to 1, so a single head averages, whereas a kernel can take differences (signs come in
+# through $W^V$ and $W^O$ only). And a kernel knows relative positions by construction, a head only
+# through position embeddings.
+#
+# *Marking: 1 point for parallel detectors of different patterns; 1 point for global and
+# content-dependent against local and fixed weights.*
+# ### END SOLUTION
+
+# %% [markdown]
+# ## 5. The transformer encoder layer
+#
+# Attention moves information *between* tokens, but on the values it acts linearly: the output is a
+# weighted mean of projected values. The encoder layer adds what is missing, a small network that
+# works on each token by itself, and two devices that make deep stacks trainable. Let $X$ be the
+# tokens, of shape $(N, D)$. Then
+#
+# $$
+# \begin{aligned}
+# Y &= \mathrm{LayerNorm}\big(X + \mathrm{Dropout}(\mathrm{MultiHead}(X, X, X))\big) & (N, D) \\
+# Z &= \mathrm{LayerNorm}\big(Y + \mathrm{mlp}(Y)\big) & (N, D)
+# \end{aligned}
+# $$
+#
+# * The **residual connection** adds what went into a sublayer to what came out of it. The sublayer
+#   needs to learn a correction only.
+# * **Layer normalisation** works on each token separately, over its $D$ features $x_1, \dots, x_D$:
+#   $\;\hat{x}_i = \gamma_i\, (x_i - \mu) / \sqrt{\sigma^2 + \varepsilon} + \beta_i$, with $\mu$ and
+#   $\sigma^2$ the mean and variance of these $D$ numbers and $\gamma, \beta \in \mathbb{R}^{D}$
+#   learned.
+# * The **mlp** takes $D$ features to a wider layer and back to $D$. All tokens share its weights.
+#   Its dropout is inside it, after each Dense layer.
+#
+# This order, with the normalisation *after* the addition, is called **post-norm**; it is that of
+# Vaswani et al. The ViT paper normalises *before* each sublayer (pre-norm) instead. We stay with
+# post-norm.
+
+# %% [markdown]
+# ### Task: `mlp` (4 points)
+#
+# Write `mlp(x, hidden_units, dropout_rate)`: for each width in `hidden_units` a Dense layer
+# followed by a Dropout layer. Every Dense layer **but the last** has a non-linearity, GELU or ReLU.
+#
+# | | shape |
+# |---|---|
+# | `x` | `(..., features)` |
+# | result | `(..., hidden_units[-1])` |
+#
+# *Hint.* This is a function, not a layer: in a loop, create each layer and call it at once, `x =
+# layer(...)(x)`. Why is the last layer different? What would a residual connection look like if the
+# sublayer could only add positive numbers?
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "mlp_public_test", "locked": true, "schema_version": 3, "solution": false, "task": false}
+test_mlp(seed=1)
+
+# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "mlp", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+# Hidden checks of `mlp` run here when the work is graded:
+# other shapes and other values, but the same contract.
+
+# %% [markdown]
+# ### Task: `transformerBlock` (10 points)
+#
+# Write `transformerBlock(x, num_heads, projection_dim, transformer_units, dropout_rate=0.1)`
+# following the two equations above. Input and output have the shape `(batch, tokens, model_dim)`;
+# `projection_dim` and the last of `transformer_units` equal `model_dim`, or there would be nothing
+# to add the residuals to.
+#
+# *Hints.*
+#
+# * Use your `MultiHeadAttention` with `x` in all three roles, your `mlp`, and Keras'
+#   `LayerNormalization` and `Dropout`.
+# * Follow the two equations with your finger. What does the second residual add, $X$ or $Y$?
+# * `LayerNormalization` works on the last axis unless you tell it otherwise.
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "transformer_block_public_test", "locked": true, "schema_version": 3, "solution": false, "task": false}
+test_TransformerBlock(seed=1, dropout_rate=0.1)
+test_TransformerBlock(seed=2, dropout_rate=0.0)
+
+# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "transformer_block", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
+# Hidden checks of `transformer_block` run here when the work is graded:
+# other shapes and other values, but the same contract.
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_06_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# **Question 6** (2 points). What are the residual connections good for? Think of a stack of twelve
+# layers, in the forward and in the backward direction.
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_06", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# ### BEGIN SOLUTION
+# Backward: the derivative of $x + f(x)$ is $1 + f'(x)$. The 1 gives the gradient a direct way past
+# every sublayer, so that it reaches the first of twelve layers even if single sublayers would
+# shrink it; without it the gradient is a product of many factors and tends to vanish (or explode).
+#
+# Forward: a layer starts out close to the identity and learns a *correction* of its input, which is
+# easier than learning the whole mapping; adding a layer does not destroy what came before. In
+# particular the content and position of each token survive: attention alone returns averages, and
+# repeated averaging would make all tokens alike.
+#
+# *Marking: 1 point for the flow of gradients in deep networks; 1 point for learning corrections or
+# keeping the tokens' information.*
+# ### END SOLUTION
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_07_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# **Question 7** (2 points). What does layer normalisation do, over which axis, and why is it
+# preferred to batch normalisation here?
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_07", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# ### BEGIN SOLUTION
+# It takes the features of one token in one example, subtracts their mean and divides by their
+# standard deviation, and then applies a learned scale and shift for each feature. Thus the inputs
+# of each sublayer keep a comparable size: sums from the residuals do not grow from layer to layer,
+# the softmax of the attention does not saturate, and training is more stable and allows larger
+# learning rates.
+#
+# Batch normalisation computes its statistics over the examples of a batch (and over positions).
+# They are noisy for small batches, differ between training and inference, and make examples depend
+# on each other; with sequences of different length and padding they are ill-defined. Layer
+# normalisation needs nothing but the token itself, and does the same in training and at inference,
+# for any batch size and any number of tokens.
+#
+# *Marking: 1 point for per-token statistics over the features and their stabilising effect; 1 point
+# for independence of the batch.*
+# ### END SOLUTION
+
+# %% [markdown]
+# ## 6. The Vision Transformer: data
+#
+# A transformer takes a sequence of vectors. To give it an image, cut the image into patches, write
+# each patch as a vector, and treat the patches as words of a sentence. The rest is what you have
+# just built:
+#
+# image $\rightarrow$ patches (section 7) $\rightarrow$ tokens (section 8) $\rightarrow$ encoder
+# layers $\rightarrow$ class token $\rightarrow$ logits (section 9).
+#
+# First the data. The loader returns images of 32 by 32 pixels with three channels, as `uint8`, and
+# integer labels. In the full profile these are the first 10,000 training and 2,000 test images of
+# CIFAR-10; in the quick one, all 1797 digits in the same proportion.
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "load_data", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["grading"]
+(X_train, Y_train), (X_test, Y_test), class_names = load_images(dataset, n_train, n_test)
+num_classes = len(class_names)
+
+# %%
+print(f"training: images {X_train.shape} {X_train.dtype}, labels {Y_train.shape} {Y_train.dtype}")
+print(f"test:     images {X_test.shape} {X_test.dtype}, labels {Y_test.shape} {Y_test.dtype}")
+for label, name in enumerate(class_names):
+    print(f"{name:>12}: {np.sum(Y_train == label):5d} training, {np.sum(Y_test == label):5d} test images")
+figure = plot_training_examples(X_train, Y_train, class_names)
+
+# %% [markdown]
+# ### Task: training and validation data (2 points)
+#
+# Validation images decide which epoch's weights are kept. They must come from the training data,
+# must not be trained on, and have nothing to do with the test images, which are for the final
+# measurement only. Split `X_train, Y_train` at random into `Xtrain, Ytrain` (75 %) and `Xval, Yval`
+# (25 %). Images and labels must stay together.
+#
+# *Hint.* `train_test_split` from scikit-learn, imported above, does it in one call. Mind the order
+# in which it returns its results, and fix its `random_state`.
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "data_split_answer", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# Make Xtrain, Xval, Ytrain and Yval from X_train and Y_train; 25 % of the images are for validation.
+### BEGIN SOLUTION
+Xtrain, Xval, Ytrain, Yval = train_test_split(X_train, Y_train, test_size=0.25, random_state=0)
+### END SOLUTION
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "data_split_public_test", "locked": true, "schema_version": 3, "solution": false, "task": false}
+for name, images, labels in (("training", Xtrain, Ytrain), ("validation", Xval, Yval)):
+    print(f"{name}: {len(images)} images of shape {images.shape[1:]}, {len(labels)} labels")
+    assert len(images) == len(labels), f"{name}: expected one label for each image"
+assert len(Xtrain) + len(Xval) == len(X_train), "every image belongs to one of the two parts"
+assert abs(len(Xval) - len(X_train) / 4) <= 1, "a quarter of the images is for validation"
+
+# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "data_split", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+# Hidden checks of `data_split` run here when the work is graded:
+# other shapes and other values, but the same contract.
+
+# %% [markdown]
+# ### Task: preprocessing (2 points)
+#
+# Networks train best on small numbers around 0. Turn the pixels of the three sets from `uint8` in
+# $[0, 255]$ into `float32` in $[-1, 1]$, where 0 becomes $-1$ and 255 becomes $1$: make `Xtrain`,
+# `Xval` and `Xtest` (from `X_test`). The labels stay what they are, integers and *not* one-hot; the
+# test labels get the name `Ytest`.
+#
+# *Hint.* Convert to `float32` before you calculate: `uint8` arithmetic overflows. If you run the
+# cell twice, the pixels are scaled twice; run the split again before it.
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "preprocessing_answer", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# Make float32 images in [-1, 1], Xtrain, Xval and Xtest, and give the test labels the name Ytest.
+### BEGIN SOLUTION
+Xtrain, Xval, Xtest = (images.astype("float32") / 127.5 - 1 for images in (Xtrain, Xval, X_test))
+Ytest = Y_test
+### END SOLUTION
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "preprocessing_public_test", "locked": true, "schema_version": 3, "solution": false, "task": false}
+sets = {"training": (Xtrain, Ytrain), "validation": (Xval, Yval), "test": (Xtest, Ytest)}
+for name, (images, labels) in sets.items():
+    print(f"{name}: {images.dtype} {images.shape} from {images.min():.2f} to {images.max():.2f}")
+    assert images.dtype == np.float32, f"{name}: expected float32 images, got {images.dtype}"
+    assert -1 <= images.min() < -0.5 and 0.5 < images.max() <= 1, f"{name}: expected pixels in [-1, 1]"
+    assert labels.ndim == 1 and labels.dtype.kind in "iu", f"{name}: expected one integer for each image"
+
+# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "preprocessing", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+# Hidden checks of `preprocessing` run here when the work is graded:
+# other shapes and other values, but the same contract.
+
+# %% [markdown]
+# ## 7. Patches
+#
+# An image of $S$ by $S$ pixels with $C$ channels, cut into squares of side $p$, has $N = (S / p)^2$
+# patches of $p^2 C$ numbers each. For CIFAR-10 and $p = 8$: $S = 32$, $C = 3$, hence $N = 16$
+# patches of $192$ numbers. No pixel is lost or used twice, the numbers are only put into another
+# order:
+#
+# * the patches follow each other row by row, from the top left to the bottom right;
+# * inside a patch the numbers go by row, then column, then channel, so the three channels of a
+#   pixel stand together.
+#
+# ### Task: `PatchExtractor` (8 points)
+#
+# Write `call` of the layer `PatchExtractor(patch_size=16)`. The check that the patch size fits is
+# given.
+#
+# | | shape |
+# |---|---|
+# | images | `(batch, side, side, channels)` |
+# | result | `(batch, patches, patch_dim)` |
+#
+# *Hints.* There are two good ways.
+#
+# * `tf.image.extract_patches` with `VALID` padding. Read in its documentation what `sizes`,
+#   `strides` and `rates` mean: `rates` spreads the pixels of *one* patch over the image, and with
+#   `SAME` padding the mistake even has the right shape. It returns a grid of patches, which you
+#   still have to turn into a sequence.
+# * Only `tf.reshape` and `tf.transpose`: split each side of the image into two axes (which patch,
+#   which pixel in it), bring the axes into the order described above, and merge them. As in section
+#   4: first move the axes, then merge.
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "patch_extractor_public_test", "locked": true, "schema_version": 3, "solution": false, "task": false}
+test_PatchExtractor()
+
+# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "patch_extractor", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
+# Hidden checks of `patch_extractor` run here when the work is graded:
+# other shapes and other values, but the same contract.
+
+# %%
+example = X_train[:1]
+patches = PatchExtractor(patch_size=8)(example)
+print(f"{example.shape} -> {patches.shape}")
+figure = plot_original_and_patched_version(example, patches, patch_size=8)
+
+# %% [markdown]
+# ## 8. From patches to tokens
+#
+# The transformer works on tokens of $D$ features. Three things turn patches into tokens. Let $x_1,
+# \dots, x_N$ be the patches of an image, each a row of $p^2 C$ numbers. Then the tokens are the
+# rows of
+#
+# $$
+# Z_0 = \big[\, c \,;\; x_1 E + b \,;\; \cdots \,;\; x_N E + b \,\big] + P ,
+# \qquad Z_0 \text{ of shape } (N + 1, D).
+# $$
+#
+# * **Projection.** $E$, of shape $(p^2 C, D)$, and the bias $b \in \mathbb{R}^{D}$ are learned and
+#   shared by all patches.
+# * **Class token.** $c \in \mathbb{R}^{D}$ is a learned vector that stands before the patches and
+#   is the same for every image. It holds nothing about the image at first. In each layer it attends
+#   to the patches and collects what is useful for the decision; after the last layer only this
+#   token goes on to the classifier.
+# * **Positions.** Attention does not know where a token stands: shuffle the tokens, and the outputs
+#   are shuffled in the same way. Therefore each place in the sequence has a learned vector of its
+#   own, a row of $P$, of shape $(N + 1, D)$, which is added to the token at this place. That
+#   includes the class token.
+#
+# ### Task: `PatchEncoder` (8 points)
+#
+# Write the layer `PatchEncoder(num_patches=4, projection_dim=768)`: create its parts, and write
+# `call`.
+#
+# | | shape |
+# |---|---|
+# | patches | `(batch, patches, patch_dim)` |
+# | result | `(batch, patches + 1, projection_dim)` |
+#
+# *Hints.*
+#
+# * A Dense layer projects; a Keras `Embedding` is the table $P$: call it with the numbers of the
+#   places.
+# * The class token is one trainable weight, made once. In `call` it must be repeated for every
+#   image of a batch whose size is not known yet: `tf.shape(patches)[0]`.
+# * Join along the right axis, *then* add the positions. How many rows does the table need?
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "patch_encoder_public_test", "locked": true, "schema_version": 3, "solution": false, "task": false}
+test_PatchEncoder(seed=1)
+print(PatchEncoder(num_patches=16, projection_dim=192)(tf.cast(patches, tf.float32)).shape)
+
+# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "patch_encoder", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
+# Hidden checks of `patch_encoder` run here when the work is graded:
+# other shapes and other values, but the same contract.
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_08_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# **Question 8** (2 points). A linear projection of raw pixels is only one way to make tokens from
+# an image. Describe at least two others, with what you expect from each.
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_08", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# ### BEGIN SOLUTION
+# * **Convolutional stem / hybrid**: run a few convolutional layers (or a ResNet) first and use the
+#   positions of the feature map as tokens. Brings in locality and low-level features; trains more
+#   stably and needs less data.
+# * **Overlapping patches**: a stride smaller than the patch size (a convolution with stride). Edges
+#   between patches are no longer blind spots; more tokens, so more expensive.
+# * **Patches at several scales**, or merging neighbours from layer to layer as in the Swin
+#   transformer: fine detail and overview at once.
+# * **A learned code book**: quantise patches with an autoencoder (VQ-VAE, as for BEiT's targets)
+#   and use one embedding for each code, like words.
+# * **Other positions**: fixed sines, separate embeddings for row and column, or relative positions
+#   in the attention scores; they carry over to other image sizes.
+#
+# *Marking: 1 point for each of two sensible ways with its expected effect.*
+# ### END SOLUTION
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_09_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# **Question 9** (2 points). A ViT makes hardly any assumption about images, a convolutional network
+# makes strong ones. Which ones? What is the price of this generality, and when does it pay off?
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_09", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# ### BEGIN SOLUTION
+# A convolution has two assumptions built in: *locality* (what belongs together is close together)
+# and *translation equivariance* (a pattern means the same everywhere; weights are shared), and a
+# stack of them with pooling adds a hierarchy of scales. A ViT knows the neighbourhood of pixels
+# only within a patch. Which patches are neighbours, and that an object may be moved, it must learn
+# from examples: the position embedding starts without any order.
+#
+# The price is data and computation: on small data sets it overfits, or learns less, than a
+# convolutional network of the same cost, and it needs augmentation, regularisation or pretraining.
+# Its cost also grows with the square of the number of patches. It pays off where there is a lot of
+# data (the paper: from about 14 to 300 million images on, ViT overtakes ResNets), since then it is
+# not limited by assumptions that do not quite hold, e.g. for relations between distant parts, and
+# the same architecture serves text, sound and images.
+#
+# *Marking: 1 point for the inductive biases that are missing; 1 point for the need for data, and
+# when it pays off.*
+# ### END SOLUTION
+
+# %% [markdown]
+# ## 9. The whole model
+#
+# Now put everything together with Keras' functional API:
+#
+# $$
+# \text{image} \rightarrow \text{patches} \rightarrow Z_0 \rightarrow Z_1 \rightarrow \cdots
+# \rightarrow Z_L \rightarrow \text{class token of } Z_L \rightarrow \text{mlp head}
+# \rightarrow \text{logits},
+# $$
+#
+# where $Z_l = \mathrm{transformerBlock}(Z_{l-1})$, of shape $(N + 1, D)$, and $L$ is the number of
+# layers. The logits are one number for each class, *without* softmax: the loss function applies it,
+# in a way that is numerically safer.
+#
+# ### Task: `create_vit_classifier` and the large model (8 points)
+#
+# 1. Write `create_vit_classifier` in `utilities.py`. In each encoder layer, `transformer_units` are
+#    `[2 * msa_proj_dim, msa_proj_dim]`.
+#
+#    *Hints.* The number of patches follows from the output of `PatchExtractor`. Take only the class
+#    token out of $Z_L$, at the place where your `PatchEncoder` put it, before the head. The last
+#    Dense layer comes after the mlp head and has no activation.
+# 2. Below, make the dictionary `model_params` for the large model, and the model `vit` from it:
+#
+#    | setting | value |
+#    |---|---|
+#    | images | 32 by 32 pixels, 3 channels, 10 classes |
+#    | patches | 16 by 16 pixels |
+#    | width of a token, and of each head | 768 |
+#    | heads, and encoder layers | 12 each |
+#    | dropout rates | 0.1 in the encoder layers, 0.5 in the head |
+#    | widths of the mlp head | one layer of 3074 |
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "vit_model_public_test", "locked": true, "schema_version": 3, "solution": false, "task": false}
+test_create_vit_classifier()
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "vit_model_answer", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# Make the dictionary model_params, with the names of create_vit_classifier's arguments, and the model vit.
+### BEGIN SOLUTION
+model_params = {
+    "input_shape": (32, 32, 3),
+    "num_classes": 10,
+    "patch_size": 16,
+    "embedding_proj_dim": 768,
+    "num_heads": 12,
+    "msa_proj_dim": 768,
+    "transformer_layers": 12,
+    "msa_dropout_rate": 0.1,
+    "mlp_classification_head_units": [3074],
+    "mlp_classification_head_dropout_rate": 0.5,
+}
+vit = create_vit_classifier(**model_params)
+### END SOLUTION
+
+# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "vit_model", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
+# Hidden checks of `vit_model` run here when the work is graded:
+# other shapes and other values, but the same contract.
+
+# %% [markdown]
+# How many parameters do you expect? Work it out on paper before you look at the summary: $4 H D^2$
+# for each attention layer, $2 D$ for each layer normalisation, and (inputs + 1) times outputs for
+# each Dense layer.
+
+# %%
+vit.summary(line_length=110)
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_10_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# **Question 10** (2 points). The paper's ViT-Base has 86 million parameters, with the same number
+# of layers and heads and the same width of 768. How many has yours? Explain the difference with
+# numbers: which part of the model is responsible, and why?
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_10", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# ### BEGIN SOLUTION
+# Ours has about 371 million, more than four times as many. The attention layers are responsible.
+# Our heads are all $D = 768$ wide, so one attention layer has $4 H D^2 = 4 \cdot 12 \cdot 768^2
+# \approx 28.3$ million parameters. In the paper the heads share the width, each has $D / H = 64$
+# features, and a layer has $4 D^2 \approx 2.4$ million (plus biases), a twelfth. Over 12 layers:
+# 340 million against 28 million.
+#
+# Smaller differences go the other way: our mlp has a hidden width of $2 D$ (2.4 million a layer),
+# the paper's $4 D$ (4.7 million), over 12 layers 28 against 57 million; we have 5 positions, the
+# paper 197. Our head adds 2.4 million. In all: paper $28 + 57 + 1 \approx 86$, ours $340 + 28 + 3
+# \approx 371$ million. Wide heads make the model larger, not necessarily better: the scores of a
+# head need few features.
+#
+# *Marking: 1 point for the count and the attention layers as its cause; 1 point for the width of
+# the heads (D against D / H), with numbers.*
+# ### END SOLUTION
+
+# %% [markdown]
+# ## 10. Training
+#
+# ### Task: `run_experiment` (6 points)
+#
+# Complete the function below. It compiles a model, trains it, keeps the weights of the best epoch
+# and measures the accuracy on the test images. The parts in order:
+#
+# 1. **Compile**: the Adam optimiser with the given learning rate, sparse categorical cross-entropy
+#    for integer labels, and a metric with the name `"accuracy"`. Our model returns *logits*, and
+#    the loss must be told so; otherwise it treats them as probabilities and the training goes wrong
+#    without any message.
+# 2. **Checkpoint**: a `ModelCheckpoint` that saves the weights (only the weights) whenever the
+#    *validation* accuracy is the best so far, in the file `best_weights`.
+# 3. **Fit**, with validation data and the checkpoint as a callback. Keep the history it returns.
+# 4. **Reload** the best weights: after the last epoch the model holds the last weights, which may
+#    be worse.
+# 5. **Test**, if `run_testing` is true: print the accuracy on the test images. Only now do they
+#    come into play.
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "training_answer", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def run_experiment(
+    model,
+    training_data,
+    validation_data,
+    test_data,
+    epochs=30,
+    batch_size=64,
+    learning_rate=1e-4,
+    ckpt_path=".",
+    run_testing=True,
+):
+    """Train a classifier, put its best weights back, and test it.
+
+    Args:
+        model: A `keras.Model` from images to logits.
+        training_data: Pair of images, float32 (n, side, side, channels), and integer labels, (n,).
+        validation_data: Pair like training_data; decides which epoch is the best.
+        test_data: Pair like training_data, or None if run_testing is False.
+        epochs: Number of passes through the training data.
+        batch_size: Number of images in a training step.
+        learning_rate: Step size of Adam.
+        ckpt_path: Folder for the best weights; it is created if needed.
+        run_testing: Whether to print the accuracy on test_data at the end.
+
+    Returns:
+        The `keras.callbacks.History` of the training.
+    """
+    images, labels = training_data
+    Path(ckpt_path).mkdir(parents=True, exist_ok=True)
+    best_weights = str(Path(ckpt_path) / "best.weights.h5")
+
+    # 1. Compile the model with optimiser, loss and metric.
+    ### BEGIN SOLUTION
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate=learning_rate),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+    )
+    ### END SOLUTION
+
+    # 2. and 3. Make the checkpoint of the best validation accuracy, train, and keep the history.
+    ### BEGIN SOLUTION
+    checkpoint = keras.callbacks.ModelCheckpoint(
+        best_weights, monitor="val_accuracy", mode="max", save_best_only=True, save_weights_only=True
+    )
+    history = model.fit(
+        images,
+        labels,
+        batch_size=batch_size,
+        epochs=epochs,
+        validation_data=validation_data,
+        callbacks=[checkpoint],
+        verbose=2,
+    )
+    ### END SOLUTION
+
+    # 4. Put the best weights back into the model.
+    ### BEGIN SOLUTION
+    model.load_weights(best_weights)
+    ### END SOLUTION
+
+    # 5. If asked for, measure the accuracy on the test data and print it.
+    ### BEGIN SOLUTION
+    if run_testing:
+        test_images, test_labels = test_data
+        _, accuracy = model.evaluate(test_images, test_labels, batch_size=batch_size, verbose=0)
+        print(f"Test accuracy: {accuracy:.1%}")
+    ### END SOLUTION
+    return history
+
+# %% [markdown]
+# In the full profile the next cell trains the large model, in the quick one a small one. The last
+# lines check that the best weights are back in the model: its validation accuracy must be the best
+# one in the history.
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "training_public_test", "locked": true, "schema_version": 3, "solution": false, "task": false}
+model = vit if profile == "full" else create_vit_classifier(**small_model_params)
+history = run_experiment(
+    model,
+    (Xtrain, Ytrain),
+    (Xval, Yval),
+    (Xtest, Ytest),
+    epochs=epochs,
+    batch_size=batch_size,
+    learning_rate=learning_rate,
+    ckpt_path="checkpoints",
+)
+_, validation_accuracy = model.evaluate(Xval, Yval, batch_size=batch_size, verbose=0)
+best_accuracy = max(history.history["val_accuracy"])
+assert abs(validation_accuracy - best_accuracy) < 1.5 / len(Xval), "the best weights are not in the model"
+
+# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "training", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
+# Hidden checks of `training` run here when the work is graded:
+# other shapes and other values, but the same contract.
+
+# %%
+figure = plot_classifier_training_history(history)
+
+# %% [markdown]
+# For the following questions it is best to have trained at least one model on CIFAR-10. If you have
+# no GPU, use a small model, fewer images and fewer epochs, and say so in your answer.
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_11_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# **Question 11** (2 points). Which accuracy does your ViT reach on CIFAR-10, and how does it
+# compare with the CNN of the CNN lab? Explain the difference.
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_11", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# ### BEGIN SOLUTION
+# With 7,500 training images the ViT typically ends between 30 % and 45 % on the test images
+# (chance: 10 %), and the large model is not better than a small one; a simple CNN passes 60 %. (Use
+# the numbers of your own run.)
+#
+# The CNN has locality and translation equivariance built in and needs few parameters. The ViT must
+# learn them, from far too few images for its number of parameters: the curves show it overfitting,
+# with the training accuracy rising while the validation accuracy stays and the validation loss
+# rises. On top of this, with 16 by 16 patches an image is only 4 tokens, so there is little for
+# attention to relate; post-norm layers without a warm-up of the learning rate are hard to train;
+# and there is no pretraining, on which the results of the paper rest.
+#
+# *Marking: 1 point for measured accuracies, put side by side; 1 point for an explanation by missing
+# inductive bias and little data.*
+# ### END SOLUTION
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_12_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# **Question 12** (2 points). Dropout regularises the model. Which kind of regularisation, usual for
+# images and acting on the *data*, is missing here? Name examples that suit CIFAR-10, one that does
+# not suit digits, and say why a ViT needs it more than a CNN.
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_12", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# ### BEGIN SOLUTION
+# Data augmentation is missing: random changes of the training images that leave the label as it is,
+# so that the model seldom sees the same image twice. For CIFAR-10: horizontal flips, small shifts
+# or random crops after padding, small rotations and zooms, changes of brightness and colour,
+# cutout; also mixtures of two images and their labels (mixup, CutMix). It is applied to the
+# training images only, never to validation or test images. Flips do not suit digits: a mirrored
+# digit is no digit, or (upside down, 6 and 9) another one.
+#
+# A ViT does not know that a shifted or mirrored object is the same object, a CNN does so in part
+# through shared kernels. Augmentation teaches the ViT these invariances through examples, and
+# stretches a data set that is small for its number of parameters.
+#
+# *Marking: 1 point for data augmentation with suitable examples; 1 point for the reason why a ViT
+# needs it.*
+# ### END SOLUTION
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_13_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# **Question 13** (2 points). Our classifier throws away all outputs of the last encoder layer but
+# the class token. How could you use them to *segment* an image, that is, to assign a class to every
+# pixel? Give shapes.
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_13", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# ### BEGIN SOLUTION
+# After the last layer there is one token for each patch, $(N, D)$ without the class token, and each
+# knows about its patch and, through attention, about the rest of the image. Put them back into
+# their grid, $(S/p, S/p, D)$, in the order in which the patches were cut. A Dense layer (or 1 by 1
+# convolution) shared by all of them gives class scores, $(S/p, S/p, \text{classes})$. Enlarge them
+# to $(S, S, \text{classes})$ by bilinear interpolation or transposed convolutions, or let each
+# token predict all its $p^2$ pixels at once, $p^2 \cdot \text{classes}$ numbers. The loss is the
+# cross-entropy, averaged over the pixels.
+#
+# Since one token stands for $p$ by $p$ pixels, small patches or a decoder that also uses outputs of
+# earlier layers (or of convolutions) are needed for sharp edges; at higher cost, as the number of
+# tokens grows.
+#
+# *Marking: 1 point for patch tokens put back into a grid with a classifier for each; 1 point for
+# the way to full resolution, with shapes.*
+# ### END SOLUTION

@@ -1,0 +1,60 @@
+"""Fixtures: the miniature course of `tiny`, in three states."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbgrader.api
+import pytest
+from nbgrader.converters import GenerateAssignment
+from tiny import TinyCourse, write_tiny_sources
+
+from autograder.assignment import load_assignment
+from autograder.config import load_config
+from autograder.release import build
+from autograder.steps import course_directory, make_step, run_step
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _alembic_asked_once() -> Iterator[None]:
+    """Ask once: nbgrader starts a program for each new gradebook to learn a constant."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nbgrader.api, "get_alembic_version", functools.cache(nbgrader.api.get_alembic_version))
+        yield
+
+
+@pytest.fixture(scope="session")
+def _tiny_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("template")
+    write_tiny_sources(root)
+    build(root, "tiny")
+    config = load_config(root)
+    run_step(make_step(GenerateAssignment, config, course_directory(config, "tiny")))
+    return root
+
+
+@pytest.fixture
+def tiny_sources(tmp_path: Path) -> Path:
+    """A course folder with nothing built."""
+    root = tmp_path / "course"
+    write_tiny_sources(root)
+    return root
+
+
+@pytest.fixture
+def released_course(tmp_path: Path, _tiny_template: Path) -> Iterator[TinyCourse]:
+    """A course whose assignment is built, released by nbgrader, and registered in the gradebook."""
+    root = tmp_path / "course"
+    shutil.copytree(_tiny_template, root)
+    yield TinyCourse(load_config(root), load_assignment(root, "tiny"))
+
+
+@pytest.fixture
+def tiny_course(released_course: TinyCourse) -> TinyCourse:
+    """A course whose assignment is built; there is no release and no gradebook."""
+    shutil.rmtree(released_course.root / "release")
+    (released_course.root / "gradebook.db").unlink()
+    return released_course

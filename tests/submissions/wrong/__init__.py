@@ -1,0 +1,1 @@
+"""Wrong submissions, one module for each task."""

@@ -1,0 +1,135 @@
+"""Wrong submissions of `mlp`."""
+
+from ..edits import Edit
+
+_USERS = ("transformer_block", "vit_model")
+"""The tasks that build on this one."""
+
+EDITS: tuple[Edit, ...] = (
+    Edit(
+        slug="mlp-no-activation-by-definition",
+        base="by_definition",
+        replace=((', activation="relu" if i < last else None', ""),),
+        task="mlp",
+        misconception="no_activation",
+        suffers=_USERS,
+    ),
+    Edit(
+        slug="mlp-no-activation-einsum",
+        base="einsum",
+        replace=((", activation=tf.nn.gelu", ""),),
+        task="mlp",
+        misconception="no_activation",
+        suffers=_USERS,
+    ),
+    Edit(
+        slug="mlp-activation-only-after-last",
+        base="by_definition",
+        replace=(("i < last", "i == last"),),
+        task="mlp",
+        misconception="no_activation",
+        suffers=_USERS,
+    ),
+    Edit(
+        slug="mlp-no-dropout-by-definition",
+        base="by_definition",
+        replace=(("        x = layers.Dropout(dropout_rate)(x)\n", ""),),
+        task="mlp",
+        misconception="no_dropout",
+        suffers=_USERS,
+    ),
+    Edit(
+        slug="mlp-no-dropout-dense-loops",
+        base="dense_loops",
+        replace=(("        y = layers.Dropout(rate)(y)\n", ""),),
+        task="mlp",
+        misconception="no_dropout",
+        suffers=_USERS,
+    ),
+    Edit(
+        slug="mlp-dropout-always-on",
+        base="wide_dense",
+        replace=(("layers.Dropout(dropout_rate)(x)", "layers.Dropout(dropout_rate)(x, training=True)"),),
+        task="mlp",
+        misconception="dropout_always_on",
+        suffers=_USERS,
+    ),
+    Edit(
+        slug="mlp-dropout-keeps-the-rate",
+        base="dense_loops",
+        replace=(("layers.Dropout(rate)(y)", "layers.Dropout(1 - rate)(y)"),),
+        task="mlp",
+        misconception="dropout_rate_inverted",
+        suffers=_USERS,
+    ),
+    Edit(
+        slug="mlp-dropout-rate-ignored",
+        base="by_definition",
+        replace=(("layers.Dropout(dropout_rate)(x)", "layers.Dropout(0.1)(x)"),),
+        task="mlp",
+        misconception="dropout_rate_ignored",
+        suffers=_USERS,
+    ),
+    Edit(
+        slug="mlp-first-width-everywhere",
+        base="wide_dense",
+        replace=(("layers.Dense(units, activation", "layers.Dense(hidden_units[0], activation"),),
+        task="mlp",
+        misconception="wrong_widths",
+        suffers=_USERS,
+    ),
+    Edit(
+        slug="mlp-widths-reversed",
+        base="wide_dense",
+        replace=(("for units in hidden_units:", "for units in reversed(hidden_units):"),),
+        task="mlp",
+        misconception="wrong_widths",
+        suffers=_USERS,
+    ),
+    Edit(
+        slug="mlp-last-dense-missing",
+        base="dense_loops",
+        replace=(("return layers.Dense(units[-1])(y)", "return y"),),
+        task="mlp",
+        misconception="last_dense_missing",
+        suffers=_USERS,
+    ),
+    Edit(
+        slug="mlp-two-widths-only",
+        base="einsum",
+        replace=(("*hidden, last = hidden_units", "hidden, last = hidden_units[:1], hidden_units[-1]"),),
+        task="mlp",
+        misconception="wrong_number_of_layers",
+        suffers=_USERS,
+    ),
+    Edit(
+        slug="mlp-layers-not-chained",
+        base="by_definition",
+        replace=(
+            ("x = layers.Dense(units, activation", "y = layers.Dense(units, activation"),
+            (
+                "x = layers.Dropout(dropout_rate)(x)\n    return x",
+                "y = layers.Dropout(dropout_rate)(y)\n    return y",
+            ),
+        ),
+        task="mlp",
+        misconception="layers_not_chained",
+        suffers=_USERS,
+    ),
+    Edit(
+        slug="mlp-no-biases",
+        base="wide_dense",
+        replace=(("layers.Dense(units, activation", "layers.Dense(units, use_bias=False, activation"),),
+        task="mlp",
+        misconception="no_biases",
+        suffers=_USERS,
+    ),
+    Edit(
+        slug="mlp-returns-zeros",
+        base="einsum",
+        replace=(("return Dropout(dropout_rate)(x)", "return 0.0 * Dropout(dropout_rate)(x)"),),
+        task="mlp",
+        misconception="returns_zeros",
+        suffers=_USERS,
+    ),
+)
