@@ -137,6 +137,16 @@ def record(config: CourseConfig, assignment: Assignment, student: str, folder: P
         _check_recorded(book, student, result)
 
 
+def forget(config: CourseConfig, assignment: Assignment, student: str) -> None:
+    """Take back a student's automatic scores, because the submission could not be graded anew.
+
+    Raises:
+        RecordingError: If the gradebook cannot be used.
+    """
+    with _open_book(course_directory(config, assignment.name)) as book:
+        _forget(book, assignment.name, student)
+
+
 def scores(config: CourseConfig, assignment: Assignment) -> dict[str, dict[str, float]]:
     """Return the gradebook's scores by student and grade_id, with manual marks where there are some."""
     table: dict[str, dict[str, float]] = {}

@@ -22,6 +22,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 from IPython.core.inputtransformer2 import TransformerManager
+from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
 
 from autograder import wire
 from autograder.assignment import MODULE
@@ -188,16 +189,14 @@ class Host:
         return self._find("module", name)
 
     def _count(self, question: wire.Count) -> wire.Value:
-        """Count in a `tf.Graph`, where a variable is a node and its initial value is never computed."""
+        """Count with variables that have a shape but no memory: building a model never reads them."""
         make = self._find("module", question.name)
         kwargs = {key: _plain(value) for key, value in question.kwargs.items()}
-        try:
-            with tf.Graph().as_default():
-                return _counts(make(**kwargs), symbolic=True)
-        except Exception:  # code that only works eagerly is allowed: then the weights are really made
-            counts = _counts(make(**kwargs), symbolic=False)
-            keras.backend.clear_session()
-            return counts
+        with tf.variable_creator_scope(_variable_without_memory):
+            model = make(**kwargs)
+        weights, trainable = _unique(model.weights), _unique(model.trainable_weights)
+        keras.backend.clear_session()
+        return wire.Table({"total": _values_in(weights), "trainable": _values_in(trainable)})
 
     def _run_cells(self, question: wire.RunCells) -> wire.Value:
         errors: dict[str, wire.Value] = {}
@@ -326,10 +325,18 @@ def _weight_row(weight: Any, trainable: bool) -> wire.Value:  # noqa: ANN401 - a
     return wire.Table(row | {"dtype": str(weight.dtype.name), "trainable": trainable})
 
 
-def _counts(model: Any, *, symbolic: bool) -> wire.Value:  # noqa: ANN401 - a Keras model
-    total = sum(math.prod(weight.shape) for weight in _unique(model.weights))
-    trainable = sum(math.prod(weight.shape) for weight in _unique(model.trainable_weights))
-    return wire.Table({"total": int(total), "trainable": int(trainable), "symbolic": symbolic})
+def _values_in(weights: Sequence[Any]) -> int:
+    return sum(math.prod(int(size) for size in weight.shape) for weight in weights)
+
+
+def _variable_without_memory(make: Callable[..., Any], **wanted: Any) -> Any:  # noqa: ANN401 - a tf.Variable
+    """Make an uninitialised variable where the initial value is not computed yet, else the one wanted."""
+    shape = tf.TensorShape(wanted.get("shape"))
+    if not callable(wanted.get("initial_value")) or not shape.is_fully_defined():
+        return make(**wanted)
+    dtype = tf.as_dtype(wanted.get("dtype") or tf.float32)
+    trainable = wanted.get("trainable") is not False
+    return UninitializedVariable(trainable=trainable, shape=shape, dtype=dtype, name=wanted.get("name"))
 
 
 def _lenient(part: Any) -> Any:  # noqa: ANN401 - a function or a layer class

@@ -16,6 +16,7 @@ import msgspec
 from autograder.assignment import MODULE, Assignment, Task, load_assignment
 from autograder.config import CourseConfig, load_config
 from autograder.errors import SubmissionUnreadable
+from autograder.notebook import build_notebook
 from autograder.results import (
     CheckResult,
     Environment,
@@ -58,17 +59,37 @@ class CachedGrader:
             UsageError: If there is nothing at `folder`.
             AutograderError: If grading itself fails.
         """
+        known = self.known(folder, student)
+        if known is not None:
+            return known
+        return self.grade_snapshot(read_submission(folder, self._assignment.name, self._config), student)
+
+    def known(self, folder: Path, student: str | None = None) -> SubmissionResult | None:
+        """Return the result of a submission folder if nothing has to be run for it.
+
+        Raises:
+            UsageError: If there is nothing at `folder`.
+        """
         try:
             snapshot = read_submission(folder, self._assignment.name, self._config)
         except SubmissionUnreadable as error:
             return _named(_unreadable(self._assignment, str(error)), student)
-        path = self._path(snapshot)
-        with suppress(FileNotFoundError, ValueError):
-            return _named(from_json(path.read_bytes()), student)
+        return self._stored(snapshot, student)
+
+    def grade_snapshot(self, snapshot: Snapshot, student: str | None = None) -> SubmissionResult:
+        """Return the result of a submission that was read already; see `grade`."""
+        stored = self._stored(snapshot, student)
+        if stored is not None:
+            return stored
         result = self._fresh_grader().grade(snapshot)
         if not result.has_error:
-            write_whole(path, to_json(result))
+            write_whole(self._path(snapshot), to_json(result))
         return _named(result, student)
+
+    def _stored(self, snapshot: Snapshot, student: str | None) -> SubmissionResult | None:
+        with suppress(FileNotFoundError, ValueError):
+            return _named(from_json(self._path(snapshot).read_bytes()), student)
+        return None
 
     def close(self) -> None:
         """End the zygote, if one was started."""
@@ -86,10 +107,29 @@ class CachedGrader:
         return self._config.state_dir / "results" / self._assignment.name / f"{key}.json"
 
 
-@functools.cache
-def course_grader(root: Path, assignment: str, threads: int = 0) -> CachedGrader:
+def read_for_check(path: Path, assignment: str, config: CourseConfig) -> Snapshot:
+    """Read a submission, or an instructor's solutions folder, whose notebook is a script that is built first.
+
+    Raises:
+        UsageError: If there is nothing at `path`.
+        SubmissionUnreadable: If it is larger than the course allows.
+    """
+    snapshot = read_submission(path, assignment, config)
+    script = snapshot.files.get(f"{assignment}.py")
+    if script is None or snapshot.notebook_bytes is not None:
+        return snapshot
+    return Snapshot({**snapshot.files, snapshot.notebook: build_notebook(script.decode())}, snapshot.notebook)
+
+
+def course_grader(root: Path, assignment: str) -> CachedGrader:
     """Return this process's grader for one assignment of the course in `root`."""
-    return CachedGrader(load_config(root), load_assignment(root, assignment), threads=threads)
+    return grader_for(load_config(root), assignment)
+
+
+@functools.cache
+def grader_for(config: CourseConfig, assignment: str, threads: int = 0) -> CachedGrader:
+    """Return this process's grader with these settings; its zygote lives as long as the process."""
+    return CachedGrader(config, load_assignment(config.root, assignment), threads=threads)
 
 
 def _named(result: SubmissionResult, student: str | None) -> SubmissionResult:

@@ -152,7 +152,7 @@ class BuildModel(msgspec.Struct, frozen=True, tag="build_model"):
 
 
 class Count(msgspec.Struct, frozen=True, tag="count"):
-    """Count a model's parameters symbolically: no weight is ever allocated where it can be helped."""
+    """Count the parameters of a model that is built from variables without memory."""
 
     name: str
     kwargs: dict[str, Value]

@@ -1,0 +1,136 @@
+"""Grade many submissions: find them, grade them in parallel, hand on each result as it comes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.assignment import Assignment
+from autograder.config import CourseConfig
+from autograder.errors import AutograderError, SandboxUnavailable, UsageError
+from autograder.results import SubmissionResult
+from autograder.store import grader_for
+
+WORKER_MIB = 3072
+"""Memory that one worker needs: its zygote's libraries, and a student process that trains."""
+TRIES = 2
+
+
+@dataclass(frozen=True)
+class Graded:
+    """What came of one submission: a result, or the reason why there is none."""
+
+    student: str
+    folder: Path
+    result: SubmissionResult | None
+    error: AutograderError | None = None
+
+
+def discover(submitted: Path, assignment: str, students: Sequence[str] = ()) -> dict[str, Path]:
+    """Return student to submission folder, for `submitted/<student>/<assignment>/`, in order.
+
+    Args:
+        submitted: The folder with one folder a student.
+        assignment: Name of the assignment.
+        students: Only these; none means all.
+
+    Raises:
+        UsageError: If there is no submission, or one of `students` has none.
+    """
+    found = {path.parent.name: path for path in sorted(submitted.glob(f"*/{assignment}")) if path.is_dir()}
+    missing = [name for name in students if name not in found]
+    if missing:
+        raise UsageError(f"No submission of {missing[0]} in {submitted}.", f"Expected {submitted / missing[0] / assignment}.")
+    if not found:
+        raise UsageError(f"No submissions in {submitted}.", f"Expected folders <student>/{assignment}/ in it.")
+    return {name: path for name, path in found.items() if not students or name in students}
+
+
+def grade_all(
+    config: CourseConfig, assignment: Assignment, folders: Mapping[str, Path], jobs: int = 0
+) -> Iterator[Graded]:
+    """Grade submissions and yield each as it is done: first those whose results exist already.
+
+    Args:
+        config: The course's settings.
+        assignment: What is graded.
+        folders: Student to folder, from `discover`.
+        jobs: Submissions graded at once; 0 means as many as processors and memory allow.
+
+    Raises:
+        SandboxUnavailable: If a required layer of confinement is missing: then nothing can be graded.
+    """
+    waiting = dict(folders)
+    here = grader_for(config, assignment.name)
+    for student, folder in folders.items():
+        known = here.known(folder, student)
+        if known is not None:
+            del waiting[student]
+            yield Graded(student, folder, known)
+    workers = min(jobs or config.jobs or default_jobs(), len(waiting))
+    if workers == 1:
+        for student, folder in waiting.items():
+            yield _grade_here(config, assignment.name, student, folder)
+    elif waiting:
+        yield from _grade_in_pool(config, assignment.name, waiting, workers)
+
+
+def default_jobs() -> int:
+    """Return how many submissions this machine grades at once: by processors, and by memory that is free."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(processors, _free_mib() // WORKER_MIB))
+
+
+def _free_mib() -> int:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return WORKER_MIB
+    sizes = dict(line.split(":", 1) for line in lines)
+    return int(sizes["MemAvailable"].split()[0]) // 1024
+
+
+def _grade_in_pool(config: CourseConfig, name: str, waiting: dict[str, Path], workers: int) -> Iterator[Graded]:
+    """Grade in worker processes; where one dies, what it left undone is tried once more."""
+    for _ in range(TRIES):
+        with _pool(workers) as pool:
+            for graded in _gather(pool, config, name, waiting):
+                del waiting[graded.student]
+                yield graded
+        if not waiting:
+            return
+    for student, folder in waiting.items():
+        problem = AutograderError("The worker process that graded it died.", "Is there enough memory? Try --jobs 1.")
+        yield Graded(student, folder, None, problem)
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+
+
+def _gather(pool: Executor, config: CourseConfig, name: str, waiting: Mapping[str, Path]) -> Iterator[Graded]:
+    futures: dict[Future[Graded], str] = {}
+    for student, folder in waiting.items():
+        futures[pool.submit(_grade_here, config, name, student, folder, threads=1)] = student
+    try:
+        for future in as_completed(futures):
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                return
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _grade_here(config: CourseConfig, name: str, student: str, folder: Path, *, threads: int = 0) -> Graded:
+    try:
+        return Graded(student, folder, grader_for(config, name, threads).grade(folder, student))
+    except SandboxUnavailable:
+        raise
+    except AutograderError as error:
+        return Graded(student, folder, None, error)

@@ -1,0 +1,234 @@
+"""The command line: `python -m autograder COMMAND`. Each command is a thin call into the package.
+
+Exit status: 0 done, 1 an error of ours or of the machine, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from autograder import __version__
+from autograder.assignment import Assignment, load_assignment
+from autograder.config import CourseConfig, find_root, load_config
+from autograder.errors import AutograderError, ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from autograder.batch import Graded
+
+out = Console(soft_wrap=True, highlight=False, markup=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status.
+
+    Args:
+        words: The command line without the program's name; by default the process's own.
+    """
+    options = _parser().parse_args(words)
+    try:
+        return int(options.run(options))
+    except (UsageError, ConfigError) as error:
+        err.print(f"autograder: {error}")
+        return 2
+    except AutograderError as error:
+        err.print(f"autograder: {error}")
+        return 1
+    except KeyboardInterrupt:
+        err.print("autograder: interrupted; what was recorded so far stays. Run the same command again to go on.")
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m autograder",
+        description="Build, release and grade an nbgrader assignment behind a wall.",
+        epilog="Exit status: 0 done, 1 an error of ours or of the machine, 2 wrong usage.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    _add(commands, _build, "build", "make source/ from solutions/", "python -m autograder build")
+    _add(commands, _release, "release", "make release/ and register it in the gradebook", "python -m autograder release")
+    check = _add(commands, _check, "check", "grade one folder or file; records nothing", "python -m autograder check work/vit")
+    check.add_argument("path", type=Path, help="a folder with utilities.py and the notebook, or one of the two files")
+    check.add_argument("--json", metavar="FILE", help="also write the result as JSON; - prints it instead of the text")
+    _add_sandbox(check)
+    _add_grade(commands)
+    feedback = _add(commands, _feedback, "feedback", "write feedback/ for students", "python -m autograder feedback")
+    feedback.add_argument("students", nargs="*", metavar="STUDENT", help="only these")
+    doctor = _add(commands, _doctor, "doctor", "say what this machine can do", "python -m autograder doctor")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    run: Callable[[argparse.Namespace], int],
+    name: str,
+    text: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=f"Example: {example}")
+    parser.add_argument("--course", type=Path, default=Path(), help="the course folder; by default this one or above it")
+    parser.add_argument("--assignment", help="by default the one that course_config.py names")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    example = "python -m autograder grade --submitted submitted --jobs 4"
+    grade = _add(commands, _grade, "grade", "grade submissions and record their marks", example)
+    grade.add_argument("students", nargs="*", metavar="STUDENT", help="only these")
+    grade.add_argument("--submitted", type=Path, metavar="DIR", help="folders <student>/<assignment>/; default submitted/")
+    grade.add_argument("--json", type=Path, metavar="DIR", help="also write <student>.json there")
+    grade.add_argument("--no-record", action="store_true", help="leave the gradebook alone")
+    grade.add_argument("--jobs", type=int, default=0, metavar="N", help="submissions graded at once; 0 chooses")
+    _add_sandbox(grade)
+
+
+def _add_sandbox(parser: argparse.ArgumentParser) -> None:
+    text = "none runs student code unconfined: only for code you trust; every result says so"
+    parser.add_argument("--sandbox", choices=("required", "none"), help=text)
+
+
+def _course(options: argparse.Namespace) -> tuple[CourseConfig, str]:
+    config = load_config(find_root(options.course))
+    if getattr(options, "sandbox", None):
+        config = dataclasses.replace(config, sandbox=options.sandbox)
+    if config.sandbox == "none":
+        err.print("autograder: --sandbox none: student code runs unconfined.")
+    return config, options.assignment or config.assignment
+
+
+def _build(options: argparse.Namespace) -> int:
+    from autograder.release import build
+
+    config, name = _course(options)
+    for path in build(config.root, name):
+        out.print(f"built {path.relative_to(config.root)}")
+    return 0
+
+
+def _release(options: argparse.Namespace) -> int:
+    from autograder.release import release
+    from autograder.store import grader_for
+
+    config, name = _course(options)
+    folder = release(config, load_assignment(config.root, name), grader_for(config, name).grade)
+    out.print(f"released {folder.relative_to(config.root)}: the solutions get full marks, the stubs 0, nothing leaks.")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from autograder.feedback import render_text
+    from autograder.results import to_json, write_whole
+    from autograder.store import grader_for, read_for_check
+
+    config, name = _course(options)
+    grader = grader_for(config, name)
+    try:
+        result = grader.grade_snapshot(read_for_check(options.path, name, config))
+    finally:
+        grader.close()
+    if options.json == "-":
+        sys.stdout.write(to_json(result).decode())
+        return 1 if result.has_error else 0
+    if options.json:
+        write_whole(Path(options.json), to_json(result))
+    out.print(render_text(result), end="")
+    return 1 if result.has_error else 0
+
+
+def _grade(options: argparse.Namespace) -> int:
+    from autograder.batch import discover, grade_all
+
+    config, name = _course(options)
+    if options.jobs < 0:
+        raise UsageError(f"--jobs must be 0 or more, got {options.jobs}.")
+    assignment = load_assignment(config.root, name)
+    folders = discover(options.submitted or config.root / "submitted", name, options.students)
+    done: dict[str, Graded] = {}
+    with _progress() as progress:
+        bar = progress.add_task("grading", total=len(folders), student="")
+        for graded in grade_all(config, assignment, folders, options.jobs):
+            done[graded.student] = _keep(options, config, assignment, graded)
+            progress.update(bar, advance=1, student=graded.student)
+    out.print(_marks_table(assignment, [done[student] for student in folders]))
+    failed = [one for one in done.values() if one.error is not None or (one.result and one.result.has_error)]
+    for one in failed:
+        reason = one.error or "a check of ours ended in an error; it cost no points (see the feedback)"
+        err.print(f"autograder: {one.student}: {reason}")
+    return 1 if failed else 0
+
+
+def _keep(options: argparse.Namespace, config: CourseConfig, assignment: Assignment, graded: Graded) -> Graded:
+    """Record one result and write its JSON; the batch goes on where that fails."""
+    from autograder.gradebook import forget, record
+    from autograder.results import to_json, write_whole
+
+    if graded.result is not None and options.json:
+        write_whole(options.json / f"{graded.student}.json", to_json(graded.result))
+    if options.no_record:
+        return graded
+    try:
+        if graded.result is None:
+            forget(config, assignment, graded.student)
+        else:
+            record(config, assignment, graded.student, graded.folder, graded.result)
+    except AutograderError as error:
+        return dataclasses.replace(graded, error=error)
+    return graded
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, TextColumn("{task.fields[student]}"), console=err)
+
+
+def _marks_table(assignment: Assignment, rows: Sequence[Graded]) -> Table:
+    table = Table("student", title=f"{assignment.name}: automatic marks", title_justify="left")
+    for task in assignment.tasks:
+        table.add_column(f"{task.id.replace('_', ' ')}\n/{task.points:g}", justify="right")
+    table.add_column(f"sum\n/{assignment.max_score:g}", justify="right")
+    for row in rows:
+        if row.result is None:
+            table.add_row(row.student, *("?" for _ in assignment.tasks), "error")
+            continue
+        cells = [f"{task.score:g}{'*' if task.carried_forward else ''}" for task in row.result.tasks]
+        table.add_row(row.student, *cells, f"{row.result.score:g}")
+    table.caption = "* checked with a correct earlier part in place of the student's"
+    return table
+
+
+def _feedback(options: argparse.Namespace) -> int:
+    from autograder.feedback import write_feedback
+
+    config, name = _course(options)
+    paths = write_feedback(config, load_assignment(config.root, name), options.students or None)
+    for path in paths:
+        out.print(f"wrote {path.relative_to(config.root)}")
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    import msgspec
+
+    from autograder.doctor import examine
+
+    findings = list(examine(_course(options)[0]))
+    if options.json:
+        sys.stdout.write(msgspec.json.encode(findings).decode() + "\n")
+    else:
+        for one in findings:
+            mark = "ok  " if one.good else "MISS" if one.needed else "no  "
+            out.print(f"{mark} {one.name}: {one.found}" + (f"\n       {one.mend}" if one.mend else ""))
+    return 1 if any(one.needed and not one.good for one in findings) else 0
