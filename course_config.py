@@ -23,9 +23,7 @@ c.CourseDirectory.root = str(course)
 
 # --- Release: what students see in place of a solution ------------------------------------------------------
 
-c.ClearSolutions.code_stub = {
-    "python": '# YOUR CODE HERE\nraise NotImplementedError("This cell is not written yet.")'
-}
+c.ClearSolutions.code_stub = {"python": '# YOUR CODE HERE\nraise NotImplementedError("This cell is not written yet.")'}
 c.ClearSolutions.text_stub = "*Your answer here.*"
 
 # --- Grading: nbgrader records and shows, the autograder runs and checks ------------------------------------

@@ -1,3 +1,3 @@
 """nbgrader and formgrader read only a file of this name; everything stands in course_config.py."""
 
-load_subconfig("course_config.py")  # type: ignore[name-defined]  # noqa: F821 (given by the reader of this file)
+load_subconfig("course_config.py")  # type: ignore[name-defined]

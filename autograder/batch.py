@@ -45,7 +45,9 @@ def discover(submitted: Path, assignment: str, students: Sequence[str] = ()) -> 
     found = {path.parent.name: path for path in sorted(submitted.glob(f"*/{assignment}")) if path.is_dir()}
     missing = [name for name in students if name not in found]
     if missing:
-        raise UsageError(f"No submission of {missing[0]} in {submitted}.", f"Expected {submitted / missing[0] / assignment}.")
+        raise UsageError(
+            f"No submission of {missing[0]} in {submitted}.", f"Expected {submitted / missing[0] / assignment}."
+        )
     if not found:
         raise UsageError(f"No submissions in {submitted}.", f"Expected folders <student>/{assignment}/ in it.")
     return {name: path for name, path in found.items() if not students or name in students}

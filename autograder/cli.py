@@ -57,8 +57,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     _add(commands, _build, "build", "make source/ from solutions/", "python -m autograder build")
-    _add(commands, _release, "release", "make release/ and register it in the gradebook", "python -m autograder release")
-    check = _add(commands, _check, "check", "grade one folder or file; records nothing", "python -m autograder check work/vit")
+    _add(
+        commands, _release, "release", "make release/ and register it in the gradebook", "python -m autograder release"
+    )
+    check = _add(
+        commands, _check, "check", "grade one folder or file; records nothing", "python -m autograder check work/vit"
+    )
     check.add_argument("path", type=Path, help="a folder with utilities.py and the notebook, or one of the two files")
     check.add_argument("--json", metavar="FILE", help="also write the result as JSON; - prints it instead of the text")
     _add_sandbox(check)
@@ -77,8 +81,12 @@ def _add(
     text: str,
     example: str,
 ) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=f"Example: {example}")
-    parser.add_argument("--course", type=Path, default=Path(), help="the course folder; by default this one or above it")
+    parser = commands.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=f"Example: {example}"
+    )
+    parser.add_argument(
+        "--course", type=Path, default=Path(), help="the course folder; by default this one or above it"
+    )
     parser.add_argument("--assignment", help="by default the one that course_config.py names")
     parser.set_defaults(run=run)
     return parser
@@ -88,7 +96,9 @@ def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     example = "python -m autograder grade --submitted submitted --jobs 4"
     grade = _add(commands, _grade, "grade", "grade submissions and record their marks", example)
     grade.add_argument("students", nargs="*", metavar="STUDENT", help="only these")
-    grade.add_argument("--submitted", type=Path, metavar="DIR", help="folders <student>/<assignment>/; default submitted/")
+    grade.add_argument(
+        "--submitted", type=Path, metavar="DIR", help="folders <student>/<assignment>/; default submitted/"
+    )
     grade.add_argument("--json", type=Path, metavar="DIR", help="also write <student>.json there")
     grade.add_argument("--no-record", action="store_true", help="leave the gradebook alone")
     grade.add_argument("--jobs", type=int, default=0, metavar="N", help="submissions graded at once; 0 chooses")

@@ -40,7 +40,9 @@ def examine(config: CourseConfig) -> Iterator[Finding]:
     """Yield one finding after another; nothing is changed."""
     yield _system()
     yield from _layers(config)
-    yield Finding("gpu", gpu_present(), "NVIDIA device" if gpu_present() else "none: training runs on the CPU", needed=False)
+    yield Finding(
+        "gpu", gpu_present(), "NVIDIA device" if gpu_present() else "none: training runs on the CPU", needed=False
+    )
     for name in LIBRARIES:
         yield _library(name)
     yield _gradebook(config)
@@ -130,5 +132,7 @@ def _gradebook(config: CourseConfig) -> Finding:
         create_engine(url).connect().close()
     except (SQLAlchemyError, ImportError) as error:
         reason = str(error).splitlines()[0]
-        return Finding("gradebook", False, f"{shown}: {reason}", "Look at c.CourseDirectory.db_url in course_config.py.")
+        return Finding(
+            "gradebook", False, f"{shown}: {reason}", "Look at c.CourseDirectory.db_url in course_config.py."
+        )
     return Finding("gradebook", True, shown)

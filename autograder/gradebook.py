@@ -126,9 +126,7 @@ def record(config: CourseConfig, assignment: Assignment, student: str, folder: P
     """
     _check_name(student)
     with _staged(config, assignment, student, folder) as submitted:
-        coursedir = course_directory(
-            config, assignment.name, student_id=student, submitted_directory=submitted
-        )
+        coursedir = course_directory(config, assignment.name, student_id=student, submitted_directory=submitted)
         with _open_book(coursedir) as book:
             _check_registered(book, assignment.name)
             _forget(book, assignment.name, student)

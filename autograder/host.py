@@ -341,9 +341,9 @@ def _variable_without_memory(make: Callable[..., Any], **wanted: Any) -> Any:  #
 
 def _lenient(part: Any) -> Any:  # noqa: ANN401 - a function or a layer class
     """Return a reference part that ignores keyword arguments a student added to their own."""
-    if inspect.isclass(part):
-        known = inspect.signature(part.__init__).parameters
-        calls = inspect.signature(part.call).parameters
+    if isinstance(part, type):
+        known = inspect.signature(part).parameters
+        calls = inspect.signature(vars(part)["call"]).parameters
 
         class StandIn(part):  # type: ignore[misc]
             def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401

@@ -192,7 +192,7 @@ def _expose(root: Path, path: str) -> None:
 
 def _already_visible(root: Path, real: str) -> bool:
     try:
-        return os.path.samefile(f"{root}{real}", real)
+        return Path(f"{root}{real}").samefile(real)
     except FileNotFoundError:
         return False
 

@@ -12,7 +12,7 @@ import os
 import select
 import struct
 import time
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 import numpy as np
@@ -248,10 +248,10 @@ def pack_array(array: np.ndarray[Any, Any]) -> Array:
         TypeError: If its dtype is not one of `DType`.
     """
     name = array.dtype.name
-    if name not in DType.__args__:  # type: ignore[attr-defined]
+    if name not in get_args(DType):
         raise TypeError(f"arrays of dtype {name} are not sent")
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    return Array(dtype=name, shape=list(array.shape), data=little.tobytes())  # type: ignore[arg-type]
+    return Array(dtype=name, shape=list(array.shape), data=little.tobytes())
 
 
 def unpack_array(array: Array) -> np.ndarray[Any, Any]:
@@ -316,9 +316,10 @@ def decode_reply(body: bytes) -> Reply:
         MalformedReply: If it is anything but a reply.
     """
     try:
-        return _replies.decode(body)
+        reply: Reply = _replies.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError) as error:
         raise MalformedReply("Your code's answer could not be read.") from error
+    return reply
 
 
 def write_frame(descriptor: int, frame: bytes, deadline: float | None = None) -> None:

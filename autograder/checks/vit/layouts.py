@@ -87,8 +87,12 @@ def _as_heads(parts: list[Floats], heads: int, dim: int, width: int) -> Iterator
             yield np.stack(parts)
         elif parts[0].shape == (width, dim):
             yield np.stack([one.T for one in parts])
-        return
-    array, shape = parts[0], tuple(size for size in parts[0].shape if size != 1)
+    else:
+        yield from _whole_as_heads(parts[0], heads, dim, width)
+
+
+def _whole_as_heads(array: Floats, heads: int, dim: int, width: int) -> Iterator[Floats]:
+    shape = tuple(size for size in array.shape if size != 1)
     for axes in itertools.permutations(range(3)):
         if shape == tuple((heads, dim, width)[axis] for axis in axes):
             yield array.reshape(shape).transpose(np.argsort(axes))

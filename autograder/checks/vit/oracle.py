@@ -8,6 +8,7 @@ Reference: Vaswani et al. 2017, "Attention Is All You Need"; Dosovitskiy et al. 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ def wrong_multi_head_attention(q: Floats, k: Floats, v: Floats, w: Projections) 
     heads, _ = attention(queries, keys, values)  # (batch, heads, queries, head_dim)
     batch, count, tokens, width = heads.shape
     stacked = w.output.reshape(count * width, -1)  # (heads * head_dim, output_dim)
-    wrong = {"heads_not_merged": heads.reshape(batch, tokens, count * width) @ stacked}
+    wrong: dict[str, Floats] = {"heads_not_merged": heads.reshape(batch, tokens, count * width) @ stacked}
     scale = np.sqrt(width)
     for slug, factor in (("unscaled", scale), ("scaled_by_d", 1 / scale), ("scale_inverted", scale * scale)):
         wrong[slug] = merge(attention(queries * factor, keys, values)[0], w.output)
@@ -139,7 +140,9 @@ def identity(x: Floats) -> Floats:
 ACTIVATIONS: Sequence[Callable[[Floats], Floats]] = (relu, gelu, gelu_tanh)
 
 
-def mlp(x: Floats, layers: Sequence[tuple[Floats, Floats]], hidden: Callable[[Floats], Floats], *, last: bool) -> Floats:
+def mlp(
+    x: Floats, layers: Sequence[tuple[Floats, Floats]], hidden: Callable[[Floats], Floats], *, last: bool
+) -> Floats:
     """Return dense layers in turn, with `hidden` after each but the last, or after the last too.
 
     Args:
@@ -208,7 +211,7 @@ def vit_parameters(
     encoder = dense(patch_dim, embedding_proj_dim) + embedding_proj_dim + (patches + 1) * embedding_proj_dim
     block = 4 * num_heads * d * d + 2 * (2 * d) + dense(d, 2 * d) + dense(2 * d, d)
     widths = [embedding_proj_dim, *mlp_classification_head_units, num_classes]
-    head = sum(dense(before, after) for before, after in zip(widths, widths[1:], strict=False))
+    head = sum(dense(before, after) for before, after in itertools.pairwise(widths))
     return encoder + transformer_layers * block + head
 
 

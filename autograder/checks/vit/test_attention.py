@@ -88,7 +88,9 @@ def test_rank_4(student, rng):
     expect(output, answers(weights.astype(np.float64) @ v), "The output of rank-4 input")
     q0, k0, v0 = q[1, 2], k[1, 2], v[1, 2]
     alone = ask(student, q0[None], k0[None], v0[None])[0]
-    expect(output[1:2, 2], answers(expect_array(alone, (1, QUERIES, VALUE_DIM), "The output")), "One head of the output")
+    expect(
+        output[1:2, 2], answers(expect_array(alone, (1, QUERIES, VALUE_DIM), "The output")), "One head of the output"
+    )
 
 
 @pytest.mark.check("Large scores neither overflow nor turn into nan.")

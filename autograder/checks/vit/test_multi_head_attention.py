@@ -77,7 +77,9 @@ def test_output_shape(student, rng):
     expect_array(layer(*inputs), (BATCH, QUERIES, SIZES.width), "The output")
 
 
-@pytest.mark.check("The output is that of multi-head attention: project, attend, concatenate the heads, project.", weight=4)
+@pytest.mark.check(
+    "The output is that of multi-head attention: project, attend, concatenate the heads, project.", weight=4
+)
 @pytest.mark.parametrize("sizes", [pytest.param(SIZES, id="different_sizes"), pytest.param(EQUAL, id="equal_sizes")])
 def test_output(student, rng, sizes):
     q, k, v = draw(rng, sizes)

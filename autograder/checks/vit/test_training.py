@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from autograder import wire
-from autograder.checking import Layer, Student, describe, fail, node, require
+from autograder.checking import Layer, Student, describe, fail, require
 from autograder.checks.vit.data import digits
 from autograder.checks.vit.misconceptions import SENTENCES, blame
 from autograder.checks.vit.oracle import cross_entropy
@@ -45,7 +45,9 @@ def train(student: Student, model: Layer, data, **options):
     """Run the submission's `run_experiment`; data are training, validation and test sets."""
     outcome = student.train("run_experiment", model, *data, batch_size=BATCH_SIZE, ckpt_path=".", **options)
     if not isinstance(outcome["history"], dict):
-        fail("`run_experiment` must return the history that Keras' `fit` gives; got something else. Is a return missing?")
+        fail(
+            "`run_experiment` must return the history that Keras' `fit` gives; got something else. Is a return missing?"
+        )
     return outcome
 
 
@@ -147,7 +149,9 @@ def test_loss(student, rng):
     )
 
 
-@pytest.mark.check("A small ViT learns: the loss falls and validation accuracy is clearly better than chance.", weight=2)
+@pytest.mark.check(
+    "A small ViT learns: the loss falls and validation accuracy is clearly better than chance.", weight=2
+)
 def test_vit_learns(student, rng):
     images, labels = digits()
     parts = np.split(rng.permutation(len(images)), [960, 1280, 1400])[:3]

@@ -60,7 +60,9 @@ def dissect(model, rng):
     if len(attention) != 1:
         fail(f"Expected one MultiHeadAttention layer in the block; found {len(attention)} layers that could be it.")
     if len(norms) != 2:
-        fail(f"Expected two LayerNormalization layers in the block; found {len(norms)}.", norm_misconception(len(norms)))
+        fail(
+            f"Expected two LayerNormalization layers in the block; found {len(norms)}.", norm_misconception(len(norms))
+        )
     kernels = [(part, [arrays[index] for index in part.weights]) for part in parts if part.kind == "Dense"]
     by_shape = {found[0].shape: tuple(found) for _, found in kernels if len(found) == 2}
     if set(by_shape) != {(WIDTH, UNITS[0]), (UNITS[0], WIDTH)}:
@@ -116,7 +118,9 @@ def test_output(student, rng):
     def attend(tokens):
         return expect_array(attention_alone(anatomy.attention, tokens), x.shape, "The attention's output").astype(float)
 
-    networks = [partial(mlp, layers=anatomy.dense, hidden=one, last=last) for one in ACTIVATIONS for last in (False, True)]
+    networks = [
+        partial(mlp, layers=anatomy.dense, hidden=one, last=last) for one in ACTIVATIONS for last in (False, True)
+    ]
     right, wrong = [], {}
     for norms in itertools.permutations(anatomy.norms):
         first, second = (partial(layer_norm, scale=scale, offset=offset) for scale, offset in norms)

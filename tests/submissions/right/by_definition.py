@@ -28,9 +28,7 @@ class MultiHeadAttention(layers.Layer):
         self.WQ = self.add_weight(name="WQ", shape=(n_heads, dk, proj_size), initializer="glorot_uniform")
         self.WK = self.add_weight(name="WK", shape=(n_heads, dk, proj_size), initializer="glorot_uniform")
         self.WV = self.add_weight(name="WV", shape=(n_heads, dv, proj_size), initializer="glorot_uniform")
-        self.WO = self.add_weight(
-            name="WO", shape=(n_heads * proj_size, proj_size), initializer="glorot_uniform"
-        )
+        self.WO = self.add_weight(name="WO", shape=(n_heads * proj_size, proj_size), initializer="glorot_uniform")
 
     def call(self, Q, K, V):
         # the new axis lets matmul broadcast every sample against all heads

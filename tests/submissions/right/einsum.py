@@ -22,15 +22,9 @@ class MultiHeadAttention(Layer):
 
     def build(self, input_shape):
         h, p = self.n_heads, self.proj_size
-        self.query_kernel = self.add_weight(
-            name="query_kernel", shape=(h, p, self.dk), initializer="glorot_uniform"
-        )
-        self.key_kernel = self.add_weight(
-            name="key_kernel", shape=(h, p, self.dk), initializer="glorot_uniform"
-        )
-        self.value_kernel = self.add_weight(
-            name="value_kernel", shape=(h, p, self.dv), initializer="glorot_uniform"
-        )
+        self.query_kernel = self.add_weight(name="query_kernel", shape=(h, p, self.dk), initializer="glorot_uniform")
+        self.key_kernel = self.add_weight(name="key_kernel", shape=(h, p, self.dk), initializer="glorot_uniform")
+        self.value_kernel = self.add_weight(name="value_kernel", shape=(h, p, self.dv), initializer="glorot_uniform")
         self.out_kernel = self.add_weight(name="out_kernel", shape=(h * p, p), initializer="glorot_uniform")
         super().build(input_shape)
 
@@ -74,13 +68,9 @@ class PatchExtractor(Layer):
 
     def call(self, images):
         size = [1, self.patch_size, self.patch_size, 1]
-        patches = tf.image.extract_patches(
-            images=images, sizes=size, strides=size, rates=[1, 1, 1, 1], padding="VALID"
-        )
+        patches = tf.image.extract_patches(images=images, sizes=size, strides=size, rates=[1, 1, 1, 1], padding="VALID")
         # (B, rows, columns, p*p*C) -> (B, rows*columns, p*p*C)
-        return tf.reshape(
-            patches, (tf.shape(images)[0], patches.shape[1] * patches.shape[2], patches.shape[3])
-        )
+        return tf.reshape(patches, (tf.shape(images)[0], patches.shape[1] * patches.shape[2], patches.shape[3]))
 
     def get_config(self):
         return {**super().get_config(), "patch_size": self.patch_size}

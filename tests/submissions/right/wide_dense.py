@@ -137,8 +137,6 @@ def create_vit_classifier(
         units = [msa_proj_dim * 2, msa_proj_dim]
         x = transformerBlock(x, num_heads, msa_proj_dim, units, dropout_rate=msa_dropout_rate)
     cls = layers.Lambda(lambda tokens: tokens[:, 0])(x)
-    features = mlp(
-        cls, hidden_units=mlp_classification_head_units, dropout_rate=mlp_classification_head_dropout_rate
-    )
+    features = mlp(cls, hidden_units=mlp_classification_head_units, dropout_rate=mlp_classification_head_dropout_rate)
     logits = layers.Dense(num_classes)(features)
     return keras.Model(inputs=image, outputs=logits, name=name)

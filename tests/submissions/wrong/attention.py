@@ -99,9 +99,7 @@ EDITS: tuple[Edit, ...] = (
     Edit(
         slug="attention-softmax-over-everything",
         base="wide_dense",
-        replace=(
-            ("tf.reduce_sum(e, axis=-1, keepdims=True)", "tf.reduce_sum(e, axis=(-2, -1), keepdims=True)"),
-        ),
+        replace=(("tf.reduce_sum(e, axis=-1, keepdims=True)", "tf.reduce_sum(e, axis=(-2, -1), keepdims=True)"),),
         task="attention",
         misconception="softmax_over_everything",
         suffers=_USERS,
@@ -180,9 +178,7 @@ EDITS: tuple[Edit, ...] = (
     Edit(
         slug="attention-weights-first",
         base="wide_dense",
-        replace=(
-            ("return output, attention_weights\n\n\nclass", "return attention_weights, output\n\n\nclass"),
-        ),
+        replace=(("return output, attention_weights\n\n\nclass", "return attention_weights, output\n\n\nclass"),),
         task="attention",
         misconception="weights_first",
         suffers=_USERS,

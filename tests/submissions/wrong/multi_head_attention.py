@@ -315,9 +315,7 @@ EDITS: tuple[Edit, ...] = (
     Edit(
         slug="multi-head-dense-made-in-call",
         base="dense_loops",
-        replace=(
-            ("result = self.output_layer(", "result = layers.Dense(outputs[0].shape[-1], use_bias=False)("),
-        ),
+        replace=(("result = self.output_layer(", "result = layers.Dense(outputs[0].shape[-1], use_bias=False)("),),
         task="multi_head_attention",
         misconception="layers_made_in_call",
         suffers=_USERS,

@@ -46,9 +46,7 @@ EDITS: tuple[Edit, ...] = (
     Edit(
         slug="encoder-class-token-not-trainable-by-definition",
         base="by_definition",
-        replace=(
-            ('initializer="random_normal", trainable=True', 'initializer="random_normal", trainable=False'),
-        ),
+        replace=(('initializer="random_normal", trainable=True', 'initializer="random_normal", trainable=False'),),
         task="patch_encoder",
         misconception="class_token_not_trainable",
         suffers=_USERS,
@@ -170,9 +168,7 @@ EDITS: tuple[Edit, ...] = (
     Edit(
         slug="encoder-projection-with-relu",
         base="wide_dense",
-        replace=(
-            ("layers.Dense(units=projection_dim)", 'layers.Dense(units=projection_dim, activation="relu")'),
-        ),
+        replace=(("layers.Dense(units=projection_dim)", 'layers.Dense(units=projection_dim, activation="relu")'),),
         task="patch_encoder",
         misconception="projection_not_linear",
         suffers=_USERS,
@@ -180,9 +176,7 @@ EDITS: tuple[Edit, ...] = (
     Edit(
         slug="encoder-width-hard-coded",
         base="dense_loops",
-        replace=(
-            ("self.width = width\n        self.linear", "self.width = width = 768\n        self.linear"),
-        ),
+        replace=(("self.width = width\n        self.linear", "self.width = width = 768\n        self.linear"),),
         task="patch_encoder",
         misconception="width_hard_coded",
         suffers=_USERS,

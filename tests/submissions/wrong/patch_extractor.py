@@ -57,9 +57,7 @@ EDITS: tuple[Edit, ...] = (
     Edit(
         slug="patches-images-transposed",
         base="wide_dense",
-        replace=(
-            ("tf.nn.space_to_depth(images, ", "tf.nn.space_to_depth(tf.transpose(images, (0, 2, 1, 3)), "),
-        ),
+        replace=(("tf.nn.space_to_depth(images, ", "tf.nn.space_to_depth(tf.transpose(images, (0, 2, 1, 3)), "),),
         task="patch_extractor",
         misconception="images_transposed",
         suffers=_USERS,
@@ -75,9 +73,7 @@ EDITS: tuple[Edit, ...] = (
     Edit(
         slug="patches-reshape-only",
         base="by_definition",
-        replace=(
-            ("        x = tf.transpose(x, perm=[0, 1, 3, 2, 4, 5])  # (B, row, column, p, p, C)\n", ""),
-        ),
+        replace=(("        x = tf.transpose(x, perm=[0, 1, 3, 2, 4, 5])  # (B, row, column, p, p, C)\n", ""),),
         task="patch_extractor",
         misconception="reshape_only",
         suffers=_USERS,
@@ -175,12 +171,7 @@ EDITS: tuple[Edit, ...] = (
     Edit(
         slug="patches-return-zeros",
         base="einsum",
-        replace=(
-            (
-                "return tf.reshape(\n            patches,",
-                "return tf.reshape(\n            tf.zeros_like(patches),",
-            ),
-        ),
+        replace=(("return tf.reshape(patches,", "return tf.reshape(tf.zeros_like(patches),"),),
         task="patch_extractor",
         misconception="returns_zeros",
         suffers=_USERS,

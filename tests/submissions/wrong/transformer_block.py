@@ -293,9 +293,7 @@ EDITS: tuple[Edit, ...] = (
     Edit(
         slug="block-returns-input",
         base="dense_loops",
-        replace=(
-            ("summed = normed + forward\n    return layers.LayerNormalization()(summed)", "return inputs"),
-        ),
+        replace=(("summed = normed + forward\n    return layers.LayerNormalization()(summed)", "return inputs"),),
         task="transformer_block",
         misconception="returns_input",
         suffers=_USERS,
@@ -303,9 +301,7 @@ EDITS: tuple[Edit, ...] = (
     Edit(
         slug="block-returns-zeros",
         base="by_definition",
-        replace=(
-            ("return layers.LayerNormalization(epsilon=1e-6)(x1 + x2)", "return tf.zeros_like(x1 + x2)"),
-        ),
+        replace=(("return layers.LayerNormalization(epsilon=1e-6)(x1 + x2)", "return tf.zeros_like(x1 + x2)"),),
         task="transformer_block",
         misconception="returns_zeros",
         suffers=_USERS,

@@ -60,9 +60,7 @@ EDITS: tuple[Edit, ...] = (
     Edit(
         slug="model-softmax-dense-loops",
         base="dense_loops",
-        replace=(
-            ("layers.Dense(num_classes)(hidden)", "layers.Softmax()(layers.Dense(num_classes)(hidden))"),
-        ),
+        replace=(("layers.Dense(num_classes)(hidden)", "layers.Softmax()(layers.Dense(num_classes)(hidden))"),),
         task="vit_model",
         misconception="softmax_for_logits",
     ),
@@ -121,9 +119,7 @@ EDITS: tuple[Edit, ...] = (
     Edit(
         slug="model-no-classification-layer",
         base="dense_loops",
-        replace=(
-            ("tf_keras.Model(image, layers.Dense(num_classes)(hidden))", "tf_keras.Model(image, hidden)"),
-        ),
+        replace=(("tf_keras.Model(image, layers.Dense(num_classes)(hidden))", "tf_keras.Model(image, hidden)"),),
         task="vit_model",
         misconception="no_classification_layer",
     ),
