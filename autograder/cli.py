@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from autograder.batch import Graded
 
 out = Console(soft_wrap=True, highlight=False, markup=False)
+WIDE = 150
+"""Columns that the table of marks may take at least; a narrower terminal wraps it."""
 err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 
@@ -172,7 +175,8 @@ def _grade(options: argparse.Namespace) -> int:
         for graded in grade_all(config, assignment, folders, options.jobs):
             done[graded.student] = _keep(options, config, assignment, graded)
             progress.update(bar, advance=1, student=graded.student)
-    out.print(_marks_table(assignment, [done[student] for student in folders]))
+    table = _marks_table(assignment, [done[student] for student in folders])
+    Console(width=max(out.width, WIDE)).print(table)
     failed = [one for one in done.values() if one.error is not None or (one.result and one.result.has_error)]
     for one in failed:
         reason = one.error or "a check of ours ended in an error; it cost no points (see the feedback)"
@@ -205,10 +209,12 @@ def _progress() -> Progress:
 
 
 def _marks_table(assignment: Assignment, rows: Sequence[Graded]) -> Table:
-    table = Table("student", title=f"{assignment.name}: automatic marks", title_justify="left")
+    table = Table(title=f"{assignment.name}: automatic marks", title_justify="left", caption_justify="left", box=SIMPLE)
+    table.add_column("student", no_wrap=True, vertical="bottom")
     for task in assignment.tasks:
-        table.add_column(f"{task.id.replace('_', ' ')}\n/{task.points:g}", justify="right")
-    table.add_column(f"sum\n/{assignment.max_score:g}", justify="right")
+        heading = task.id.replace("_", "\n")
+        table.add_column(f"{heading}\n/{task.points:g}", justify="right", no_wrap=True)
+    table.add_column(f"sum\n/{assignment.max_score:g}", justify="right", no_wrap=True)
     for row in rows:
         if row.result is None:
             table.add_row(row.student, *("?" for _ in assignment.tasks), "error")

@@ -10,12 +10,12 @@ from pathlib import Path
 import nbgrader.api
 import pytest
 from nbgrader.converters import GenerateAssignment
-from tiny import TinyCourse, write_tiny_sources
 
 from autograder.assignment import load_assignment
 from autograder.config import load_config
 from autograder.release import build
 from autograder.steps import course_directory, make_step, run_step
+from tests.tiny import TinyCourse, write_tiny_sources
 
 
 @pytest.fixture(scope="session", autouse=True)

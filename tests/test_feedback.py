@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny import TINY_DOUBLE, TinyCourse, tiny_result
 
 from autograder.errors import RecordingError
 from autograder.feedback import render_task_html, render_text, write_feedback
 from autograder.gradebook import record
 from autograder.results import CheckResult, Outcome, TaskResult
+from tests.tiny import TINY_DOUBLE, TinyCourse, tiny_result
 
 GOLDEN = """\
 tiny: 3.25 of 5 points

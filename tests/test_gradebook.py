@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from nbgrader.api import Grade, Gradebook
 from nbgrader.converters import Autograde
-from tiny import TinyCourse, tiny_result
 
 from autograder.assignment import load_assignment
 from autograder.config import load_config
@@ -20,6 +19,7 @@ from autograder.errors import RecordingError, SandboxUnavailable
 from autograder.gradebook import record, scores
 from autograder.results import SubmissionResult
 from autograder.steps import StepFailed, course_directory, make_step, run_step
+from tests.tiny import TinyCourse, tiny_result
 
 Notebook = dict[str, Any]
 PART = tiny_result(double=1.25, total=2.0)
@@ -302,7 +302,7 @@ def test_late_penalties_are_taken_of_the_new_score(
     released_course: TinyCourse, timestamp: str, late: float | None
 ) -> None:
     settings = released_course.root / "course_config.py"
-    settings.write_text(settings.read_text() + '\nc.AssignLatePenalties.plugin_class = "tiny.OnePointOff"\n')
+    settings.write_text(settings.read_text() + '\nc.AssignLatePenalties.plugin_class = "tests.tiny.OnePointOff"\n')
     folder = hand_in(released_course)
     (folder / "timestamp.txt").write_text(timestamp)
     with book_of(released_course) as book:

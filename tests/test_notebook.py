@@ -7,11 +7,11 @@ from typing import Any
 
 import nbformat
 import pytest
-from tiny import TINY_MODULE, TINY_NOTEBOOK
 
 from autograder.errors import AssignmentError
 from autograder.notebook import answer_sources, assemble, build_notebook, load_cells, manual_tasks, restore, text_of
 from autograder.regions import solution_lines, stub_module
+from tests.tiny import TINY_MODULE, TINY_NOTEBOOK
 
 SOURCE = build_notebook(TINY_NOTEBOOK)
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from nbgrader.api import Gradebook
-from tiny import REPOSITORY, TinyCourse, tiny_result
 
 from autograder.assignment import load_assignment
 from autograder.config import load_config
@@ -20,6 +19,7 @@ from autograder.errors import AssignmentError, ReleaseRefused
 from autograder.gate import check_release
 from autograder.release import build, is_built, release
 from autograder.results import SubmissionResult
+from tests.tiny import REPOSITORY, TinyCourse, tiny_result
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:

@@ -1,0 +1,65 @@
+"""The hidden checks of `vit` on the corpus: each wrong module loses points in the task of its mistake."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from autograder.assignment import load_assignment
+from autograder.config import CourseConfig
+from autograder.notebook import assemble
+from autograder.respondent import Case, Reference, Respondent
+from autograder.results import CheckResult
+from autograder.runner import run_checks
+from autograder.session import Zygote
+from autograder.submission import Snapshot
+from tests.submissions.corpus import RIGHT, WRONG, Edit
+from tests.submissions.edits import source_of
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[1]
+ASSIGNMENT = load_assignment(ROOT, "vit")
+MODULE_TASKS = tuple(task.id for task in ASSIGNMENT.tasks if task.provides)
+
+
+@pytest.fixture(scope="module")
+def zygote() -> Iterator[Zygote]:
+    with Zygote(threads=2) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def reference() -> Reference:
+    return Reference.read(ASSIGNMENT)
+
+
+def checks_of(zygote: Zygote, reference: Reference, module: bytes, task_id: str) -> tuple[CheckResult, ...]:
+    """Run one task's checks on a module alone, with nothing standing in."""
+    snapshot = Snapshot({"utilities.py": module}, "vit.ipynb")
+    notebook = assemble(reference.source, None)
+    ends = time.monotonic() + 300
+    case = Case(CourseConfig(root=ROOT), ASSIGNMENT, reference, zygote, snapshot, notebook, ends)
+    respondent = Respondent(case)
+    try:
+        task = ASSIGNMENT.task(task_id)
+        return run_checks(task, respondent.student(task), b"a fixed seed")
+    finally:
+        respondent.close()
+
+
+@pytest.mark.parametrize("style", sorted(RIGHT))
+@pytest.mark.parametrize("task", MODULE_TASKS)
+def test_right_modules_pass(zygote: Zygote, reference: Reference, style: str, task: str) -> None:
+    results = checks_of(zygote, reference, RIGHT[style].read_bytes(), task)
+    assert [(one.id, one.message) for one in results if one.outcome != "passed"] == []
+
+
+@pytest.mark.parametrize("edit", WRONG, ids=lambda edit: edit.slug)
+def test_wrong_modules_lose_points(zygote: Zygote, reference: Reference, edit: Edit) -> None:
+    results = checks_of(zygote, reference, source_of(edit).encode(), edit.task)
+    assert [one for one in results if one.outcome == "failed" and one.message]
+    assert not [one for one in results if one.outcome == "error"]

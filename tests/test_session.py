@@ -1,0 +1,212 @@
+"""The wall: what a student process can and cannot do, asked of a real one."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from autograder import wire
+from autograder.config import CourseConfig
+from autograder.errors import MalformedReply, StudentDied, StudentRaised, StudentTimeout
+from autograder.session import StudentProcess, Zygote
+from autograder.submission import Snapshot
+
+pytestmark = pytest.mark.slow
+
+MISSING = r"FileNotFoundError|PermissionError"
+
+MODULE = b"""
+import os, socket, subprocess, sys, time
+import tensorflow as tf
+
+def read(path): return open(path, "rb").read().decode(errors="replace")
+def listing(path): return sorted(os.listdir(path))
+def write(path): return open(path, "w").write("x")
+def fill(path):
+    with open(path, "wb") as file:
+        for _ in range(4096): file.write(bytes(1 << 20))
+def run(): return subprocess.run(["/bin/true"]).returncode
+def connect(kind, address):
+    return socket.socket(getattr(socket, kind)).connect(tuple(address) if isinstance(address, list) else address)
+def exit(): os._exit(0)
+def quit(): sys.exit("bye")
+def loop():
+    while True: pass
+def memory(): return len(bytearray(64 << 30))
+def environment(): return dict(os.environ)
+def pids(): return [name for name in os.listdir("/proc") if name.isdigit()]
+def mount():
+    import ctypes
+    return ctypes.CDLL(None, use_errno=True).mount(b"none", b"/scratch", b"tmpfs", 0, None)
+def unshare():
+    import ctypes
+    return ctypes.CDLL(None, use_errno=True).unshare(0x10000000)
+def forge():
+    for descriptor in range(3, 1000):
+        try: os.write(descriptor, b"\\x05\\x00\\x00\\x00forge")
+        except OSError: pass
+    return 1
+def leave_a_child():
+    if os.fork() == 0:
+        time.sleep(600)
+    return 1
+def double(x): return 2 * x
+class AlwaysEqual:
+    def __eq__(self, other): return True
+def always_equal(): return AlwaysEqual()
+"""
+
+
+@pytest.fixture(scope="module")
+def zygote() -> Iterator[Zygote]:
+    with Zygote(threads=1) as one:
+        one.wait_until_ready()
+        yield one
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> CourseConfig:
+    return CourseConfig(root=tmp_path, scratch_mib=32, request_seconds=20.0)
+
+
+@pytest.fixture
+def student(zygote: Zygote, config: CourseConfig) -> Iterator[StudentProcess]:
+    process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), config)
+    process.ask(wire.Load(""))
+    yield process
+    process.stop()
+
+
+def call(student: StudentProcess, name: str, *args: object, seconds: float | None = None) -> object:
+    values = [wire.to_value(one) for one in args]
+    return student.ask(wire.Call("module", name, values, {}), seconds)
+
+
+def test_every_required_layer_is_reported(student: StudentProcess) -> None:
+    assert student.setting.layers == ("namespaces", "landlock", "rlimits")
+
+
+def test_tensorflow_works_inside(student: StudentProcess) -> None:
+    doubled = call(student, "double", np.ones((2, 3), np.float32))
+    assert np.array_equal(doubled, np.full((2, 3), 2.0))  # type: ignore[arg-type]
+
+
+def test_files_outside_cannot_be_read(student: StudentProcess, tmp_path: Path) -> None:
+    secret = tmp_path / "gradebook.db"
+    secret.write_text("secret")
+    checks = Path(__file__).parents[1] / "autograder" / "checks" / "vit" / "oracle.py"
+    for path in (secret, checks, "/etc/passwd", "/root/.bashrc", "/etc/shadow", f"/proc/{os.getpid()}/environ"):
+        with pytest.raises(StudentRaised, match=MISSING):
+            call(student, "read", str(path))
+
+
+def test_folders_outside_cannot_be_listed(student: StudentProcess) -> None:
+    for path in ("/", "/home", "/tmp", str(Path(__file__).parents[1])):  # noqa: S108 - only looked at
+        with pytest.raises(StudentRaised, match=MISSING):
+            call(student, "listing", path)
+
+
+def test_only_the_scratch_folder_can_be_written(student: StudentProcess) -> None:
+    assert call(student, "write", "/scratch/note") == 1
+    for path in ("/submission/utilities.py", "/new", os.__file__):
+        with pytest.raises(StudentRaised, match=r"OSError|PermissionError"):
+            call(student, "write", path)
+
+
+def test_the_scratch_folder_is_bounded(student: StudentProcess) -> None:
+    with pytest.raises(StudentRaised, match="OSError"):
+        call(student, "fill", "/scratch/large")
+
+
+def test_there_is_no_network(student: StudentProcess) -> None:
+    for kind, address in (("AF_INET", ["127.0.0.1", 9]), ("AF_UNIX", "\0abstract"), ("AF_UNIX", "/run/docker.sock")):
+        with pytest.raises(StudentRaised, match="Error"):
+            call(student, "connect", kind, address)
+
+
+def test_no_program_can_be_run(student: StudentProcess) -> None:
+    with pytest.raises(StudentRaised, match=MISSING):
+        call(student, "run")
+
+
+def test_no_mount_and_no_new_namespace(student: StudentProcess) -> None:
+    assert call(student, "mount") == -1
+    assert call(student, "unshare") == -1
+
+
+def test_other_processes_are_out_of_sight(student: StudentProcess) -> None:
+    assert call(student, "pids") == ("1",)
+
+
+def test_the_environment_is_scrubbed(student: StudentProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = call(student, "environment")
+    assert isinstance(environment, dict)
+    assert environment["HOME"] == "/scratch"
+    known = {"CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "LANG", "LC_ALL", "PATH", "TZ", "TF_CPP_MIN_LOG_LEVEL"}
+    paths = {name for name, value in environment.items() if value == "/scratch"}
+    assert {name for name in environment if not name.startswith(("TF_NUM_", "HF_", "MPL"))} <= known | paths
+
+
+def test_memory_is_bounded(student: StudentProcess) -> None:
+    with pytest.raises(StudentRaised, match="MemoryError"):
+        call(student, "memory")
+
+
+def test_a_process_that_exits_is_a_fault_of_the_student(student: StudentProcess) -> None:
+    with pytest.raises(StudentDied):
+        call(student, "exit")
+    with pytest.raises(StudentDied, match="already"):
+        call(student, "double", 1)
+
+
+def test_sys_exit_is_an_ordinary_exception(student: StudentProcess) -> None:
+    with pytest.raises(StudentRaised, match="SystemExit"):
+        call(student, "quit")
+
+
+def test_a_loop_is_cut_off(student: StudentProcess) -> None:
+    started = time.monotonic()
+    with pytest.raises(StudentTimeout, match="within 1 s"):
+        call(student, "loop", seconds=1.0)
+    assert time.monotonic() - started < 15
+    assert not student.alive
+
+
+def test_a_forged_frame_is_no_answer(student: StudentProcess) -> None:
+    with pytest.raises(MalformedReply):
+        call(student, "forge")
+    assert not student.alive
+
+
+def test_an_object_equal_to_everything_stays_outside(student: StudentProcess) -> None:
+    answer = call(student, "always_equal")
+    assert isinstance(answer, wire.Ref)
+    assert answer.kind == "object"
+
+
+def test_nothing_survives_the_stop(student: StudentProcess) -> None:
+    before = set(psutil.Process().children(recursive=True))
+    call(student, "leave_a_child")
+    ours = set(psutil.Process().children(recursive=True)) - before
+    assert ours
+    student.stop()
+    _, alive = psutil.wait_procs(ours, timeout=10)
+    assert not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_without_sandbox_the_result_says_so(zygote: Zygote, config: CourseConfig) -> None:
+    open_config = dataclasses.replace(config, sandbox="none")
+    process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), open_config)
+    try:
+        process.ask(wire.Load(""))
+        assert process.setting.layers == ()
+        assert call(process, "double", 4) == 8
+    finally:
+        process.stop()
