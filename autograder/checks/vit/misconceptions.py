@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from autograder.checking import Answers, Floats, fail
+from autograder.checking import Answers, Floats, Layer, fail
 
 SENTENCES = {
     "unscaled": "Your scores are not scaled. Without a factor that depends on the size of the queries, large "
@@ -45,6 +45,8 @@ SENTENCES = {
     "non_linearity_of_other_kind": "The non-linearity between your dense layers is neither ReLU nor GELU.",
     "dropout_always_on": "Two calls in inference differ: your dropout is active outside training too.",
     "dropout_never_on": "Two calls in training are equal: your dropout is never active.",
+    "dropout_rate_ignored": "Your dropout has another rate than the one that is asked for.",
+    "no_attention_dropout": "There is no dropout between the attention and its residual addition.",
     "pre_norm": "You normalise before attention and mlp (pre-norm). The encoder layer of the paper normalises after each "
     "residual addition (post-norm).",
     "no_attention_residual": "The residual connection around the attention is missing.",
@@ -91,6 +93,13 @@ def answers(right: Floats | Sequence[Floats], wrong: Mapping[str, Floats] | None
     """Return right and wrong values together with this assignment's sentences."""
     accepted = [right] if isinstance(right, np.ndarray) else list(right)
     return Answers(accepted, wrong or {}, SENTENCES)
+
+
+def expect_rates(model: Layer, *rates: float) -> None:
+    """End the check if the model's Dropout layers have other rates than these; rates without such a layer pass."""
+    found = {round(part.settings["rate"], 4) for part in model.parts() if part.kind == "Dropout"}
+    if found and found != set(rates):
+        blame("dropout_rate_ignored")
 
 
 def blame(slug: str) -> NoReturn:

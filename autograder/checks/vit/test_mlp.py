@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autograder.checking import Student, close, expect, expect_array, fail, node, require
-from autograder.checks.vit.misconceptions import answers, blame
+from autograder.checks.vit.misconceptions import answers, blame, expect_rates
 from autograder.checks.vit.oracle import dense, identity, mlp, mlp_variants
 
 BATCH, TOKENS, WIDTH = 2, 5, 12
@@ -62,7 +62,7 @@ def test_output(student, rng):
 
 @pytest.mark.check("Dropout is active in training and only there.")
 def test_dropout(student, rng):
-    x, model = draw(rng), make(student, dropout_rate=0.5)
+    x, model = draw(rng), make(student, dropout_rate=0.3)
     randomise(model, rng)
     shape = (BATCH, TOKENS, UNITS[-1])
     calm = [expect_array(model(x, training=False), shape, "The output") for _ in range(2)]
@@ -71,3 +71,4 @@ def test_dropout(student, rng):
     lively = [expect_array(model(x, training=True), shape, "The output in training") for _ in range(2)]
     if np.array_equal(*lively):
         blame("dropout_never_on")
+    expect_rates(model, 0.3)

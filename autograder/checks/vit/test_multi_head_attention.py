@@ -138,6 +138,7 @@ def test_order_of_tokens(student, rng):
 def test_attention_weights(student, rng):
     inputs = draw(rng, SIZES)
     layer = make(student, SIZES, inputs, True)
+    variables = randomise(layer, rng)
     answer = layer(*inputs)
     if not isinstance(answer, tuple) or len(answer) != 2:
         fail("With return_attention_weights=True the layer must return (output, weights).")
@@ -150,6 +151,16 @@ def test_attention_weights(student, rng):
         np.allclose(weights.sum(axis=-1), 1, atol=1e-4),
         "The attention weights of a query must sum to 1 over the keys; yours do not.",
     )
+    per_head = [multi_head_attention(*inputs, one)[1] for one in readings(variables, SIZES)]
+    if per_head:
+        expect_one_of(weights, per_head)
+
+
+def expect_one_of(weights, per_head):
+    """Compare with the weights of every head, their order free, or with their mean."""
+    averaged = [one.mean(axis=1) for one in per_head]
+    right = averaged if weights.ndim == 3 else per_head
+    expect(weights, answers(right), "The attention weights")
 
 
 @pytest.mark.check("Training reaches every weight: each has a gradient.")

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from autograder.checking import Layer, Student, close, expect, expect_array, fail, node, require
-from autograder.checks.vit.misconceptions import answers, blame
+from autograder.checks.vit.misconceptions import answers, blame, expect_rates
 from autograder.checks.vit.oracle import ACTIVATIONS, dense, layer_norm, mlp
 
 BATCH, TOKENS, WIDTH, HEADS = 2, 6, 8, 3
-UNITS = (2 * WIDTH, WIDTH)
+UNITS = (3 * WIDTH, WIDTH)
 PLAIN = {"Dense", "LayerNormalization", "Dropout", "InputLayer", "Add", "Activation", "ReLU"}
 
 
@@ -161,13 +161,29 @@ def wrong_blocks(x, attend, networks, norms):
 
 @pytest.mark.check("In inference the output is the same each time; in training dropout changes it.")
 def test_dropout(student, rng):
-    x, model = draw(rng), make(student, 0.5)
+    x, model = draw(rng), make(student, 0.3)
     calm = [expect_array(model(x, training=False), x.shape, "The output") for _ in range(2)]
     if not np.array_equal(*calm):
         blame("dropout_always_on")
     lively = [expect_array(model(x, training=True), x.shape, "The output in training") for _ in range(2)]
     if np.array_equal(*lively):
         blame("dropout_never_on")
+    expect_rates(model, 0.3)
+
+
+@pytest.mark.check("There is dropout between the attention and its residual addition.")
+def test_attention_dropout(student, rng):
+    """With an mlp of zeros, only the attention's own dropout can make two calls in training differ."""
+    x, model = draw(rng), make(student, 0.3)
+    arrays = [0.5 * rng.normal(size=one.shape).astype(np.float32) for one in model.weights()]
+    for part in model.parts():
+        if part.kind == "Dense":
+            for index in part.weights:
+                arrays[index] = np.zeros_like(arrays[index])
+    model.set_weights(arrays)
+    lively = [expect_array(model(x, training=True), x.shape, "The output in training") for _ in range(2)]
+    if np.array_equal(*lively):
+        blame("no_attention_dropout")
 
 
 @pytest.mark.check("Training reaches every weight: each has a gradient.")

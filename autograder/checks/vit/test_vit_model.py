@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autograder.checking import Student, close, expect, expect_array, fail, require
-from autograder.checks.vit.misconceptions import answers, blame
+from autograder.checks.vit.misconceptions import answers, blame, expect_rates
 from autograder.checks.vit.oracle import vit_parameters
 
 SMALL = {
@@ -16,8 +16,8 @@ SMALL = {
     "msa_proj_dim": 8,
     "transformer_layers": 2,
     "msa_dropout_rate": 0.3,
-    "mlp_classification_head_units": [11],
-    "mlp_classification_head_dropout_rate": 0.3,
+    "mlp_classification_head_units": [11, 9],
+    "mlp_classification_head_dropout_rate": 0.2,
 }
 LARGE = SMALL | {
     "input_shape": (32, 32, 3),
@@ -92,8 +92,8 @@ def test_logits(student, rng):
     if close(logits.sum(axis=-1), np.ones(BATCH), 1e-4) and logits.min() >= 0:
         blame("softmax_on_logits")
     head = [part for part in model.parts() if part.kind == "Dense"]
-    if not head or len(head[-1].weights) != 2:
-        fail("The model must end in a Dense layer with num_classes units.")
+    if not head or len(head[-1].weights) != 2 or arrays[head[-1].weights[1]].shape != (SMALL["num_classes"],):
+        fail("The model must end in a tf_keras Dense layer with num_classes units, whose weights the model knows.")
     kernel, bias = head[-1].weights
     arrays[kernel] = np.zeros_like(arrays[kernel])
     model.set_weights(arrays)
@@ -131,6 +131,7 @@ def test_dropout(student, rng):
     lively = [expect_array(model(images, training=True), shape, "The output in training") for _ in range(2)]
     if np.array_equal(*lively):
         blame("dropout_never_on")
+    expect_rates(model, SMALL["msa_dropout_rate"], SMALL["mlp_classification_head_dropout_rate"])
 
 
 @pytest.mark.check("Training reaches every weight of the model.")
