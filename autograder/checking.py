@@ -100,7 +100,7 @@ class Student:
     Args:
         ask: Asks one question with an optional limit in seconds.
         run_answers: Runs the notebook up to this task's answer cells.
-        training_seconds: Wall-clock limit of `train`.
+        training_seconds: Wall-clock limit of `train` and of `count`.
     """
 
     def __init__(self, ask: Ask, run_answers: Callable[[], None], training_seconds: float) -> None:
@@ -132,7 +132,7 @@ class Student:
 
     def count(self, name: str, **kwargs: object) -> Mapping[str, int]:
         """Return `total` and `trainable` parameters of the model that `name` makes; no weights are made."""
-        counts = self._ask(wire.Count(name, _table(kwargs)), None)
+        counts = self._ask(wire.Count(name, _table(kwargs)), self._training_seconds)  # twelve layers take a while
         if not isinstance(counts, dict) or not {"total", "trainable"} <= counts.keys():
             fail("The model's parameters could not be counted.")
         return counts
