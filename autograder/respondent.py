@@ -15,7 +15,7 @@ from autograder import wire
 from autograder.assignment import MODULE, Assignment, Task
 from autograder.checking import Student
 from autograder.config import CourseConfig
-from autograder.errors import CheckFailed, StudentDied, StudentFault, StudentRaised, StudentTimeout
+from autograder.errors import CheckFailed, StudentFault, StudentRaised, StudentTimeout, ZygoteError
 from autograder.notebook import GradingCell, GradingNotebook, answer_sources
 from autograder.session import Setting, StudentProcess, Zygote
 from autograder.submission import Snapshot
@@ -86,6 +86,7 @@ class Respondent:
         self._names = frozenset(name for task in replaced for name in task.provides)
         self._process: StudentProcess | None = None
         self._load_fault: StudentFault | None = None
+        self._fatal_module = False  # importing the module ended a process: it is not tried again
         self._ran: dict[str, StudentFault | None] = {}
         self._share = 1
 
@@ -147,7 +148,7 @@ class Respondent:
         """Start a process and load the module; where loading ends the process, start one without it."""
         case = self._case
         process = StudentProcess(case.zygote, case.snapshot, case.config)
-        own = case.snapshot.module_bytes is not None and not isinstance(self._load_fault, (StudentTimeout, StudentDied))
+        own = case.snapshot.module_bytes is not None and not self._fatal_module
         if not own and self._load_fault is None:
             self._load_fault = StudentFault(f"You handed in no {MODULE}.py.")
         try:
@@ -156,6 +157,9 @@ class Respondent:
             if self._load_fault is None:
                 self._load_fault = _not_loaded(fault)
             if not process.alive:
+                if not own:
+                    raise ZygoteError("A student process ended before it loaded anything of the student's.") from fault
+                self._fatal_module = True
                 return self._start()
         if self._names:
             process.ask(wire.StandIn(case.reference.solved, sorted(self._names)))

@@ -63,3 +63,38 @@ def test_wrong_modules_lose_points(zygote: Zygote, reference: Reference, edit: E
     results = checks_of(zygote, reference, source_of(edit).encode(), edit.task)
     assert [one for one in results if one.outcome == "failed" and one.message]
     assert not [one for one in results if one.outcome == "error"]
+
+
+CHEATS = {
+    "exits": "import os\nos._exit(0)\n",
+    "exits_with_success_when_asked": "import os\ndef scaled_dot_product_attention(q, k, v):\n    os._exit(0)\n",
+    "patches_numpy": (
+        "import numpy, numpy.testing\n"
+        "for name in ('assert_allclose', 'assert_array_equal', 'assert_almost_equal'):\n"
+        "    setattr(numpy.testing, name, lambda *args, **kwargs: None)\n"
+        "numpy.allclose = numpy.array_equal = lambda *args, **kwargs: True\n"
+        "def scaled_dot_product_attention(q, k, v):\n    return v[..., :1], q\n"
+    ),
+    "equals_everything": (
+        "class Yes:\n"
+        "    shape = (2, 5, 3)\n"
+        "    def __eq__(self, other): return True\n"
+        "    def __getattr__(self, name): return self\n"
+        "    def __call__(self, *args): return self\n"
+        "def scaled_dot_product_attention(q, k, v):\n    return Yes(), Yes()\n"
+    ),
+    "patches_the_other_side": (
+        "import sys, builtins\n"
+        "for name, module in list(sys.modules.items()):\n"
+        "    if name.startswith('autograder'):\n"
+        "        for key in ('close', 'expect', 'CheckFailed', 'MalformedReply'):\n"
+        "            if hasattr(module, key): setattr(module, key, lambda *args, **kwargs: True)\n"
+        "def scaled_dot_product_attention(q, k, v):\n    return True, True\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("cheat", CHEATS)
+def test_cheats_gain_nothing(zygote: Zygote, reference: Reference, cheat: str) -> None:
+    results = checks_of(zygote, reference, CHEATS[cheat].encode(), "attention")
+    assert {one.outcome for one in results} == {"failed"}

@@ -17,7 +17,7 @@ SMALL = {
     "transformer_layers": 2,
     "msa_dropout_rate": 0.3,
     "mlp_classification_head_units": [11, 9],
-    "mlp_classification_head_dropout_rate": 0.2,
+    "mlp_classification_head_dropout_rate": 0.25,
 }
 LARGE = SMALL | {
     "input_shape": (32, 32, 3),
