@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import hashlib
 import platform
@@ -129,7 +130,9 @@ def course_grader(root: Path, assignment: str) -> CachedGrader:
 @functools.cache
 def grader_for(config: CourseConfig, assignment: str, threads: int = 0) -> CachedGrader:
     """Return this process's grader with these settings; its zygote lives as long as the process."""
-    return CachedGrader(config, load_assignment(config.root, assignment), threads=threads)
+    grader = CachedGrader(config, load_assignment(config.root, assignment), threads=threads)
+    atexit.register(grader.close)
+    return grader
 
 
 def _named(result: SubmissionResult, student: str | None) -> SubmissionResult:
