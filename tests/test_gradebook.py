@@ -265,11 +265,16 @@ def test_an_unregistered_assignment_is_refused(tiny_course: TinyCourse) -> None:
         record(tiny_course.config, tiny_course.assignment, "ada", folder, PART)
 
 
-def test_an_excluded_student_is_an_error_not_a_silence(released_course: TinyCourse) -> None:
+def test_an_excluded_student_is_an_error_and_loses_the_old_score(released_course: TinyCourse) -> None:
+    folder = hand_in(released_course)
+    record(released_course.config, released_course.assignment, "ada", folder, tiny_result())
     settings = released_course.root / "course_config.py"
     settings.write_text(settings.read_text() + '\nc.CourseDirectory.student_id_exclude = "ada"\n')
     with pytest.raises(RecordingError, match=r"did not record the result of ada.*student_id_exclude"):
-        record(load_config(released_course.root), released_course.assignment, "ada", hand_in(released_course), PART)
+        record(load_config(released_course.root), released_course.assignment, "ada", folder, PART)
+    with book_of(released_course) as book:
+        grade = grade_of(book, "double")
+        assert (grade.auto_score, grade.needs_manual_grade) == (None, True)
 
 
 def test_a_config_that_would_run_student_code_is_refused(released_course: TinyCourse) -> None:

@@ -150,6 +150,15 @@ def test_release_is_refused_when_the_build_is_stale(tiny_course: TinyCourse) -> 
         release(tiny_course.config, tiny_course.assignment, fair_grade)
 
 
+def test_release_is_refused_when_a_line_of_a_check_is_in_it(tiny_course: TinyCourse) -> None:
+    module = tiny_course.root / "solutions/tiny/utilities.py"
+    module.write_text(module.read_text() + "numbers = rng.normal(size=(3, 5)).astype(np.float32)\n")
+    build(tiny_course.root, "tiny")
+    with pytest.raises(ReleaseRefused, match=r"- utilities\.py: a line of a hidden check is in it: 'numbers = rng"):
+        release(tiny_course.config, tiny_course.assignment, fair_grade)
+    assert not (tiny_course.root / "gradebook.db").exists()
+
+
 def test_gate_has_nothing_to_say_of_a_fair_release(released_course: TinyCourse) -> None:
     assert problems_of(released_course, released_course.assignment.release_dir) == []
 
