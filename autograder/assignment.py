@@ -40,11 +40,16 @@ class Task:
 
 @dataclass(frozen=True)
 class Assignment:
-    """The folders and the automatic tasks of one assignment, in the notebook's order."""
+    """The folders and the automatic tasks of one assignment, in the notebook's order.
+
+    Attributes:
+        preload: Modules that its submissions import and that take long to import.
+    """
 
     name: str
     root: Path
     tasks: tuple[Task, ...]
+    preload: tuple[str, ...] = ()
 
     @property
     def solution_dir(self) -> Path:
@@ -104,10 +109,10 @@ def load_assignment(root: Path, name: str) -> Assignment:
         raise AssignmentError(f"No built notebook {notebook}.", f"Run: python -m autograder build --assignment {name}")
     points = _automatic_points(json.loads(notebook.read_text("utf-8")))
     checks_dir = root / "autograder" / "checks" / name
-    plan = _read_plan(checks_dir / "tasks.toml")
+    plan, preload = _read_plan(checks_dir / "tasks.toml")
     _check_match(name, set(points), set(plan), checks_dir)
     tasks = tuple(_task(task_id, worth, plan[task_id], checks_dir) for task_id, worth in points.items())
-    return Assignment(name=name, root=root, tasks=tasks)
+    return Assignment(name=name, root=root, tasks=tasks, preload=preload)
 
 
 def _automatic_points(notebook: dict[str, Any]) -> dict[str, float]:
@@ -119,9 +124,10 @@ def _automatic_points(notebook: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def _read_plan(path: Path) -> dict[str, dict[str, list[str]]]:
+def _read_plan(path: Path) -> tuple[dict[str, dict[str, list[str]]], tuple[str, ...]]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        plan = tomllib.loads(path.read_text("utf-8"))
+        return plan, tuple(plan.pop("preload", ()))
     except FileNotFoundError as error:
         raise AssignmentError(f"No {path}.", "It lists the tasks that the checks are for.") from error
     except tomllib.TOMLDecodeError as error:

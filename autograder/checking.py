@@ -10,7 +10,8 @@ A check is a plain pytest function in `autograder/checks/<assignment>/test_<task
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -123,6 +124,30 @@ class Student:
             return Layer(self._ask, made)
         fail(f"`{name}` must be a tf_keras layer or return a tf_keras model; got {describe(made)}.")
 
+    def call_notebook(self, name: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - compared later
+        """Run the notebook up to this task's cells and call one of its functions with NumPy arrays and plain values.
+
+        Raises:
+            CheckFailed: If the notebook does not define it.
+        """
+        self._run_answers()
+        with _naming("function", name):
+            return self._ask(wire.Call("notebook", name, _values(args), _table(kwargs)), None)
+
+    def adopt(self, answer: object, what: str) -> Layer:
+        """Return the layer or model that came back in an answer.
+
+        Args:
+            answer: What came.
+            what: Names it in messages, such as `vit`.
+
+        Raises:
+            CheckFailed: If it is neither a layer nor a model.
+        """
+        if isinstance(answer, wire.Ref) and answer.kind in ("layer", "model"):
+            return Layer(self._ask, answer)
+        fail(f"`{what}` must be a tf_keras layer or model; got {describe(answer)}.")
+
     def model(self, inputs: Sequence[Sequence[int | None]], *nodes: wire.Node) -> Layer:
         """Build `Model(inputs, nodes applied in turn)` through the functional API; shapes without the batch."""
         made = self._ask(wire.BuildModel([list(shape) for shape in inputs], list(nodes)), None)
@@ -144,31 +169,35 @@ class Student:
             CheckFailed: If the notebook does not define it.
         """
         self._run_answers()
-        try:
+        with _naming("variable", name):
             return self._ask(wire.Read(name), None)
-        except StudentRaised as error:
-            if error.exception == "NameError":
-                fail(f"The notebook must define a variable named `{name}`, and yours does not.")
-            raise
 
     def train(self, name: str, *args: object, **kwargs: object) -> Mapping[str, Any]:
         """Run the notebook up to this task's cells and call its training function.
 
         Returns:
-            `history` (a dict, or None), `type` of what was returned, and `evaluations`: what each
-            `model.evaluate` that the function called gave.
+            `history` (a dict, or None), `type` of what was returned, `evaluations`: what each `model.evaluate`
+            that the function called gave, and `events`: the order in which `fit` and the carbon tracker's
+            `epoch_start`, `epoch_end` and `stop` began and ended, as in `"fit begins"`.
         """
         self._run_answers()
         question = wire.Train(name, _values(args), _table(kwargs))
-        try:
+        with _naming("function", name):
             outcome = self._ask(question, self._training_seconds)
-        except StudentRaised as error:
-            if error.exception == "NameError" and f"`{name}`" in error.message:
-                fail(f"The notebook must define a function named `{name}`, and yours does not.")
-            raise
-        if not isinstance(outcome, dict) or not {"type", "history", "evaluations"} <= outcome.keys():
+        if not isinstance(outcome, dict) or not {"type", "history", "evaluations", "events"} <= outcome.keys():
             fail("Your code's answer could not be read.")
         return outcome
+
+
+@contextmanager
+def _naming(kind: str, name: str) -> Iterator[None]:
+    """Say which name of the notebook is expected when the student's process has none such."""
+    try:
+        yield
+    except StudentRaised as error:
+        if error.exception == "NameError" and f"`{name}`" in error.message:
+            fail(f"The notebook must define a {kind} named `{name}`, and yours does not.")
+        raise
 
 
 def node(name: str, inputs: Sequence[int], *args: object, **kwargs: object) -> wire.Node:

@@ -13,12 +13,11 @@ import os
 import sys
 import traceback
 import types
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 from IPython.core.inputtransformer2 import TransformerManager
@@ -26,6 +25,7 @@ from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
 
 from autograder import wire
 from autograder.assignment import MODULE
+from autograder.observation import observed_evaluations, observed_events
 from autograder.sandbox import Places
 
 LONGEST_MESSAGE = 600
@@ -104,9 +104,10 @@ class Host:
         exec(compile(source, f"given {MODULE}.py", "exec"), given.__dict__)  # noqa: S102 - trusted text
         names = vars(module)
         for name, value in vars(given).items():
-            if not isinstance(value, types.FunctionType) or "NotImplementedError" in value.__code__.co_names:
+            own = isinstance(value, types.FunctionType) and value.__globals__ is vars(given)
+            if not own or "NotImplementedError" in value.__code__.co_names:
                 names.setdefault(name, value)
-            elif value.__module__ == MODULE:
+            else:
                 names[name] = types.FunctionType(value.__code__, names, name, value.__defaults__, value.__closure__)
                 names[name].__kwdefaults__ = value.__kwdefaults__
 
@@ -119,8 +120,9 @@ class Host:
 
     def _call(self, question: wire.Call) -> wire.Value:
         function = self._find(question.space, question.name)
-        args = [self._to_tensor(value) for value in question.args]
-        kwargs = {key: self._to_tensor(value) for key, value in question.kwargs.items()}
+        convert = self._to_tensor if question.space == "module" else self._to_plain
+        args = [convert(value) for value in question.args]
+        kwargs = {key: convert(value) for key, value in question.kwargs.items()}
         return self._to_wire(function(*args, **kwargs))
 
     def _apply(self, question: wire.Apply) -> wire.Value:
@@ -202,15 +204,19 @@ class Host:
         errors: dict[str, wire.Value] = {}
         for cell in question.cells:
             try:
-                source = TransformerManager().transform_cell(cell.source)
-                code = compile(source, f"cell {cell.id}", "exec")
-                exec(code, self._notebook)  # noqa: S102 - the purpose
+                self._run_cell(cell)
             except BaseException as error:  # a cell's error ends that cell alone
                 raised = self._raised(0, error)
                 errors[cell.id] = wire.Table(
                     {"exception": raised.exception, "message": raised.message, "line": raised.line}
                 )
         return wire.Table(errors)
+
+    def _run_cell(self, cell: wire.Cell) -> None:
+        source = TransformerManager().transform_cell(cell.source)
+        code = compile(source, f"cell {cell.id}", "exec")
+        with tf.variable_creator_scope(_variable_without_memory) if cell.weightless else nullcontext():
+            exec(code, self._notebook)  # noqa: S102 - the purpose
 
     def _read(self, question: wire.Read) -> wire.Value:
         return self._to_wire(self._find("notebook", question.name))
@@ -219,7 +225,7 @@ class Host:
         function = self._find("notebook", question.name)
         args = [self._to_plain(value) for value in question.args]
         kwargs = {key: self._to_plain(value) for key, value in question.kwargs.items()}
-        with _observed_evaluations() as evaluations:
+        with observed_evaluations() as evaluations, observed_events() as events:
             result = function(*args, **kwargs)
         history = getattr(result, "history", None)
         return wire.Table(
@@ -227,6 +233,7 @@ class Host:
                 "type": type(result).__name__,
                 "history": self._to_wire(history) if isinstance(history, dict) else None,
                 "evaluations": self._to_wire(evaluations),
+                "events": self._to_wire(events),
             }
         )
 
@@ -363,24 +370,3 @@ def _lenient(part: Any) -> Any:  # noqa: ANN401 - a function or a layer class
         return part(*args, **{key: value for key, value in kwargs.items() if key in known})
 
     return stand_in
-
-
-@contextmanager
-def _observed_evaluations() -> Iterator[list[dict[str, float]]]:
-    """Note what every `model.evaluate` in the block returned, but for `fit`'s own."""
-    seen: list[dict[str, float]] = []
-    original = keras.Model.evaluate
-
-    @functools.wraps(original)
-    def evaluate(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        result = original(self, *args, **kwargs)
-        if "_use_cached_eval_dataset" not in kwargs:
-            values = result.values() if isinstance(result, dict) else np.atleast_1d(result)
-            seen.append({name: float(value) for name, value in zip(self.metrics_names, values, strict=False)})
-        return result
-
-    keras.Model.evaluate = evaluate
-    try:
-        yield seen
-    finally:
-        keras.Model.evaluate = original

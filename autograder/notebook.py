@@ -18,6 +18,7 @@ from autograder.regions import BEGIN, find_regions
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 GRADING_TAG = "grading"
 PARAMETERS_TAG = "parameters"
+WEIGHTLESS_TAG = "weightless"
 
 _NBGRADER_DEFAULTS = {"schema_version": 3, "grade": False, "locked": False, "solution": False, "task": False}
 _KEPT_METADATA = ("nbgrader", "tags", "deletable", "editable")
@@ -37,12 +38,14 @@ class GradingCell:
         id: grade_id, or the cell's own id where it has none.
         given: The instructor's cell, as it is; otherwise the student's answer.
         parameters: Sizes are set here; the grader puts its own after it.
+        weightless: Only builds models that are too large for grading: their weights get a shape, but no memory.
     """
 
     id: str
     source: str
     given: bool
     parameters: bool = False
+    weightless: bool = False
 
 
 @dataclass(frozen=True)
@@ -277,7 +280,8 @@ def _grading_cell(cell: Cell, found: list[StudentCell] | None) -> GradingCell | 
     tags = cell["metadata"].get("tags", [])
     name = _grade_id(cell) or cell["id"]
     if found is not None:
-        return GradingCell(id=name, source=found[0].source if found else "", given=False)
+        source = found[0].source if found else ""
+        return GradingCell(id=name, source=source, given=False, weightless=WEIGHTLESS_TAG in tags)
     if GRADING_TAG not in tags:
         return None
     return GradingCell(id=name, source=text_of(cell), given=True, parameters=PARAMETERS_TAG in tags)

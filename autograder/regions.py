@@ -103,6 +103,12 @@ def stub_module(solved: str) -> str:
     return stub
 
 
+def complete_functions(stub: str) -> frozenset[str]:
+    """Return the names of a stub's top-level functions that have nothing left to fill in."""
+    functions = (node for node in _parse(stub, "The stub of the module").body if isinstance(node, ast.FunctionDef))
+    return frozenset(node.name for node in functions if "NotImplementedError" not in ast.dump(node))
+
+
 def _unbalanced(where: str, index: int, problem: str) -> AssignmentError:
     return AssignmentError(
         f"{where}, line {index + 1}: {problem}.", "Every BEGIN SOLUTION needs one END SOLUTION of its own."

@@ -17,6 +17,7 @@ from autograder.checking import Student
 from autograder.config import CourseConfig
 from autograder.errors import CheckFailed, StudentFault, StudentRaised, StudentTimeout, ZygoteError
 from autograder.notebook import GradingCell, GradingNotebook, answer_sources
+from autograder.regions import complete_functions
 from autograder.session import Setting, StudentProcess, Zygote
 from autograder.submission import Snapshot
 
@@ -29,6 +30,7 @@ class Reference:
 
     Attributes:
         given: The released module; its complete functions replace the student's copies of them.
+        helpers: Names of these functions.
         solved: The solved module, from which reference parts stand in.
         source: The built nbgrader notebook.
         answers: The instructor's solution cells by grade_id.
@@ -36,6 +38,7 @@ class Reference:
     """
 
     given: str
+    helpers: frozenset[str]
     solved: str
     source: bytes
     answers: dict[str, str]
@@ -45,9 +48,11 @@ class Reference:
     def read(cls, assignment: Assignment) -> Reference:
         """Read them from the course folder."""
         source = assignment.notebook_path.read_bytes()
+        given = (assignment.source_dir / f"{MODULE}.py").read_text("utf-8")
         parameters = assignment.checks_dir / "parameters.py"
         return cls(
-            given=(assignment.source_dir / f"{MODULE}.py").read_text("utf-8"),
+            given=given,
+            helpers=complete_functions(given),
             solved=(assignment.solution_dir / f"{MODULE}.py").read_text("utf-8"),
             source=source,
             answers=answer_sources(source),
@@ -132,11 +137,12 @@ class Respondent:
         return min(wanted / self._share, left)
 
     def _needs_module(self, question: wire.Question) -> bool:
+        ours = self._names | self._case.reference.helpers
         if isinstance(question, wire.BuildModel):
-            return any(node.name not in self._names and not node.name.startswith("keras.") for node in question.nodes)
+            return any(node.name not in ours and not node.name.startswith("keras.") for node in question.nodes)
         if isinstance(question, wire.Count):
-            return question.name not in self._names
-        return isinstance(question, wire.Call) and question.space == "module" and question.name not in self._names
+            return question.name not in ours
+        return isinstance(question, wire.Call) and question.space == "module" and question.name not in ours
 
     def _running(self) -> StudentProcess:
         if self._process is None or not self._process.alive:
@@ -189,7 +195,7 @@ class Respondent:
     def _run(self, process: StudentProcess, cell: GradingCell) -> StudentFault | None:
         replaced = {answer for task in self._replaced for answer in task.answers}
         source = self._case.reference.answers[cell.id] if cell.id in replaced else cell.source
-        cells = [wire.Cell(cell.id, source)]
+        cells = [wire.Cell(cell.id, source, cell.weightless)]
         if cell.parameters:
             cells.append(wire.Cell("grading_parameters", self._case.reference.parameters))
         if cell.id in self._case.notebook.missing and cell.id not in replaced:

@@ -61,7 +61,7 @@ class Grader:
     def __init__(self, config: CourseConfig, assignment: Assignment, *, threads: int = 0) -> None:
         self._config = config
         self._assignment = assignment
-        self._zygote = Zygote(threads=threads, gpu=wants_gpu(config))
+        self._zygote = Zygote(threads=threads, gpu=wants_gpu(config), preload=assignment.preload)
         self._reference = Reference.read(assignment)
         self._secret = course_secret(config)
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,9 +43,10 @@ class Zygote:
     Args:
         threads: Threads that TensorFlow uses in each student process; 0 leaves it to TensorFlow.
         gpu: Whether student processes may use the GPU.
+        preload: Modules that student processes find imported, besides TensorFlow and the like.
     """
 
-    def __init__(self, *, threads: int = 0, gpu: bool = False) -> None:
+    def __init__(self, *, threads: int = 0, gpu: bool = False, preload: Sequence[str] = ()) -> None:
         if not sys.platform.startswith("linux"):
             raise SandboxUnavailable(
                 f"Grading needs Linux (this is {sys.platform}): namespaces and Landlock are Linux kernel features.",
@@ -53,7 +55,7 @@ class Zygote:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own module, fixed words
-                [sys.executable, "-I", "-m", "autograder.zygote", str(theirs.fileno())],
+                [sys.executable, "-I", "-m", "autograder.zygote", str(theirs.fileno()), *preload],
                 pass_fds=[theirs.fileno()],
                 env=_environment(threads, gpu),
                 stdin=subprocess.DEVNULL,

@@ -31,7 +31,7 @@ from autograder.results import (
 from autograder.runner import Grader, course_secret, summarise
 from autograder.submission import Snapshot, read_submission
 
-LIBRARIES = ("tensorflow", "tf-keras", "numpy", "scikit-learn")
+LIBRARIES = ("tensorflow", "tf-keras", "numpy", "scikit-learn", "transformers", "carbontracker")
 _NOT_RULES = ("root", "jobs")
 
 

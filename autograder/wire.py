@@ -89,7 +89,7 @@ class Call(msgspec.Struct, frozen=True, tag="call"):
     """Call a function, or make an object of a class.
 
     Attributes:
-        space: Where the name is looked up: the student's module or the notebook.
+        space: Where the name is looked up. Functions of the module get arrays as tensors, the notebook's as NumPy's.
     """
 
     space: Literal["module", "notebook"]
@@ -159,10 +159,15 @@ class Count(msgspec.Struct, frozen=True, tag="count"):
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """One notebook cell to run."""
+    """One notebook cell to run.
+
+    Attributes:
+        weightless: Make variables that have a shape but no memory, as `Count` does.
+    """
 
     id: str
     source: str
+    weightless: bool = False
 
 
 class RunCells(msgspec.Struct, frozen=True, tag="run_cells"):
@@ -178,7 +183,7 @@ class Read(msgspec.Struct, frozen=True, tag="read"):
 
 
 class Train(msgspec.Struct, frozen=True, tag="train"):
-    """Call the notebook's training function and observe Keras from outside while it runs."""
+    """Call the notebook's training function and observe Keras and the carbon tracker while it runs."""
 
     name: str
     args: list[Value]

@@ -1,9 +1,10 @@
 """The zygote: imports TensorFlow once, runs no student code, and forks student processes.
 
-Started as `python -I -m autograder.zygote DESCRIPTOR`, where the descriptor is one end of a
-socket pair. Each message on it asks for one student process and carries three descriptors:
-where that process reads questions, where it writes answers, and where its warden sends a pidfd.
-The zygote ends when the grader closes the socket, and everything it forked ends with it.
+Started as `python -I -m autograder.zygote DESCRIPTOR [MODULE...]`, where the descriptor is one end of a
+socket pair and the modules are what the assignment wants imported, too. Each message on the socket asks
+for one student process and carries three descriptors: where that process reads questions, where it
+writes answers, and where its warden sends a pidfd. The zygote ends when the grader closes the socket, and
+everything it forked ends with it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def main() -> None:
     """Import, say so with one byte, then fork on demand until the grader closes the socket."""
     die_with_parent()
     control = socket.socket(fileno=int(sys.argv[1]))
-    for name in PRELOADED:
+    for name in (*PRELOADED, *sys.argv[2:]):
         importlib.import_module(name)
     landlock_version()  # finds libc now: inside the wall nothing could be searched for
     gc.collect()

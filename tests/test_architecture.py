@@ -16,6 +16,7 @@ ORDER = (
     ("assignment", "regions"),
     ("notebook", "wire", "submission"),
     ("sandbox",),
+    ("observation",),
     ("checking", "host", "session", "zygote"),
     ("respondent",),
     ("runner",),

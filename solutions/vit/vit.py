@@ -57,13 +57,17 @@
 # ## 1. Set-up
 #
 # The first cell makes the notebook notice when you save `utilities.py`, so you need not restart it
-# after a change. All layers come from `tf_keras`, which is imported as `keras`. Never mix in layers
+# after a change, and asks the libraries to print less. (TensorFlow may still print lines on a red ground
+# about oneDNN or CUDA when it starts; they are no errors.) All layers come from `tf_keras`, which is imported as `keras`. Never mix in layers
 # of `tf.keras`: a `tf_keras` model does not see their weights, gives no warning, and never trains
 # them.
 
 # %%
 # %load_ext autoreload
 # %autoreload 2
+import os
+
+os.environ.update({"TF_CPP_MIN_LOG_LEVEL": "3", "TRANSFORMERS_VERBOSITY": "error"})
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "imports", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["grading"]
 from pathlib import Path
@@ -72,16 +76,29 @@ import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
+from IPython.display import Markdown, display
 from sklearn.model_selection import train_test_split
 from utilities import (
     MultiHeadAttention,
     PatchEncoder,
     PatchExtractor,
+    build_cnn_baseline,
+    choose_profile,
     create_vit_classifier,
+    footprint_table,
     load_images,
+    load_photo,
+    load_pretrained_vit,
+    load_summariser,
+    make_carbon_tracker,
+    plot_class_token_attention,
     plot_classifier_training_history,
+    plot_footprints,
     plot_original_and_patched_version,
+    plot_position_similarity,
+    plot_predicted_labels,
     plot_training_examples,
+    read_footprint,
     scaled_dot_product_attention,
     test_create_vit_classifier,
     test_mlp,
@@ -92,50 +109,158 @@ from utilities import (
     test_TransformerBlock,
 )
 
-# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "parameters", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["parameters", "grading"]
-# Sizes of this run. The quick profile needs no GPU and no network: it trains a small model on digits.
-profile = "quick"
-dataset = "digits"
-n_train = 10_000
-n_test = 2_000
-epochs = 20
-batch_size = 64
-learning_rate = 1e-3
-small_model_params = {
-    "input_shape": (32, 32, 3),
-    "num_classes": 10,
-    "patch_size": 8,
-    "embedding_proj_dim": 64,
-    "num_heads": 4,
-    "msa_proj_dim": 64,
-    "transformer_layers": 3,
-    "msa_dropout_rate": 0.1,
-    "mlp_classification_head_units": [128],
-    "mlp_classification_head_dropout_rate": 0.2,
-}
+keras.utils.set_random_seed(0)  # the same start in every run
 
 # %% [markdown]
-# There are two profiles:
+# ### Is there a GPU?
 #
-# | | `"quick"` | `"full"` |
-# |---|---|---|
-# | images | 1797 digits that come with scikit-learn | 10,000 + 2,000 images of CIFAR-10 (downloaded once) |
-# | model that is trained | `small_model_params` | the large model of section 9 |
-# | time | minutes on a laptop | about an hour on a good GPU, far too long without one |
-#
-# Do everything in the quick profile first. For the full one, set `profile = "full"` in the next
-# cell, which is yours to change (it is not graded), and run the notebook again from here.
-
-# %%
-# Your own settings: write profile = "full", or any other value you want to change, on the line below.
-
-if profile == "full":
-    dataset, epochs, batch_size, learning_rate = "cifar10", 30, 64, 1e-4
+# A GPU does the matrix products of this lab 10 to 100 times as fast as a processor. The cell below says what
+# TensorFlow finds. If your machine has one and it is not listed, its driver or TensorFlow's GPU support is missing;
+# the [installation guide](https://www.tensorflow.org/install) helps. The quick profile does not need it.
 
 # %%
 gpus = tf.config.list_physical_devices("GPU")
 print(f"TensorFlow {tf.__version__}, Keras {keras.__version__}")
-print(f"{len(gpus)} GPU(s) found." if gpus else "No GPU found: stay with the quick profile.")
+for gpu in gpus:
+    print(f"{gpu.name}: {tf.config.experimental.get_device_details(gpu).get('device_name', 'unknown model')}")
+if not gpus:
+    print("No GPU found.")
+
+# %% [markdown]
+# ### Profile
+#
+# How large this run is depends on the **profile**:
+#
+# | | `"quick"` | `"full"` |
+# |---|---|---|
+# | images | 1797 digits that come with scikit-learn | 10,000 + 2,000 images of CIFAR-10 (170 MB, downloaded once) |
+# | trained in section 10 | the small model | the large model of section 9 |
+# | small model | width 64, 4 heads, 3 layers | width 512, 4 heads, 3 layers |
+# | time for the whole notebook | minutes on a laptop | one to two hours on a good GPU, far too long without one |
+#
+# `choose_profile` takes the full one where there is a GPU *and* CIFAR-10 has been downloaded, and says what it took.
+# Do everything in the quick profile first. To decide yourself, write `profile = "full"` or `profile = "quick"` in the
+# next cell, which is yours to change (it is not graded), and run the notebook again from there. To get CIFAR-10, run
+# `load_images("cifar10")` once while you are online. When your work is graded, a third, even smaller profile is used.
+
+# %% tags=["grading"]
+profile = choose_profile()  # or "quick", or "full"
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "parameters", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["parameters", "grading"]
+# Sizes of this run.
+full = profile == "full"
+dataset = "cifar10" if full else "digits"
+n_train, n_test = 10_000, 2_000  # or as many as there are
+epochs, batch_size, learning_rate = (30, 64, 1e-4) if full else (40, 64, 1e-3)
+carbon_epochs = 30 if full else 15
+small_model_params = {
+    "input_shape": (32, 32, 3),
+    "num_classes": 10,
+    "patch_size": 16 if full else 8,
+    "embedding_proj_dim": 512 if full else 64,
+    "num_heads": 4,
+    "msa_proj_dim": 512 if full else 64,
+    "transformer_layers": 3,
+    "msa_dropout_rate": 0.1,
+    "mlp_classification_head_units": [2048] if full else [128],
+    "mlp_classification_head_dropout_rate": 0.5 if full else 0.2,
+}
+
+# %% [markdown]
+# ## 2. Attention before transformers: Nadaraya–Watson regression
+#
+# Attention is older than transformers. In 1964, Nadaraya and Watson each proposed the following way to predict a
+# number. You have $n$ training points $x_1, \dots, x_n \in \mathbb{R}$ with values $y_1, \dots, y_n \in \mathbb{R}$, and
+# want to predict the value at a new point $x \in \mathbb{R}$. The mean of all $y_i$ would ignore $x$. Better: a *weighted*
+# mean, in which a training point counts the more the closer it is to $x$:
+#
+# $$
+# \hat{y}(x) = \sum_{i=1}^{n} a_i(x)\, y_i , \qquad
+# a_i(x) = \frac{\exp\!\big(-(x - x_i)^2 / (2 \sigma^2)\big)}{\sum_{j=1}^{n} \exp\!\big(-(x - x_j)^2 / (2 \sigma^2)\big)} .
+# $$
+#
+# Read this in the language of the next section. The new point $x$ is a **query**: it asks. The training points $x_i$ are
+# **keys**: they are compared with the query. The $y_i$ are the **values** that belong to the keys. The weights $a_i(x)$ are
+# positive and sum to 1: they are a **softmax** over the keys of the scores $s_i = -(x - x_i)^2 / (2 \sigma^2)$. And the
+# prediction is the mixture of the values with these weights. The width $\sigma > 0$ of the kernel says how far a query looks.
+#
+# | symbol | meaning | shape |
+# |---|---|---|
+# | $x$ | queries: points at which to predict | $(N_q)$, here 70 |
+# | $x_i$, $y_i$ | keys and values: the training points | $(N_k)$, here 50 |
+# | $a_i(x)$ | attention weights, one row for each query | $(N_q, N_k)$ |
+# | $\hat{y}$ | predictions | $(N_q)$ |
+
+# %%
+def true_function(x):
+    return 2 * np.sin(x) + x
+
+
+def nadaraya_watson(queries, keys, values, sigma):
+    """Return predictions, (queries,), and attention weights, (queries, keys)."""
+    scores = -((queries[:, None] - keys[None, :]) ** 2) / (2 * sigma**2)  # (queries, keys)
+    weights = tf.nn.softmax(scores, axis=-1).numpy()  # each row sums to 1
+    return weights @ values, weights
+
+
+rng = np.random.default_rng(0)
+x_keys = np.sort(rng.uniform(0, 10, size=50))
+y_values = true_function(x_keys) + rng.normal(size=50)  # unit noise
+x_queries = np.linspace(0, 10, 70)
+sigmas = (0.1, 0.5, 1.0, 4.0)
+regressions = {sigma: nadaraya_watson(x_queries, x_keys, y_values, sigma) for sigma in sigmas}
+
+# %%
+figure, axes = plt.subplots(2, 2, figsize=(11, 7), sharex=True, sharey=True, layout="constrained")
+for axis, (sigma, (predictions, _)) in zip(axes.flat, regressions.items(), strict=True):
+    error = np.mean((predictions - true_function(x_queries)) ** 2)
+    axis.scatter(x_keys, y_values, s=14, color="C7", label="training points (keys, values)")
+    axis.plot(x_queries, true_function(x_queries), "--", color="C0", label="2 sin x + x")
+    axis.plot(x_queries, predictions, color="C3", label="prediction")
+    axis.set_title(f"σ = {sigma:g}: mean squared error {error:.2f}")
+axes[0, 0].legend()
+_ = figure.supxlabel("x"), figure.supylabel("y")
+
+# %% [markdown]
+# And these are the weights themselves: each row is a query, each column a key, both in the order of their positions on the
+# $x$ axis, so that near keys stand near the diagonal. Such a picture is called an attention heat map. You will draw one again
+# at the end of section 10, for your own transformer and an image. (The colours have a scale of their own in each picture.)
+
+# %%
+figure, axes = plt.subplots(1, 4, figsize=(13, 4), layout="constrained")
+for axis, (sigma, (_, weights)) in zip(axes, regressions.items(), strict=True):
+    shown = axis.imshow(weights, vmin=0, cmap="viridis", aspect="auto")
+    axis.set(title=f"σ = {sigma:g}", xlabel="key (training point)")
+    figure.colorbar(shown, ax=axis, location="bottom", label="attention weight")
+_ = axes[0].set_ylabel("query (validation point)")
+
+# %% [markdown]
+# Compare the two rows of pictures. With $\sigma = 0.1$ a query hears only its nearest key, and the prediction repeats the
+# noise. With $\sigma = 4$ it hears nearly everyone, and the prediction comes close to the overall mean. Note what plays
+# the part of $\sigma$ in transformers: there the scores are $q \cdot k / \sqrt{d}$, and the *length* of queries and keys
+# decides how sharp the weights are. Since queries and keys are made by learned projections, a transformer learns its own
+# "$\sigma$", and its own notion of what is near.
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_01_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# **Question 1** (2 points). Attention by kernel regression, as above, has nothing to learn but $\sigma$. Name benefits and
+# drawbacks of it, compared with a model that is trained (a neural network, say). What happens with many training points, what
+# with many input dimensions, and what beyond the training data?
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_01", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# ### BEGIN SOLUTION
+# Benefits: no training is needed, new data can be added at any time, and there is a single parameter to choose. The method is
+# non-parametric: with more data (and a smaller $\sigma$) it comes arbitrarily close to any smooth function. The prediction can be
+# explained: the weights say which training points it comes from. It never leaves the range of the values seen.
+#
+# Drawbacks: all training data must be kept and compared with each query, so that time and memory at prediction grow with $n$
+# ($N_q \cdot n$ weights), whereas a network's cost is fixed. The notion of distance is fixed: all directions count the same,
+# relevant or not, and in many dimensions all points are about equally far apart, so that it needs exponentially many of them.
+# $\sigma$ is the same everywhere, although dense regions could afford a small one. Beyond the training data it cannot follow a
+# trend, it sticks to the nearest values (bias at the edges, too). Projections of queries and keys that are learned, as in a
+# transformer, mend the fixed distance.
+#
+# *Marking: 1 point for benefits (e.g. nothing to train, flexible, weights that explain); 1 point for drawbacks (e.g. cost at prediction, fixed distance in many dimensions, no extrapolation).*
+# ### END SOLUTION
 
 # %% [markdown]
 # ## 3. Scaled dot-product attention
@@ -155,6 +280,8 @@ print(f"{len(gpus)} GPU(s) found." if gpus else "No GPU found: stay with the qui
 # 2. **Weights**: a softmax makes the scores positive and lets them sum to 1: $a_j = \exp(s_j) /
 #    \sum_{i} \exp(s_i)$.
 # 3. **Mixture**: $o = \sum_{j} a_j v_j \in \mathbb{R}^{d_v}$.
+#
+# ![A dictionary returns the value of the one key that is equal; attention returns a mixture of all values, weighted by how well each key matches the query.](images/attention_as_retrieval.svg)
 #
 # ### All queries at once
 #
@@ -245,6 +372,8 @@ figure.tight_layout()
 # $$
 # O_h = \mathrm{Attention}(Q W^Q_h,\; K W^K_h,\; V W^V_h), \qquad h = 1, \dots, H .
 # $$
+#
+# ![Each of H heads projects queries, keys and values with matrices of its own and attends; the results are concatenated along the features and projected once more.](images/multi_head_attention.svg)
 #
 # The results are put next to each other along the feature axis, and a last projection mixes them:
 #
@@ -429,6 +558,8 @@ _ = figure.colorbar(shown, ax=axes, label="attention weight")
 # * The **mlp** takes $D$ features to a wider layer and back to $D$. All tokens share its weights.
 #   Its dropout is inside it, after each Dense layer.
 #
+# ![A post-norm encoder layer: multi-head attention, dropout, residual addition and layer normalisation, then mlp, residual addition and layer normalisation.](images/encoder_layer.svg)
+#
 # This order, with the normalisation *after* the addition, is called **post-norm**; it is that of
 # Vaswani et al. The ViT paper normalises *before* each sublayer (pre-norm) instead. We stay with
 # post-norm.
@@ -529,9 +660,12 @@ test_TransformerBlock(seed=2, dropout_rate=0.0)
 # image $\rightarrow$ patches (section 7) $\rightarrow$ tokens (section 8) $\rightarrow$ encoder
 # layers $\rightarrow$ class token $\rightarrow$ logits (section 9).
 #
+# ![The Vision Transformer from image to logits: the image is cut into patches, which become tokens with a class token and positions, pass through the encoder layers, and the class token goes through the head.](images/vit.svg)
+#
 # First the data. The loader returns images of 32 by 32 pixels with three channels, as `uint8`, and
 # integer labels. In the full profile these are the first 10,000 training and 2,000 test images of
-# CIFAR-10; in the quick one, all 1797 digits in the same proportion.
+# CIFAR-10, which leaves 7,500 for training after the split; in the quick one, all 1797 digits in the
+# same proportion.
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "load_data", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["grading"]
 (X_train, Y_train), (X_test, Y_test), class_names = load_images(dataset, n_train, n_test)
@@ -777,7 +911,7 @@ print(PatchEncoder(num_patches=16, projection_dim=192)(tf.cast(patches, tf.float
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "vit_model_public_test", "locked": true, "schema_version": 3, "solution": false, "task": false}
 test_create_vit_classifier()
 
-# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "vit_model_answer", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "vit_model_answer", "locked": false, "schema_version": 3, "solution": true, "task": false} tags=["weightless"]
 # Make the dictionary model_params, with the names of create_vit_classifier's arguments, and the model vit.
 ### BEGIN SOLUTION
 model_params = {
@@ -950,6 +1084,34 @@ assert abs(validation_accuracy - best_accuracy) < 1.5 / len(Xval), "the best wei
 figure = plot_classifier_training_history(history)
 
 # %% [markdown]
+# ### A look inside
+#
+# What has the model learned to look at? The class token asks all patches in every layer. Its row of the attention weights,
+# without the weight it gives to itself, has one number for each patch, and can be laid over the image. The cell takes these
+# weights from *your* layers, with `return_attention_weights=True`, and shows their mean over the heads. If your class token stands
+# last, write `class_token=-1` in both cells.
+#
+# Bright patches got much attention. In the first layers the map often hardly depends on the image, since the tokens still
+# hold little but their own patch; later ones follow the strokes of a digit or the outline of an object, if the model is
+# any good. Be careful with the interpretation: attention weights say which *values* were mixed, not which pixels the decision
+# depends on.
+
+# %%
+inspected = model
+figure = plot_class_token_attention(inspected, Xval[:3], class_token=0)
+
+# %% [markdown]
+# And the position embeddings? Each patch has a vector of its own, which was random before training. Nobody told the model which
+# patches are neighbours. In the next figure, the map at row $i$ and column $j$ shows the cosine similarity of the position embedding
+# of patch $(i, j)$ to those of all patches, so that it is 1 (dark red) at its own place. After training on enough images, patches
+# that are close, or in the same row or column, get similar embeddings: the model has found out that images have two dimensions. With
+# the little data of this lab, you see at best a beginning of that; figure 7 in Dosovitskiy et al. shows the result for 300
+# million images. (The large model has only 4 patches: use the small one here if you trained the large one.)
+
+# %%
+figure = plot_position_similarity(inspected, class_token=0)
+
+# %% [markdown]
 # For the following questions it is best to have trained at least one model on CIFAR-10. If you have
 # no GPU, use a small model, fewer images and fewer epochs, and say so in your answer.
 
@@ -1018,3 +1180,224 @@ figure = plot_classifier_training_history(history)
 # *Marking: 1 point for patch tokens put back into a grid with a classifier for each; 1 point for
 # the way to full resolution, with shapes.*
 # ### END SOLUTION
+
+# %% [markdown]
+# ## 11. What does it cost? The carbon footprint
+#
+# Training takes energy, and most energy is still paid for in carbon dioxide. The tracker of the package
+# [carbontracker](https://github.com/lfwa/carbontracker) (Anthony, Kanding and Selvan, 2020) watches the power of GPU and
+# processor while a model is trained:
+#
+# $$
+# E = \mathrm{PUE} \cdot \sum_{\text{devices}} \bar{P}\, t , \qquad m = E \cdot I .
+# $$
+#
+# | symbol | meaning | unit |
+# |---|---|---|
+# | $\bar{P}$ | mean power of a device during training | W |
+# | $t$ | time of the training | h |
+# | PUE | power usage effectiveness: what a data centre takes in all, for each unit that its computers take (world mean 1.58) | – |
+# | $E$ | energy | kWh |
+# | $I$ | carbon intensity: emissions for each unit of electricity, which depends on country and hour | g CO₂eq / kWh |
+# | $m$ | emissions, all greenhouse gases counted as the CO₂ with the same effect (CO₂eq) | g |
+#
+# **What is measured, and what is estimated.** Graphics cards have a power meter. Many processors have one, too, but on most
+# machines only the administrator may read it. Where there is none, `make_carbon_tracker` *assumes* a constant power for the
+# processor (45 W) and the tracker multiplies it with the time: then the energies of two models differ only as their times
+# do. Likewise, without a network the tracker cannot ask for today's carbon intensity and takes a world average. The line
+# below the table says which of the two it was.
+#
+# ### Task: `measure_footprint` (2 points)
+#
+# Compare the small ViT with a convolutional network, `build_cnn_baseline`, which is given and much like that of the CNN lab. Both see
+# the same data, in batches of the same size, for the same number of epochs.
+#
+# Complete the function below. It trains a model with your `run_experiment` while a tracker watches.
+#
+# *Hint.* The tracker has three methods without arguments. `epoch_start()` begins a stretch of work, `epoch_end()` ends it and
+# computes energy and emissions, and `stop()` closes the log. Here the whole training is *one* such stretch. What is done before
+# `epoch_start()` or after `epoch_end()` is not measured.
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "carbon_answer", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def measure_footprint(model, log_dir, training_data, validation_data, test_data, **settings):
+    """Train a model with run_experiment while a carbon tracker watches.
+
+    Args:
+        model: A `keras.Model` from images to logits.
+        log_dir: Folder for the tracker's logs and for the model's best weights.
+        training_data: See run_experiment, as for the next two.
+        validation_data: Decides which epoch is the best.
+        test_data: For the test at the end.
+        **settings: Passed on to run_experiment: epochs, batch_size, learning_rate, run_testing.
+
+    Returns:
+        The Keras history of the training.
+    """
+    tracker = make_carbon_tracker(log_dir)
+
+    # Start the tracker, train with run_experiment (these settings, ckpt_path=log_dir), end and stop it.
+    ### BEGIN SOLUTION
+    tracker.epoch_start()
+    history = run_experiment(model, training_data, validation_data, test_data, ckpt_path=log_dir, **settings)
+    tracker.epoch_end()
+    tracker.stop()
+    return history
+    ### END SOLUTION
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "carbon_public_test", "locked": true, "schema_version": 3, "solution": false, "task": false}
+contestants = {
+    "ViT": create_vit_classifier(**small_model_params),
+    "CNN": build_cnn_baseline(small_model_params["input_shape"], num_classes),
+}
+footprints = {}
+for name, contestant in contestants.items():
+    measure_footprint(
+        contestant,
+        f"carbon/{name.lower()}",
+        (Xtrain, Ytrain),
+        (Xval, Yval),
+        (Xtest, Ytest),
+        epochs=carbon_epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        run_testing=False,
+    )
+    _, accuracy = contestant.evaluate(Xtest, Ytest, batch_size=batch_size, verbose=0)
+    footprints[name] = {
+        **read_footprint(f"carbon/{name.lower()}"),  # from the tracker's log
+        "accuracy": accuracy,
+        "parameters": contestant.count_params(),
+    }
+    assert footprints[name]["energy_kwh"] > 0, f"{name}: expected an energy above 0 kWh"
+
+# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "carbon", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+# Hidden checks of `carbon` run here when the work is graded:
+# other shapes and other values, but the same contract.
+
+# %%
+display(Markdown(footprint_table(footprints)))
+figure = plot_footprints(footprints)
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_14_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# **Question 14** (2 points). Compare the footprint of your ViT with that of the CNN: which takes more energy, by which factor, and
+# what does it get for it? Explain the difference. Say which of your numbers were measured and which were estimated.
+
+# %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_14", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# ### BEGIN SOLUTION
+# (The numbers must be those of the student's own run.) With the small model on CIFAR-10 (512 wide, 30 epochs, 7,500 images), one
+# run on a GPU gave the ViT about 0.063 kWh, 2.6 g CO₂eq and 39 % accuracy, and the CNN 2.3 g and more than 60 %: about the same
+# energy, much less accuracy. For each percent of accuracy the ViT is clearly the more expensive one.
+#
+# Energy is mean power times time, so look at operations and at how well they use the hardware. The ViT has far more parameters (in our
+# version every head is as wide as a token), and each is used once for each token, in the attention's projections and in the mlp; on top
+# of that come the $N^2$ attention weights. The CNN shares few weights over all positions. On a GPU the ViT's large matrix products
+# run efficiently, so its time grows less than its operations. On a processor, time follows the operations. What the ViT gets for
+# it is not accuracy, with so little data: its energy would pay off only with pretraining on a large data set, whose energy would then
+# have to be counted, too.
+#
+# Accuracy and time are measured. Energy is measured for a GPU, and for a processor with a readable meter; otherwise it is an assumed
+# power times the time. PUE and (offline) the carbon intensity are averages, so the grams are an estimate in any case.
+#
+# *Marking: 1 point for own numbers, compared, with what was measured and what estimated; 1 point for an explanation by operations or parameters (or hardware use), against what is gained.*
+# ### END SOLUTION
+
+# %% [markdown]
+# ## 12. A pretrained Vision Transformer
+#
+# Training from scratch on 7,500 images is not what the ViT was made for. The authors of the paper trained theirs on ImageNet-21k (14
+# million images) and then fine-tuned it on ImageNet-1k (1.3 million images, 1000 classes). The package
+# [transformers](https://huggingface.co/docs/transformers) loads such a model with one call. It is the architecture that you
+# know, ViT-Base: 12 layers, 12 heads of width 64, 768 features, patches of 16 by 16 pixels, hence 196 patches of an image of 224 by 224
+# pixels, and the class token; layers are pre-norm.
+#
+# The first time, 346 MB are downloaded. Without a network (and if the model is not in the cache of this machine), the cell says what
+# to download and goes on with a tiny model that was never trained: everything works in the same way, but its labels mean nothing.
+#
+# The **image processor** that comes with a model does what was done to its training images: resize to the right size, then bring
+# the pixels to the right range. Never feed a model with images that were prepared in another way: it gives an answer all the same,
+# and the answer is wrong.
+
+# %%
+processor, pretrained = load_pretrained_vit()
+photo = load_photo("china")  # comes with scikit-learn, Creative Commons Attribution 2.0
+config = pretrained.config
+print(f"photograph: {photo.shape}")
+print(f"model: {config.image_size} by {config.image_size} pixels, {len(config.id2label)} classes")
+print(f"       {config.num_hidden_layers} layers, {pretrained.count_params():,d} parameters")
+
+# %% [markdown]
+# ### Task: `classify_image` (2 points)
+#
+# Complete the function: from a photograph to the most probable labels.
+#
+# | | shape |
+# |---|---|
+# | image | `(height, width, 3)`, `uint8` in $[0, 255]$ |
+# | after the processor, `pixel_values` | `(1, 3, size, size)`: channels first |
+# | logits | `(1, classes)` |
+# | result | a list of `n_labels` pairs (label, probability), the most probable first |
+#
+# *Hints.* Call the processor with `images=image, return_tensors="tf"`; it returns a dictionary, which the model takes as keyword arguments.
+# The model's answer has a field `logits`. `model.config.id2label` maps the number of a class to its name.
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "pretrained_answer", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def classify_image(image, processor, model, n_labels=5):
+    """Return the most probable labels of an image.
+
+    Args:
+        image: uint8 (height, width, 3) in [0, 255], of any size.
+        processor: The image processor that belongs to the model.
+        model: A `TFViTForImageClassification`.
+        n_labels: Number of labels to return.
+
+    Returns:
+        A list of n_labels pairs (label, probability), the most probable first.
+    """
+    ### BEGIN SOLUTION
+    inputs = processor(images=image, return_tensors="tf")
+    logits = model(**inputs).logits[0]  # (classes,)
+    probabilities = tf.nn.softmax(logits).numpy()
+    best = np.argsort(-probabilities)[:n_labels]
+    return [(model.config.id2label[int(number)], float(probabilities[number])) for number in best]
+    ### END SOLUTION
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "pretrained_public_test", "locked": true, "schema_version": 3, "solution": false, "task": false}
+predictions = classify_image(photo, processor, pretrained)
+for label, probability in predictions:
+    print(f"{probability:6.1%}  {label}")
+assert len(predictions) == 5, f"expected five labels, got {len(predictions)}"
+assert all(isinstance(label, str) for label, _ in predictions), "a label is a text, not the number of a class"
+chances = [probability for _, probability in predictions]
+assert chances == sorted(chances, reverse=True), "the most probable label comes first"
+assert 0 < sum(chances) <= 1.0001, "probabilities lie between 0 and 1 and sum to at most 1"
+
+# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "pretrained", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+# Hidden checks of `pretrained` run here when the work is graded:
+# other shapes and other values, but the same contract.
+
+# %%
+figure = plot_predicted_labels(photo, predictions)
+
+# %% [markdown]
+# ## 13. Optional: summarising text with T5
+#
+# No points here. The transformer was invented for text, and the same package serves it. T5 (Raffel et al., 2020) is an
+# encoder–decoder: an encoder like yours reads the text, and a decoder writes the answer word by word, attending to the encoder's outputs
+# (cross-attention: queries from the decoder, keys and values from the encoder) and to what it has written so far. What it should do is
+# said in the text itself: "summarize: …".
+#
+# Try a text of your own, and other tasks that T5 was trained for, such as "translate English to German: …". (Offline, a tiny untrained
+# model answers with nonsense.)
+
+# %%
+tokenizer, summariser = load_summariser()
+text = (
+    "summarize: Convolutional networks have long been the standard in computer vision. A Vision "
+    "Transformer cuts an image into patches, treats the patches like the words of a sentence, and "
+    "lets every patch attend to every other one. It has hardly any built-in knowledge about images "
+    "and therefore needs more data than a convolutional network. With enough data it is at least as "
+    "accurate, and the same architecture serves text, sound and images."
+)
+words = tokenizer(text, return_tensors="tf", truncation=True, max_length=512).input_ids
+summary = summariser.generate(words, max_new_tokens=60)
+print(tokenizer.decode(summary[0], skip_special_tokens=True))

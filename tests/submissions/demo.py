@@ -1,6 +1,8 @@
 """A small class of example submissions, from perfect to never returning, to show the grader at work."""
 
 import ast
+import json
+import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -97,6 +99,17 @@ def _perfect(style: str) -> Example:
     return Example(f"Everything is right ({style.replace('_', ' ')}).", lambda _stubs: _right(style))
 
 
+def _as_handed_in(solved_notebook: bytes) -> bytes:
+    """Leave out what only an instructor's notebook holds: region markers and the rubrics after model answers."""
+    notebook = json.loads(solved_notebook)
+    for cell in notebook["cells"]:
+        text = "".join(cell["source"])
+        if "BEGIN SOLUTION" in text:
+            answer = re.sub(r"(?m)^\s*### (BEGIN|END) SOLUTION.*\n?", "", text)
+            cell["source"] = answer.partition("*Marking:")[0].rstrip("\n")
+    return json.dumps(notebook, indent=1, ensure_ascii=False).encode()
+
+
 def _mistakes(shows: str, *slugs: str) -> Example:
     """Hand in the mistakes of one or more edits of the same base."""
     edits = [edit_named(slug) for slug in slugs]
@@ -174,7 +187,7 @@ def write_examples(directory: Path, solved_notebook: bytes, stub_notebook: bytes
         stub_notebook: The notebook as released.
         stub_module: `utilities.py` as released.
     """
-    notebooks = {"solved": solved_notebook, "released": stub_notebook}
+    notebooks = {"solved": _as_handed_in(solved_notebook), "released": stub_notebook}
     stubs = stub_module.decode("utf-8")
     for name, example in EXAMPLES.items():
         folder = directory / name / "vit"

@@ -85,6 +85,17 @@ SENTENCES = {
     "better validation accuracy. Reload the checkpoint before you test.",
     "loss_not_from_logits": "The loss is not the cross-entropy of these logits. Does your loss know that it gets logits?",
     "trained_on_validation_data": "The model learned the labels of the validation set, which it must only be measured on.",
+    "tracker_not_started": "The tracker is never started: call its `epoch_start()`.",
+    "tracker_not_ended": "The tracker is started but its epoch never ends, so nothing is computed: call `epoch_end()`.",
+    "tracker_beside_training": "Some of the training happens before the tracker is started or after its epoch has ended.",
+    "settings_not_passed_on": "The settings (epochs, batch_size, ...) do not reach `run_experiment`.",
+    "model_params_other": "`model_params` is not what the table asks for.",
+    "label_number": "A label is a text. `model.config.id2label` turns the number of a class into it.",
+    "worst_label_first": "You start with the least probable label: the sorting goes the wrong way.",
+    "pixels_not_prepared": "The model gets raw pixels. The processor that belongs to it prepares them.",
+    "pixels_only_divided": "The model gets pixels in [0, 1], which is not what it was trained on. The processor that belongs "
+    "to it prepares them.",
+    "logits_for_probabilities": "These numbers are no probabilities: they do not lie between 0 and 1 with a sum of at most 1.",
     "nothing_learned": "The training changed nothing: the loss does not fall.",
 }
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autograder.checking import Student, close, expect, expect_array, fail, require
+from autograder.checking import Student, close, describe, expect, expect_array, fail, require
 from autograder.checks.vit.misconceptions import answers, blame, expect_rates
 from autograder.checks.vit.oracle import vit_parameters
 
@@ -30,6 +30,11 @@ LARGE = SMALL | {
     "mlp_classification_head_units": [3074],
 }
 LARGE_PARAMETERS = 371_104_544
+WANTED = LARGE | {
+    "input_shape": [32, 32, 3],
+    "msa_dropout_rate": 0.1,
+    "mlp_classification_head_dropout_rate": 0.5,
+}
 OTHER = SMALL | {
     "input_shape": (28, 28, 1),
     "num_classes": 7,
@@ -83,6 +88,24 @@ def test_parameters_of_the_large_model(student):
 @pytest.mark.parametrize("parameters", [pytest.param(SMALL, id="small"), pytest.param(OTHER, id="one_channel")])
 def test_parameters_of_other_models(student, parameters):
     expect_count(student, parameters)
+
+
+@pytest.mark.check("In the notebook, model_params holds what the table asks for, and vit is the model made from it.")
+def test_model_of_the_notebook(student):
+    given = student.variable("model_params")
+    if not isinstance(given, dict):
+        fail(f"`model_params` must be a dictionary; got {describe(given)}.")
+    for name, wanted in WANTED.items():
+        found = list(given[name]) if isinstance(given.get(name), tuple) else given.get(name)
+        if found != wanted:
+            fail(f"`model_params` must set `{name}` as in the table; got {found!r}.", "model_params_other")
+    vit = student.adopt(student.variable("vit"), "vit")
+    found = sum(int(np.prod(one.shape)) for one in vit.weights())
+    made = student.count("create_vit_classifier", **WANTED)["total"]
+    require(
+        found == made,
+        f"`vit` has {found:,} parameters; what your create_vit_classifier makes from these settings has {made:,}.",
+    )
 
 
 @pytest.mark.check("The output is one logit for each class, without a softmax.", weight=2)

@@ -1,0 +1,76 @@
+"""The right answer of a pretrained Vision Transformer, in NumPy and float64.
+
+Written from the papers' equations; only the order and names of the weights are those of `transformers`.
+
+Reference: Dosovitskiy et al. 2021, equations 1 to 4 (pre-norm); Vaswani et al. 2017, section 3.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from autograder.checks.vit.oracle import Floats, attention, extract_patches, gelu, layer_norm
+
+Weights = Mapping[str, Floats]
+
+
+def short_name(name: str) -> str:
+    """Return a variable's name without the model's own prefix and the number at its end."""
+    inner = name.partition("/")[2].removeprefix("vit/").removesuffix(":0")
+    return inner.replace("encoder/layer_._", "").replace("attention/attention", "attention")
+
+
+def logits(weights: Weights, pixels: Floats, heads: int) -> Floats:
+    """Return the classifier's output for one image.
+
+    Args:
+        weights: By `short_name`.
+        pixels: `(side, side, channels)`, normalised as the model expects.
+        heads: Number of attention heads.
+
+    Returns:
+        One number for each class, `(classes,)`.
+    """
+    tokens = _embed(weights, pixels)
+    for layer in _layers(weights):
+        tokens = _encode(layer, tokens, heads)
+    first = layer_norm(tokens, weights["layernorm/gamma"], weights["layernorm/beta"])[0]
+    return _dense(weights, "classifier", first)
+
+
+def _embed(weights: Weights, pixels: Floats) -> Floats:
+    """Return class token and projected patches with their positions, `(tokens, model_dim)`."""
+    kernel = weights["embeddings/patch_embeddings/projection/kernel"]  # (size, size, channels, model_dim)
+    patches = extract_patches(pixels[None], len(kernel))[0] @ kernel.reshape(-1, kernel.shape[-1])
+    patches = patches + weights["embeddings/patch_embeddings/projection/bias"]
+    tokens = np.concatenate([weights["embeddings/cls_token"][0], patches])
+    return tokens + weights["embeddings/position_embeddings"][0]
+
+
+def _layers(weights: Weights) -> Iterator[Weights]:
+    """Return the weights of one encoder layer after another."""
+    number = 0
+    while any(name.startswith(f"{number}/") for name in weights):
+        yield {name.removeprefix(f"{number}/"): one for name, one in weights.items() if name.startswith(f"{number}/")}
+        number += 1
+
+
+def _encode(weights: Weights, tokens: Floats, heads: int) -> Floats:
+    """Return the tokens after one pre-norm encoder layer, `(tokens, model_dim)`."""
+    before = layer_norm(tokens, weights["layernorm_before/gamma"], weights["layernorm_before/beta"])
+    q, k, v = (
+        _dense(weights, f"attention/{name}", before).reshape(len(tokens), heads, -1).swapaxes(0, 1)
+        for name in ("query", "key", "value")
+    )
+    attended, _ = attention(q, k, v)  # (heads, tokens, head_dim)
+    merged = attended.swapaxes(0, 1).reshape(len(tokens), -1)
+    tokens = tokens + _dense(weights, "attention/output/dense", merged)
+    after = layer_norm(tokens, weights["layernorm_after/gamma"], weights["layernorm_after/beta"])
+    hidden = gelu(_dense(weights, "intermediate/dense", after))
+    return tokens + _dense(weights, "output/dense", hidden)
+
+
+def _dense(weights: Weights, name: str, x: Floats) -> Floats:
+    return x @ weights[f"{name}/kernel"] + weights[f"{name}/bias"]
