@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.assignment import MODULE
-from autograder.notebook import Cell, load_cells, text_of
+from autograder.cells import Cell, load_cells, text_of
 from autograder.regions import inside_lines, outside_lines
 
 SUBSTANTIAL = 20  # characters: shorter lines are in every program

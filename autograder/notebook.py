@@ -10,10 +10,11 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
 
+from autograder.cells import Cell, StudentCell, flag, grade_id_of, load_cells, read_cells, text_of
 from autograder.errors import AssignmentError
 from autograder.regions import BEGIN, find_regions
+from autograder.structure import describe_changes
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 GRADING_TAG = "grading"
@@ -23,11 +24,7 @@ WEIGHTLESS_TAG = "weightless"
 _NBGRADER_DEFAULTS = {"schema_version": 3, "grade": False, "locked": False, "solution": False, "task": False}
 _KEPT_METADATA = ("nbgrader", "tags", "deletable", "editable")
 _JUPYTEXT_METADATA = ("title", "cell_depth", "lines_to_next_cell", "lines_to_end_of_cell_marker", "cell_marker")
-_PICTURES = ("image/png", "image/jpeg")
-_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 _GRADE_ID = re.compile(r"[A-Za-z0-9_-]{1,60}")
-
-Cell = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -60,16 +57,6 @@ class GradingNotebook:
     cells: tuple[GradingCell, ...]
     missing: tuple[str, ...]
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class StudentCell:
-    """All that is taken from one cell of a student's notebook: its text and pictures pasted into it."""
-
-    kind: str
-    source: str
-    grade_id: str | None
-    attachments: dict[str, dict[str, str]]
 
 
 def build_notebook(percent: str) -> bytes:
@@ -105,10 +92,10 @@ def assemble(source_notebook: bytes, student_notebook: bytes | None) -> GradingN
     """
     theirs, problem = read_cells(student_notebook)
     trusted = [cell for cell in load_cells(source_notebook) if cell["cell_type"] == "code"]
-    answers = {_grade_id(cell): _matches(cell, theirs) for cell in trusted if _flag(cell, "solution")}
+    answers = {grade_id_of(cell): _matches(cell, theirs) for cell in trusted if flag(cell, "solution")}
     missing = tuple(name for name, found in answers.items() if not found)
-    cells = (_grading_cell(cell, answers.get(_grade_id(cell))) for cell in trusted)
-    notes = (problem,) if problem else tuple(_notes(answers))
+    cells = (_grading_cell(cell, answers.get(grade_id_of(cell))) for cell in trusted)
+    notes = (problem,) if problem else tuple(describe_changes(load_cells(source_notebook), theirs))
     return GradingNotebook(tuple(cell for cell in cells if cell is not None), missing, notes)
 
 
@@ -129,52 +116,15 @@ def restore(release_notebook: bytes, student_notebook: bytes | None) -> bytes:
 def answer_sources(source_notebook: bytes) -> dict[str, str]:
     """Return the instructor's text of each code solution cell, by grade_id."""
     cells = load_cells(source_notebook)
-    answers = (cell for cell in cells if cell["cell_type"] == "code" and _flag(cell, "solution"))
-    return {_grade_id(cell): text_of(cell) for cell in answers}
+    answers = (cell for cell in cells if cell["cell_type"] == "code" and flag(cell, "solution"))
+    return {grade_id_of(cell): text_of(cell) for cell in answers}
 
 
 def manual_tasks(source_notebook: bytes) -> dict[str, float]:
     """Return the points of each cell that a person marks, by grade_id."""
     cells = load_cells(source_notebook)
-    manual = (cell for cell in cells if _flag(cell, "task") or (_flag(cell, "grade") and _flag(cell, "solution")))
-    return {_grade_id(cell): float(cell["metadata"]["nbgrader"]["points"]) for cell in manual}
-
-
-def load_cells(trusted: bytes) -> list[Cell]:
-    """Return the cells of a notebook of our own."""
-    cells: list[Cell] = json.loads(trusted)["cells"]
-    return cells
-
-
-def text_of(cell: Cell) -> str:
-    """Return a cell's source as one string."""
-    source = cell["source"]
-    return source if isinstance(source, str) else "".join(source)
-
-
-def read_cells(student_notebook: bytes | None) -> tuple[list[StudentCell], str]:
-    """Return the cells of a student's notebook, and what is wrong with it (empty if nothing is)."""
-    if student_notebook is None:
-        return [], "There is no notebook in your hand-in. Hand in the notebook together with your module."
-    again = "Open it in Jupyter, save it, check that it opens again, and hand it in again."
-    try:
-        data = json.loads(student_notebook)
-    except (ValueError, RecursionError):
-        return [], f"Your notebook is not a readable notebook file (it is not valid JSON). {again}"
-    if not isinstance(data, dict):
-        return [], f"Your notebook file holds no notebook (expected a JSON object). {again}"
-    version = data.get("nbformat")
-    if type(version) is not int or version != 4:
-        came = version if type(version) is int else "none"
-        return [], f"Your notebook has format {came}; expected format 4. {again}"
-    if not isinstance(data.get("cells"), list):
-        return [], f"Your notebook has no list of cells. {again}"
-    return [cell for cell in map(_student_cell, data["cells"]) if cell is not None], ""
-
-
-def clean_text(text: str) -> str:
-    """Return the text without what no UTF-8 file can hold (halves of surrogate pairs)."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    manual = (cell for cell in cells if flag(cell, "task") or (flag(cell, "grade") and flag(cell, "solution")))
+    return {grade_id_of(cell): float(cell["metadata"]["nbgrader"]["points"]) for cell in manual}
 
 
 def _plain_cell(cell: Cell) -> Cell:
@@ -196,11 +146,11 @@ def _check_cells(cells: list[Cell]) -> None:
     for cell in cells:
         if "nbgrader" in cell["metadata"]:
             _check_graded(cell)
-            grade_id = _grade_id(cell)
+            grade_id = grade_id_of(cell)
             if grade_id in seen:
                 raise AssignmentError(f"Two cells have the grade_id {grade_id!r}.", "Rename one of them.")
             seen.add(grade_id)
-        if BEGIN in cell["source"] and not _flag(cell, "solution"):
+        if BEGIN in cell["source"] and not flag(cell, "solution"):
             raise AssignmentError(
                 f"A solution region stands in a cell that is no solution cell: {cell['source'][:60]!r}.",
                 'Give its header "solution": true and a grade_id.',
@@ -211,7 +161,7 @@ def _check_graded(cell: Cell) -> None:
     grade_id = cell["metadata"]["nbgrader"].get("grade_id")
     if not isinstance(grade_id, str) or not _GRADE_ID.fullmatch(grade_id):
         raise AssignmentError(f"A cell has the grade_id {grade_id!r}.", "Use 1 to 60 letters, digits, _ and -.")
-    graded = _flag(cell, "grade") or _flag(cell, "task")
+    graded = flag(cell, "grade") or flag(cell, "task")
     if graded and not isinstance(cell["metadata"]["nbgrader"].get("points"), int | float):
         raise AssignmentError(f"The graded cell {grade_id!r} has no points.", 'Give its header "points".')
     if "BEGIN HIDDEN TESTS" in cell["source"]:
@@ -226,7 +176,7 @@ def _set_ids(cells: list[Cell]) -> None:
     used: set[str] = set()
     for cell in cells:
         digest = hashlib.sha256(f"{cell['cell_type']}\n{cell['source']}".encode()).hexdigest()[:12]
-        wanted = _grade_id(cell).replace("_", "-") or digest
+        wanted = grade_id_of(cell).replace("_", "-") or digest
         name, count = wanted, 1
         while name in used:
             count += 1
@@ -235,50 +185,14 @@ def _set_ids(cells: list[Cell]) -> None:
         cell["id"] = name
 
 
-def _flag(cell: Cell, name: str) -> bool:
-    return bool(cell["metadata"].get("nbgrader", {}).get(name))
-
-
-def _grade_id(cell: Cell) -> str:
-    return str(cell["metadata"].get("nbgrader", {}).get("grade_id", ""))
-
-
-def _student_cell(cell: object) -> StudentCell | None:
-    if not isinstance(cell, dict) or cell.get("cell_type") not in ("code", "markdown", "raw"):
-        return None
-    source = cell.get("source")
-    if isinstance(source, list) and all(isinstance(line, str) for line in source):
-        source = "".join(source)
-    if not isinstance(source, str):
-        return None
-    metadata = cell.get("metadata")
-    nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
-    grade_id = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
-    name = grade_id if isinstance(grade_id, str) else None
-    pictures = _pictures(cell.get("attachments"))
-    return StudentCell(kind=cell["cell_type"], source=clean_text(source), grade_id=name, attachments=pictures)
-
-
-def _pictures(attachments: object) -> dict[str, dict[str, str]]:
-    if not isinstance(attachments, dict):
-        return {}
-    pictures: dict[str, dict[str, str]] = {}
-    for name, bundle in attachments.items():
-        kept = {kind: bundle.get(kind) for kind in _PICTURES} if isinstance(bundle, dict) else {}
-        good = {kind: data for kind, data in kept.items() if isinstance(data, str) and _BASE64.fullmatch(data)}
-        if good:
-            pictures[clean_text(name)] = good
-    return pictures
-
-
 def _matches(trusted: Cell, theirs: list[StudentCell]) -> list[StudentCell]:
-    wanted = (_grade_id(trusted), trusted["cell_type"])
+    wanted = (grade_id_of(trusted), trusted["cell_type"])
     return [cell for cell in theirs if (cell.grade_id, cell.kind) == wanted]
 
 
 def _grading_cell(cell: Cell, found: list[StudentCell] | None) -> GradingCell | None:
     tags = cell["metadata"].get("tags", [])
-    name = _grade_id(cell) or cell["id"]
+    name = grade_id_of(cell) or cell["id"]
     if found is not None:
         source = found[0].source if found else ""
         return GradingCell(id=name, source=source, given=False, weightless=WEIGHTLESS_TAG in tags)
@@ -287,18 +201,8 @@ def _grading_cell(cell: Cell, found: list[StudentCell] | None) -> GradingCell | 
     return GradingCell(id=name, source=text_of(cell), given=True, parameters=PARAMETERS_TAG in tags)
 
 
-def _notes(answers: dict[str, list[StudentCell]]) -> list[str]:
-    notes = []
-    for name, found in answers.items():
-        if not found:
-            notes.append(f"The answer cell {name} is not in your notebook as a code cell, so it counts as empty.")
-        if len(found) > 1:
-            notes.append(f"The answer cell {name} is in your notebook {len(found)} times; the first one counts.")
-    return notes
-
-
 def _restored_cells(released: list[Cell], theirs: list[StudentCell]) -> list[Cell]:
-    graded = [cell for cell in released if _grade_id(cell)]
+    graded = [cell for cell in released if grade_id_of(cell)]
     place = {place: cell for cell in graded if (place := _place(cell, theirs)) is not None}
     cells = [_with_text(place.get(n, _added(n, cell)), cell) for n, cell in enumerate(theirs)]
     after = 0
@@ -313,7 +217,7 @@ def _restored_cells(released: list[Cell], theirs: list[StudentCell]) -> list[Cel
 
 def _place(trusted: Cell, theirs: list[StudentCell]) -> int | None:
     """Where a released cell stands in the student's notebook; words may stand in a cell of another type."""
-    same = [n for n, cell in enumerate(theirs) if cell.grade_id == _grade_id(trusted)]
+    same = [n for n, cell in enumerate(theirs) if cell.grade_id == grade_id_of(trusted)]
     right = [n for n in same if theirs[n].kind == trusted["cell_type"]]
     if not right and trusted["cell_type"] == "markdown":
         right = same

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from autograder.notebook import load_cells, manual_tasks, text_of
+from autograder.cells import load_cells, text_of
+from autograder.notebook import manual_tasks
 from benchmarks.quick_profile import execute, printed
 from tests.submissions.corpus import RIGHT
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 
+from autograder.cells import load_cells, text_of
 from autograder.errors import AssignmentError
-from autograder.notebook import answer_sources, assemble, build_notebook, load_cells, manual_tasks, restore, text_of
+from autograder.notebook import answer_sources, assemble, build_notebook, manual_tasks, restore
 from autograder.regions import solution_lines, stub_module
+from autograder.structure import MOST_NOTES
 from tests.tiny import TINY_MODULE, TINY_NOTEBOOK
 
 SOURCE = build_notebook(TINY_NOTEBOOK)
+LAB = (Path(__file__).parents[1] / "source" / "vit" / "vit.ipynb").read_bytes()
 
 
 def cell(grade_id: str | None, source: Any = "x = 1", kind: str = "code", **metadata: Any) -> dict[str, Any]:
@@ -108,15 +112,33 @@ def test_solution_lines_are_those_that_stand_nowhere_else() -> None:
     assert solution_lines(text) == {"b = 2"}
 
 
+def released(**changes: Any) -> list[dict[str, Any]]:
+    """The cells that students get, with some texts changed, as Jupyter and nbgrader leave them."""
+    cells = [json.loads(json.dumps(one)) for one in load_cells(SOURCE)]
+    for one in cells:
+        name = one["metadata"].get("nbgrader", {}).get("grade_id")
+        one["source"] = changes.get(name, one["source"])
+        if name:
+            one["metadata"]["nbgrader"] |= {"checksum": "0123", "cell_type": one["cell_type"]}
+        one["metadata"] |= {"editable": False, "deletable": False, "scrolled": True, "jupyter": {"source_hidden": True}}
+        one["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "hello"}]
+    return cells
+
+
+def named(cells: list[dict[str, Any]], grade_id: str) -> dict[str, Any]:
+    """The cell of this name."""
+    return next(one for one in cells if one["metadata"].get("nbgrader", {}).get("grade_id") == grade_id)
+
+
 def test_assemble_takes_given_cells_as_they_are_and_answers_from_the_student() -> None:
-    graded = assemble(SOURCE, notebook(cell("parameters", "size = 1"), cell("total_answer", ["total", " = 1"])))
+    graded = assemble(SOURCE, notebook(*released(parameters="size = 1", total_answer=["total", " = 1"])))
     assert [(one.id, one.source, one.given, one.parameters) for one in graded.cells] == [
         ("parameters", "size = 1000", True, True),
         ("0d2251a34a58", "import utilities", True, False),
         ("total_answer", "total = 1", False, False),
     ]
     assert graded.missing == ()
-    assert graded.notes == ()
+    assert graded.notes == ("The given cell parameters was changed; grading uses the original.",)
 
 
 @pytest.mark.parametrize(
@@ -130,13 +152,129 @@ def test_assemble_takes_given_cells_as_they_are_and_answers_from_the_student() -
 def test_assemble_ignores_metadata(hostile: dict[str, Any]) -> None:
     extra = [cell(None, "import os"), cell("double", "evil"), cell("unknown", "evil"), cell("imports", "evil")]
     graded = assemble(SOURCE, notebook(*extra, hostile, *extra))
-    assert graded == assemble(SOURCE, notebook(cell("total_answer", "mine")))
+    assert graded.cells == assemble(SOURCE, notebook(cell("total_answer", "mine"))).cells
+    assert graded.missing == ()
 
 
-def test_first_of_two_answers_counts_with_a_note() -> None:
+def test_untouched_and_saved_notebooks_give_no_notes() -> None:
+    extra = [cell(None, "own = 1"), cell(None, "words", "markdown")]
+    assert assemble(SOURCE, notebook(*released())).notes == ()
+    assert (
+        assemble(SOURCE, notebook(*extra, *released(total_answer="total = 1", question_01="words"), *extra)).notes == ()
+    )
+
+
+def _deleted(*names: str) -> list[dict[str, Any]]:
+    return [one for one in released() if one["metadata"].get("nbgrader", {}).get("grade_id") not in names]
+
+
+def _retyped(name: str, kind: str) -> list[dict[str, Any]]:
+    cells = released()
+    named(cells, name)["cell_type"] = kind
+    return cells
+
+
+def _renamed(old: str, new: str) -> list[dict[str, Any]]:
+    cells = released()
+    named(cells, old)["metadata"]["nbgrader"]["grade_id"] = new
+    return cells
+
+
+def _with_settings(name: str, tags: list[str] | None = None, **settings: Any) -> list[dict[str, Any]]:
+    cells = released()
+    named(cells, name)["metadata"]["nbgrader"] |= settings
+    named(cells, name)["metadata"] |= {"tags": tags} if tags else {}
+    return cells
+
+
+def _moved_up(name: str) -> list[dict[str, Any]]:
+    cells = released()
+    cells.insert(0, cells.pop(cells.index(named(cells, name))))
+    return cells
+
+
+CHANGES = {
+    "answer deleted": (_deleted("total_answer"), ["total_answer is not in your notebook as a code cell, so it counts"]),
+    "question deleted": (_deleted("question_01"), ["question_01 is not in your notebook, so it counts as not given"]),
+    "test deleted": (_deleted("double"), ["The given cell double is not in your notebook; grading uses the original"]),
+    "answer duplicated": (
+        [*released(), cell("total_answer", "total = 2", locked=1) | {"metadata": released()[4]["metadata"]}],
+        ["The answer cell total_answer is in your notebook 2 times; the first one counts."],
+    ),
+    "answer retyped": (
+        _retyped("total_answer", "markdown"),
+        ["Make it a code cell again: select it, press Esc, then Y"],
+    ),
+    "question retyped": (_retyped("question_01", "code"), ["question_01 stands in a code cell; it is read as text"]),
+    "test retyped": (_retyped("double", "markdown"), ["The given cell double is a markdown cell in your notebook"]),
+    "answer renamed": (
+        _renamed("total_answer", "mine"),
+        ["counts as empty", "1 cell name(s) that are not the lab's: mine."],
+    ),
+    "renamed to nonsense": (
+        _renamed("double", "<b>" * 99),
+        ["double is not in your", "1 cell name(s) that are not the lab's."],
+    ),
+    "points raised": (
+        _with_settings("double", points=100),
+        ["The settings of the cell double (points, locks, tags) were"],
+    ),
+    "flag flipped": (
+        _with_settings("total", grade=False),
+        ["The settings of the cell total (points, locks, tags) were"],
+    ),
+    "tag added": (
+        _with_settings("double", ["skip-execution"]),
+        ["The settings of the cell double (points, locks, tags)"],
+    ),
+    "test moved": (
+        _moved_up("total"),
+        ["These cells were moved: total. Grading runs all cells in the lab's own order."],
+    ),
+    "names dropped": ([cell(None, "total = 1")], ["None of the lab's cells is in your notebook"]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_each_change_of_the_structure_gives_a_clear_line(change: str) -> None:
+    cells, expected = CHANGES[change]
+    graded = assemble(SOURCE, notebook(*cells))
+    assert len(graded.notes) == len(expected), graded.notes
+    for note, words in zip(graded.notes, expected, strict=True):
+        assert words in note
+        assert len(note) < 300
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_no_change_of_the_structure_changes_what_is_run_or_recorded(change: str) -> None:
+    cells, _ = CHANGES[change]
+    untouched, graded = assemble(SOURCE, notebook(*released())), assemble(SOURCE, notebook(*cells))
+    assert [one.id for one in graded.cells] == [one.id for one in untouched.cells]
+    for one, before in zip(graded.cells, untouched.cells, strict=True):
+        assert one.source in (before.source, "")
+        assert one.given == before.given
+    restored, source = (load_cells(one) for one in (restore(SOURCE, notebook(*cells)), SOURCE))
+    assert graded_metadata(restored) == graded_metadata(source)
+
+
+def graded_metadata(cells: list[dict[str, Any]]) -> dict[str, Any]:
+    """The metadata of the cells that nbgrader knows, by cell id."""
+    return {one["id"]: one["metadata"] for one in cells if "nbgrader" in one["metadata"]}
+
+
+def test_many_changes_are_counted_not_listed() -> None:
+    cells = [json.loads(json.dumps(one)) for one in load_cells(LAB)]
+    for one in cells:
+        if "nbgrader" in one["metadata"]:
+            one["metadata"]["nbgrader"]["points"] = 100
+    notes = assemble(LAB, notebook(*cells)).notes
+    assert len(notes) == MOST_NOTES + 1
+    assert notes[-1].endswith("more changes of this kind.")
+
+
+def test_first_of_two_answers_counts() -> None:
     graded = assemble(SOURCE, notebook(cell("total_answer", "text", "markdown"), *map(_answer, ("one", "two"))))
     assert graded.cells[-1].source == "one"
-    assert graded.notes == ("The answer cell total_answer is in your notebook 2 times; the first one counts.",)
 
 
 def _answer(source: str) -> dict[str, Any]:
@@ -154,11 +292,11 @@ def _answer(source: str) -> dict[str, Any]:
         (notebook(nbformat=3), "has format 3; expected format 4"),
         (notebook(nbformat=True), "has format none"),
         (b'{"nbformat": 4}', "no list of cells"),
-        (notebook(), "is not in your notebook"),
-        (notebook(1, None, [], {"cell_type": "code"}, {"cell_type": ["code"]}), "is not in your notebook"),
+        (notebook(), "None of the lab's cells is in your notebook"),
+        (notebook(1, None, [], {"cell_type": "code"}, {"cell_type": ["code"]}), "None of the lab's cells"),
         (notebook(cell("total_answer", kind="markdown")), "is not in your notebook as a code cell"),
-        (notebook(cell("total_answer", source=[1])), "is not in your notebook"),
-        (notebook({"cell_type": "code", "source": "", "metadata": {"nbgrader": []}}), "is not in your notebook"),
+        (notebook(cell("total_answer", source=[1])), "None of the lab's cells"),
+        (notebook({"cell_type": "code", "source": "", "metadata": {"nbgrader": []}}), "None of the lab's cells"),
     ],
 )
 def test_a_notebook_without_the_answer_is_missing_it(student: bytes | None, note: str) -> None:
