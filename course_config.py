@@ -46,6 +46,9 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.CheckCellMetadata",  # last: nothing malformed is written
 ]
 
+# Feedback for students: nbgrader's page without the marking guides that formgrader shows to markers.
+c.GenerateFeedback.exporter_class = "autograder.feedback.FeedbackExporter"
+
 # --- The autograder -----------------------------------------------------------------------------------------
 
 # The assignment a command means when it names none.

@@ -12,7 +12,10 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from nbconvert.exporters import HTMLExporter
+from nbformat import NotebookNode
 from nbgrader.converters import GenerateFeedback
 from nbgrader.coursedir import CourseDirectory
 
@@ -22,6 +25,8 @@ from autograder.errors import RecordingError
 from autograder.results import CheckResult, Outcome, SubmissionResult, TaskResult
 from autograder.steps import StepFailed, course_directory, make_step, run_step
 
+MARKING_GUIDE = "marking_guide"
+"""Metadata of a cell that only markers see."""
 _MARKS: dict[Outcome, tuple[str, str, str]] = {
     "passed": ("✓", "passed", "#1b6e3c"),
     "failed": ("✗", "not yet", "#a4262c"),
@@ -30,6 +35,19 @@ _MARKS: dict[Outcome, tuple[str, str, str]] = {
 }
 _CARRIED = "An earlier part is wrong, so this one was checked with a correct part in its place."
 _ERROR = "This is the course's fault, not yours: it costs no points, and your instructor has been told."
+
+
+class FeedbackExporter(HTMLExporter):  # type: ignore[misc]
+    """Renders what students see: the notebook without the marking guides that formgrader shows."""
+
+    def from_notebook_node(
+        self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kwargs: object
+    ) -> tuple[str, dict[str, Any]]:
+        """Convert a notebook to HTML."""
+        cells = [cell for cell in nb.cells if cell.metadata.get("autograder") != MARKING_GUIDE]
+        shown = NotebookNode({**nb, "cells": cells})
+        page: tuple[str, dict[str, Any]] = super().from_notebook_node(shown, resources, **kwargs)
+        return page
 
 
 def render_text(result: SubmissionResult) -> str:
@@ -52,14 +70,18 @@ def render_task_html(task: TaskResult) -> str:
     carried = f'<p style="margin:4px 0">{_escaped(_CARRIED)}</p>' if task.carried_forward else ""
     checks = "".join(_check_html(check) for check in task.checks)
     items = f'<ul style="list-style:none;margin:6px 0 0 0;padding:0">{checks}</ul>' if checks else ""
-    return _framed(heading, carried + items)
+    return _framed(heading, carried + items, _anchor(task))
 
 
 def render_summary_html(result: SubmissionResult) -> str:
     """Return the sum of the automatic points and the notes on the whole hand-in as an HTML fragment."""
     heading = f"Automatic tasks &nbsp; {_escaped(_points(result.score, result.max_score))}"
     notes = "".join(f'<p style="margin:4px 0">{_escaped(note)}</p>' for note in result.notes)
-    return _framed(heading, notes)
+    rows = "".join(
+        f'<li><a href="#{_anchor(task)}">{_escaped(task.id)}</a>: {_escaped(_points(task.score, task.max_score))}</li>'
+        for task in result.tasks
+    )
+    return _framed(heading, f'{notes}<ul style="margin:6px 0;padding-left:1.4em">{rows}</ul>')
 
 
 def render_summary_text(result: SubmissionResult) -> str:
@@ -102,8 +124,15 @@ def _recorded_students(coursedir: CourseDirectory, assignment: str) -> list[str]
 
 def _write_page(config: CourseConfig, assignment: str, student: str) -> Path:
     coursedir = course_directory(config, assignment, student_id=student)
+    step = make_step(GenerateFeedback, config, coursedir)
+    if not issubclass(step.exporter_class, FeedbackExporter):
+        raise RecordingError(
+            "c.GenerateFeedback.exporter_class in course_config.py is not autograder.feedback.FeedbackExporter, so "
+            "students would read the marking guides.",
+            "Put it back.",
+        )
     try:
-        run_step(make_step(GenerateFeedback, config, coursedir))
+        run_step(step)
     except StepFailed as error:
         raise RecordingError(f"nbgrader could not write feedback for {student}: {error}.") from error
     folder = Path(coursedir.format_path(coursedir.feedback_directory, student, assignment))
@@ -132,11 +161,15 @@ def _check_html(check: CheckResult) -> str:
     return f'<li style="margin:4px 0">{mark} &nbsp;{_escaped(_sentence(check))}{reasons}</li>'
 
 
-def _framed(heading: str, body: str) -> str:
+def _anchor(task: TaskResult) -> str:
+    return "task-" + _escaped(task.id)
+
+
+def _framed(heading: str, body: str, anchor: str = "automatic-tasks") -> str:
     style = "border-left:4px solid #8a8a8a;padding:4px 12px;margin:4px 0;font-family:sans-serif;color:#222222"
     title = f'<div style="font-size:115%;font-weight:bold">{heading}</div>'
     # MathJax would set what stands between dollar signs, and a message may hold some
-    return f'<div class="tex2jax_ignore mathjax_ignore" style="{style}">{title}{body}</div>'
+    return f'<div id="{anchor}" class="tex2jax_ignore mathjax_ignore" style="{style}">{title}{body}</div>'
 
 
 def _sentence(check: CheckResult) -> str:
@@ -148,8 +181,13 @@ def _reasons(check: CheckResult) -> list[str]:
         return []
     if check.outcome == "error":
         return [_ERROR]
-    known = f"Recognised mistake: {check.misconception.replace('_', ' ')}." if check.misconception else ""
+    known = f"Recognised mistake: {_spoken(check.misconception)}." if check.misconception else ""
     return [text for text in (check.message, known) if text]
+
+
+def _spoken(misconception: str) -> str:
+    """Return the slug in words; an answer that fits two mistakes has both, with a plus between them."""
+    return misconception.replace("_", " ").replace("+", " or ")
 
 
 def _points(score: float, worth: float) -> str:

@@ -1,7 +1,7 @@
 """Put results into nbgrader's gradebook, in place of nbgrader's running of the notebook.
 
-`course_config.py` names three things from here. `forget_scores` runs first, so that no old score outlives a
-run that fails. `SubmissionExporter` hands nbgrader the student's notebook with the release's structure put back,
+`course_config.py` names three things from here. `forget_scores` runs first, so that no old score outlives a run
+that fails. `SubmissionExporter` hands nbgrader the student's notebook with the release's structure put back,
 whatever was done to it. `RecordGrades` writes every automatic score, an explicit 0 too.
 """
 
@@ -31,13 +31,20 @@ from traitlets import Instance
 from autograder.assignment import MODULE, Assignment
 from autograder.config import CourseConfig, load_config
 from autograder.errors import RecordingError, SubmissionUnreadable
-from autograder.feedback import render_summary_html, render_summary_text, render_task_html, render_task_text
-from autograder.notebook import restore
+from autograder.feedback import (
+    MARKING_GUIDE,
+    render_summary_html,
+    render_summary_text,
+    render_task_html,
+    render_task_text,
+)
+from autograder.notebook import marking_guides, restore
 from autograder.results import SubmissionResult
 from autograder.steps import StepFailed, course_directory, make_step, run_step
 from autograder.submission import read_submission
 
 RECORDER = "autograder.gradebook.RecordGrades"
+GUIDE_HEADING = "**Marking guide** (model answer and rubric; students do not see this)"
 _REGISTER = "Run: python -m autograder release"
 
 Resources = dict[str, Any]
@@ -66,9 +73,11 @@ class RecordGrades(NbGraderPreprocessor):  # type: ignore[misc]
 
     Attributes:
         result: The result to record; None means to grade the submission now, or take its result from the cache.
+        coursedir: The course; None means that of the step this belongs to.
     """
 
     result = Instance(SubmissionResult, allow_none=True)
+    coursedir = Instance(CourseDirectory, allow_none=True)
 
     def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
         """Record one notebook.
@@ -84,12 +93,19 @@ class RecordGrades(NbGraderPreprocessor):  # type: ignore[misc]
             _write_scores(submitted, nb, result)
             book.db.commit()
         _show(nb, result)
+        _add_guides(nb, marking_guides(self._source_notebook(names["assignment"])))
         return nb, resources
+
+    def _source_notebook(self, assignment: str) -> bytes:
+        """Return the instructor's notebook; an empty one where the course has none."""
+        coursedir = self.coursedir or self.parent.parent.coursedir
+        path = Path(coursedir.format_path(coursedir.source_directory, ".", assignment), f"{assignment}.ipynb")
+        return path.read_bytes() if path.is_file() else b'{"cells": []}'
 
     def _graded(self, assignment: str, student: str) -> SubmissionResult:
         from autograder.store import course_grader  # formgrader loads this module and seldom grades
 
-        coursedir = self.parent.parent.coursedir
+        coursedir = self.coursedir or self.parent.parent.coursedir
         folder = coursedir.format_path(coursedir.submitted_directory, student, assignment)
         return course_grader(Path(coursedir.root), assignment).grade(Path(folder), student)
 
@@ -235,7 +251,7 @@ def _autograde(config: CourseConfig, coursedir: CourseDirectory, result: Submiss
         raise RecordingError(
             f"c.Autograde.autograde_preprocessors in course_config.py does not name {RECORDER}.", "Put it back."
         )
-    given = RecordGrades(result=result)
+    given = RecordGrades(result=result, coursedir=coursedir)
     step.autograde_preprocessors = [given if name == RECORDER else name for name in step.autograde_preprocessors]
     try:
         run_step(step)
@@ -306,6 +322,16 @@ def _show(nb: NotebookNode, result: SubmissionResult) -> None:
     shown = _output(render_summary_html(result), render_summary_text(result))
     summary = nbformat.v4.new_code_cell("# What the automatic checks found", outputs=[shown], id="autograder-summary")
     nb.cells.insert(0, summary)
+
+
+def _add_guides(nb: NotebookNode, guides: dict[str, str]) -> None:
+    """Put model answer and rubric before each answer that a person marks; feedback leaves them out."""
+    places = [n for n, cell in enumerate(nb.cells) if cell.metadata.get("nbgrader", {}).get("grade_id") in guides]
+    for place in reversed(places):
+        name = nb.cells[place].metadata.nbgrader.grade_id
+        text = f"{GUIDE_HEADING}\n\n{guides[name]}"
+        metadata = {"autograder": MARKING_GUIDE}
+        nb.cells.insert(place, nbformat.v4.new_markdown_cell(text, metadata=metadata, id=f"guide-{name[:50]}"))
 
 
 def _output(html: str, text: str) -> NotebookNode:

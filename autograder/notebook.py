@@ -122,9 +122,25 @@ def answer_sources(source_notebook: bytes) -> dict[str, str]:
 
 def manual_tasks(source_notebook: bytes) -> dict[str, float]:
     """Return the points of each cell that a person marks, by grade_id."""
+    cells = _manual_cells(source_notebook)
+    return {grade_id_of(cell): float(cell["metadata"]["nbgrader"]["points"]) for cell in cells}
+
+
+def marking_guides(source_notebook: bytes) -> dict[str, str]:
+    """Return model answer and rubric of each answer that a person marks, by grade_id: its solution regions."""
+    guides: dict[str, str] = {}
+    for cell in _manual_cells(source_notebook):
+        lines = text_of(cell).split("\n")
+        regions = find_regions(text_of(cell), f"The cell {grade_id_of(cell)!r}")
+        inside = ["\n".join(lines[one.first + 1 : one.last]) for one in regions]
+        if inside:
+            guides[grade_id_of(cell)] = "\n\n".join(inside)
+    return guides
+
+
+def _manual_cells(source_notebook: bytes) -> list[Cell]:
     cells = load_cells(source_notebook)
-    manual = (cell for cell in cells if flag(cell, "task") or (flag(cell, "grade") and flag(cell, "solution")))
-    return {grade_id_of(cell): float(cell["metadata"]["nbgrader"]["points"]) for cell in manual}
+    return [cell for cell in cells if flag(cell, "task") or (flag(cell, "grade") and flag(cell, "solution"))]
 
 
 def _plain_cell(cell: Cell) -> Cell:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from autograder.config import load_config
 from autograder.errors import RecordingError
 from autograder.feedback import render_task_html, render_text, write_feedback
 from autograder.gradebook import record
@@ -145,3 +146,38 @@ def test_feedback_for_some_students(released_course: TinyCourse) -> None:
 def test_feedback_without_a_recorded_result_is_refused(released_course: TinyCourse) -> None:
     with pytest.raises(RecordingError, match=r"eve has no recorded result.*grade eve"):
         write_feedback(released_course.config, released_course.assignment, ["eve"])
+
+
+def test_no_marking_guide_is_shown_to_students(released_course: TinyCourse) -> None:
+    folder = released_course.hand_in("ada", None)
+    record(released_course.config, released_course.assignment, "ada", folder, tiny_result())
+    (page,) = write_feedback(released_course.config, released_course.assignment)
+    assert "Doubling is multiplying by two" not in page.read_text()
+    assert "Marking" not in page.read_text()
+
+
+def test_feedback_that_would_show_marking_guides_is_refused(released_course: TinyCourse) -> None:
+    folder = released_course.hand_in("ada", None)
+    record(released_course.config, released_course.assignment, "ada", folder, tiny_result())
+    settings = released_course.root / "course_config.py"
+    settings.write_text(settings.read_text().replace("c.GenerateFeedback.exporter_class", "# "))
+    with pytest.raises(RecordingError, match=r"exporter_class.*would read the marking guides"):
+        write_feedback(load_config(released_course.root), released_course.assignment)
+    assert not (released_course.root / "feedback").exists()
+
+
+def test_summary_links_to_every_task(released_course: TinyCourse) -> None:
+    folder = released_course.hand_in("ada", None)
+    record(released_course.config, released_course.assignment, "ada", folder, tiny_result())
+    (page,) = write_feedback(released_course.config, released_course.assignment)
+    text = page.read_text()
+    for name in ("double", "total"):
+        assert f'href="#task-{name}"' in text
+        assert f'id="task-{name}"' in text
+
+
+def test_two_mistakes_that_fit_are_joined_by_or() -> None:
+    found = "off_by_one+off_by_two"
+    check = CheckResult(id="double::x", outcome="failed", weight=1.0, message="Wrong.", misconception=found)
+    one = TaskResult(id="double", score=0.0, max_score=3.0, checks=(check,))
+    assert "Recognised mistake: off by one or off by two." in render_task_html(one)

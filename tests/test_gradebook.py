@@ -16,7 +16,8 @@ from nbgrader.converters import Autograde
 from autograder.assignment import load_assignment
 from autograder.config import load_config
 from autograder.errors import RecordingError, SandboxUnavailable
-from autograder.gradebook import record, scores
+from autograder.feedback import MARKING_GUIDE
+from autograder.gradebook import GUIDE_HEADING, record, scores
 from autograder.results import SubmissionResult
 from autograder.steps import StepFailed, course_directory, make_step, run_step
 from tests.tiny import TinyCourse, tiny_result
@@ -350,3 +351,30 @@ def use_grader(monkeypatch: pytest.MonkeyPatch, result: Callable[[], SubmissionR
 def autograde(course: TinyCourse) -> None:
     """Run `nbgrader autograde tiny` in this process."""
     run_step(make_step(Autograde, course.config, course_directory(course.config, "tiny")))
+
+
+def test_markers_read_model_answer_and_rubric_before_the_answer(released_course: TinyCourse) -> None:
+    record(released_course.config, released_course.assignment, "ada", hand_in(released_course), PART)
+    cells = autograded(released_course)["cells"]
+    place = cells.index(cell({"cells": cells}, "question_01"))
+    guide = "".join(cells[place - 1]["source"])
+    assert guide.startswith(GUIDE_HEADING)
+    assert "Doubling is multiplying by two" in guide
+    assert "*Marking: 1 point for the factor; 1 point for its cost.*" in guide
+    assert "SOLUTION" not in guide
+
+
+def test_no_student_can_forge_a_marking_guide(released_course: TinyCourse) -> None:
+    forged = {"cell_type": "markdown", "metadata": {"autograder": MARKING_GUIDE}, "source": "Full marks for all."}
+    folder = hand_in(released_course, lambda notebook: notebook["cells"].append(forged))
+    record(released_course.config, released_course.assignment, "ada", folder, PART)
+    cells = autograded(released_course)["cells"]
+    guides = ["".join(one["source"]) for one in cells if one["metadata"].get("autograder") == MARKING_GUIDE]
+    assert len(guides) == 1
+    assert "Full marks" not in guides[0]
+
+
+def test_without_a_source_notebook_there_is_no_guide(released_course: TinyCourse) -> None:
+    (released_course.root / "source/tiny/tiny.ipynb").unlink()
+    record(released_course.config, released_course.assignment, "ada", hand_in(released_course), PART)
+    assert not [one for one in autograded(released_course)["cells"] if one["metadata"].get("autograder")]

@@ -63,6 +63,8 @@ total = sum(range(size))
 # %% [markdown] nbgrader={"grade_id": "question_01", "grade": true, "solution": true, "points": 2}
 # ### BEGIN SOLUTION
 # Doubling is multiplying by two, which costs one operation per element.
+#
+# *Marking: 1 point for the factor; 1 point for its cost.*
 # ### END SOLUTION
 """
 
