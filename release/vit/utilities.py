@@ -7,7 +7,7 @@ The parts build on each other, from the bottom up:
     create_vit_classifier, which puts all of them together
 
 Work from the top of the file to its end. Each part that is yours is marked `YOUR CODE HERE`; each has a
-public test in the last third of the file, which the notebook calls for you.
+public test at the end of the file, which the notebook calls for you.
 
 The names of the axes are the same in the whole course:
 
@@ -28,7 +28,10 @@ References:
 """
 
 import contextlib
+import io
 import itertools
+import os
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -356,10 +359,40 @@ def create_vit_classifier(
 
 
 # ---------------------------------------------------------------------------------------------------
-# Data: given, nothing to fill in from here on
+# Profile and data: given, nothing to fill in from here on
 # ---------------------------------------------------------------------------------------------------
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+def choose_profile():
+    """Choose how large this run of the notebook is, print the choice, and say why.
+
+    The environment variable VIT_PROFILE decides, if it is set. Otherwise it is `"full"` where there is a GPU
+    and CIFAR-10 has been downloaded, and `"quick"` everywhere else.
+
+    Returns:
+        `"quick"` or `"full"`.
+
+    Raises:
+        ValueError: If VIT_PROFILE is neither of the two.
+    """
+    wanted = os.environ.get("VIT_PROFILE")
+    if wanted:
+        if wanted not in ("quick", "full"):
+            raise ValueError(f"choose_profile: VIT_PROFILE must be 'quick' or 'full', got {wanted!r}.")
+        print(f"Profile {wanted!r}, as the environment variable VIT_PROFILE says.")
+        return wanted
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    keras_home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+    data = any((keras_home / "datasets").glob("cifar-10-*"))
+    needed = {"no GPU": gpus, "no CIFAR-10 in the Keras folder": data}
+    missing = [what for what, there in needed.items() if not there]
+    if missing:
+        print(f"Profile 'quick': {' and '.join(missing)}. Digits and a small model, minutes on a laptop.")
+        return "quick"
+    print(f"Profile 'full': {gpus} GPU(s) and CIFAR-10 found.")
+    return "full"
 
 
 def load_images(dataset="digits", n_train=10_000, n_test=2_000, seed=0):
@@ -545,6 +578,459 @@ def _as_displayable(images, like=None):
             images = (images + 1) / 2
         images = np.clip(images, 0, 1)
     return images.repeat(3, axis=-1) if images.shape[-1] == 1 else images
+
+
+# ---------------------------------------------------------------------------------------------------
+# A look inside a trained model: given
+# ---------------------------------------------------------------------------------------------------
+
+
+def attention_of_layers(model, images):
+    """Return the attention weights of every encoder layer of a model, as your layers compute them.
+
+    Args:
+        model: A `keras.Model` made with `create_vit_classifier`.
+        images: Float tensor (batch, side, side, channels), prepared like the training images.
+
+    Returns:
+        A list with an array (batch, heads, tokens, tokens) for each layer, from the first to the last. Where
+        your `MultiHeadAttention` returns the mean over the heads, the arrays have one head.
+
+    Raises:
+        ValueError: If the model has no layer of the class `MultiHeadAttention`, or one returns no weights.
+    """
+    layers = [layer for layer in model.layers if isinstance(layer, MultiHeadAttention)]
+    if not layers:
+        raise ValueError("attention_of_layers: there is no MultiHeadAttention layer in this model.")
+    before = [tf.nest.flatten(layer.input)[0] for layer in layers]
+    tokens_of_layers = tf.nest.flatten(keras.Model(model.input, before)(images, training=False))
+    weights = [_attention_of(layer, tokens) for layer, tokens in zip(layers, tokens_of_layers, strict=True)]
+    return [one if one.ndim == 4 else one[:, None] for one in weights]
+
+
+def _attention_of(layer, tokens):
+    """Return the attention weights of one layer for tokens that attend to themselves."""
+    flags = [name for name, value in vars(layer).items() if value is False and "return" in name]
+    for name in flags:
+        setattr(layer, name, True)
+    try:
+        answer = layer(tokens, tokens, tokens)
+    finally:
+        for name in flags:
+            setattr(layer, name, False)
+    if not isinstance(answer, (tuple, list)) or len(answer) != 2:
+        raise ValueError(
+            "attention_of_layers: with return_attention_weights=True, MultiHeadAttention must return the "
+            "pair (output, weights)."
+        )
+    return np.asarray(answer[1])
+
+
+def plot_class_token_attention(model, images, class_token=0):
+    """Show where the class token looks: for each image and encoder layer, the mean over the heads.
+
+    Args:
+        model: See `attention_of_layers`.
+        images: A few images, prepared like the training images.
+        class_token: Place of the class token among the tokens: 0 if it stands first, -1 if it stands last.
+
+    Returns:
+        The Matplotlib figure.
+    """
+    import matplotlib.pyplot as plt
+
+    maps = [_rows_of_class_token(weights, class_token) for weights in attention_of_layers(model, images)]
+    columns = 1 + len(maps)
+    figure, axes = plt.subplots(
+        len(images), columns, figsize=(2 * columns, 2.1 * len(images)), squeeze=False, layout="constrained"
+    )
+    for row, image in enumerate(_as_displayable(images)):
+        axes[row, 0].imshow(image)
+        for layer, attention in enumerate(maps, start=1):
+            shown = axes[row, layer].imshow(attention[row], cmap="magma", vmin=0)
+            figure.colorbar(shown, ax=axes[row, layer], shrink=0.7)
+    for axis in axes.flat:
+        axis.axis("off")
+    for column, title in enumerate(["image", *(f"layer {number + 1}" for number in range(len(maps)))]):
+        axes[0, column].set_title(title)
+    figure.suptitle("Attention of the class token to the patches (mean over the heads)")
+    return figure
+
+
+def _rows_of_class_token(weights, class_token):
+    """Return how much the class token attends to each patch, as laid out in the image: (batch, rows, columns)."""
+    row = weights.mean(axis=1)[:, class_token]  # (batch, tokens)
+    patches = np.delete(row, class_token, axis=1)  # (batch, patches)
+    side = round(patches.shape[1] ** 0.5)
+    return patches.reshape(len(patches), side, side)
+
+
+def plot_position_similarity(model, class_token=0):
+    """Show how alike the learned position embeddings are: one small map for each patch.
+
+    The map of a patch holds the cosine similarity between its position embedding and those of all patches.
+
+    Args:
+        model: A `keras.Model` made with `create_vit_classifier`.
+        class_token: Place of the class token among the tokens: 0 if it stands first, -1 if it stands last.
+
+    Returns:
+        The Matplotlib figure.
+
+    Raises:
+        ValueError: If no table of positions is found in the model's `PatchEncoder`.
+    """
+    import matplotlib.pyplot as plt
+
+    positions = np.delete(_position_table(model), class_token, axis=0)  # (patches, model_dim)
+    unit = positions / np.linalg.norm(positions, axis=1, keepdims=True)
+    side = round(len(unit) ** 0.5)
+    similarity = (unit @ unit.T).reshape(side, side, side, side)
+    figure, axes = plt.subplots(side, side, figsize=(6.6, 6), squeeze=False, layout="constrained")
+    for row, column in itertools.product(range(side), repeat=2):
+        shown = axes[row, column].imshow(similarity[row, column], vmin=-1, vmax=1, cmap="RdBu_r")
+        axes[row, column].set(xticks=[], yticks=[])
+    for number in range(side):
+        axes[-1, number].set_xlabel(f"column {number + 1}", fontsize=8)
+        axes[number, 0].set_ylabel(f"row {number + 1}", fontsize=8)
+    figure.colorbar(shown, ax=axes, shrink=0.8, label="cosine similarity")
+    figure.suptitle("Similarity of each patch's position embedding to all others")
+    return figure
+
+
+def _position_table(model):
+    """Return the position embeddings of a model's PatchEncoder, (tokens, model_dim)."""
+    for layer in model.layers:
+        if isinstance(layer, PatchEncoder):
+            tokens, width = layer.output.shape[1:]
+            for weight in layer.weights:
+                if tuple(weight.shape) in ((tokens, width), (1, tokens, width)):
+                    return np.asarray(weight).reshape(tokens, width)
+    raise ValueError("plot_position_similarity: the model has no PatchEncoder with a table of positions.")
+
+
+# ---------------------------------------------------------------------------------------------------
+# Carbon footprint: given
+# ---------------------------------------------------------------------------------------------------
+
+ASSUMED_WATTS = 45.0
+"""Power of a laptop's processor at work, in watts. Used only where no power meter can be read."""
+
+
+def build_cnn_baseline(input_shape=(32, 32, 3), num_classes=10):
+    """Build a small convolutional network to compare the Vision Transformer with.
+
+    Three stages of convolution and pooling, as in many CNN labs, then a Dense layer with dropout.
+
+    Args:
+        input_shape: Height, width and channels of an image; height and width at least 8.
+        num_classes: Number of classes.
+
+    Returns:
+        A `keras.Model` from images, float (batch, height, width, channels), to logits, (batch, num_classes).
+    """
+    stages = []
+    for filters in (32, 64, 128):
+        stages += [
+            keras.layers.Conv2D(filters, 3, padding="same", activation="relu"),
+            keras.layers.MaxPooling2D(2),
+        ]
+    head = [
+        keras.layers.Flatten(),
+        keras.layers.Dense(128, activation="relu"),
+        keras.layers.Dropout(0.5),
+        keras.layers.Dense(num_classes, name="logits"),
+    ]
+    return keras.Sequential([keras.Input(shape=input_shape), *stages, *head], name="cnn")
+
+
+def make_carbon_tracker(log_dir):
+    """Make a carbon tracker for one stretch of work (one "epoch", as the tracker calls it).
+
+    A GPU is measured through its own power meter, a processor through RAPL where this user may read it.
+    Where there is no meter, the tracker *estimates*: it takes the processor to draw ASSUMED_WATTS for as long
+    as the work takes. Without a network it converts energy to CO2eq with a world average.
+
+    Args:
+        log_dir: Folder for the tracker's log files; made if it is not there.
+
+    Returns:
+        A `carbontracker.tracker.CarbonTracker` with the methods `epoch_start()`, `epoch_end()` and `stop()`.
+    """
+    from carbontracker.tracker import CarbonTracker
+
+    gpu = bool(tf.config.list_physical_devices("GPU"))
+    measured = any(
+        os.access(meter, os.R_OK) for meter in Path("/sys/class/powercap").glob("intel-rapl:*/energy_uj")
+    )
+    assumed = f"estimated from {ASSUMED_WATTS:g} W"
+    estimate = {"sim_cpu": assumed, "sim_cpu_tdp": ASSUMED_WATTS, "sim_cpu_util": 1.0}
+    Path(log_dir).mkdir(parents=True, exist_ok=True)
+    nowhere = io.StringIO()  # what it prints about missing keys and network does not concern this lab
+    with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        return CarbonTracker(
+            epochs=1,
+            epochs_before_pred=0,
+            components="gpu,cpu" if gpu else "cpu",
+            log_dir=str(log_dir),
+            verbose=0,
+            ignore_errors=True,
+            **({} if measured else estimate),
+        )
+
+
+def read_footprint(log_dir):
+    """Read what the last carbon tracker in a folder measured, from its log files.
+
+    Args:
+        log_dir: The folder that was given to `make_carbon_tracker`.
+
+    Returns:
+        A dictionary: `energy_kwh`, `co2eq_g`, `seconds`, and `devices`, the names of what was measured.
+
+    Raises:
+        ValueError: If there is no complete log: the tracker was not started, or not ended.
+    """
+    from carbontracker.parser import parse_all_logs
+
+    logs = [log for log in parse_all_logs(str(log_dir)) if log["actual"]] if Path(log_dir).is_dir() else []
+    if not logs:
+        raise ValueError(
+            f"read_footprint: there is no complete log of a carbon tracker in {log_dir}. Call epoch_start() "
+            "before the training, and epoch_end() and stop() after it."
+        )
+    last = max(logs, key=lambda log: Path(log["output_filename"]).stat().st_mtime)
+    parts = last["components"]
+    return {
+        "energy_kwh": last["actual"]["energy (kWh)"],
+        "co2eq_g": last["actual"]["co2eq (g)"],
+        "seconds": max(float(np.sum(part["epoch_durations (s)"])) for part in parts.values()),
+        "devices": [device for part in parts.values() for device in part["devices"]],
+    }
+
+
+FOOTPRINT_COLUMNS = {
+    "energy_kwh": ("energy (kWh)", ".2e"),
+    "co2eq_g": ("CO₂eq (g)", ".3g"),
+    "seconds": ("time (s)", ".1f"),
+    "accuracy": ("test accuracy", ".1%"),
+    "parameters": ("parameters", ",d"),
+}
+
+
+def footprint_table(footprints):
+    """Return a table of footprints as Markdown text.
+
+    Args:
+        footprints: Name of each model to a dictionary as `read_footprint` returns it, with `accuracy`, in
+            [0, 1], and `parameters`, their number, beside it.
+
+    Returns:
+        The text of the table.
+    """
+    rows = [
+        ["model", *(title for title, _ in FOOTPRINT_COLUMNS.values())],
+        ["---"] * (1 + len(FOOTPRINT_COLUMNS)),
+    ]
+    for name, values in footprints.items():
+        rows.append([name, *(format(values[key], form) for key, (_, form) in FOOTPRINT_COLUMNS.items())])
+    power = sorted({device for values in footprints.values() for device in values["devices"]})
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + f"\n\nPower: {', '.join(power)}."
+
+
+def plot_footprints(footprints):
+    """Show energy, CO2eq, time and accuracy of the models side by side.
+
+    Args:
+        footprints: See `footprint_table`.
+
+    Returns:
+        The Matplotlib figure.
+    """
+    import matplotlib.pyplot as plt
+
+    shown = ("energy_kwh", "co2eq_g", "seconds", "accuracy")
+    figure, axes = plt.subplots(1, len(shown), figsize=(11, 3), layout="constrained")
+    for axis, key in zip(axes, shown, strict=True):
+        title, form = FOOTPRINT_COLUMNS[key]
+        bars = axis.bar(list(footprints), [values[key] for values in footprints.values()], color=["C0", "C1"])
+        axis.bar_label(bars, [format(values[key], form) for values in footprints.values()])
+        axis.set(title=title)
+        axis.margins(y=0.15)
+    axes[-1].set_ylim(0, 1.1)
+    return figure
+
+
+# ---------------------------------------------------------------------------------------------------
+# Pretrained models: given
+# ---------------------------------------------------------------------------------------------------
+
+PRETRAINED_VIT = "google/vit-base-patch16-224"
+SUMMARISER = "t5-small"
+
+
+def load_pretrained_vit(name=PRETRAINED_VIT, fallback="tiny_vit"):
+    """Load a Vision Transformer and its image processor from the Hugging Face hub, its cache, or a folder.
+
+    Without hub and cache, say what to download, make a tiny model without any training, save it in
+    `fallback`, and load that one through the same code: its labels mean nothing, but it is used in the same
+    way.
+
+    Args:
+        name: Name on the hub, or a folder that holds a saved model.
+        fallback: Folder for the tiny model.
+
+    Returns:
+        `(processor, model)`: an image processor, and a `TFViTForImageClassification`.
+    """
+    from transformers import TFViTForImageClassification, ViTImageProcessor
+
+    def load(place):
+        processor = ViTImageProcessor.from_pretrained(place)
+        return processor, TFViTForImageClassification.from_pretrained(place)
+
+    return _load_or_fall_back(load, name, "346 MB", lambda: save_tiny_vit(fallback))
+
+
+def save_tiny_vit(folder, labels=None, seed=0):
+    """Make a tiny Vision Transformer from a configuration, untrained, and save it with its image processor.
+
+    It takes images of 32 by 32 pixels and has two encoder layers of width 32.
+
+    Args:
+        folder: Where to save; made if it is not there.
+        labels: Names of its classes, at least five; None makes up ten.
+        seed: Decides the random weights.
+
+    Returns:
+        The folder.
+    """
+    from transformers import TFViTForImageClassification, ViTConfig, ViTImageProcessor
+
+    labels = [f"class {number} of a tiny model" for number in range(10)] if labels is None else list(labels)
+    keras.utils.set_random_seed(seed)
+    config = ViTConfig(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        image_size=32,
+        patch_size=8,
+        id2label=dict(enumerate(labels)),
+        label2id={label: number for number, label in enumerate(labels)},
+    )
+    model = TFViTForImageClassification(config)
+    model(model.dummy_inputs)  # makes the weights
+    model.save_pretrained(folder)
+    ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+def load_summariser(name=SUMMARISER, fallback="tiny_t5"):
+    """Load a T5 model and its tokeniser; see `load_pretrained_vit` for what happens without hub and cache.
+
+    Args:
+        name: Name on the hub, or a folder that holds a saved model.
+        fallback: Folder for the tiny model.
+
+    Returns:
+        `(tokenizer, model)`: a tokeniser, and a `TFT5ForConditionalGeneration`.
+    """
+    from transformers import AutoTokenizer, TFT5ForConditionalGeneration
+
+    def load(place):
+        return AutoTokenizer.from_pretrained(place), TFT5ForConditionalGeneration.from_pretrained(place)
+
+    return _load_or_fall_back(load, name, "242 MB", lambda: save_tiny_t5(fallback))
+
+
+def save_tiny_t5(folder, seed=0):
+    """Make a tiny T5 model with random weights and a tokeniser of single letters, and save them.
+
+    Args:
+        folder: Where to save; made if it is not there.
+        seed: Decides the random weights.
+
+    Returns:
+        The folder.
+    """
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast, T5Config, TFT5ForConditionalGeneration
+
+    letters = ["<pad>", "</s>", "<unk>", *" abcdefghijklmnopqrstuvwxyz.,:"]
+    tokenizer = Tokenizer(
+        models.WordLevel({letter: number for number, letter in enumerate(letters)}, unk_token="<unk>")
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    keras.utils.set_random_seed(seed)
+    config = T5Config(
+        vocab_size=len(letters),
+        d_model=32,
+        d_kv=16,
+        d_ff=64,
+        num_layers=2,
+        num_heads=2,
+        decoder_start_token_id=0,
+    )
+    model = TFT5ForConditionalGeneration(config)
+    model(model.dummy_inputs)  # makes the weights
+    model.save_pretrained(folder)
+    words = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    )
+    words.save_pretrained(folder)
+    return folder
+
+
+def _load_or_fall_back(load, name, size, make_tiny):
+    """Load what has this name; where it cannot be had, say so, and load a tiny model instead."""
+    try:
+        return load(name)
+    except OSError:  # no network, no such file in the cache, or HF_HUB_OFFLINE is set
+        print(
+            f"{name} is neither in the Hugging Face cache of this machine nor can it be downloaded ({size}). A "
+            "tiny model without training takes its place: what it says means nothing. To get the real one, go "
+            f"online and run this cell again, or copy the files of https://huggingface.co/{name} into a folder "
+            "and give its name."
+        )
+        return load(make_tiny())
+
+
+def load_photo(name="china"):
+    """Load a photograph that comes with scikit-learn (Creative Commons; see its file `images/README.txt`).
+
+    Args:
+        name: `"china"` (a temple) or `"flower"`.
+
+    Returns:
+        The photograph, uint8 (427, 640, 3) in [0, 255].
+    """
+    from sklearn.datasets import load_sample_image
+
+    return np.array(load_sample_image(f"{name}.jpg"))
+
+
+def plot_predicted_labels(image, predictions):
+    """Show a picture beside the most probable labels.
+
+    Args:
+        image: uint8 (height, width, 3).
+        predictions: Pairs of a label and its probability, the most probable first.
+
+    Returns:
+        The Matplotlib figure.
+    """
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.5), layout="constrained")
+    left.imshow(image)
+    left.axis("off")
+    labels = [str(label).split(",")[0] for label, _ in predictions]
+    bars = right.barh(range(len(labels)), [probability for _, probability in predictions])
+    right.bar_label(bars, [f"{probability:.1%}" for _, probability in predictions], padding=3)
+    right.set(yticks=range(len(labels)), yticklabels=labels, xlabel="probability", xlim=(0, 1.15))
+    right.invert_yaxis()
+    return figure
 
 
 # ---------------------------------------------------------------------------------------------------
