@@ -154,7 +154,7 @@ def test_questions_have_a_model_answer_and_a_rubric_of_two_points() -> None:
         assert f"**Question {number}** (2 points)" in cells[f"question_{number:02}_text"]
         answer, _, rubric = cells[f"question_{number:02}"].partition("*Marking:")
         assert len(answer.split()) > 60
-        assert len(re.findall(r"\b1 point for", rubric)) == 2
+        assert len(re.findall(r"\b1 point\s+for", rubric)) == 2
 
 
 def test_pictures_are_shipped_and_shown() -> None:

@@ -848,7 +848,7 @@ print(PatchEncoder(num_patches=16, projection_dim=192)(tf.cast(patches, tf.float
 # * **Other positions**: fixed sines, separate embeddings for row and column, or relative positions
 #   in the attention scores; they carry over to other image sizes.
 #
-# *Marking: 1 point for each of two sensible ways with its expected effect.*
+# *Marking: 1 point for a sensible way with its expected effect; 1 point for a second one.*
 # ### END SOLUTION
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_09_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -1396,7 +1396,7 @@ text = (
     "Transformer cuts an image into patches, treats the patches like the words of a sentence, and "
     "lets every patch attend to every other one. It has hardly any built-in knowledge about images "
     "and therefore needs more data than a convolutional network. With enough data it is at least as "
-    "accurate, and the same architecture serves text, sound and images."
+    "accurate, and the same network can learn from text and sound."
 )
 words = tokenizer(text, return_tensors="tf", truncation=True, max_length=512).input_ids
 summary = summariser.generate(words, max_new_tokens=60)

@@ -793,7 +793,8 @@ def read_footprint(log_dir):
     """
     from carbontracker.parser import parse_all_logs
 
-    logs = [log for log in parse_all_logs(str(log_dir)) if log["actual"]] if Path(log_dir).is_dir() else []
+    logs = parse_all_logs(str(log_dir)) if Path(log_dir).is_dir() else []
+    logs = [log for log in logs if log["actual"] and _was_measured(log["components"])]
     if not logs:
         raise ValueError(
             f"read_footprint: there is no complete log of a carbon tracker in {log_dir}. Call epoch_start() "
@@ -807,6 +808,11 @@ def read_footprint(log_dir):
         "seconds": max(float(np.sum(part["epoch_durations (s)"])) for part in parts.values()),
         "devices": [device for part in parts.values() for device in part["devices"]],
     }
+
+
+def _was_measured(parts):
+    """Return whether a tracker's log holds at least one stretch of work for each device."""
+    return bool(parts) and all(part["epoch_durations (s)"] is not None for part in parts.values())
 
 
 FOOTPRINT_COLUMNS = {

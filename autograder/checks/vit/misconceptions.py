@@ -79,6 +79,11 @@ SENTENCES = {
     "pixels_not_scaled": "Your pixels still reach up to 255. They must lie in [-1, 1].",
     "one_hot_labels": "Your labels are one-hot. They must stay integers, one for each image.",
     "labels_separated": "Images and labels were shuffled apart: a label no longer belongs to its image.",
+    "split_order_mixed": "Images stand where labels belong: `train_test_split` returns both parts of the images first, then "
+    "both parts of the labels.",
+    "not_from_training_images": "Some of these images are not in `X_train`. Both sets are made from the training images; the "
+    "test images stay out of it.",
+    "images_dropped": "Some training images are in neither of the two sets.",
     "images_in_both": "Some images are in the training set and in the validation set.",
     "wrong_split_size": "The validation set must hold 25 % of the training images.",
     "best_not_reloaded": "After training, the model still has the weights of the last epoch, although an earlier one had a "
@@ -96,6 +101,9 @@ SENTENCES = {
     "pixels_only_divided": "The model gets pixels in [0, 1], which is not what it was trained on. The processor that belongs "
     "to it prepares them.",
     "logits_for_probabilities": "These numbers are no probabilities: they do not lie between 0 and 1 with a sum of at most 1.",
+    "not_adam": "The first step of the training is not that of Adam with the given learning rate. Is it the optimiser that you "
+    "compile with, and does it get `learning_rate`?",
+    "batch_size_ignored": "The number of training steps is not that of the given batch size.",
     "nothing_learned": "The training changed nothing: the loss does not fall.",
 }
 

@@ -14,6 +14,8 @@ def arrays(student: Student):
     for name, value in found.items():
         if not isinstance(value, np.ndarray):
             fail(f"`{name}` must be an array; got {describe(value)}.")
+    if found["Xval"].ndim != found["X_train"].ndim or found["Ytrain"].ndim != found["Y_train"].ndim:
+        blame("split_order_mixed")
     return found
 
 
@@ -39,6 +41,10 @@ def test_images_and_labels(student):
         )
     before = pairs(found["X_train"], found["Y_train"])
     train, val = pairs(found["Xtrain"], found["Ytrain"]), pairs(found["Xval"], found["Yval"])
+    if {image for image, _ in train + val} - {image for image, _ in before}:
+        blame("not_from_training_images")
+    if len(train + val) < len(before):
+        blame("images_dropped")
     if sorted(image for image, _ in train + val) != sorted(image for image, _ in before):
         blame("images_in_both")
     if sorted(train + val) != sorted(before):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autograder.checking import Student, expect_array, fail, require
+from autograder.checking import Student, close, expect_array, fail, require
 from autograder.checks.vit.misconceptions import blame
 
 PARTS = ("train", "val", "test")
@@ -32,6 +32,17 @@ def test_images(student, part):
         abs(low + 1) < 0.01 and abs(high - 1) < 0.01,
         f"`X{part}` must lie in [-1, 1], pixel 0 at -1 and pixel 255 at 1; yours lies in [{low:.3g}, {high:.3g}].",
     )
+
+
+@pytest.mark.check("Each pixel of the test images goes to its own place in [-1, 1], and no image is lost.")
+def test_pixels(student):
+    before, after = student.variable("X_test"), images(student, "test")
+    require(
+        before.shape == after.shape,
+        f"`Xtest` must hold the images of `X_test`, {before.shape}; yours has the shape {after.shape}.",
+    )
+    right = before.astype(np.float64) / 127.5 - 1  # 0 goes to -1, 255 to 1
+    require(close(after, right, 0.01), "The pixels of `Xtest` are not those of `X_test`, moved linearly to [-1, 1].")
 
 
 @pytest.mark.check("Labels stay integers, one for each image.")

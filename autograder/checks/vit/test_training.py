@@ -149,6 +149,25 @@ def test_loss(student, rng):
     )
 
 
+@pytest.mark.check("It is Adam that trains, with the given learning rate and batch size.")
+def test_settings(student):
+    rate, samples = 0.01, 4 * BATCH_SIZE
+    data = (np.zeros((samples, FEATURES), np.float32), np.zeros(samples, np.int64))  # only the biases can learn
+    few = tuple(one[:BATCH_SIZE] for one in data)
+    if not np.allclose(np.abs(moved_biases(student, few, rate)), rate, rtol=0.01):
+        blame("not_adam")
+    steps = np.abs(moved_biases(student, data, rate)) / rate
+    if not np.allclose(steps, samples / BATCH_SIZE, rtol=0.2):
+        blame("batch_size_ignored")
+
+
+def moved_biases(student, data, rate):
+    """Return by how much one epoch changes the biases of a model that starts with all weights at zero."""
+    model = linear_model(student, np.zeros((FEATURES, CLASSES)))
+    curve(train(student, model, [data] * 3, epochs=1, learning_rate=rate)["history"], "loss", 1)
+    return model(np.zeros((1, FEATURES), np.float32), training=False)[0]
+
+
 @pytest.mark.check(
     "A small ViT learns: the loss falls and validation accuracy is clearly better than chance.", weight=2
 )
