@@ -139,8 +139,8 @@ RIGHT: tuple[Answer, ...] = (
         "footprint-with-own-tracker",
         (
             "make_carbon_tracker(log_dir)",
-            "__import__('carbontracker.tracker').tracker.CarbonTracker(epochs=1, epochs_before_pred=0, components='cpu', "
-            "log_dir=log_dir, sim_cpu='mine', sim_cpu_tdp=10)",
+            "__import__('carbontracker.tracker').tracker.CarbonTracker(epochs=1, epochs_before_pred=0, "
+            "components='cpu', log_dir=log_dir, sim_cpu='mine', sim_cpu_tdp=10)",
         ),
     ),
     _edit(
