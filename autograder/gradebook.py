@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -329,7 +330,7 @@ def _add_guides(nb: NotebookNode, guides: dict[str, str]) -> None:
     places = [n for n, cell in enumerate(nb.cells) if cell.metadata.get("nbgrader", {}).get("grade_id") in guides]
     for place in reversed(places):
         name = nb.cells[place].metadata.nbgrader.grade_id
-        text = f"{GUIDE_HEADING}\n\n{guides[name]}"
+        text = textwrap.indent(f"{GUIDE_HEADING}\n\n{guides[name]}", "> ", lambda line: True)  # set off as a quotation
         metadata = {"autograder": MARKING_GUIDE}
         nb.cells.insert(place, nbformat.v4.new_markdown_cell(text, metadata=metadata, id=f"guide-{name[:50]}"))
 

@@ -31,6 +31,9 @@ import contextlib
 import io
 import itertools
 import os
+import socket
+import urllib.parse
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -891,9 +894,9 @@ def load_pretrained_vit(name=PRETRAINED_VIT, fallback="tiny_vit"):
     """
     from transformers import TFViTForImageClassification, ViTImageProcessor
 
-    def load(place):
-        processor = ViTImageProcessor.from_pretrained(place)
-        return processor, TFViTForImageClassification.from_pretrained(place)
+    def load(place, **where):
+        processor = ViTImageProcessor.from_pretrained(place, **where)
+        return processor, TFViTForImageClassification.from_pretrained(place, **where)
 
     return _load_or_fall_back(load, name, "346 MB", lambda: save_tiny_vit(fallback))
 
@@ -944,8 +947,9 @@ def load_summariser(name=SUMMARISER, fallback="tiny_t5"):
     """
     from transformers import AutoTokenizer, TFT5ForConditionalGeneration
 
-    def load(place):
-        return AutoTokenizer.from_pretrained(place), TFT5ForConditionalGeneration.from_pretrained(place)
+    def load(place, **where):
+        tokenizer = AutoTokenizer.from_pretrained(place, **where)
+        return tokenizer, TFT5ForConditionalGeneration.from_pretrained(place, **where)
 
     return _load_or_fall_back(load, name, "242 MB", lambda: save_tiny_t5(fallback))
 
@@ -990,16 +994,31 @@ def save_tiny_t5(folder, seed=0):
 
 def _load_or_fall_back(load, name, size, make_tiny):
     """Load what has this name; where it cannot be had, say so, and load a tiny model instead."""
+    places = [{"local_files_only": True}] + ([{}] if _hub_is_reachable() else [])
+    for where in places:
+        with contextlib.suppress(OSError):  # not in the cache, or the download failed
+            return load(name, **where)
+    print(
+        f"{name} is neither in the Hugging Face cache of this machine nor can it be downloaded ({size}). A tiny "
+        "model without training takes its place: what it says means nothing. To get the real one, go online and "
+        f"run this cell again, or copy the files of https://huggingface.co/{name} into a folder and give its name."
+    )
+    return load(make_tiny(), local_files_only=True)
+
+
+def _hub_is_reachable(seconds=3.0):
+    """Return whether a download is worth trying; the hub's own code takes most of a minute to give up."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    if urllib.request.getproxies():  # the proxy may reach what this machine cannot
+        return True
     try:
-        return load(name)
-    except OSError:  # no network, no such file in the cache, or HF_HUB_OFFLINE is set
-        print(
-            f"{name} is neither in the Hugging Face cache of this machine nor can it be downloaded ({size}). A "
-            "tiny model without training takes its place: what it says means nothing. To get the real one, go "
-            f"online and run this cell again, or copy the files of https://huggingface.co/{name} into a folder "
-            "and give its name."
-        )
-        return load(make_tiny())
+        socket.create_connection((urllib.parse.urlsplit(constants.ENDPOINT).hostname, 443), seconds).close()
+    except OSError:
+        return False
+    return True
 
 
 def load_photo(name="china"):
