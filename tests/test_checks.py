@@ -38,9 +38,9 @@ def reference() -> Reference:
 
 
 def checks_of(zygote: Zygote, reference: Reference, module: bytes, task_id: str) -> tuple[CheckResult, ...]:
-    """Run one task's checks on a module alone, with nothing standing in."""
-    snapshot = Snapshot({"utilities.py": module}, "vit.ipynb")
-    notebook = assemble(reference.source, None)
+    """Run one task's checks on a module with the solved notebook, with nothing standing in."""
+    snapshot = Snapshot({"utilities.py": module, "vit.ipynb": reference.source}, "vit.ipynb")
+    notebook = assemble(reference.source, reference.source)
     ends = time.monotonic() + 300
     case = Case(CourseConfig(root=ROOT), ASSIGNMENT, reference, zygote, snapshot, notebook, ends)
     respondent = Respondent(case)
