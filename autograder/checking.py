@@ -28,6 +28,10 @@ FLOAT32_TOLERANCE = 1e-5
 exponential and a division, in any order, stay below 1e-5, while every mistake we look for is above 1e-3."""
 
 
+OBSERVATIONS = ("wrong_shape", "not_finite")
+"""Slugs that say what is observably wrong, not which mistake made it so."""
+
+
 @dataclass(frozen=True)
 class Weight:
     """One variable of a layer or model, as the student's process lists it."""

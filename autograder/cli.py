@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_grade(commands)
     feedback = _add(commands, _feedback, "feedback", "write feedback/ for students", "python -m autograder feedback")
     feedback.add_argument("students", nargs="*", metavar="STUDENT", help="only these")
+    _add_audit(commands)
     doctor = _add(commands, _doctor, "doctor", "say what this machine can do", "python -m autograder doctor")
     doctor.add_argument("--json", action="store_true", help="print JSON")
     return parser
@@ -106,6 +107,17 @@ def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     grade.add_argument("--no-record", action="store_true", help="leave the gradebook alone")
     grade.add_argument("--jobs", type=int, default=0, metavar="N", help="submissions graded at once; 0 chooses")
     _add_sandbox(grade)
+
+
+def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    example = "python -m autograder audit attention --matrix"
+    audit = _add(commands, _audit, "audit", "try the hidden checks on the corpus of right and wrong work", example)
+    audit.add_argument("tasks", nargs="*", metavar="TASK", help="only submissions that are about these tasks")
+    audit.add_argument("--corpus", type=Path, metavar="DIR", help="with right/ and wrong/; default tests/submissions")
+    audit.add_argument("--jobs", type=int, default=0, metavar="N", help="submissions tried at once; 0 chooses")
+    audit.add_argument("--seed", default="", metavar="TEXT", help="draw other hidden inputs")
+    audit.add_argument("--matrix", action="store_true", help="also print which check fails on which wrong submission")
+    audit.add_argument("--json", type=Path, metavar="FILE", help="also write all that was found as JSON")
 
 
 def _add_sandbox(parser: argparse.ArgumentParser) -> None:
@@ -233,6 +245,23 @@ def _feedback(options: argparse.Namespace) -> int:
     for path in paths:
         out.print(f"wrote {path.relative_to(config.root)}")
     return 0
+
+
+def _audit(options: argparse.Namespace) -> int:
+    from autograder.audit import audit
+    from autograder.audit_report import render_audit, to_table
+    from autograder.results import write_whole
+
+    config, name = _course(options)
+    assignment = load_assignment(config.root, name)
+    for task in options.tasks:
+        assignment.task(task)
+    folder = options.corpus or config.root / "tests" / "submissions"
+    found = audit(config, assignment, folder, options.jobs, options.seed.encode(), options.tasks)
+    out.print(render_audit(found, matrix=options.matrix), end="")
+    if options.json:
+        write_whole(options.json, to_table(found))
+    return 0 if all(row.good for row in found.rows) else 1
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -33,6 +33,10 @@ class AssignmentError(AutograderError):
     """The assignment's folders, notebook or checks do not fit together."""
 
 
+class CorpusError(AutograderError):
+    """The corpus that `audit` runs does not fit together."""
+
+
 class ReleaseRefused(AutograderError):
     """The gate found something in a release that students must not get."""
 

@@ -347,7 +347,7 @@ def _variable_without_memory(make: Callable[..., Any], **wanted: Any) -> Any:  #
 
 
 def _lenient(part: Any) -> Any:  # noqa: ANN401 - a function or a layer class
-    """Return a reference part that ignores keyword arguments a student added to their own."""
+    """Return a reference part that ignores arguments a student added to their own, named or in further places."""
     if isinstance(part, type):
         known = inspect.signature(part).parameters
         calls = inspect.signature(vars(part)["call"]).parameters
@@ -355,11 +355,11 @@ def _lenient(part: Any) -> Any:  # noqa: ANN401 - a function or a layer class
         class StandIn(part):  # type: ignore[misc]
             def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
                 kept = {key: value for key, value in kwargs.items() if key in known or key in ("name", "dtype")}
-                super().__init__(*args, **kept)
+                super().__init__(*args[: _places(part)], **kept)
 
             def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
                 kept = {key: value for key, value in kwargs.items() if key in calls or key == "training"}
-                return super().__call__(*args, **kept)
+                return super().__call__(*args[: _places(vars(part)["call"]) - 1], **kept)
 
         StandIn.__name__ = StandIn.__qualname__ = part.__name__
         return StandIn
@@ -367,6 +367,12 @@ def _lenient(part: Any) -> Any:  # noqa: ANN401 - a function or a layer class
 
     @functools.wraps(part)
     def stand_in(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        return part(*args, **{key: value for key, value in kwargs.items() if key in known})
+        return part(*args[: _places(part)], **{key: value for key, value in kwargs.items() if key in known})
 
     return stand_in
+
+
+def _places(function: Any) -> int:  # noqa: ANN401 - a function or a class
+    """Return how many arguments a function takes by position."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(one.kind in kinds for one in inspect.signature(function).parameters.values())
