@@ -28,7 +28,7 @@ FLOAT32_TOLERANCE = 1e-5
 exponential and a division, in any order, stay below 1e-5, while every mistake we look for is above 1e-3."""
 
 
-OBSERVATIONS = ("wrong_shape", "not_finite")
+OBSERVATIONS = ("wrong_shape", "not_finite", "wrong_number_of_weights", "wrong_parameter_count")
 """Slugs that say what is observably wrong, not which mistake made it so."""
 
 
@@ -286,9 +286,11 @@ def expect(got: object, answers: Answers, what: str, tolerance: float = FLOAT32_
     if found:
         fail(" Or: ".join(answers.sentences[slug] for slug in found), "+".join(found))
     array = expect_array(array, answers.right[0].shape, what)
+    if not array.any():
+        fail(f"{what}: all values are zero.", "only_zeros")
     largest = min(float(np.max(np.abs(array - one))) for one in answers.right if one.shape == array.shape)
     size = float(np.max(np.abs(answers.right[0])))
-    fail(f"{what} has the right shape but wrong values: off by up to {largest:.2g}, where values reach {size:.2g}.")
+    fail(f"{what}: the shape is right, the values are wrong, by up to {largest:.2g} where values reach {size:.2g}.")
 
 
 def _agrees(array: Floats, value: Floats, tolerance: float) -> bool:

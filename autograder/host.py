@@ -114,8 +114,9 @@ class Host:
     def _stand_in(self, question: wire.StandIn) -> wire.Value:
         reference = types.ModuleType(f"reference_{MODULE}")
         exec(compile(question.source, "reference", "exec"), reference.__dict__)  # noqa: S102 - trusted text
+        names = vars(sys.modules[MODULE])
         for name in question.names:
-            vars(sys.modules[MODULE])[name] = _lenient(vars(reference)[name])
+            names[name] = _lenient(vars(reference)[name], names.get(name))
         return None
 
     def _call(self, question: wire.Call) -> wire.Value:
@@ -346,33 +347,54 @@ def _variable_without_memory(make: Callable[..., Any], **wanted: Any) -> Any:  #
     return UninitializedVariable(trainable=trainable, shape=shape, dtype=dtype, name=wanted.get("name"))
 
 
-def _lenient(part: Any) -> Any:  # noqa: ANN401 - a function or a layer class
-    """Return a reference part that ignores arguments a student added to their own, named or in further places."""
-    if isinstance(part, type):
-        known = inspect.signature(part).parameters
-        calls = inspect.signature(vars(part)["call"]).parameters
+def _lenient(part: Any, own: Any) -> Any:  # noqa: ANN401 - functions or layer classes
+    """Return a reference part that is called as the student calls their own.
 
-        class StandIn(part):  # type: ignore[misc]
-            def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-                kept = {key: value for key, value in kwargs.items() if key in known or key in ("name", "dtype")}
-                super().__init__(*args[: _places(part)], **kept)
+    Arguments that the student renamed go by their place; further ones are ignored.
+    """
+    if not isinstance(part, type):
+        make = _adapter(part, own)
 
-            def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-                kept = {key: value for key, value in kwargs.items() if key in calls or key == "training"}
-                return super().__call__(*args[: _places(vars(part)["call"]) - 1], **kept)
+        @functools.wraps(part)
+        def stand_in(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            places, names = make(args, kwargs)
+            return part(*places, **names)
 
-        StandIn.__name__ = StandIn.__qualname__ = part.__name__
-        return StandIn
-    known = inspect.signature(part).parameters
+        return stand_in
+    layer: Any = part
+    make, call = _adapter(layer, own), _adapter(layer.call, getattr(own, "call", None))
 
-    @functools.wraps(part)
-    def stand_in(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        return part(*args[: _places(part)], **{key: value for key, value in kwargs.items() if key in known})
+    class StandIn(part):  # type: ignore[misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+            places, names = make(args, kwargs)
+            super().__init__(*places, **names)
 
-    return stand_in
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            places, names = call((self, *args), kwargs)
+            return super().__call__(*places[1:], **names)
+
+    StandIn.__name__ = StandIn.__qualname__ = part.__name__
+    return StandIn
 
 
-def _places(function: Any) -> int:  # noqa: ANN401 - a function or a class
-    """Return how many arguments a function takes by position."""
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(one.kind in kinds for one in inspect.signature(function).parameters.values())
+_ALWAYS = ("name", "dtype", "training")
+
+
+def _adapter(part: Any, own: Any) -> Callable[[Any, Any], tuple[Any, dict[str, Any]]]:  # noqa: ANN401 - callables
+    """Return what turns arguments meant for the student's own part into those of the reference part."""
+    ours, theirs = _parameters(part), _parameters(own)
+    renamed = {old: new for old, new in zip(theirs, ours, strict=False) if old not in ours}
+    called = [name for name, one in ours.items() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+
+    def adapt(args: Any, kwargs: Any) -> tuple[Any, dict[str, Any]]:  # noqa: ANN401
+        given = {renamed.get(name, name): value for name, value in kwargs.items()}
+        return args[: len(called)], {name: value for name, value in given.items() if name in (*called, *_ALWAYS)}
+
+    return adapt
+
+
+def _parameters(function: Any) -> dict[str, inspect.Parameter]:  # noqa: ANN401 - anything callable, or not
+    try:
+        return dict(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return {}

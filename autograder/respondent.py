@@ -35,6 +35,9 @@ class Reference:
         source: The built nbgrader notebook.
         answers: The instructor's solution cells by grade_id.
         parameters: Text that grading runs after the notebook's parameters cell.
+        stand_ins: Text put after the solved module where its parts stand in: parts that fit more callers.
+        otherwise: Reference parts that are right in another way, such as with the class token last; a student's own
+            parts may only fit together with those.
     """
 
     given: str
@@ -43,20 +46,28 @@ class Reference:
     source: bytes
     answers: dict[str, str]
     parameters: str
+    stand_ins: str
+    otherwise: str
 
     @classmethod
     def read(cls, assignment: Assignment) -> Reference:
         """Read them from the course folder."""
         source = assignment.notebook_path.read_bytes()
         given = (assignment.source_dir / f"{MODULE}.py").read_text("utf-8")
-        parameters = assignment.checks_dir / "parameters.py"
+
+        def text_if_there(name: str) -> str:
+            path = assignment.checks_dir / name
+            return path.read_text("utf-8") if path.exists() else ""
+
         return cls(
             given=given,
             helpers=complete_functions(given),
             solved=(assignment.solution_dir / f"{MODULE}.py").read_text("utf-8"),
             source=source,
             answers=answer_sources(source),
-            parameters=parameters.read_text("utf-8") if parameters.exists() else "",
+            parameters=text_if_there("parameters.py"),
+            stand_ins=text_if_there("stand_ins.py"),
+            otherwise=text_if_there("otherwise.py"),
         )
 
 
@@ -83,11 +94,14 @@ class Respondent:
     Args:
         case: The submission and all that grading needs.
         replaced: Tasks for which reference parts stand in.
+        otherwise: Let those parts stand in that are right in another way.
     """
 
-    def __init__(self, case: Case, replaced: tuple[Task, ...] = ()) -> None:
+    def __init__(self, case: Case, replaced: tuple[Task, ...] = (), *, otherwise: bool = False) -> None:
         self._case = case
         self._replaced = replaced
+        texts = case.reference
+        self._solved = "\n".join([texts.solved, texts.stand_ins, texts.otherwise if otherwise else ""])
         self._names = frozenset(name for task in replaced for name in task.provides)
         self._process: StudentProcess | None = None
         self._load_fault: StudentFault | None = None
@@ -168,7 +182,7 @@ class Respondent:
                 self._fatal_module = True
                 return self._start()
         if self._names:
-            process.ask(wire.StandIn(case.reference.solved, sorted(self._names)))
+            process.ask(wire.StandIn(self._solved, sorted(self._names)))
         return process
 
     def _run_up_to(self, task: Task) -> None:

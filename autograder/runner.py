@@ -114,15 +114,19 @@ def _grade_tasks(case: Case, own: Respondent, seed: bytes) -> tuple[TaskResult, 
 
 def _grade_helped(case: Case, own: Respondent, task: Task, broken: tuple[Task, ...], seed: bytes) -> TaskResult:
     """Grade with reference parts in place of the broken ones; the student's own parts if that gives more."""
-    helped = Respondent(case, broken)
-    try:
-        result = _grade_task(task, helped, seed, carried_forward=True)
-    finally:
-        helped.close()
-    if result.score >= task.points:
-        return result
+    best = None
+    for otherwise in (False, True) if case.reference.otherwise else (False,):
+        helped = Respondent(case, broken, otherwise=otherwise)
+        try:
+            result = _grade_task(task, helped, seed, carried_forward=True)
+        finally:
+            helped.close()
+        if best is None or result.score > best.score:
+            best = result
+        if best.score >= task.points:
+            return best
     alone = _grade_task(task, own, seed)
-    return alone if alone.score > result.score else result
+    return alone if best is None or alone.score > best.score else best
 
 
 def _grade_task(task: Task, respondent: Respondent, seed: bytes, *, carried_forward: bool = False) -> TaskResult:

@@ -1,47 +1,18 @@
-"""The submissions that the hidden checks are tried on: every right one passes, every wrong one loses points.
+"""The corpus of this folder: right modules, and tables of right and wrong variants; see `autograder.corpus`."""
 
-The right submissions are files in `right/`. A wrong one is an `Edit` of a right one; `wrong/` has one module
-of them for each task.
-"""
+import functools
+from pathlib import Path
 
-from .edits import RIGHT, STYLES, TASKS, Edit, EditError, source_of
-from .wrong import (
-    attention,
-    mlp,
-    multi_head_attention,
-    patch_encoder,
-    patch_extractor,
-    transformer_block,
-    vit_model,
-)
+from autograder.assignment import load_assignment
+from autograder.corpus import Corpus, load_corpus
 
-__all__ = ["RIGHT", "STYLES", "TASKS", "WRONG", "Edit", "EditError", "edit_named", "source_of"]
-
-WRONG: tuple[Edit, ...] = (
-    *attention.EDITS,
-    *multi_head_attention.EDITS,
-    *mlp.EDITS,
-    *transformer_block.EDITS,
-    *patch_extractor.EDITS,
-    *patch_encoder.EDITS,
-    *vit_model.EDITS,
-)
-"""All wrong submissions, in the order of their tasks."""
+FOLDER = Path(__file__).parent
+ROOT = FOLDER.parents[1]
+RIGHT = {path.stem: path for path in sorted(FOLDER.glob("right/*.py"))}
+"""The file of every right module, by style."""
 
 
-def edit_named(slug: str) -> Edit:
-    """Find a wrong submission by its name.
-
-    Args:
-        slug: The edit's slug.
-
-    Returns:
-        The edit.
-
-    Raises:
-        EditError: There is no edit of that name.
-    """
-    for edit in WRONG:
-        if edit.slug == slug:
-            return edit
-    raise EditError(f"expected the slug of an edit in WRONG, got {slug!r}.")
+@functools.cache
+def read_corpus() -> Corpus:
+    """Read the corpus."""
+    return load_corpus(FOLDER, load_assignment(ROOT, "vit"))

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .corpus import RIGHT, Edit, edit_named, source_of
+from autograder.corpus import Variant
+
+from .corpus import RIGHT, read_corpus
 
 NOT_SOLVED = "raise NotImplementedError"
 
@@ -111,12 +113,12 @@ def _as_handed_in(solved_notebook: bytes) -> bytes:
 
 
 def _mistakes(shows: str, *slugs: str) -> Example:
-    """Hand in the mistakes of one or more edits of the same base."""
-    edits = [edit_named(slug) for slug in slugs]
-    replace = tuple(pair for edit in edits for pair in edit.replace)
-    first = edits[0]
-    together = Edit("+".join(slugs), first.base, replace, first.task, first.misconception)
-    return Example(shows, lambda _stubs: source_of(together))
+    """Hand in the mistakes of one or more variants of the same base."""
+    corpus = read_corpus()
+    variants = [corpus.variant(slug) for slug in slugs]
+    replace = tuple(pair for one in variants for pair in one.replace)
+    together = Variant("+".join(slugs), right=False, base=variants[0].base, replace=replace)
+    return Example(shows, lambda _stubs: corpus.module_of(together))
 
 
 def _half_done(_stubs: str) -> str:

@@ -71,6 +71,7 @@ SENTENCES = {
     "class_token_misplaced": "The position embeddings are added before the class token is put in, or in another order.",
     "one_position_for_all": "The same position embedding is added to every token.",
     "class_token_not_trainable": "Your class token is not trainable.",
+    "projection_without_bias": "Your projection of the patches has no bias.",
     "softmax_on_logits": "Your model's outputs are probabilities. It must return logits: the softmax is part of the loss.",
     "class_token_not_read": "The logits change with the image even when no attention carries anything to the class token, "
     "so your classifier reads patches (flattened, averaged, or one of them) instead of the class token.",
@@ -101,9 +102,10 @@ SENTENCES = {
     "pixels_only_divided": "The model gets pixels in [0, 1], which is not what it was trained on. The processor that belongs "
     "to it prepares them.",
     "logits_for_probabilities": "These numbers are no probabilities: they do not lie between 0 and 1 with a sum of at most 1.",
-    "not_adam": "The first step of the training is not that of Adam with the given learning rate. Is it the optimiser that you "
-    "compile with, and does it get `learning_rate`?",
+    "not_adam": "The first step of the training is not that of Adam: it has another size for each weight. Which optimiser do "
+    "you compile with?",
     "batch_size_ignored": "The number of training steps is not that of the given batch size.",
+    "learning_rate_ignored": "The weights move by steps of another size than the given `learning_rate`.",
     "nothing_learned": "The training changed nothing: the loss does not fall.",
 }
 
@@ -114,11 +116,24 @@ def answers(right: Floats | Sequence[Floats], wrong: Mapping[str, Floats] | None
     return Answers(accepted, wrong or {}, SENTENCES)
 
 
+def expect_dropout(calm: Sequence[Floats], lively: Sequence[Floats]) -> None:
+    """End the check unless two calls in inference are equal and two in training differ."""
+    if not np.array_equal(calm[0], calm[1]):
+        blame("dropout_always_on")
+    if not np.any(calm) and not np.any(lively):
+        fail("The output: all values are zero.", "only_zeros")
+    if np.array_equal(lively[0], lively[1]):
+        blame("dropout_never_on")
+
+
 def expect_rates(model: Layer, *rates: float) -> None:
-    """End the check if the model's Dropout layers have other rates than these; rates without such a layer pass."""
+    """End the check if the model's Dropout layers have other rates than these; no such layer at all passes."""
     found = {round(part.settings["rate"], 4) for part in model.parts() if part.kind == "Dropout"}
-    if found and found != set(rates):
+    if found - set(rates):
         blame("dropout_rate_ignored")
+    if found and found != set(rates):
+        missing = min(set(rates) - found)
+        fail(f"No Dropout layer of the model has the rate {missing}, which one of the arguments asks for.")
 
 
 def blame(slug: str) -> NoReturn:

@@ -34,7 +34,9 @@ def ask(student: Student, q, k, v):
 
 def wrong_outputs(q, k, v):
     """Return misconception to output."""
-    return {slug: output for slug, (output, _) in wrong_attention(q, k, v).items()}
+    outputs = {slug: output for slug, (output, _) in wrong_attention(q, k, v).items()}
+    weights = attention(q, k, v)[1]
+    return outputs | {"values_from_keys": weights @ k, "weights_for_output": weights}
 
 
 def wrong_weights(q, k, v):

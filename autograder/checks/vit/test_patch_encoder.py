@@ -87,6 +87,8 @@ def test_parameters(student, rng):
     weights = layer.weights()
     right = dense(PATCH_DIM, WIDTH) + WIDTH + (PATCHES + 1) * WIDTH
     found = sum(int(np.prod(one.shape)) for one in weights)
+    if found == right - WIDTH and sum(int(np.prod(one.shape)) == WIDTH for one in weights) == 1:
+        blame("class_token_not_trainable" if is_bias(layer, weights) else "projection_without_bias")
     require(
         found == right,
         f"Expected {right} weights for {PATCHES} patches of {PATCH_DIM} values and projection_dim {WIDTH}; got {found}.",
@@ -95,6 +97,13 @@ def test_parameters(student, rng):
     if any(int(np.prod(one.shape)) == WIDTH for one in frozen):
         blame("class_token_not_trainable")
     require(not frozen, "Some weights of the encoder are not trainable. All must be learned.")
+
+
+def is_bias(layer, weights):
+    """Whether the only vector among the weights is added to the patches, and not the class token."""
+    layer.set_weights([np.full(one.shape, float(np.prod(one.shape) == WIDTH)) for one in weights])
+    tokens = expect_array(layer(np.zeros((1, PATCHES, PATCH_DIM), np.float32)), (1, PATCHES + 1, WIDTH), "The tokens")
+    return int(tokens.any(axis=-1).sum()) > 1
 
 
 @pytest.mark.check("Tokens are the class token and the projected patches, each plus its position embedding.", weight=3)

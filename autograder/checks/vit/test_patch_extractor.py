@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from autograder import wire
 from autograder.checking import Student, expect, expect_array
 from autograder.checks.vit.misconceptions import answers
 from autograder.checks.vit.oracle import extract_patches, wrong_patches
@@ -21,10 +22,13 @@ def expect_patches(student: Student, images, size, *arguments):
     expect(patches, answers(right, wrong_patches(images, size)), "The patches")
 
 
-@pytest.mark.check("An image (1, 32, 32, 3) gives (1, 16, 192) with patch_size 8.")
+@pytest.mark.check("An image (1, 32, 32, 3) gives (1, 16, 192) with patch_size 8, inside a model too.")
 def test_shape(student, rng):
-    patches = student.layer("PatchExtractor", 8)(draw(rng, 1, 32, 3))
-    expect_array(patches, (1, 16, 192), "The patches")
+    image = draw(rng, 1, 32, 3)
+    expect_array(student.layer("PatchExtractor", 8)(image), (1, 16, 192), "The patches")
+    patches = wire.Node("PatchExtractor", [0], [], {}, init=[8])
+    projected = student.model([(32, 32, 3)], patches, wire.Node("keras.Dense", [1], [], {}, init=[5]))
+    expect_array(projected(image), (1, 16, 5), "What a Dense layer makes of the patches in a model")
 
 
 @pytest.mark.check("Patches come row by row; inside a patch the order is row, column, channel.", weight=3)

@@ -126,10 +126,10 @@ def test_best_weights_are_reloaded(spoiled):
 @pytest.mark.check("Validation data are measured on, never trained on.")
 def test_validation_data_are_not_learned(spoiled):
     values = curve(spoiled.outcome["history"], "val_accuracy", Spoiled.epochs)
-    learned = min(values) > 0.6
+    require(len(set(values)) > 1, "The validation accuracy stays the same in every epoch: is there any training?")
     probe = spoiled.model(np.eye(FEATURES, dtype=np.float32)) - spoiled.model(np.zeros((1, FEATURES), np.float32))
     moved = not np.allclose(probe[UNSEEN], spoiled.kernel[UNSEEN], atol=1e-4)
-    if learned or moved:
+    if moved:
         blame("trained_on_validation_data")
 
 
@@ -154,8 +154,13 @@ def test_settings(student):
     rate, samples = 0.01, 4 * BATCH_SIZE
     data = (np.zeros((samples, FEATURES), np.float32), np.zeros(samples, np.int64))  # only the biases can learn
     few = tuple(one[:BATCH_SIZE] for one in data)
-    if not np.allclose(np.abs(moved_biases(student, few, rate)), rate, rtol=0.01):
+    first = np.abs(moved_biases(student, few, rate)) / rate  # Adam's first step is 1 for every weight
+    require(first.min() > 1e-6, "Training on one batch does not move the model's biases.")
+    if not np.allclose(first, first[0], rtol=0.01):
         blame("not_adam")
+    if not np.allclose(first, np.round(first), rtol=0.05) or first[0] < 0.5:
+        blame("learning_rate_ignored")
+    require(first[0] < 1.5, "An epoch of one batch makes more than one training step.")
     steps = np.abs(moved_biases(student, data, rate)) / rate
     if not np.allclose(steps, samples / BATCH_SIZE, rtol=0.2):
         blame("batch_size_ignored")

@@ -1,4 +1,4 @@
-"""The hidden checks of `vit` on the corpus: each wrong module loses points in the task of its mistake."""
+"""Modules that cheat: whatever they do in their own process, no check passes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,11 @@ from autograder.results import CheckResult
 from autograder.runner import run_checks
 from autograder.session import Zygote
 from autograder.submission import Snapshot
-from tests.submissions.corpus import RIGHT, WRONG, Edit
-from tests.submissions.edits import source_of
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 ASSIGNMENT = load_assignment(ROOT, "vit")
-MODULE_TASKS = tuple(task.id for task in ASSIGNMENT.tasks if task.provides)
 
 
 @pytest.fixture(scope="module")
@@ -49,20 +46,6 @@ def checks_of(zygote: Zygote, reference: Reference, module: bytes, task_id: str)
         return run_checks(task, respondent.student(task), b"a fixed seed")
     finally:
         respondent.close()
-
-
-@pytest.mark.parametrize("style", sorted(RIGHT))
-@pytest.mark.parametrize("task", MODULE_TASKS)
-def test_right_modules_pass(zygote: Zygote, reference: Reference, style: str, task: str) -> None:
-    results = checks_of(zygote, reference, RIGHT[style].read_bytes(), task)
-    assert [(one.id, one.message) for one in results if one.outcome != "passed"] == []
-
-
-@pytest.mark.parametrize("edit", WRONG, ids=lambda edit: edit.slug)
-def test_wrong_modules_lose_points(zygote: Zygote, reference: Reference, edit: Edit) -> None:
-    results = checks_of(zygote, reference, source_of(edit).encode(), edit.task)
-    assert [one for one in results if one.outcome == "failed" and one.message]
-    assert not [one for one in results if one.outcome == "error"]
 
 
 CHEATS = {

@@ -1,1 +1,0 @@
-"""Wrong submissions, one module for each task."""
