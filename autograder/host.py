@@ -10,6 +10,7 @@ import functools
 import inspect
 import math
 import os
+import re
 import sys
 import traceback
 import types
@@ -30,6 +31,7 @@ from autograder.sandbox import Places
 
 LONGEST_MESSAGE = 600
 _MOST_FRAMES = 40
+_NODES = re.compile(r"\{\{function_node [^}]*\}\} ?")  # TensorFlow's own names, which tell a student nothing
 
 
 class Host:
@@ -287,7 +289,7 @@ class Host:
             message = str(error)
         except Exception:  # a student's exception may fail even at that
             message = ""
-        return wire.Raised(request, type(error).__name__, message[:LONGEST_MESSAGE], place, line)
+        return wire.Raised(request, type(error).__name__, _NODES.sub("", message)[:LONGEST_MESSAGE], place, line)
 
     def _place(self, error: BaseException) -> tuple[str, int]:
         """Return the innermost line of the student's own text that the error passed through."""

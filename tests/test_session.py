@@ -61,6 +61,25 @@ def double(x): return 2 * x
 class AlwaysEqual:
     def __eq__(self, other): return True
 def always_equal(): return AlwaysEqual()
+def mismatch():
+    import tensorflow as tf
+    return tf.matmul(tf.zeros((2, 3)), tf.zeros((2, 3)))
+def scale(value, by=1, mask=None): return 0
+class Shift(object):
+    def __init__(self, how_far=1): pass
+def scaled(): return scale(value=2, by=3), scale(2, 3, None), scale(2, by=3, mask=1)
+def shifted(): return Shift(how_far=4).amount
+def build_large():
+    import tf_keras
+    layer = tf_keras.layers.Dense(1 << 20)
+    layer.build((None, 1 << 20))
+    return layer
+"""
+REFERENCE = """
+def scale(x, factor=1): return x * factor
+class Shift:
+    def __init__(self, amount=1): self.amount = amount
+    def call(self, x): return x + self.amount
 """
 
 
@@ -169,6 +188,26 @@ def test_a_process_that_exits_is_a_fault_of_the_student(student: StudentProcess)
 def test_sys_exit_is_an_ordinary_exception(student: StudentProcess) -> None:
     with pytest.raises(StudentRaised, match="SystemExit"):
         call(student, "quit")
+
+
+def test_tensorflows_own_names_are_left_out_of_messages(student: StudentProcess) -> None:
+    with pytest.raises(StudentRaised, match="Matrix size-incompatible") as raised:
+        call(student, "mismatch")
+    assert "function_node" not in str(raised.value)
+
+
+def test_a_stand_in_takes_arguments_as_the_students_own_does(student: StudentProcess) -> None:
+    student.ask(wire.StandIn(REFERENCE, ["scale", "Shift"]))
+    assert call(student, "scaled") == (6, 6, 6)
+    assert call(student, "shifted") == 4
+
+
+def test_a_weightless_cell_builds_what_no_machine_could_hold(student: StudentProcess) -> None:
+    cells = [wire.Cell("a", "import utilities\nlarge = utilities.build_large()", weightless=True)]
+    assert student.ask(wire.RunCells(cells)) == {}
+    large = student.ask(wire.Read("large"))
+    weights = student.ask(wire.Describe(large))["weights"]
+    assert [one["shape"] for one in weights] == [(1 << 20, 1 << 20), (1 << 20,)]
 
 
 def test_a_loop_is_cut_off(student: StudentProcess) -> None:
