@@ -29,6 +29,8 @@ SENTENCES = {
     "of the scores.",
     "softmax_over_batch": "Your softmax runs over the batch axis. It must run over the keys, the last axis of the scores.",
     "softmax_missing": "Your weights are the scores themselves: the softmax is missing.",
+    "softmax_overflows": "With large scores your output holds inf or nan: an exponential overflows. A softmax stays the same "
+    "when a constant is taken from all scores of a query.",
     "output_and_weights_swapped": "You return the attention weights where the output belongs, and the output where the "
     "weights belong.",
     "weights_for_output": "You return the attention weights where the output belongs: the weights still have to be "
@@ -36,6 +38,7 @@ SENTENCES = {
     "heads_not_merged": "Your heads are joined by a reshape while the head axis still stands before the tokens, so "
     "values of different tokens are mixed. Move the head axis next to the features first.",
     "values_from_keys": "Your values are made from K. They must be made from V.",
+    "values_ignored": "V has no effect on your output. The values must be made from V.",
     "key_projection_for_values": "You project V with the weights of the keys. It has a projection of its own.",
     "query_projection_reused": "You project K with the weights of the queries. It has a projection of its own.",
     "narrow_heads": "Your heads share proj_size among them. In this lab each head is proj_size wide.",
@@ -69,6 +72,8 @@ SENTENCES = {
     "no_position": "No position embedding is added.",
     "no_class_token": "There is no class token in your output.",
     "class_token_misplaced": "The position embeddings are added before the class token is put in, or in another order.",
+    "class_token_per_image": "Your class token differs from image to image before any attention. It is one learned vector, the same "
+    "for all images.",
     "one_position_for_all": "The same position embedding is added to every token.",
     "class_token_not_trainable": "Your class token is not trainable.",
     "projection_without_bias": "Your projection of the patches has no bias.",
@@ -133,7 +138,10 @@ def expect_rates(model: Layer, *rates: float) -> None:
         blame("dropout_rate_ignored")
     if found and found != set(rates):
         missing = min(set(rates) - found)
-        fail(f"No Dropout layer of the model has the rate {missing}, which one of the arguments asks for.")
+        fail(
+            f"No Dropout layer of the model has the rate {missing}, which one of the arguments asks for.",
+            "dropout_rate_ignored",
+        )
 
 
 def blame(slug: str) -> NoReturn:

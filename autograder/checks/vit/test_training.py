@@ -33,27 +33,26 @@ VIT = {
 EPOCHS, CHANCE, CLEARLY_BETTER = 6, 0.1, 0.4
 
 
-def linear_model(student: Student, kernel):
-    """Return a dense layer as a model, with this kernel and no bias."""
+def linear_model(student: Student, kernel, bias=0.0):
+    """Return a dense layer as a model, with this kernel and the same bias for each class."""
     dense = wire.Node("keras.Dense", [0], [], {}, init=[CLASSES])
     model = student.model([(FEATURES,)], dense)
-    model.set_weights([kernel, np.zeros(CLASSES)])
+    model.set_weights([kernel, np.full(CLASSES, bias)])
     return model
 
 
 def train(student: Student, model: Layer, data, **options):
     """Run the submission's `run_experiment`; data are training, validation and test sets."""
-    outcome = student.train("run_experiment", model, *data, batch_size=BATCH_SIZE, ckpt_path=".", **options)
+    return student.train("run_experiment", model, *data, batch_size=BATCH_SIZE, ckpt_path=".", **options)
+
+
+def curve(outcome, name, epochs):
+    """Return one curve of the history that was returned, a number for each epoch."""
     if not isinstance(outcome["history"], dict):
         fail(
             "`run_experiment` must return the history that Keras' `fit` gives; got something else. Is a return missing?"
         )
-    return outcome
-
-
-def curve(history, name, epochs):
-    """Return one curve of the history, a number for each epoch."""
-    values = history.get(name)
+    values = outcome["history"].get(name)
     if not isinstance(values, tuple) or len(values) != epochs or not all(isinstance(one, float) for one in values):
         fail(
             f"The history must hold `{name}` for each of the {epochs} epochs that were asked for. Name the metric accuracy, "
@@ -77,10 +76,13 @@ class Spoiled:
 
     All training points belong to one class and use features of their own, so training moves the bias
     towards that class and leaves the kernel's other rows alone, unless other data are trained on too.
+
+    Attributes:
+        moved: By how much the response to each feature changed, `(features, classes)`.
     """
 
     model: Layer
-    kernel: np.ndarray
+    moved: np.ndarray
     outcome: dict
     validation: tuple
     epochs: int = 8
@@ -96,7 +98,14 @@ def spoiled(student, task_rng):
     validation, testing = (corners(task_rng, samples) for samples in (96, 60))
     data = [(training, np.full(192, CLASSES - 1)), validation, testing]
     outcome = train(student, model, data, epochs=Spoiled.epochs, learning_rate=0.05)
-    return Spoiled(model, kernel, outcome, validation)
+    moved = responses(model) - kernel
+    require(bool(np.any(moved)), SENTENCES["nothing_learned"], "nothing_learned")
+    return Spoiled(model, moved, outcome, validation)
+
+
+def responses(model):
+    """Return how much each feature adds to each logit, `(features, classes)`."""
+    return model(np.eye(FEATURES, dtype=np.float32)) - model(np.zeros((1, FEATURES), np.float32))
 
 
 def corners(rng, samples):
@@ -110,26 +119,20 @@ def corners(rng, samples):
 @pytest.mark.check("The Keras history is returned: loss and accuracy in training and validation, for each epoch.")
 def test_history(spoiled):
     for name in CURVES:
-        curve(spoiled.outcome["history"], name, Spoiled.epochs)
+        curve(spoiled.outcome, name, Spoiled.epochs)
 
 
 @pytest.mark.check("The weights of the best epoch are reloaded before the model is tested.", weight=2)
 def test_best_weights_are_reloaded(spoiled):
-    values = curve(spoiled.outcome["history"], "val_accuracy", Spoiled.epochs)
-    tested = [one.get("accuracy") for one in spoiled.outcome["evaluations"] if isinstance(one, dict)]
-    reloaded = accuracy(spoiled.model, spoiled.validation) >= max(values) - 0.02 and max(values) > 0.6
-    tested_well = any(isinstance(one, float) and one > 0.6 for one in tested)
-    if not reloaded and not tested_well:
+    """The first epochs are right on all validation data, the last ones on a third."""
+    tested = [one.get("accuracy", 0.0) for one in spoiled.outcome["evaluations"] if isinstance(one, dict)]
+    if max([accuracy(spoiled.model, spoiled.validation), *tested]) < 0.6:
         blame("best_not_reloaded")
 
 
 @pytest.mark.check("Validation data are measured on, never trained on.")
 def test_validation_data_are_not_learned(spoiled):
-    values = curve(spoiled.outcome["history"], "val_accuracy", Spoiled.epochs)
-    require(len(set(values)) > 1, "The validation accuracy stays the same in every epoch: is there any training?")
-    probe = spoiled.model(np.eye(FEATURES, dtype=np.float32)) - spoiled.model(np.zeros((1, FEATURES), np.float32))
-    moved = not np.allclose(probe[UNSEEN], spoiled.kernel[UNSEEN], atol=1e-4)
-    if moved:
+    if not np.allclose(spoiled.moved[UNSEEN], 0, atol=1e-4):
         blame("trained_on_validation_data")
 
 
@@ -139,7 +142,7 @@ def test_loss(student, rng):
     kernel = rng.normal(size=(FEATURES, CLASSES)).astype(np.float32)
     data = (points, labels)
     outcome = train(student, linear_model(student, kernel), [data] * 3, epochs=1, learning_rate=0.0)
-    (found,) = curve(outcome["history"], "val_loss", 1)
+    found = measured_loss(outcome)
     right = cross_entropy(points.astype(np.float64) @ kernel, labels)
     require(
         abs(found - right) <= 1e-3 * max(1.0, right),
@@ -147,6 +150,15 @@ def test_loss(student, rng):
         f"{found:.4f}.",
         "loss_not_from_logits",
     )
+
+
+def measured_loss(outcome):
+    """Return the loss on the data that are not trained on, from the history or else from an evaluation."""
+    if isinstance(outcome["history"], dict) and "val_loss" in outcome["history"]:
+        return curve(outcome, "val_loss", 1)[0]
+    losses = [one["loss"] for one in outcome["evaluations"] if isinstance(one, dict) and "loss" in one]
+    require(bool(losses), "Neither the history nor a test of the model gives a loss.")
+    return losses[-1]
 
 
 @pytest.mark.check("It is Adam that trains, with the given learning rate and batch size.")
@@ -158,32 +170,42 @@ def test_settings(student):
     require(first.min() > 1e-6, "Training on one batch does not move the model's biases.")
     if not np.allclose(first, first[0], rtol=0.01):
         blame("not_adam")
-    if not np.allclose(first, np.round(first), rtol=0.05) or first[0] < 0.5:
-        blame("learning_rate_ignored")
-    require(first[0] < 1.5, "An epoch of one batch makes more than one training step.")
+    if not np.allclose(first, 1, rtol=0.05):
+        explain_step(first[0], np.abs(moved_biases(student, few, 2 * rate))[0] / rate)
     steps = np.abs(moved_biases(student, data, rate)) / rate
-    if not np.allclose(steps, samples / BATCH_SIZE, rtol=0.2):
+    if not np.allclose(steps, samples / BATCH_SIZE, rtol=0.3):  # 5 where validation data are trained on too
         blame("batch_size_ignored")
 
 
+def explain_step(once, doubled):
+    """End the check: a first step of `once` the learning rate is not 1; `doubled` came with twice that rate."""
+    if np.isclose(once, doubled, rtol=0.05):
+        blame("learning_rate_ignored")
+    fail(
+        f"After one batch, each weight has moved by {once:.2g} times the learning rate. A step of Adam moves it by 1 times "
+        "the rate. Do you compile with Adam, with the given rate, and make one step for each batch?"
+    )
+
+
 def moved_biases(student, data, rate):
-    """Return by how much one epoch changes the biases of a model that starts with all weights at zero."""
-    model = linear_model(student, np.zeros((FEATURES, CLASSES)))
-    curve(train(student, model, [data] * 3, epochs=1, learning_rate=rate)["history"], "loss", 1)
-    return model(np.zeros((1, FEATURES), np.float32), training=False)[0]
+    """Return by how much one epoch changes the biases of a model with a kernel of zeros."""
+    start = 0.3  # above zero, so that even a loss that takes logits for probabilities has a gradient
+    model = linear_model(student, np.zeros((FEATURES, CLASSES)), start)
+    one = tuple(array[:1] for array in data)
+    train(student, model, [data, one, one], epochs=1, learning_rate=rate)
+    return model(np.zeros((1, FEATURES), np.float32), training=False)[0] - start
 
 
-@pytest.mark.check(
-    "A small ViT learns: the loss falls and validation accuracy is clearly better than chance.", weight=2
-)
+@pytest.mark.check("A small ViT learns: its validation accuracy is clearly better than chance.", weight=2)
 def test_vit_learns(student, rng):
     images, labels = digits()
     parts = np.split(rng.permutation(len(images)), [960, 1280, 1400])[:3]
     data = [(images[part], labels[part]) for part in parts]
     model = student.layer("create_vit_classifier", **VIT)
-    outcome = train(student, model, data, epochs=EPOCHS, learning_rate=2e-3)
-    losses = curve(outcome["history"], "loss", EPOCHS)
-    require(losses[-1] < 0.9 * losses[0], SENTENCES["nothing_learned"], "nothing_learned")
+    free = sum(one.trainable for one in model.weights())
+    train(student, model, data, epochs=EPOCHS, learning_rate=2e-3)
+    frozen = free - sum(one.trainable for one in model.weights())
+    require(frozen == 0, f"{frozen} of the model's {free} weights are not trained: `run_experiment` freezes them.")
     reached = accuracy(model, data[1])
     require(
         reached >= CLEARLY_BETTER,

@@ -78,16 +78,13 @@ def expect_count(student: Student, parameters):
     fail(f"Expected {right:,} trainable parameters; got {found:,}. {hint}", "wrong_parameter_count")
 
 
-@pytest.mark.check("The large model of the lab has the right number of parameters.", weight=2)
-def test_parameters_of_the_large_model(student):
+@pytest.mark.check(
+    "The model has the right number of parameters: the lab's large one, and models of other sizes.", weight=2
+)
+@pytest.mark.parametrize("sizes", ["large", "small", "one_channel"])
+def test_parameters(student, sizes):
     assert vit_parameters(**LARGE) == LARGE_PARAMETERS
-    expect_count(student, LARGE)
-
-
-@pytest.mark.check("Models of other sizes have the right number of parameters.", weight=2)
-@pytest.mark.parametrize("parameters", [pytest.param(SMALL, id="small"), pytest.param(OTHER, id="one_channel")])
-def test_parameters_of_other_models(student, parameters):
-    expect_count(student, parameters)
+    expect_count(student, {"large": LARGE, "small": SMALL, "one_channel": OTHER}[sizes])
 
 
 @pytest.mark.check("In the notebook, model_params holds what the table asks for, and vit is the model made from it.")
