@@ -131,6 +131,10 @@ class Audit:
         """Rows of wrong submissions."""
         return [row for row in self.rows if not row.variant.right]
 
+    def lost(self, slug: str) -> Mapping[str, float]:
+        """Return the points that a submission lost, by task."""
+        return next(row.lost for row in self.rows if row.variant.slug == slug)
+
     def worth(self) -> list[CheckWorth]:
         """Return what each check of each task is good for, in the tasks' order."""
         killers = {row.variant.slug: frozenset(_function(one.id) for one in row.failed) for row in self.wrong()}
@@ -155,13 +159,26 @@ class Audit:
         return [names for names in groups.values() if len(names) > 1]
 
 
+@dataclass(frozen=True)
+class Scope:
+    """How much of the corpus is tried, and how.
+
+    Attributes:
+        tasks: Only submissions that are about these tasks; none means all.
+        own: Grade a submission only on the task that it is about: quicker, but blind to losses elsewhere.
+        jobs: Submissions tried at once; 0 means as many as processors and memory allow.
+    """
+
+    tasks: Sequence[str] = ()
+    own: bool = False
+    jobs: int = 0
+
+
+EVERYTHING = Scope()
+
+
 def audit(
-    config: CourseConfig,
-    assignment: Assignment,
-    folder: Path,
-    jobs: int = 0,
-    seed: bytes = b"",
-    tasks: Sequence[str] = (),
+    config: CourseConfig, assignment: Assignment, folder: Path, seed: bytes = b"", scope: Scope = EVERYTHING
 ) -> Audit:
     """Run the corpus.
 
@@ -169,9 +186,8 @@ def audit(
         config: The course's settings.
         assignment: Whose checks are tried.
         folder: The corpus.
-        jobs: Submissions tried at once; 0 means as many as processors and memory allow.
         seed: Makes the checks' inputs.
-        tasks: Only submissions that are about these tasks; none means all.
+        scope: What of it is tried.
 
     Raises:
         CorpusError: If the corpus cannot be read.
@@ -179,9 +195,9 @@ def audit(
     """
     begin = time.monotonic()
     corpus = load_corpus(folder, assignment)
-    chosen = [one for one in corpus.variants if not tasks or one.task in tasks]
-    plan, keys = _plan(corpus, assignment, chosen)
-    workers = max(1, min(jobs or config.jobs or default_jobs(), len(plan)))
+    chosen = [one for one in corpus.variants if not scope.tasks or one.task in scope.tasks]
+    plan, keys = _plan(corpus, assignment, chosen, scope.own)
+    workers = max(1, min(scope.jobs or config.jobs or default_jobs(), len(plan)))
     done: dict[str, tuple[CheckResult, ...]] = {}
     for found in _run_all(plan, (config, assignment.name, folder, seed), workers):
         done.update(found)
@@ -190,7 +206,7 @@ def audit(
 
 
 def _plan(
-    corpus: Corpus, assignment: Assignment, variants: Sequence[Variant]
+    corpus: Corpus, assignment: Assignment, variants: Sequence[Variant], own: bool
 ) -> tuple[list[Job], dict[str, dict[str, str]]]:
     """Return the jobs to do, and for each submission the key of each task's result."""
     parts = _Parts(assignment)
@@ -200,7 +216,7 @@ def _plan(
     for variant in variants:
         module, notebook = corpus.module_of(variant), corpus.notebook_of(variant)
         todo: dict[tuple[str, ...], dict[str, str]] = {}
-        for task in assignment.tasks:
+        for task in [assignment.task(variant.task)] if own and variant.task else assignment.tasks:
             broken = set() if variant.right or task.id == variant.task else {variant.task}
             replaced = tuple(name for name in task.builds_on if name in broken)
             key = parts.key(task, replaced, module, notebook)
@@ -305,7 +321,8 @@ def _run(job: Job) -> Found:
 
 
 def _row(variant: Variant, assignment: Assignment, checks: Mapping[str, tuple[CheckResult, ...]]) -> Row:
-    lost = {task.id: task.points - task_score(checks[task.id], task.points) for task in assignment.tasks}
+    points = {name: assignment.task(name).points for name in checks}
+    lost = {name: points[name] - task_score(found, points[name]) for name, found in checks.items()}
     return Row(variant, checks, {name: round(points, 2) for name, points in lost.items() if points > 0})
 
 

@@ -116,6 +116,9 @@ def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     audit.add_argument("--corpus", type=Path, metavar="DIR", help="with right/ and wrong/; default tests/submissions")
     audit.add_argument("--jobs", type=int, default=0, metavar="N", help="submissions tried at once; 0 chooses")
     audit.add_argument("--seed", default="", metavar="TEXT", help="draw other hidden inputs")
+    audit.add_argument("--own", action="store_true", help="each submission only on the task that it is about")
+    audit.add_argument("--seeds", type=int, default=1, metavar="N", help="audit with N seeds and compare the marks")
+    audit.add_argument("--repeat", type=int, default=1, metavar="N", help="audit N times with each seed")
     audit.add_argument("--matrix", action="store_true", help="also print which check fails on which wrong submission")
     audit.add_argument("--json", type=Path, metavar="FILE", help="also write all that was found as JSON")
 
@@ -248,20 +251,29 @@ def _feedback(options: argparse.Namespace) -> int:
 
 
 def _audit(options: argparse.Namespace) -> int:
-    from autograder.audit import audit
+    from autograder.audit import Scope, audit
     from autograder.audit_report import render_audit, to_table
     from autograder.results import write_whole
+    from autograder.stability import render_stability, repeat, seeds_of
 
     config, name = _course(options)
     assignment = load_assignment(config.root, name)
     for task in options.tasks:
         assignment.task(task)
+    if options.seeds < 1 or options.repeat < 1:
+        raise UsageError("--seeds and --repeat must be 1 or more.")
     folder = options.corpus or config.root / "tests" / "submissions"
-    found = audit(config, assignment, folder, options.jobs, options.seed.encode(), options.tasks)
+    scope = Scope(options.tasks, options.own, options.jobs)
+    found, stability = repeat(
+        lambda seed: audit(config, assignment, folder, seed, scope),
+        seeds_of(options.seed, options.seeds, options.repeat),
+    )
     out.print(render_audit(found, matrix=options.matrix), end="")
+    if stability.runs > 1:
+        out.print(render_stability(stability), end="")
     if options.json:
         write_whole(options.json, to_table(found))
-    return 0 if all(row.good for row in found.rows) else 1
+    return 0 if all(row.good for row in found.rows) and not stability.unstable else 1
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -27,7 +27,7 @@ ORDER = (
     ("gradebook",),
     ("batch", "doctor"),
     ("audit",),
-    ("audit_report",),
+    ("audit_report", "stability"),
     ("cli",),
     ("__main__",),
 )

@@ -14,6 +14,7 @@ from autograder.config import CourseConfig
 from autograder.corpus import Corpus, Variant, load_corpus
 from autograder.errors import CorpusError
 from autograder.results import CheckResult, Outcome
+from autograder.stability import render_stability, repeat, seeds_of
 from tests.submissions.corpus import FOLDER, ROOT, read_corpus
 from tests.tiny import TinyCourse
 
@@ -60,6 +61,11 @@ def test_mistakes_are_named_and_never_wrongly(found: Audit) -> None:
     assert [row.variant.slug for row in found.wrong() if not row.says] == []
 
 
+@pytest.mark.slow
+def test_every_check_kills_something_alone(found: Audit) -> None:
+    assert [one.id for one in found.worth() if not one.alone] == []
+
+
 def test_corpus_is_as_large_as_it_must_be() -> None:
     corpus = read_corpus()
     assert {one.task for one in corpus.variants if not one.right} == {task.id for task in ASSIGNMENT.tasks}
@@ -104,6 +110,20 @@ def test_checks_that_kill_nothing_alone_are_found() -> None:
     assert "  ab  one" in report
 
 
+def test_marks_that_change_are_found() -> None:
+    losses = iter([{"double": 1.0}, {"double": 1.0}, {"double": 0.5}])
+
+    def run(seed: bytes) -> Audit:
+        return Audit((Row(Variant(f"seen-{len(seed)}", right=False, task="double"), {}, next(losses)),), 0.0, 1)
+
+    first, stability = repeat(run, seeds_of("s", different=1, each=3))
+    assert first.lost("seen-1") == {"double": 1.0}
+    assert stability.runs == 3
+    assert list(stability.unstable) == ["seen-1"]
+    assert "the same marks in 3 audits: 0 of 1" in render_stability(stability)
+    assert seeds_of("s", different=2, each=2) == [b"s", b"s", b"s1", b"s1"]
+
+
 def write_corpus(course: TinyCourse, text: str = TINY_CORPUS) -> Path:
     """Write a corpus into a miniature course."""
     folder = course.root / "tests" / "submissions"
@@ -117,12 +137,13 @@ def write_corpus(course: TinyCourse, text: str = TINY_CORPUS) -> Path:
 @pytest.mark.slow
 def test_an_instructors_own_checks_are_audited(released_course: TinyCourse, capsys: pytest.CaptureFixture[str]) -> None:
     write_corpus(released_course)
-    words = ["audit", "--course", str(released_course.root), "--assignment", "tiny", "--matrix"]
+    words = ["audit", "--course", str(released_course.root), "--assignment", "tiny", "--matrix", "--seeds", "2"]
     assert main(words) == 0
     report = capsys.readouterr().out
     assert "right submissions with full marks: 1 of 1" in report
     assert "wrong submissions that lose points in their task: 2 of 2" in report
     assert "adds-one: off_by_one; named nothing" in report
+    assert "the same marks in 2 audits: 3 of 3" in report
 
 
 @pytest.mark.parametrize(

@@ -226,4 +226,11 @@ def cross_entropy(logits: Floats, labels: np.ndarray[Any, Any]) -> float:
     return float(-np.log(chosen).mean())
 
 
+def cross_entropy_of_probabilities(values: Floats, labels: np.ndarray[Any, Any]) -> float:
+    """Return what Keras' loss gives when it takes the values for probabilities: clipped, normalised, -log."""
+    clipped = np.clip(values, 1e-7, 1 - 1e-7)
+    chosen = clipped[np.arange(len(labels)), labels] / clipped.sum(axis=-1)
+    return float(-np.log(chosen).mean())
+
+
 _erf = np.vectorize(math.erf, otypes=[float])
