@@ -44,7 +44,7 @@ def to_table(audit: Audit) -> bytes:
             "expected": row.variant.misconception,
             "named": sorted(row.named),
             "naming": row.naming,
-            "failed": {one.id: one.message for one in row.failed},
+            "failed": [{"id": one.id, "sentence": one.sentence, "message": one.message} for one in row.failed],
         }
         for row in audit.rows
     ]

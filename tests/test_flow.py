@@ -87,13 +87,13 @@ def test_results_follow_the_contract(course: Path) -> None:
     assert result["schema"] == 1
     assert result["assignment"] == "vit"
     assert result["submission"]["student"] == "attention-unscaled"
-    assert (result["score"], result["max_score"]) == (68, 72)
+    assert (result["score"], result["max_score"]) == (69, 72)
     assert result["environment"]["sandbox"] == ["namespaces", "landlock", "rlimits"]
     task = result["tasks"][0]
-    assert (task["id"], task["score"], task["max_score"], task["carried_forward"]) == ("attention", 4, 8, False)
+    assert (task["id"], task["score"], task["max_score"], task["carried_forward"]) == ("attention", 5, 8, False)
     check = task["checks"][0]
-    assert check["id"] == "attention::output"
-    assert (check["outcome"], check["misconception"], check["weight"]) == ("failed", "unscaled", 2)
+    assert check["id"] == "attention::weights"
+    assert (check["outcome"], check["misconception"], check["weight"]) == ("failed", "unscaled", 3)
     assert check["message"]
     assert {one["id"]: one["carried_forward"] for one in result["tasks"]}["multi_head_attention"]
 
