@@ -49,6 +49,9 @@ c.Autograde.autograde_preprocessors = [
 # Feedback for students: nbgrader's page without the marking guides that formgrader shows to markers.
 c.GenerateFeedback.exporter_class = "autograder.feedback.FeedbackExporter"
 
+# Marks as CSV: quoted, safe for spreadsheets, late penalties counted anew. nbgrader's own quotes nothing.
+c.ExportApp.plugin_class = "autograder.csv_exports.QuotedCsvExport"
+
 # --- The autograder -----------------------------------------------------------------------------------------
 
 # The assignment a command means when it names none.

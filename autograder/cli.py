@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from autograder.errors import AutograderError, ConfigError, UsageError
 
 if TYPE_CHECKING:
     from autograder.batch import Graded
+    from autograder.marks import ClassMarks
 
 out = Console(soft_wrap=True, highlight=False, markup=False)
 WIDE = 150
@@ -72,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_grade(commands)
     feedback = _add(commands, _feedback, "feedback", "write feedback/ for students", "python -m autograder feedback")
     feedback.add_argument("students", nargs="*", metavar="STUDENT", help="only these")
+    _add_class(commands)
     _add_audit(commands)
     doctor = _add(commands, _doctor, "doctor", "say what this machine can do", "python -m autograder doctor")
     doctor.add_argument("--json", action="store_true", help="print JSON")
@@ -121,6 +124,27 @@ def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     audit.add_argument("--repeat", type=int, default=1, metavar="N", help="audit N times with each seed")
     audit.add_argument("--matrix", action="store_true", help="also print which check fails on which wrong submission")
     audit.add_argument("--json", type=Path, metavar="FILE", help="also write all that was found as JSON")
+
+
+def _add_class(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands that look at a whole class."""
+    report = _add(commands, _report, "report", "write the class report for instructors", "python -m autograder report")
+    report.add_argument("--to", type=Path, metavar="DIR", help="by default report/<assignment>/")
+    example = "python -m autograder export canvas --fill gradebook.csv"
+    export = _add(commands, _export, "export", "write marks for other tools, late penalties taken", example)
+    export.add_argument("format", metavar="FORMAT", help="csv, canvas, moodle, gradescope, junit or markdown")
+    export.add_argument("--to", type=Path, metavar="DIR", help="by default exports/<assignment>/; - prints it")
+    export.add_argument("--fill", type=Path, metavar="FILE", help="a file downloaded from Canvas or Moodle to fill in")
+    export.add_argument("--column", default="", metavar="TEXT", help="heading of the marks in Canvas or Moodle")
+    similarity = _add(
+        commands, _similarity, "similarity", "rank pairs whose own work is alike", "python -m autograder similarity"
+    )
+    similarity.add_argument("--json", type=Path, metavar="FILE", help="also write the pairs, with lines, as JSON")
+    similarity.add_argument("--least", type=float, default=0.4, metavar="SHARE", help="only pairs from here on, 0 to 1")
+    for parser in (report, export, similarity):
+        parser.add_argument("--submitted", type=Path, metavar="DIR", help="folders <student>/<assignment>/")
+    for parser in (report, export):
+        parser.add_argument("--results", type=Path, metavar="DIR", help="what grade --json wrote, not what is kept")
 
 
 def _add_sandbox(parser: argparse.ArgumentParser) -> None:
@@ -247,6 +271,79 @@ def _feedback(options: argparse.Namespace) -> int:
     paths = write_feedback(config, load_assignment(config.root, name), options.students or None)
     for path in paths:
         out.print(f"wrote {path.relative_to(config.root)}")
+    return 0
+
+
+def _class(options: argparse.Namespace) -> tuple[CourseConfig, Assignment, dict[str, Path], ClassMarks]:
+    """Return the course, the submissions that are there, and everyone's marks."""
+    from autograder.batch import discover
+    from autograder.marks import class_marks, read_results, stored_results
+
+    config, name = _course(options)
+    assignment = load_assignment(config.root, name)
+    try:
+        folders = discover(options.submitted or config.root / "submitted", name)
+    except UsageError:
+        if options.submitted:
+            raise
+        folders = {}
+    if options.results:
+        results = read_results(options.results, name)
+    else:
+        results = stored_results(config, assignment, folders)
+    return config, assignment, folders, class_marks(config, assignment, results)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from autograder.report import write_report
+    from autograder.similarity import similar_pairs
+
+    config, assignment, folders, marks = _class(options)
+    pairs = similar_pairs(config, assignment, folders)
+    folder = options.to or config.root / "report" / assignment.name
+    for path in write_report(marks, pairs, datetime.now().astimezone(), folder):
+        out.print(f"wrote {path}")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from autograder.exports import check_format, export, write_export
+
+    check_format(options.format, options.fill)
+    config, assignment, _, marks = _class(options)
+    made = export(marks, options.format, options.column, options.fill)
+    if str(options.to) == "-":
+        sys.stdout.write("".join(content.decode() for content in made.files.values()))
+    else:
+        for path in write_export(made, options.to or config.root / "exports" / assignment.name):
+            out.print(f"wrote {path}")
+    if made.left_out:
+        err.print(f"autograder: {options.fill} does not name: {', '.join(made.left_out)}. They are left out.")
+    waiting = sum(bool(one.waiting) for one in marks.students)
+    if waiting:
+        err.print(f"autograder: {waiting} submissions wait for a person; their marks are as of now.")
+    return 1 if made.left_out else 0
+
+
+def _similarity(options: argparse.Namespace) -> int:
+    import msgspec
+
+    from autograder.batch import discover
+    from autograder.results import write_whole
+    from autograder.similarity import similar_pairs
+
+    config, name = _course(options)
+    folders = discover(options.submitted or config.root / "submitted", name)
+    pairs = similar_pairs(config, load_assignment(config.root, name), folders, options.least)
+    title = f"{name}: {len(pairs)} pairs of {len(folders)} submissions are at least {options.least:.0%} alike"
+    table = Table("first", "second", title=title, title_justify="left", box=SIMPLE)
+    for heading in ("similarity", "nobody else has"):
+        table.add_column(heading, justify="right")
+    for pair in pairs:
+        table.add_row(pair.first, pair.second, f"{pair.similarity:.0%}", str(pair.rare))
+    Console(width=max(out.width, WIDE)).print(table)
+    if options.json:
+        write_whole(options.json, msgspec.json.format(msgspec.json.encode(pairs), indent=2) + b"\n")
     return 0
 
 

@@ -144,11 +144,11 @@ def record(config: CourseConfig, assignment: Assignment, student: str, folder: P
     _check_name(student)
     with _staged(config, assignment, student, folder) as submitted:
         coursedir = course_directory(config, assignment.name, student_id=student, submitted_directory=submitted)
-        with _open_book(coursedir) as book:
+        with open_book(coursedir) as book:
             _check_registered(book, assignment.name)
             _forget(book, assignment.name, student)
         _autograde(config, coursedir, result, student)
-    with _open_book(coursedir) as book:
+    with open_book(coursedir) as book:
         _check_recorded(book, student, result)
 
 
@@ -158,14 +158,14 @@ def forget(config: CourseConfig, assignment: Assignment, student: str) -> None:
     Raises:
         RecordingError: If the gradebook cannot be used.
     """
-    with _open_book(course_directory(config, assignment.name)) as book:
+    with open_book(course_directory(config, assignment.name)) as book:
         _forget(book, assignment.name, student)
 
 
 def scores(config: CourseConfig, assignment: Assignment) -> dict[str, dict[str, float]]:
     """Return the gradebook's scores by student and grade_id, with manual marks where there are some."""
     table: dict[str, dict[str, float]] = {}
-    with _open_book(course_directory(config, assignment.name)) as book:
+    with open_book(course_directory(config, assignment.name)) as book:
         query = book.db.query(Student.id, BaseCell.name, Grade.score).select_from(Grade)
         query = query.join(BaseCell, BaseCell.id == Grade.cell_id)
         query = query.join(SubmittedNotebook, SubmittedNotebook.id == Grade.notebook_id)
@@ -186,7 +186,12 @@ def _released_notebook(coursedir: CourseDirectory, assignment: str) -> Path:
 
 
 @contextmanager
-def _open_book(coursedir: CourseDirectory) -> Iterator[Gradebook]:
+def open_book(coursedir: CourseDirectory) -> Iterator[Gradebook]:
+    """Open the course's gradebook.
+
+    Raises:
+        RecordingError: If the database cannot be used.
+    """
     try:
         with Gradebook(coursedir.db_url) as book:
             yield book

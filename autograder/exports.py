@@ -1,0 +1,200 @@
+"""What other tools read: Gradescope's results.json, JUnit XML, and a Markdown summary for continuous integration.
+
+Reference:
+    Gradescope, "Autograder specifications", output format; the Jenkins JUnit schema, as pytest writes it; GitHub
+    Flavored Markdown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import msgspec
+import numpy as np
+
+from autograder.csv_exports import CANVAS_FILE, MOODLE_FILE, Export, canvas_csv, moodle_csv, nbgrader_csv, printable
+from autograder.errors import UsageError
+from autograder.feedback import render_summary_text, render_task_text
+from autograder.item_analysis import misconceptions, seconds_spent
+from autograder.marks import ClassMarks, Standing
+from autograder.results import CheckResult, TaskResult, write_whole
+
+FORMATS = {
+    "csv": "marks.csv",
+    "canvas": CANVAS_FILE,
+    "moodle": MOODLE_FILE,
+    "gradescope": "results.json",
+    "junit": "junit.xml",
+    "markdown": "summary.md",
+}
+"""Each format's file; of Gradescope's there is one in a folder for each student."""
+FILLED = ("canvas", "moodle")
+"""Formats that can fill in a downloaded file."""
+_MOST_MISTAKES = 10
+
+
+def check_format(kind: str, downloaded: Path | None) -> None:
+    """Refuse a format that does not exist, or that fills in nothing.
+
+    Raises:
+        UsageError: With the formats that there are.
+    """
+    if kind not in FORMATS:
+        raise UsageError(f"No format {kind!r}.", f"There are {', '.join(FORMATS)}.")
+    if downloaded is not None and kind not in FILLED:
+        raise UsageError(f"The format {kind} fills in no file.", f"--fill is for {' and '.join(FILLED)}.")
+
+
+def export(marks: ClassMarks, kind: str, column: str = "", downloaded: Path | None = None) -> Export:
+    """Return the files of one of `FORMATS`.
+
+    Args:
+        marks: The class.
+        kind: The format.
+        column: Heading of the marks in Canvas or Moodle; empty means the usual one.
+        downloaded: A file of Canvas or Moodle to fill in.
+
+    Raises:
+        UsageError: If there is no such format, or the downloaded file does not fit.
+    """
+    check_format(kind, downloaded)
+    makers: dict[str, Callable[[], Export]] = {
+        "csv": lambda: _alone(kind, nbgrader_csv(marks)),
+        "canvas": lambda: canvas_csv(marks, column, downloaded),
+        "moodle": lambda: moodle_csv(marks, column, downloaded),
+        "gradescope": lambda: Export(_gradescope_files(marks)),
+        "junit": lambda: _alone(kind, junit_xml(marks)),
+        "markdown": lambda: _alone(kind, markdown(marks).encode()),
+    }
+    return makers[kind]()
+
+
+def write_export(made: Export, folder: Path) -> list[Path]:
+    """Write an export's files, each whole or not at all, and return their paths."""
+    for name, content in made.files.items():
+        write_whole(folder / name, content)
+    return [folder / name for name in made.files]
+
+
+def gradescope_results(marks: ClassMarks, one: Standing) -> bytes:
+    """Return one student's results.json: an entry for each task and question, and one for a late penalty."""
+    tests = [_gradescope_test(one, name, points) for name, points in marks.points.items()]
+    if one.penalty:
+        late = {"name": "late penalty", "score": -min(one.penalty, one.raw), "max_score": 0.0}
+        tests.append(late | {"output": "Taken because the submission is late.", "status": "failed"})
+    output = render_summary_text(one.result) if one.result else "No results of checks are kept for this submission."
+    record = {
+        "score": one.total,
+        "output": output,
+        "output_format": "text",
+        "stdout_visibility": "hidden",
+        "tests": [{**test, "number": str(place)} for place, test in enumerate(tests, start=1)],
+    }
+    if one.result is not None:
+        record["execution_time"] = round(seconds_spent(one.result), 3)
+    return bytes(msgspec.json.format(msgspec.json.encode(record), indent=2)) + b"\n"
+
+
+def junit_xml(marks: ClassMarks) -> bytes:
+    """Return JUnit XML: a suite for each student with a result, a case for each check."""
+    root = ET.Element("testsuites", name=_xml(marks.assignment))
+    for one in marks.students:
+        if one.result is not None:
+            root.append(_suite(marks.assignment, one))
+    for name in ("tests", "failures", "errors", "skipped"):
+        root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
+    ET.indent(root)
+    return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
+
+
+def markdown(marks: ClassMarks) -> str:
+    """Return a summary in GitHub Flavored Markdown, for a job's summary page: append it to $GITHUB_STEP_SUMMARY."""
+    totals = [one.total for one in marks.students if one.submitted]
+    lines = [f"# {_md(marks.assignment)}: marks", ""]
+    if totals:
+        middle, mean = float(np.median(totals)), float(np.mean(totals))
+        lines.append(f"{len(totals)} submissions, median {middle:g}, mean {mean:.1f} of {marks.max_score:g} points.")
+    lines += ["", *_md_table(marks), "", *_md_mistakes(marks)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _alone(kind: str, content: bytes) -> Export:
+    return Export({FORMATS[kind]: content})
+
+
+def _gradescope_files(marks: ClassMarks) -> dict[str, bytes]:
+    there = [one for one in marks.students if one.submitted]
+    return {f"gradescope/{one.person.id}/{FORMATS['gradescope']}": gradescope_results(marks, one) for one in there}
+
+
+def _gradescope_test(one: Standing, name: str, points: float) -> dict[str, Any]:
+    score, task = one.scores.get(name, 0.0), one.result.task(name) if one.result else None
+    output = render_task_text(task) if task else "Marked by hand."
+    if name in one.waiting:
+        output += "\nA person still has to look at this."
+    status = "passed" if score >= points else "failed"
+    return {"name": name, "score": score, "max_score": points, "output": output, "status": status}
+
+
+def _suite(assignment: str, one: Standing) -> ET.Element:
+    tasks = one.result.tasks if one.result else ()
+    suite = ET.Element("testsuite", name=_xml(one.person.id))
+    checks = [(task, check) for task in tasks for check in task.checks]
+    counts = {"failures": "failed", "errors": "error", "skipped": "skipped"}
+    suite.set("tests", str(len(checks)))
+    for name, outcome in counts.items():
+        suite.set(name, str(sum(check.outcome == outcome for _, check in checks)))
+    suite.set("time", f"{sum(check.duration for _, check in checks):.3f}")
+    properties = ET.SubElement(suite, "properties")
+    for name, value in (("score", one.total), ("late_penalty", one.penalty)):
+        ET.SubElement(properties, "property", name=name, value=f"{value:g}")
+    suite.extend(_case(assignment, task, check) for task, check in checks)
+    return suite
+
+
+def _case(assignment: str, task: TaskResult, check: CheckResult) -> ET.Element:
+    name = check.id.rpartition("::")[2]
+    case = ET.Element("testcase", classname=_xml(f"{assignment}.{task.id}"), name=_xml(name))
+    case.set("time", f"{check.duration:.3f}")
+    message = _xml(check.message)
+    if check.outcome == "failed":
+        failure = ET.SubElement(case, "failure", message=message, type=_xml(check.misconception or "failed"))
+        failure.text = _xml(f"{check.sentence}\n{check.message}")
+    elif check.outcome == "error":
+        ET.SubElement(case, "error", message=message, type="error").text = message
+    elif check.outcome == "skipped":
+        ET.SubElement(case, "skipped", message=message)
+    return case
+
+
+def _xml(text: str) -> str:
+    """Return text that XML 1.0 can hold."""
+    return re.sub("[\ufffe\uffff]", "\ufffd", printable(text))
+
+
+def _md_table(marks: ClassMarks) -> list[str]:
+    heads = ["student", *(f"{name} /{marks.points[name]:g}" for name in marks.automatic), "by hand", "late", "total"]
+    table = ["| " + " | ".join(_md(head) for head in heads) + " |", "| --- |" + " ---: |" * (len(heads) - 1)]
+    for one in marks.students:
+        by_hand = sum(score for name, score in one.scores.items() if name not in marks.automatic)
+        automatic = [f"{one.scores.get(name, 0.0):g}" for name in marks.automatic] if one.submitted else []
+        cells = [*automatic, f"{by_hand:g}", f"{-one.penalty:g}" if one.penalty else "", f"{one.total:g}"]
+        cells = cells if one.submitted else ["–"] * (len(heads) - 1)
+        table.append("| " + " | ".join([_md(one.person.id), *cells]) + " |")
+    return table
+
+
+def _md_mistakes(marks: ClassMarks) -> list[str]:
+    found = misconceptions({one.person.id: one.result for one in marks.students if one.result})
+    lines = [f"- {_md(one.words)}: {len(one.students)}" for one in found[:_MOST_MISTAKES]]
+    return ["## Commonest mistakes", "", *lines] if lines else []
+
+
+def _md(text: str) -> str:
+    """Return text that Markdown takes literally, on one line: no markup, no HTML, no link, no mention."""
+    line = re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$&:])", r"\\\1", " ".join(printable(text).split()))
+    return line.replace("@", "@\u200b")
