@@ -25,9 +25,11 @@ demo: install
 	@$(BIN)/python -m tests.submissions class demo
 	$(RUN) grade --course demo
 	$(RUN) feedback --course demo
+	$(RUN) report --course demo
 	@echo
 	@echo "gradebook:  demo/gradebook.db"
 	@echo "feedback:   demo/feedback/<student>/vit/vit.html"
+	@echo "report:     demo/report/vit/report.html"
 	@echo "next:       $(RUN) check demo/submitted/attention-unscaled/vit"
 
 lint: install

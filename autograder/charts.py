@@ -60,7 +60,12 @@ def distribution(totals: Sequence[float], max_score: float) -> str:
 
 
 def marks_by_task(figures: Sequence[TaskFigures]) -> str:
-    """Return one box a task: quartiles and range of the share of its points, and the mean."""
+    """Return one box a task: quartiles and range of the share of its points, and the mean.
+
+    Args:
+        figures: Those of tasks in which nobody is marked are left out.
+    """
+    figures = [one for one in figures if one.students]
     with _drawn(5.6, 0.8 + 0.24 * max(len(figures), 1)) as (figure, axes):
         boxes = [
             {"whislo": low, "q1": lower, "med": middle, "q3": upper, "whishi": high, "mean": one.mean / _worth(one)}

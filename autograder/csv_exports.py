@@ -163,7 +163,7 @@ class QuotedCsvExport(ExportPlugin):  # type: ignore[misc]
 
     def export(self, gradebook: Gradebook) -> None:
         """Write the marks of all assignments and students, or of those asked for."""
-        policy = late_policy(self.parent.config)
+        policy = late_policy(self.config)
         rows = [
             _book_row(gradebook, assignment, student, policy)
             for assignment in gradebook.assignments

@@ -105,8 +105,6 @@ def junit_xml(marks: ClassMarks) -> bytes:
     for one in marks.students:
         if one.result is not None:
             root.append(_suite(marks.assignment, one))
-    for name in ("tests", "failures", "errors", "skipped"):
-        root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
     ET.indent(root)
     return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
 

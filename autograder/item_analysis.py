@@ -26,7 +26,7 @@ EASY, HARD, WEAK = 0.95, 0.3, 0.1
 
 @dataclass(frozen=True)
 class TaskFigures:
-    """How a class did in one task; shares lie between 0 and 1.
+    """How a class did in one task, over those whose work in it is marked.
 
     Attributes:
         quartiles: Lowest score, lower quartile, median, upper quartile and greatest score, in points.
@@ -155,7 +155,8 @@ def _checks(result: SubmissionResult) -> list[CheckResult]:
 
 
 def _task_figures(name: str, worth: float, there: Sequence[Standing], by_hand: bool) -> TaskFigures:
-    scores = np.array([student.scores.get(name, 0.0) for student in there], dtype=float)
+    marked = [student for student in there if not (by_hand and name in student.waiting)]
+    scores = np.array([student.scores.get(name, 0.0) for student in marked], dtype=float)
     tasks = [student.result.task(name) for student in there if student.result]
     quartiles = np.quantile(scores, (0, 0.25, 0.5, 0.75, 1)) if len(scores) else np.zeros(5)
     low, lower, middle, upper, high = (float(value) for value in quartiles)

@@ -37,7 +37,7 @@ PAGE, TABLE = "report.html", "report.csv"
 STATES = {
     "late": "late",
     "error": "error of ours",
-    "waiting": "waits for a person",
+    "waiting": "waiting for marking",
     "unknown": "no result kept",
     "missing": "nothing handed in",
 }

@@ -12,6 +12,7 @@ Reference:
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import keyword
@@ -24,6 +25,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from autograder.assignment import MODULE, Assignment
 from autograder.cells import flag, grade_id_of, load_cells, read_cells, text_of
@@ -45,6 +50,10 @@ LOWEST = 0.4
 Kind = Literal["code", "words"]
 Token = tuple[str, int]
 """A token and its line."""
+Hashes = NDArray[np.uint64]
+_BASE = np.uint64(0x9E3779B97F4A7C15)
+_GIVEN = np.iinfo(np.uint64).max
+"""Stands where a run is part of what was given."""
 _WORD = re.compile(r"\w+", re.UNICODE)
 _LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.ENCODING, tokenize.ENDMARKER}
 
@@ -121,7 +130,7 @@ def compare(works: Mapping[str, Sequence[Part]], given: Iterable[Part] = (), low
         given: What all of them were given.
         lowest: Least similarity to return.
     """
-    known = frozenset(number for part in given for number, _, _ in _grams(part))
+    known = np.unique(np.concatenate([np.empty(0, np.uint64), *(_grams(part)[0] for part in given)]))
     places = {student: _fingerprints(parts, known) for student, parts in works.items()}
     places = {student: found for student, found in places.items() if len(found) >= FEWEST}
     spread = Counter(number for found in places.values() for number in found)
@@ -218,28 +227,36 @@ def _normal(kind: int, string: str, before: Sequence[str]) -> str:
     return string if attribute else "n"
 
 
-def _grams(part: Part) -> Iterator[tuple[int, int, int]]:
-    """Yield hash, first line and last line of every run of GRAM tokens."""
+def _grams(part: Part) -> tuple[Hashes, list[int]]:
+    """Return the hash of every run of GRAM tokens, (runs,), and the line of every token, (tokens,)."""
     tokens, size = tokens_of(part), GRAM[part.kind]
-    for start in range(len(tokens) - size + 1):
-        run = tokens[start : start + size]
-        text = "\x1f".join([part.kind, *(token for token, _ in run)])
-        digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest()
-        yield int.from_bytes(digest, "big"), run[0][1], run[-1][1]
+    numbers = np.array([_number(part.kind, token) for token, _ in tokens], dtype=np.uint64)
+    lines = [line for _, line in tokens]
+    if len(tokens) < size:
+        return np.empty(0, np.uint64), lines
+    powers = _BASE ** np.arange(size, dtype=np.uint64)  # wraps around at 2**64, as it may
+    return sliding_window_view(numbers, size) @ powers, lines
 
 
-def _fingerprints(parts: Sequence[Part], known: frozenset[int]) -> Places:
+@functools.lru_cache(maxsize=1 << 16)
+def _number(kind: Kind, token: str) -> int:
+    digest = hashlib.blake2b(f"{kind} {token}".encode("utf-8", "replace"), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
+
+
+def _fingerprints(parts: Sequence[Part], known: Hashes) -> Places:
     """Return the winnowed fingerprints of one student: of every WINDOW runs in a row, the one with the least hash."""
     found: Places = {}
     for part in parts:
-        grams = list(_grams(part))
-        for start in range(max(1, len(grams) - WINDOW + 1)):
-            own = [gram for gram in grams[start : start + WINDOW] if gram[0] not in known]
-            if own:
-                number, first, last = min(own)
-                place = (part.name, first, last)
-                if place not in found.setdefault(number, []):
-                    found[number].append(place)
+        runs, lines = _grams(part)
+        if not len(runs):
+            continue
+        own = np.where(np.isin(runs, known), _GIVEN, runs)
+        windows = sliding_window_view(own, min(WINDOW, len(own)))  # (windows, WINDOW)
+        chosen = np.unique(windows.argmin(axis=1) + np.arange(len(windows)))
+        for start in chosen[own[chosen] != _GIVEN]:
+            place = (part.name, lines[start], lines[start + GRAM[part.kind] - 1])
+            found.setdefault(int(runs[start]), []).append(place)
     return found
 
 

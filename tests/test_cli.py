@@ -15,7 +15,9 @@ from autograder.gradebook import scores
 from tests.tiny import TinyCourse, tiny_result
 
 
-@pytest.mark.parametrize("command", ["build", "release", "check", "grade", "feedback", "audit", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["build", "release", "check", "grade", "feedback", "report", "export", "similarity", "audit", "doctor"]
+)
 def test_help_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main([command, "--help"])

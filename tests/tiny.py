@@ -191,3 +191,27 @@ class OnePointOff(BasePlugin):  # type: ignore[misc]
     def late_submission_penalty(self, student_id: str, score: float, total_seconds_late: float) -> float:
         """Return the penalty in points."""
         return 1.0
+
+
+class HalfOff(BasePlugin):  # type: ignore[misc]
+    """A late policy: half of the score."""
+
+    def late_submission_penalty(self, student_id: str, score: float, total_seconds_late: float) -> float:
+        """Return the penalty in points."""
+        return score / 2
+
+
+class TooMuch(BasePlugin):  # type: ignore[misc]
+    """A late policy that takes more than there is."""
+
+    def late_submission_penalty(self, student_id: str, score: float, total_seconds_late: float) -> float:
+        """Return the penalty in points."""
+        return score + 100
+
+
+class Negative(BasePlugin):  # type: ignore[misc]
+    """A late policy with its sign wrong."""
+
+    def late_submission_penalty(self, student_id: str, score: float, total_seconds_late: float) -> float:
+        """Return the penalty in points."""
+        return -1.0
