@@ -1,4 +1,4 @@
-"""The class report: what it says, that nothing in it runs or loads, and that it sorts and is accessible in a browser."""
+"""The class report: what it says, that nothing in it runs or loads, that it sorts, and that axe finds no fault."""
 
 from __future__ import annotations
 
