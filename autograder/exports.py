@@ -125,8 +125,12 @@ def _alone(kind: str, content: bytes) -> Export:
 
 
 def _gradescope_files(marks: ClassMarks) -> dict[str, bytes]:
-    there = [one for one in marks.students if one.submitted]
-    return {f"gradescope/{one.person.id}/{FORMATS['gradescope']}": gradescope_results(marks, one) for one in there}
+    files = {}
+    for one in marks.students:
+        if one.submitted:
+            folder = re.sub(r"[/\\\0]|^\.+$", "_", one.person.id)  # an id may be no name of a folder
+            files[f"gradescope/{folder}/{FORMATS['gradescope']}"] = gradescope_results(marks, one)
+    return files
 
 
 def _gradescope_test(one: Standing, name: str, points: float) -> dict[str, Any]:

@@ -55,6 +55,7 @@ class Standing:
         penalty: Points taken for lateness, counted from today's score and due date.
         seconds_late: Past the due date, extensions included; 0 if in time.
         waiting: grade_ids that a person has to look at.
+        unmarked: Those of them that have no mark by hand; of an automatic task, one whose checks ended in an error.
         submitted: Whether the gradebook holds a submission, or there is a result.
         result: What the checks found; None where nothing is kept.
     """
@@ -66,6 +67,7 @@ class Standing:
     handed_in: datetime | None = None
     due: datetime | None = None
     waiting: tuple[str, ...] = ()
+    unmarked: tuple[str, ...] = ()
     submitted: bool = False
     result: SubmissionResult | None = None
 
@@ -237,6 +239,7 @@ def _standing(submission: SubmittedAssignment, policy: LatePolicy) -> Standing:
         handed_in=submission.timestamp,
         due=submission.duedate if submission.assignment.duedate is not None else None,
         waiting=tuple(grade.name for grade in grades if grade.needs_manual_grade),
+        unmarked=tuple(grade.name for grade in grades if grade.needs_manual_grade and grade.manual_score is None),
         submitted=True,
     )
 

@@ -103,7 +103,7 @@ def render_report(marks: ClassMarks, pairs: Sequence[Pair], made: datetime) -> s
         fewest=FEWEST,
         few=len(results) < FEWEST,
         mistakes=misconceptions(results),
-        errors=list(_errors(rows)),
+        errors=list(_errors(marks, rows)),
         waiting=_waiting(marks),
         pairs=pairs[:MOST_PAIRS],
         more_pairs=len(pairs) - MOST_PAIRS,
@@ -122,8 +122,8 @@ def student_row(marks: ClassMarks, one: Standing) -> Row:
     errors = sum(check.outcome == "error" for check in checks)
     matter = {
         "late": one.seconds_late > 0,
-        "error": errors > 0,
-        "waiting": bool(one.waiting),
+        "error": errors > 0 or bool(_failed_tasks(marks, one)),
+        "waiting": any(name not in _failed_tasks(marks, one) for name in one.waiting),
         "unknown": one.submitted and one.result is None,
         "missing": not one.submitted,
     }
@@ -151,9 +151,17 @@ def _table(marks: ClassMarks, rows: Sequence[Row]) -> Iterator[Sequence[Value]]:
         yield [person.id, person.last_name, person.first_name, person.email, *marks_of, *late, *scores]
 
 
-def _errors(rows: Sequence[Row]) -> Iterator[tuple[str, str, str]]:
-    """Yield student, check and message of every error of ours."""
+def _failed_tasks(marks: ClassMarks, one: Standing) -> list[str]:
+    """Return automatic tasks that the gradebook holds open: their checks ended in an error of ours."""
+    return [name for name in one.unmarked if name in marks.automatic]
+
+
+def _errors(marks: ClassMarks, rows: Sequence[Row]) -> Iterator[tuple[str, str, str]]:
+    """Yield student, check or task, and message of every error of ours."""
     for row in rows:
+        if row.standing.result is None:
+            for name in _failed_tasks(marks, row.standing):
+                yield row.standing.person.id, name, "held open in the gradebook; grade prints the reason"
         for task in row.standing.result.tasks if row.standing.result else ():
             for check in task.checks:
                 if check.outcome == "error":
@@ -162,7 +170,8 @@ def _errors(rows: Sequence[Row]) -> Iterator[tuple[str, str, str]]:
 
 def _waiting(marks: ClassMarks) -> dict[str, int]:
     """Return how many submissions wait for a person, by grade_id."""
-    counts = {name: sum(name in one.waiting for one in marks.students) for name in marks.points}
+    open_tasks = [set(one.waiting) - set(_failed_tasks(marks, one)) for one in marks.students]
+    counts = {name: sum(name in tasks for tasks in open_tasks) for name in marks.points}
     return {name: count for name, count in counts.items() if count}
 
 

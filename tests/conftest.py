@@ -17,8 +17,6 @@ from autograder.release import build
 from autograder.steps import course_directory, make_step, run_step
 from tests.tiny import TinyCourse, write_tiny_sources
 
-pytest_plugins = ["pytester"]
-
 
 @pytest.fixture(scope="session", autouse=True)
 def _alembic_asked_once() -> Iterator[None]:

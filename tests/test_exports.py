@@ -32,6 +32,8 @@ from tests.made_class import made_class
 from tests.test_marks import HALF_OFF, book_of, configured, record_late
 from tests.tiny import TinyCourse, tiny_result
 
+pytest_plugins = ["pytester"]
+
 HOSTILE = "=cmd|' /C calc'!A0, \"x\"\n<script>alert(1)</script> | `@all` \x1b[31m\x00\ufffe"
 FORMULAS = ["=1+1", "+1+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1", " =1", "\uff1d1+1", "\n=1"]
 
@@ -301,6 +303,12 @@ def test_gradescope_tests_add_up_to_the_score_with_the_penalty() -> None:
             assert record["score"] == one.total
             assert sum(test["score"] for test in record["tests"]) == pytest.approx(one.total)
             assert sum(test["max_score"] for test in record["tests"]) == marks.max_score
+
+
+@pytest.mark.parametrize("name", ["..", "../../up", "a/b", "a\\b"])
+def test_gradescope_files_stay_in_their_folder(name: str, tmp_path: Path) -> None:
+    (path,) = write_export(export(one_student(person=Person(name)), "gradescope"), tmp_path)
+    assert path.resolve().parents[2] == tmp_path.resolve()
 
 
 def test_gradescope_tells_reasons_and_what_waits() -> None:

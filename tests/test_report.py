@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from autograder import cli
 from autograder.gradebook import record
-from autograder.marks import ClassMarks, Person, Standing
+from autograder.marks import ClassMarks, Person, Standing, class_marks
 from autograder.report import PAGE, STATES, TABLE, render_report, student_row, write_report
 from autograder.results import to_json
 from autograder.similarity import Pair, Passage
@@ -93,6 +93,14 @@ def test_states_of_a_student() -> None:
     assert student_row(one_student(), Standing(Person("x"))).states == ("missing",)
     assert student_row(one_student(), Standing(Person("x"), submitted=True)).states == ("unknown",)
     assert set(STATES) == {"late", "error", "waiting", "unknown", "missing"}
+
+
+def test_an_error_that_only_the_gradebook_tells_of_is_shown(released_course: TinyCourse) -> None:
+    course = released_course
+    record(course.config, course.assignment, "ada", course.hand_in("ada", None), tiny_result(outcome="error"))
+    marks = class_marks(course.config, course.assignment)
+    assert student_row(marks, marks.students[0]).states == ("error", "unknown")
+    assert "ada, double: held open in the gradebook" in words(soup(marks), "attention")
 
 
 def test_the_table_beside_it_is_safe_and_opens_with_its_letters(tmp_path: Path) -> None:
