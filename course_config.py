@@ -52,6 +52,10 @@ c.GenerateFeedback.exporter_class = "autograder.feedback.FeedbackExporter"
 # Marks as CSV: quoted, safe for spreadsheets, late penalties counted anew. nbgrader's own quotes nothing.
 c.ExportApp.plugin_class = "autograder.csv_exports.QuotedCsvExport"
 
+# Pages with a student's text in them, formgrader's too, are cleaned of all that could run or load in a browser.
+c.HTMLExporter.sanitize_html = True
+c.HTMLExporter.filters = {"clean_html": "autograder.sanitizing.clean_html"}
+
 # --- The autograder -----------------------------------------------------------------------------------------
 
 # The assignment a command means when it names none.

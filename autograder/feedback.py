@@ -23,6 +23,7 @@ from autograder.assignment import Assignment
 from autograder.config import CourseConfig
 from autograder.errors import RecordingError
 from autograder.results import CheckResult, Outcome, SubmissionResult, TaskResult
+from autograder.sanitizing import clean_html
 from autograder.steps import StepFailed, course_directory, make_step, run_step
 
 MARKING_GUIDE = "marking_guide"
@@ -38,7 +39,12 @@ _ERROR = "This is the course's fault, not yours: it costs no points, and your in
 
 
 class FeedbackExporter(HTMLExporter):  # type: ignore[misc]
-    """Renders what students see: the notebook without the marking guides that formgrader shows."""
+    """Renders what students see: cleaned, and without the marking guides that formgrader shows."""
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - nbconvert's
+        super().__init__(**kwargs)
+        self.sanitize_html = True
+        self.register_filter("clean_html", clean_html)
 
     def from_notebook_node(
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kwargs: object

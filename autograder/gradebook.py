@@ -237,11 +237,14 @@ def _is_time(timestamp: bytes) -> bool:
 
 
 def _check_name(student: str) -> None:
+    mend = "Rename the submission's folder."
     if not student.strip(".") or student != student.strip() or set(student) & set("/*?[]"):
-        raise RecordingError(
-            f"{student!r} cannot be a student's id: nbgrader reads it as a pattern, or as another folder.",
-            "Rename the submission's folder.",
-        )
+        problem = "nbgrader reads it as a pattern, or as another folder."
+        raise RecordingError(f"{student!r} cannot be a student's id: {problem}", mend)
+    if set(student) & set('<>&"') or not student.isprintable():
+        raise RecordingError(f"{student!r} cannot be a student's id: formgrader's pages would read it as HTML.", mend)
+    if student[0] in "=+-@":
+        raise RecordingError(f"{student!r} cannot be a student's id: spreadsheets would read it as a formula.", mend)
 
 
 def _check_registered(book: Gradebook, assignment: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import textwrap
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from autograder.errors import AssignmentError
@@ -107,6 +108,40 @@ def complete_functions(stub: str) -> frozenset[str]:
     """Return the names of a stub's top-level functions that have nothing left to fill in."""
     functions = (node for node in _parse(stub, "The stub of the module").body if isinstance(node, ast.FunctionDef))
     return frozenset(node.name for node in functions if "NotImplementedError" not in ast.dump(node))
+
+
+def only_needed(text: str, names: Iterable[str]) -> str:
+    """Return the module's text with those top-level definitions alone that the named ones use, directly or not.
+
+    Imports stay, and so do statements that define nothing; comments go.
+
+    Args:
+        text: A module. Where a name is defined more than once, all its definitions stay.
+        names: Top-level names of the module.
+    """
+    body = _parse(text, "The solved module").body
+    needed = set(names).union(*(_used(node) for node in body if not _defined(node)))
+    while True:
+        users = [node for node in body if _defined(node) & needed]
+        found = needed.union(*map(_used, users))
+        if found == needed:
+            break
+        needed = found
+    kept = [node for node in body if not _defined(node) or _defined(node) & needed]
+    return ast.unparse(ast.Module(kept, []))
+
+
+def _defined(node: ast.stmt) -> set[str]:
+    """Return the names that a definition or an assignment gives a meaning; none for other statements."""
+    if isinstance(node, Definition):
+        return {node.name}
+    if isinstance(node, ast.Assign | ast.AnnAssign):
+        return {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+    return set()
+
+
+def _used(node: ast.stmt) -> set[str]:
+    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
 
 
 def _unbalanced(where: str, index: int, problem: str) -> AssignmentError:

@@ -17,7 +17,7 @@ from autograder.checking import Student
 from autograder.config import CourseConfig
 from autograder.errors import CheckFailed, StudentFault, StudentRaised, StudentTimeout, ZygoteError
 from autograder.notebook import GradingCell, GradingNotebook, answer_sources
-from autograder.regions import complete_functions
+from autograder.regions import complete_functions, only_needed
 from autograder.session import Setting, StudentProcess, Zygote
 from autograder.submission import Snapshot
 
@@ -101,8 +101,9 @@ class Respondent:
         self._case = case
         self._replaced = replaced
         texts = case.reference
-        self._solved = "\n".join([texts.solved, texts.stand_ins, texts.otherwise if otherwise else ""])
         self._names = frozenset(name for task in replaced for name in task.provides)
+        solved = "\n".join([texts.solved, texts.stand_ins, texts.otherwise if otherwise else ""])
+        self._solved = only_needed(solved, self._names)  # student code can find what stands beside it
         self._process: StudentProcess | None = None
         self._load_fault: StudentFault | None = None
         self._fatal_module = False  # importing the module ended a process: it is not tried again

@@ -38,6 +38,8 @@ from autograder.results import (
 from autograder.session import Zygote, wants_gpu
 from autograder.submission import Snapshot
 
+LONGEST_REASON = 2000
+"""Characters of a reason that are kept: a submission may say anything, at any length."""
 PYTEST_WORDS = (
     "--assert=plain",
     "--capture=no",
@@ -235,6 +237,7 @@ class _Recorder:
         marker = item.get_closest_marker("check")
         name = item.name.removeprefix("test_")
         outcome, message, misconception = _verdict(error)
+        message = message if len(message) <= LONGEST_REASON else f"{message[:LONGEST_REASON]} …"
         return CheckResult(
             id=f"{self._task.id}::{name}",
             sentence=str(marker.args[0]) if marker and marker.args else name.replace("_", " ").capitalize() + ".",

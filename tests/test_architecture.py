@@ -13,7 +13,7 @@ ORDER = (
     ("errors",),
     ("results",),
     ("config",),
-    ("assignment", "regions", "cells"),
+    ("assignment", "regions", "cells", "sanitizing"),
     ("structure",),
     ("notebook", "wire", "submission"),
     ("sandbox",),

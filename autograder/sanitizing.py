@@ -1,0 +1,59 @@
+"""Clean the HTML that pages are made of: nothing of a submission runs, loads or covers anything in a browser.
+
+nbconvert calls `clean_html` on every cell and output, in formgrader's page through `c.HTMLExporter` in
+course_config.py and in the students' page through `feedback.FeedbackExporter`.
+"""
+
+from __future__ import annotations
+
+import re
+
+import nh3
+
+_STYLES = {
+    "border-left", "color", "font-family", "font-size", "font-weight", "list-style", "margin", "padding",
+    "padding-left", "text-align", "white-space",
+}  # fmt: skip
+_CLASSES = re.compile(r"highlight|hl-\w+|ipython\d?|anchor-link|tex2jax_ignore|mathjax_ignore|[a-z][a-z0-9]{0,2}")
+_ID = re.compile(r"task-[\w-]+|automatic-tasks")
+_PICTURE = re.compile(r"data:image/(png|jpeg|gif);base64,[A-Za-z0-9+/=\s]*")
+_LINKS = {"http", "https", "mailto"}
+_HEADINGS = {f"h{level}" for level in range(1, 7)}
+_ATTRIBUTES = {tag: set(names) for tag, names in nh3.ALLOWED_ATTRIBUTES.items()}
+_ATTRIBUTES["*"] = {"class", "id", "style", "title"}
+
+
+def clean_html(fragment: object) -> str:
+    """Return an HTML fragment with plain formatting, links and embedded pictures alone.
+
+    Scripts, event handlers, forms, frames, drawings and remote pictures go; so do styles, classes and ids that
+    could place something over the rest of the page or stand for something else in it.
+
+    Args:
+        fragment: What a template made, as text or UTF-8 bytes.
+    """
+    text = fragment.decode("utf-8", "replace") if isinstance(fragment, bytes) else str(fragment)
+    return nh3.clean(
+        text,
+        attributes=_ATTRIBUTES,
+        attribute_filter=_kept,
+        filter_style_properties=_STYLES,
+        url_schemes=_LINKS | {"data"},
+    )
+
+
+def _kept(tag: str, name: str, value: str) -> str | None:
+    """Return an attribute's value as far as it may stay."""
+    if name == "class":
+        return " ".join(one for one in value.split() if _CLASSES.fullmatch(one)) or None
+    if name == "id":
+        return value if tag in _HEADINGS or _ID.fullmatch(value) else None
+    if tag == "img" and name == "src":
+        return value if _PICTURE.fullmatch(value) or _is_relative(value) else None
+    if name == "cite" or value.strip().lower().startswith("data:"):
+        return None
+    return value
+
+
+def _is_relative(address: str) -> bool:
+    return re.match(r"\s*([A-Za-z][\w+.-]*:|[/\\])", address) is None
