@@ -104,7 +104,8 @@ class CachedGrader:
         return self._grader
 
     def _path(self, snapshot: Snapshot) -> Path:
-        key = hashlib.sha256(f"{snapshot.digest}\n{self._rules}".encode()).hexdigest()
+        asked = "\n".join([snapshot.digest, self._rules, *snapshot.notes])  # the result holds the notes, too
+        key = hashlib.sha256(asked.encode()).hexdigest()
         return self._config.state_dir / "results" / self._assignment.name / f"{key}.json"
 
 

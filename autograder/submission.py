@@ -242,7 +242,7 @@ def _module_notes(files: dict[str, bytes]) -> Iterator[str]:
     elif b"\0" in module:
         yield f"{MODULE}.py holds NUL bytes, so Python cannot read it. Save it as plain text in UTF-8."
     elif not _is_text(module):
-        yield f"{MODULE}.py is not UTF-8 text, so Python cannot read it. Save it as UTF-8 in your editor."
+        yield f"{MODULE}.py is not UTF-8 text, which Python expects. Save it as UTF-8 in your editor."
 
 
 def _is_text(module: bytes) -> bool:

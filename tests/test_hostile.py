@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 
 import pytest
 
 from tests.submissions.hostile.attacks import RIGHT, Attack, notebook, read_attacks
+from tests.submissions.hostile.malformed import ANSWER, MALFORMED, Malformed, said, write_right
 from tests.submissions.hostile.world import FULL, World
 
 pytestmark = pytest.mark.slow
@@ -20,33 +22,50 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
         one = World(tmp_path_factory.mktemp("world"), patch)
         try:
+            assert honest_marks(one, "before all attacks") == FULL
             yield one
         finally:
             one.close()
 
 
-def honest_work(world: World, when: str) -> dict[str, float]:
+def honest_marks(world: World, when: str) -> dict[str, float]:
     """Return the marks of a right submission that was not graded before."""
-    folder = world.hand_in("honest", f"{RIGHT}# {when}\n", notebook(world.released, "total = sum(range(size))"))
-    return {task.id: task.score for task in world.grader.grade(folder).tasks}
+    folder = world.hand_in("honest", f"{RIGHT}# {when}\n", notebook(world.released, ANSWER))
+    return {task.id: task.score for task in world.grade(folder).tasks}
 
 
-def test_honest_work_has_full_marks(world: World) -> None:
-    assert honest_work(world, "before all attacks") == FULL
+def test_there_are_many_attacks() -> None:
+    assert len({attack.slug for attack in ATTACKS}) >= 80
+    assert len(MALFORMED) >= 40
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda one: one.name)
 def test_attacks_gain_nothing_and_harm_nothing(world: World, attack: Attack) -> None:
     folder = world.hand_in("attacker", attack.module(world.fill), notebook(world.released, attack.cell(world.fill)))
     with world.watched() as results:
-        results.append(world.grader.grade(folder, "attacker"))
+        results.append(world.grade(folder, whole=attack.needs_stand_ins))
     (result,) = results
-    scores = {task.id: task.score for task in result.tasks if task.score}
-    assert scores == {name: score for name, score in attack.marks.items() if score}
+    assert {task.id: task.score for task in result.tasks if task.score} == attack.marks
     messages = "\n".join(check.message for task in result.tasks for check in task.checks)
     assert not result.has_error, messages
     assert re.search(attack.reason, messages, re.DOTALL), messages
 
 
+@pytest.mark.parametrize("malformed", MALFORMED, ids=lambda one: one.name)
+def test_malformed_submissions_get_a_mark_or_a_reason(world: World, malformed: Malformed) -> None:
+    if malformed.root and os.geteuid() != 0:
+        pytest.skip("only root can make such a file")
+    folder = world.folder("careless")
+    write_right(folder, world)
+    malformed.write(folder, world)
+    with world.watched() as results:
+        results.append(world.grade(folder))
+    (result,) = results
+    messages = [check.message for task in result.tasks for check in task.checks]
+    assert not result.has_error, messages
+    assert {task.id: task.score for task in result.tasks if task.score} == malformed.marks
+    assert said(result.notes, messages, malformed.says), (result.notes, messages)
+
+
 def test_honest_work_has_full_marks_after_all_that(world: World) -> None:
-    assert honest_work(world, "after all attacks") == FULL
+    assert honest_marks(world, "after all attacks") == FULL

@@ -76,7 +76,12 @@ class Attack:
     @property
     def marks(self) -> dict[str, float]:
         """Points that it may have at most; at least, too, if it is solved."""
-        return {"double": 3.0, "quadruple": 2.0, "total": 0.0} if self.solved else {}
+        return {"double": 3.0} if self.solved else {}
+
+    @property
+    def needs_stand_ins(self) -> bool:
+        """Whether it is about the reference parts that stand in for wrong ones."""
+        return self.place in ("later", "module")
 
     def module(self, fill: dict[str, str]) -> str:
         """Return the student's module."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import hashlib
 import html.parser
 import os
@@ -31,7 +32,7 @@ from autograder.store import CachedGrader
 REPOSITORY = Path(__file__).resolve().parents[3]
 NAME = "hostile"
 CANARY = "CANARY-7f3a"
-FULL = {"double": 3.0, "quadruple": 2.0, "total": 2.0}
+FULL = {"double": 3.0, "total": 2.0}
 LIMIT_SECONDS = 12.0
 LARGEST_RESULT = 200_000
 _SLACK_SECONDS = 30.0  # for starting processes on a busy machine
@@ -104,7 +105,7 @@ from autograder.checking import close, expect_array, require
 
 DOUBLE = (
     _CHECK_HEAD
-    + '''
+    + """
 @pytest.mark.check("Every element is doubled.", weight=2)
 def test_doubles_every_element(student, rng):
     numbers = rng.normal(size=(3, 5)).astype(np.float32)
@@ -116,27 +117,27 @@ def test_doubles_every_element(student, rng):
 def test_doubles_a_known_number(student):
     doubled = student.call("double", np.full((1, 1), 617283.5, np.float32))
     require(float(np.squeeze(expect_array(doubled, (1, 1), "The result"))) == 1234567.0, "A number is not doubled.")
-'''
+"""
 )
 
 QUADRUPLE = (
     _CHECK_HEAD
-    + '''
+    + """
 @pytest.mark.check("Every element is quadrupled.")
 def test_quadruples(student, rng):
     numbers = rng.normal(size=(3, 5)).astype(np.float32)
     result = expect_array(student.call("quadruple", numbers), (3, 5), "The result")
     require(close(result, 4 * numbers), "Some elements of the result are not four times as large.")
-'''
+"""
 )
 
 TOTAL = (
     _CHECK_HEAD
-    + '''
+    + """
 @pytest.mark.check("The numbers below `size` are added up.")
 def test_adds_up(student):
     require(student.variable("total") == 499500, "`total` is not the sum of the numbers below `size`.")
-'''
+"""
 )
 
 
@@ -169,16 +170,19 @@ class World:
         self.config = CourseConfig(
             root=self.root, request_seconds=2.0, load_seconds=2.5, training_seconds=2.0,
             submission_seconds=LIMIT_SECONDS, memory_mib=1024, scratch_mib=16, max_processes=128,
-            max_reply_mib=8, max_submission_mib=8, max_submission_files=100,
+            max_reply_mib=8, max_submission_files=100,
         )  # fmt: skip
         self.assignment = load_assignment(self.root, NAME)
         self.released = (self.root / "source" / NAME / f"{NAME}.ipynb").read_bytes()
-        self.grader = CachedGrader(self.config, self.assignment, threads=1)
+        few = tuple(task for task in self.assignment.tasks if not task.builds_on)
+        self._quick = CachedGrader(self.config, dataclasses.replace(self.assignment, tasks=few), threads=1)
+        self._whole = CachedGrader(self.config, self.assignment, threads=1)
         self._secrets = (CANARY, course_secret(self.config).decode(), "root:x:0:")
 
     def close(self) -> None:
         """End the grader's processes, and listen no more."""
-        self.grader.close()
+        self._quick.close()
+        self._whole.close()
         for listener in self._listeners:
             listener.close()
 
@@ -191,10 +195,14 @@ class World:
             "ABSTRACT": self._abstract,
         }  # fmt: skip
 
+    def grade(self, folder: Path, *, whole: bool = False) -> SubmissionResult:
+        """Grade a submission: the tasks that stand alone, or all, so that reference parts stand in for wrong ones."""
+        return (self._whole if whole else self._quick).grade(folder, folder.parent.name)
+
     def folder(self, name: str) -> Path:
         """Return a new, empty submission folder."""
         folder = self.root / "submitted" / name / NAME
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder.parent, ignore_errors=True)
         folder.mkdir(parents=True)
         return folder
 
@@ -294,7 +302,9 @@ class World:
     def _survivors(self, baseline: set[psutil.Process]) -> Iterator[str]:
         """Yield the processes that are still there a while later; the zygote reaps what it forked at its next fork."""
         ends = time.monotonic() + _GONE_SECONDS
-        while alive := [one for one in psutil.Process().children(recursive=True) if _lives(one) and one not in baseline]:
+        while alive := [
+            one for one in psutil.Process().children(recursive=True) if _lives(one) and one not in baseline
+        ]:
             if time.monotonic() > ends:
                 yield from (f"the process {one} is left" for one in alive)
                 return
