@@ -54,7 +54,7 @@ c.ExportApp.plugin_class = "autograder.csv_exports.QuotedCsvExport"
 
 # Pages with a student's text in them, formgrader's too, are cleaned of all that could run or load in a browser.
 c.HTMLExporter.sanitize_html = True
-c.HTMLExporter.filters = {"clean_html": "autograder.sanitizing.clean_html"}
+c.HTMLExporter.filters = {name: f"autograder.sanitizing.{name}" for name in ("clean_html", "markdown2html")}
 
 # --- The autograder -----------------------------------------------------------------------------------------
 

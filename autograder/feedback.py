@@ -23,7 +23,7 @@ from autograder.assignment import Assignment
 from autograder.config import CourseConfig
 from autograder.errors import RecordingError
 from autograder.results import CheckResult, Outcome, SubmissionResult, TaskResult
-from autograder.sanitizing import clean_html
+from autograder.sanitizing import clean_html, markdown2html
 from autograder.steps import StepFailed, course_directory, make_step, run_step
 
 MARKING_GUIDE = "marking_guide"
@@ -45,6 +45,7 @@ class FeedbackExporter(HTMLExporter):  # type: ignore[misc]
         super().__init__(**kwargs)
         self.sanitize_html = True
         self.register_filter("clean_html", clean_html)
+        self.register_filter("markdown2html", markdown2html)
 
     def from_notebook_node(
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kwargs: object

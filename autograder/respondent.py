@@ -183,7 +183,11 @@ class Respondent:
                 self._fatal_module = True
                 return self._start()
         if self._names:
-            process.ask(wire.StandIn(self._solved, sorted(self._names)))
+            try:
+                process.ask(wire.StandIn(self._solved, sorted(self._names)))
+            except StudentFault:  # its module does not let itself be changed
+                process.stop()
+                raise
         return process
 
     def _run_up_to(self, task: Task) -> None:

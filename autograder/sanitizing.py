@@ -1,14 +1,22 @@
 """Clean the HTML that pages are made of: nothing of a submission runs, loads or covers anything in a browser.
 
-nbconvert calls `clean_html` on every cell and output, in formgrader's page through `c.HTMLExporter` in
-course_config.py and in the students' page through `feedback.FeedbackExporter`.
+nbconvert's templates call these filters on every cell and output, in formgrader's page through `c.HTMLExporter`
+in course_config.py and in the students' page through `feedback.FeedbackExporter`.
 """
 
 from __future__ import annotations
 
+import html
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import nh3
+from jinja2 import pass_context
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
+LONGEST_TEXT = 100_000
+"""Characters of a Markdown cell that are laid out; a longer one, which nobody reads, is shown as it is."""
 
 _STYLES = {
     "border-left", "color", "font-family", "font-size", "font-weight", "list-style", "margin", "padding",
@@ -40,6 +48,25 @@ def clean_html(fragment: object) -> str:
         filter_style_properties=_STYLES,
         url_schemes=_LINKS | {"data"},
     )
+
+
+@pass_context
+def markdown2html(context: Mapping[str, Any], source: str) -> str:
+    """Return a cell's Markdown as clean HTML; where that cannot be made, as plain text: no cell may cost the page.
+
+    nbgrader's templates show graded cells by this filter alone.
+
+    Args:
+        context: The template's variables; `cell` has the pasted pictures.
+        source: The cell's text.
+    """
+    pictures = context.get("cell", {}).get("attachments", {})
+    try:
+        if len(source) > LONGEST_TEXT:
+            raise ValueError("too long to be laid out")
+        return clean_html(MarkdownWithMath(renderer=IPythonRenderer(escape=False, attachments=pictures)).render(source))
+    except Exception:  # a picture that is not there, or nesting without end
+        return f"<pre>{html.escape(source)}</pre>"
 
 
 def _kept(tag: str, name: str, value: str) -> str | None:

@@ -17,6 +17,7 @@ import random
 import signal
 import socket
 import sys
+import tempfile
 from typing import NoReturn
 
 import msgspec
@@ -139,6 +140,7 @@ def _scrub(places: Places) -> None:
     for name in ("HOME", "TMPDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "KERAS_HOME", "HF_HOME", "IPYTHONDIR"):
         os.environ[name] = places.scratch
     os.environ.update({"HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg", "TF_CPP_MIN_LOG_LEVEL": "3"})
+    tempfile.tempdir = places.scratch  # a library may have asked for the folder before, outside
     prefixes = (sys.prefix, sys.base_prefix)
     sys.path[:] = [path for path in sys.path if path.startswith(prefixes)]
     signal.signal(signal.SIGINT, signal.SIG_IGN)

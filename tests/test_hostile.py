@@ -31,7 +31,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def honest_marks(world: World, when: str) -> dict[str, float]:
     """Return the marks of a right submission that was not graded before."""
     folder = world.hand_in("honest", f"{RIGHT}# {when}\n", notebook(world.released, ANSWER))
-    return {task.id: task.score for task in world.grade(folder).tasks}
+    whole = {task.id: task.score for task in world.grade(folder, whole=True).tasks}
+    alone = {task.id: task.score for task in world.grade(folder).tasks}
+    assert whole == alone | {"quadruple": 2.0}
+    return alone
 
 
 def test_there_are_many_attacks() -> None:
