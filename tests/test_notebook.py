@@ -12,7 +12,7 @@ import pytest
 from autograder.cells import load_cells, text_of
 from autograder.errors import AssignmentError
 from autograder.notebook import answer_sources, assemble, build_notebook, manual_tasks, restore
-from autograder.regions import solution_lines, stub_module
+from autograder.regions import only_needed, solution_lines, stub_module
 from autograder.structure import MOST_NOTES
 from tests.tiny import TINY_MODULE, TINY_NOTEBOOK
 
@@ -110,6 +110,20 @@ def test_stub_refuses(text: str, problem: str) -> None:
 def test_solution_lines_are_those_that_stand_nowhere_else() -> None:
     text = "a = 1\n### BEGIN SOLUTION\n  a = 1\n\n  b = 2\n### END SOLUTION\n"
     assert solution_lines(text) == {"b = 2"}
+
+
+def test_only_what_a_part_needs_goes_with_it() -> None:
+    text = (
+        "import os\nSIZE = 3\nOTHER = 4\ndef a(x):\n    return b(x) + SIZE\ndef b(x):\n    return x\n"
+        "def c(x):\n    return a(x)\nclass a(a):\n    pass\n"
+    )
+    kept = only_needed(text, ["a"])
+    names: dict[str, Any] = {}
+    assert [line.split("(")[0].split(" = ")[0] for line in kept.split("\n") if line and line[0] != " "] == [
+        "import os", "SIZE", "def a", "def b", "class a",
+    ]  # fmt: skip
+    exec(only_needed(text, ["c"]).replace("class a(a):\n    pass", ""), names)  # noqa: S102 - our own text
+    assert names["c"](1) == 4
 
 
 def released(**changes: Any) -> list[dict[str, Any]]:

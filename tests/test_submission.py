@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -64,3 +65,40 @@ def test_one_file_is_a_submission_too(folder: Path) -> None:
 def test_nothing_there_is_wrong_usage(folder: Path) -> None:
     with pytest.raises(UsageError, match="No submission"):
         read(folder / "nowhere")
+
+
+def test_a_single_file_is_bounded_too(folder: Path) -> None:
+    (folder / "utilities.py").write_bytes(bytes(2 << 20))
+    with pytest.raises(SubmissionUnreadable, match="larger"):
+        read(folder / "utilities.py", max_submission_mib=1)
+
+
+def test_a_submission_that_is_a_link_is_refused(folder: Path) -> None:
+    (folder.parent / "other").symlink_to(folder)
+    with pytest.raises(SubmissionUnreadable, match="is a link"):
+        read(folder.parent / "other")
+
+
+def test_outputs_go_where_they_make_a_notebook_too_large(folder: Path) -> None:
+    cell = {"cell_type": "code", "source": "x = 1", "metadata": {}, "outputs": ["x" * (3 << 19)]}
+    (folder / "vit.ipynb").write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "cells": [cell]}))
+    snapshot = read(folder, max_submission_mib=1)
+    slim = json.loads(snapshot.notebook_bytes or b"")
+    assert "outputs" not in slim["cells"][0]
+    assert slim["cells"][0]["source"] == "x = 1"
+    assert snapshot.notes == ("Your notebook has 1 MiB; its outputs were left out. Clear them before you hand in.",)
+
+
+def test_names_of_libraries_are_noted(folder: Path) -> None:
+    (folder / "numpy.py").touch()
+    (folder / "my_layers.py").touch()
+    (note,) = read(folder).notes
+    assert note.startswith("numpy is the name of a library")
+
+
+def test_a_name_that_is_no_text_is_left_out(folder: Path) -> None:
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff.txt")).touch()
+    snapshot = read(folder)
+    assert set(snapshot.files) == {"utilities.py"}
+    assert snapshot.digest
+    assert "is not UTF-8" in "".join(snapshot.notes)
