@@ -22,7 +22,7 @@ from nbgrader.coursedir import CourseDirectory
 from autograder.assignment import Assignment
 from autograder.config import CourseConfig
 from autograder.errors import RecordingError
-from autograder.results import CheckResult, Outcome, SubmissionResult, TaskResult
+from autograder.results import CheckResult, Outcome, SubmissionResult, TaskResult, said_once
 from autograder.sanitizing import clean_html, markdown2html
 from autograder.steps import StepFailed, course_directory, make_step, run_step
 
@@ -75,7 +75,7 @@ def render_task_html(task: TaskResult) -> str:
     """Return one task's result as an HTML fragment that needs nothing else."""
     heading = f"{_escaped(task.id)} &nbsp; {_escaped(_points(task.score, task.max_score))}"
     carried = f'<p style="margin:4px 0">{_escaped(_CARRIED)}</p>' if task.carried_forward else ""
-    checks = "".join(_check_html(check) for check in task.checks)
+    checks = "".join(_check_html(check) for check in said_once(task.checks))
     items = f'<ul style="list-style:none;margin:6px 0 0 0;padding:0">{checks}</ul>' if checks else ""
     return _framed(heading, carried + items, _anchor(task))
 
@@ -153,7 +153,7 @@ def _task_lines(task: TaskResult) -> list[str]:
     lines = [f"{_clean(task.id)}: {_points(task.score, task.max_score)}"]
     if task.carried_forward:
         lines.append(f"  {_CARRIED}")
-    for check in task.checks:
+    for check in said_once(task.checks):
         symbol, word, _ = _MARKS[check.outcome]
         lines.append(f"  {symbol} {_indented(_sentence(check), 4)} ({word})")
         lines += [f"      {_indented(reason, 6)}" for reason in _reasons(check)]

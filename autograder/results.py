@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -102,6 +103,11 @@ class SubmissionResult(msgspec.Struct, frozen=True, kw_only=True):
     def task(self, task_id: str) -> TaskResult | None:
         """Return the task with this id, or None."""
         return next((task for task in self.tasks if task.id == task_id), None)
+
+
+def said_once(checks: Iterable[CheckResult]) -> list[CheckResult]:
+    """Return the checks without those that say what an earlier one says: a check may be tried with several inputs."""
+    return list({(one.sentence, one.outcome, one.message): one for one in reversed(list(checks))}.values())[::-1]
 
 
 def task_score(checks: tuple[CheckResult, ...], max_score: float) -> float:

@@ -10,7 +10,7 @@ import pytest
 
 from autograder.config import load_config
 from autograder.errors import RecordingError
-from autograder.feedback import render_task_html, render_text, write_feedback
+from autograder.feedback import render_task_html, render_task_text, render_text, write_feedback
 from autograder.gradebook import record
 from autograder.results import CheckResult, Outcome, TaskResult
 from tests.tiny import TINY_DOUBLE, TinyCourse, tiny_result
@@ -181,3 +181,13 @@ def test_two_mistakes_that_fit_are_joined_by_or() -> None:
     check = CheckResult(id="double::x", outcome="failed", weight=1.0, message="Wrong.", misconception=found)
     one = TaskResult(id="double", score=0.0, max_score=3.0, checks=(check,))
     assert "Recognised mistake: off by one or off by two." in render_task_html(one)
+
+
+def test_a_check_with_several_inputs_is_said_once() -> None:
+    def check(name: str, message: str) -> CheckResult:
+        return CheckResult(id=name, sentence="It counts.", outcome="failed", weight=1, message=message)
+
+    first, same, other = check("a[1]", "Off by one."), check("a[2]", "Off by one."), check("a[3]", "Off by two.")
+    text = render_task_text(TaskResult(id="a", score=0, max_score=3, checks=(first, same, other)))
+    assert text.count("It counts.") == 2
+    assert text.index("Off by one.") < text.index("Off by two.")

@@ -32,8 +32,8 @@ def render(rows: Mapping[str, Mapping[str, Any]]) -> str:
     parts = [HEADING]
     for slug, mistake in EXAMPLES.items():
         row = rows[slug]
-        parts.append(f"**{mistake}** Task `{row['task']}`, {row['lost'][row['task']]:g} points lost.\n")
-        parts += [f"- {one['sentence']}\n  > {one['message']}\n" for one in row["failed"]]
+        parts.append(f"**{mistake}** Task `{row['task']}`, points lost: {row['lost'][row['task']]:g}.\n")
+        parts += dict.fromkeys(f"- {one['sentence']}\n  > {one['message']}\n" for one in row["failed"])
     return "\n".join(parts)
 
 

@@ -182,15 +182,26 @@ def wrong_patches(images: Floats, size: int) -> Mapping[str, Floats]:
     rows, columns = height // size, width // size
     grid = images.reshape(batch, rows, size, columns, size, channels)
     shape = (batch, rows * columns, size * size * channels)
-    dilated = images.reshape(batch, size, rows, size, columns, channels)
     return {
         "patches_by_columns": grid.transpose(0, 3, 1, 2, 4, 5).reshape(shape),
         "pixels_by_columns": grid.transpose(0, 1, 3, 4, 2, 5).reshape(shape),
         "channels_before_pixels": grid.transpose(0, 1, 3, 5, 2, 4).reshape(shape),
         "image_only_reshaped": images.reshape(shape),
-        "pixels_spread_by_rates": dilated.transpose(0, 2, 4, 1, 3, 5).reshape(shape),
+        "pixels_spread_by_rates": dilated_patches(images, size).reshape(shape),
         "grid_axes_not_moved": grid.reshape(shape),
     }
+
+
+def dilated_patches(images: Floats, size: int) -> Floats:
+    """Return what patches hold whose pixels are `size` apart, with zeros around the image: `rates` and SAME padding.
+
+    Returns:
+        `(batch, rows, columns, size, size, channels)`.
+    """
+    steps, before = np.arange(images.shape[1] // size), (size - 1) ** 2 // 2
+    padded = np.pad(images, ((0, 0), (before, size**2), (before, size**2), (0, 0)))
+    places = size * (steps[:, None] + np.arange(size))  # (rows, pixels)
+    return padded[:, places][:, :, :, places].transpose(0, 1, 3, 2, 4, 5)
 
 
 def vit_parameters(
