@@ -40,13 +40,17 @@ from autograder.submission import Snapshot
 
 LONGEST_REASON = 2000
 """Characters of a reason that are kept: a submission may say anything, at any length."""
+UNUSED_PLUGINS = (
+    "cacheprovider", "doctest", "faulthandler", "junitxml", "logging", "terminal",
+    "unraisableexception",  # collects garbage again and again at the end, which took longer than most checks
+)  # fmt: skip
 PYTEST_WORDS = (
     "--assert=plain",
     "--capture=no",
     "--disable-plugin-autoload",
     "--import-mode=importlib",
     "--strict-markers",
-    *(f"-pno:{name}" for name in ("cacheprovider", "doctest", "faulthandler", "logging", "terminal", "junitxml")),
+    *(f"-pno:{name}" for name in UNUSED_PLUGINS),
     f"-c{os.devnull}",
 )
 

@@ -15,6 +15,7 @@ from tests.submissions.hostile.world import FULL, World
 pytestmark = pytest.mark.slow
 
 ATTACKS = read_attacks()
+HONEST = FULL | {"quadruple": 2.0}
 
 
 @pytest.fixture(scope="module")
@@ -22,19 +23,20 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
         one = World(tmp_path_factory.mktemp("world"), patch)
         try:
-            assert honest_marks(one, "before all attacks") == FULL
+            assert honest_marks(one, "before all attacks") == HONEST
             yield one
         finally:
             one.close()
 
 
 def honest_marks(world: World, when: str) -> dict[str, float]:
-    """Return the marks of a right submission that was not graded before."""
-    folder = world.hand_in("honest", f"{RIGHT}# {when}\n", notebook(world.released, ANSWER))
-    whole = {task.id: task.score for task in world.grade(folder, whole=True).tasks}
-    alone = {task.id: task.score for task in world.grade(folder).tasks}
-    assert whole == alone | {"quadruple": 2.0}
-    return alone
+    """Return the marks of right submissions that were not graded before."""
+    marks: dict[str, float] = {}
+    for whole in (False, True):
+        module = f"{RIGHT}# {when}, {whole}\n"
+        folder = world.hand_in("honest", module, notebook(world.released, ANSWER))
+        marks |= {task.id: task.score for task in world.grade(folder, whole=whole).tasks}
+    return marks
 
 
 def test_there_are_many_attacks() -> None:
@@ -71,4 +73,4 @@ def test_malformed_submissions_get_a_mark_or_a_reason(world: World, malformed: M
 
 
 def test_honest_work_has_full_marks_after_all_that(world: World) -> None:
-    assert honest_marks(world, "after all attacks") == FULL
+    assert honest_marks(world, "after all attacks") == HONEST
