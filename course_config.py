@@ -65,7 +65,8 @@ c.HTMLExporter.filters = {name: f"autograder.sanitizing.{name}" for name in ("cl
 # c.Autograder.sandbox = "required"
 
 # Layers of confinement that must hold. `python -m autograder doctor` says which of them this machine has.
-# c.Autograder.required_layers = ["namespaces", "landlock", "rlimits"]
+# "memory" is a control group where one is delegated, else a watchdog; name "cgroup" or "watchdog" to insist on one.
+# c.Autograder.required_layers = ["namespaces", "landlock", "seccomp", "rlimits", "memory"]
 
 # "auto" uses a GPU where there is one; "cpu" never does; "gpu" refuses to grade without one.
 # c.Autograder.device = "auto"
@@ -79,10 +80,13 @@ c.HTMLExporter.filters = {name: f"autograder.sanitizing.{name}" for name in ("cl
 # c.Autograder.training_seconds = 120.0
 # c.Autograder.submission_seconds = 300.0
 
-# What a student process may use: memory beyond TensorFlow's own, disk, and processes and threads.
+# What a student process may use: memory beyond TensorFlow's own, size and number of files it writes, processes and
+# threads, open files.
 # c.Autograder.memory_mib = 6144
 # c.Autograder.scratch_mib = 512
+# c.Autograder.scratch_files = 20_000
 # c.Autograder.max_processes = 512
+# c.Autograder.max_descriptors = 1024
 
 # Sizes that are refused: one answer of a student process, a whole submission, its number of files.
 # c.Autograder.max_reply_mib = 64

@@ -16,7 +16,9 @@ from traitlets.config.loader import PyFileConfigLoader
 from autograder.errors import ConfigError
 
 CONFIG_NAME = "course_config.py"
-LAYERS = ("namespaces", "landlock", "rlimits")
+LAYERS = ("namespaces", "landlock", "seccomp", "rlimits", "memory")
+BOUNDS_OF_MEMORY = ("cgroup", "watchdog")
+"""What `memory` stands for: the first that the machine has. A course may also name one of them."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,9 @@ class CourseConfig:
         submission_seconds: Wall-clock limit of one whole submission.
         memory_mib: Memory a student process may add to the zygote's.
         scratch_mib: Size of the folder a student process may write to.
+        scratch_files: Files and folders it may make there.
         max_processes: Processes and threads of one student process.
+        max_descriptors: Files one student process may have open.
         max_reply_mib: Largest answer of a student process.
         max_submission_mib: Largest submission that is read.
         max_submission_files: Most files of a submission that are read.
@@ -54,7 +58,9 @@ class CourseConfig:
     submission_seconds: float = 300.0
     memory_mib: int = 6144
     scratch_mib: int = 512
+    scratch_files: int = 20_000
     max_processes: int = 512
+    max_descriptors: int = 1024
     max_reply_mib: int = 64
     max_submission_mib: int = 64
     max_submission_files: int = 500
@@ -143,6 +149,6 @@ def _check_choices(config: CourseConfig) -> None:
         if value not in allowed:
             raise ConfigError(f"c.Autograder.{key} must be one of {', '.join(allowed)}, got {value!r}.")
     for layer in config.required_layers:
-        if layer not in LAYERS:
-            known = ", ".join(LAYERS)
+        if layer not in (*LAYERS, *BOUNDS_OF_MEMORY):
+            known = ", ".join((*LAYERS, *BOUNDS_OF_MEMORY))
             raise ConfigError(f"c.Autograder.required_layers: no layer {layer!r}.", f"Known: {known}.")

@@ -2,15 +2,18 @@
 
 Linux only. Everything here runs in a fresh fork of the zygote: `enter_namespaces` in a process that
 stays outside as the warden, `confine` in its child, process 1 of the new namespaces. Kernel
-interfaces that have no kept Python library are called through libc in this module alone.
+interfaces that have no kept Python library are called through libc, here and in `seccomp` alone.
 
 Reference: man pages user_namespaces(7), pivot_root(2), landlock(7), capabilities(7), prctl(2).
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import functools
 import os
+import platform
 import resource
 import signal
 import sys
@@ -20,15 +23,17 @@ from pathlib import Path
 
 import msgspec
 
+from autograder import seccomp
 from autograder.errors import SandboxUnavailable
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
+MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 MNT_DETACH = 2
 # statvfs flags that a bind mount inherits and an unprivileged remount must keep, as mount flags
 _KEPT_FLAGS = {2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: 1 << 21}
-PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 24, 38
+PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 24, 36, 38
 LAST_CAPABILITY = 63
 CAPABILITY_VERSION_3 = 0x20080522
 
@@ -48,11 +53,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         submission: Folder with the copy of the submission; becomes `/submission`.
         work: Private folder of the grader's on which the new root is mounted.
         layers: Layers to put up; each must hold, or the process refuses to go on.
-        memory_mib: Address space it may add to what the zygote holds.
+        memory_mib: Memory and address space it may add to what the zygote holds.
         scratch_mib: Size of all files it may write.
+        scratch_files: How many files and folders it may make.
         max_processes: Processes and threads.
+        max_descriptors: Open files.
         cpu_seconds: CPU time of all its threads together.
         gpu: Whether the GPU's devices are shown to it.
+        cgroup: Control group to make its own below, for the layer `cgroup`.
     """
 
     submission: str
@@ -60,9 +68,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     layers: tuple[str, ...]
     memory_mib: int
     scratch_mib: int
+    scratch_files: int
     max_processes: int
+    max_descriptors: int
     cpu_seconds: int
     gpu: bool = False
+    cgroup: str = ""
 
 
 class Places(msgspec.Struct, frozen=True):
@@ -101,27 +112,36 @@ def confine(policy: Policy) -> Places:
     Raises:
         SandboxUnavailable: If a layer cannot be put up; its name starts the message.
     """
-    places = Places(policy.submission, str(Path(policy.work) / "scratch"))
-    held = _address_space()
-    if "namespaces" in policy.layers:
-        _guarded("namespaces", lambda: _enter_new_root(policy))
-        places = Places(SUBMISSION, SCRATCH)
-    else:
-        Path(places.scratch).mkdir()
-    _prctl(PR_SET_NO_NEW_PRIVS, 1)
-    if "landlock" in policy.layers:
-        _guarded("landlock", lambda: _restrict_files(places, policy.gpu))
-    if "namespaces" in policy.layers:
-        _guarded("namespaces", _drop_capabilities)
-    if "rlimits" in policy.layers:
-        _guarded("rlimits", lambda: _limit_resources(policy, held))
+    own_root = "namespaces" in policy.layers
+    places = Places(SUBMISSION, SCRATCH) if own_root else _outside(policy)
+    steps: tuple[tuple[str, bool, Callable[[], None]], ...] = (
+        ("namespaces", own_root, lambda: _enter_new_root(policy)),
+        ("privileges", bool(policy.layers), _drop_privileges),
+        ("landlock", "landlock" in policy.layers, lambda: _restrict_files(places, policy.gpu, own_root)),
+        ("rlimits", "rlimits" in policy.layers, functools.partial(_limit_resources, policy, _address_space())),
+        ("seccomp", "seccomp" in policy.layers, _filter_calls),  # last: the others make calls that it refuses
+    )
+    for layer, wanted, put_up in steps:
+        if wanted:
+            _guarded(layer, put_up)
     os.chdir(places.scratch)
     return places
+
+
+def _outside(policy: Policy) -> Places:
+    scratch = Path(policy.work) / "scratch"
+    scratch.mkdir()
+    return Places(policy.submission, str(scratch))
 
 
 def die_with_parent() -> None:
     """Have the kernel kill this process when the thread that forked it ends."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of all descendants whose own parent ends, so that none gets out of sight."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def landlock_version() -> int:
@@ -146,7 +166,7 @@ def readable_paths(gpu: bool) -> list[str]:
 
 def _gpu_paths() -> tuple[str, ...]:
     devices = sorted(str(path) for path in Path("/dev").glob("nvidia*"))
-    return (*devices, "/usr/local/cuda", "/usr/local/nvidia", "/proc/driver/nvidia")
+    return (*devices, "/usr/local/cuda", "/usr/local/nvidia")
 
 
 def _guarded(layer: str, put_up: Callable[[], None]) -> None:
@@ -159,22 +179,32 @@ def _guarded(layer: str, put_up: Callable[[], None]) -> None:
 
 
 def _enter_new_root(policy: Policy) -> None:
+    """Build a root of read-only views and a bounded scratch folder, and leave the old one behind."""
+    _forbid_new_user_namespaces()
     _mount(None, "/", None, MS_REC | MS_PRIVATE, None)
     root = Path(policy.work) / "root"
     root.mkdir()
-    options = f"size={policy.scratch_mib}m,nr_inodes=20000,mode=0755"
-    _mount("tmpfs", str(root), "tmpfs", MS_NOSUID | MS_NODEV, options)
+    _mount("tmpfs", str(root), "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=0755")
     for path in readable_paths(policy.gpu):
         _expose(root, path)
     _bind(policy.submission, f"{root}{SUBMISSION}")
-    for folder in (SCRATCH, SHARED_MEMORY, "/proc"):
-        Path(f"{root}{folder}").mkdir(parents=True, exist_ok=True)
-    _mount_proc(f"{root}/proc")
+    _make_scratch(root, f"size={policy.scratch_mib}m,nr_inodes={policy.scratch_files},mode=0755")
+    _mount_proc(root / "proc", policy.gpu)
+    _mount(None, str(root), None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, None)
     os.chdir(root)
     _check(_libc.pivot_root(b".", b"."), "pivot_root")
     _check(_libc.umount2(b".", MNT_DETACH), "umount2")
     os.chdir("/")
-    _forbid_new_user_namespaces()
+
+
+def _make_scratch(root: Path, options: str) -> None:
+    """Mount the one file system that can be written; shared memory is a folder of it, within the same bound."""
+    scratch, shared = Path(f"{root}{SCRATCH}"), Path(f"{root}{SHARED_MEMORY}")
+    scratch.mkdir()
+    shared.mkdir(parents=True)
+    _mount("tmpfs", str(scratch), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options)
+    (scratch / ".shm").mkdir()
+    _mount(str(scratch / ".shm"), str(shared), None, MS_BIND, None)
 
 
 def _expose(root: Path, path: str) -> None:
@@ -211,19 +241,28 @@ def _bind(source: str, target: str) -> None:
         _mount(None, target, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | kept & ~MS_NOSUID, None)
 
 
-def _mount_proc(target: str) -> None:
-    """Mount the new PID namespace's own /proc; inside some containers the kernel forbids it, then there is none."""
-    _libc.mount(b"proc", target.encode(), b"proc", ctypes.c_ulong(MS_NOSUID | MS_NODEV | 8), None)
+def _mount_proc(place: Path, gpu: bool) -> None:
+    """Mount the PID namespace's own /proc, read-only and with nothing but processes in it.
+
+    CUDA looks for its driver there, so a GPU worker shows all of it. Inside some containers the kernel allows
+    no new /proc at all; then there is none, which TensorFlow can do without.
+    """
+    place.mkdir()
+    flags = ctypes.c_ulong(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    _libc.mount(b"proc", str(place).encode(), b"proc", flags, None if gpu else b"subset=pid")
 
 
 def _forbid_new_user_namespaces() -> None:
-    """Set this user namespace's own limit to 0, where there is a /proc to set it in."""
-    setting = Path("/proc/sys/user/max_user_namespaces")
-    if setting.exists():
-        setting.write_text("0")
+    """Set this user namespace's own limit to 0; containers often show a read-only /proc, then seccomp alone forbids."""
+    with contextlib.suppress(OSError):
+        Path("/proc/sys/user/max_user_namespaces").write_text("0")
 
 
-def _restrict_files(places: Places, gpu: bool) -> None:
+def _restrict_files(places: Places, gpu: bool, own_root: bool) -> None:
+    """Allow what is listed; Landlock also refuses TCP and, from version 6, abstract sockets and signals outwards.
+
+    Shared memory and /proc only where they are this process's own: outside the new root they are everyone's.
+    """
     from py_landlock import AccessFs, Landlock
 
     read_file, read_all = AccessFs.READ_FILE, AccessFs.READ_FILE | AccessFs.READ_DIR
@@ -232,11 +271,10 @@ def _restrict_files(places: Places, gpu: bool) -> None:
         | AccessFs.REMOVE_FILE | AccessFs.REMOVE_DIR | AccessFs.REFER
     )  # fmt: skip
     rules = Landlock(strict=False)
-    for path in (*readable_paths(gpu), places.submission, "/proc"):
+    for path in (*readable_paths(gpu), places.submission, *(("/proc",) if own_root else ())):
         rules.add_path_rule(path, access=read_all if Path(path).is_dir() else read_file)
-    for path in (places.scratch, SHARED_MEMORY):
-        if Path(path).is_dir():
-            rules.add_path_rule(path, access=read_all | write)
+    for path in (places.scratch, *((SHARED_MEMORY,) if own_root else ())):
+        rules.add_path_rule(path, access=read_all | write)
     devices = _gpu_paths() if gpu else ()
     for path in ("/dev/null", *devices):
         if Path(path).is_char_device():
@@ -250,9 +288,10 @@ def _limit_resources(policy: Policy, held: int) -> None:
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_CPU: policy.cpu_seconds,
         resource.RLIMIT_FSIZE: policy.scratch_mib * mib,
-        resource.RLIMIT_NOFILE: 1024,
+        resource.RLIMIT_NOFILE: policy.max_descriptors,
         resource.RLIMIT_NPROC: policy.max_processes,
         resource.RLIMIT_MEMLOCK: 64 * mib,
+        resource.RLIMIT_MSGQUEUE: 0,
     }
     if not policy.gpu:  # CUDA reserves far more address space than it uses
         limits[resource.RLIMIT_AS] = held + policy.memory_mib * mib
@@ -262,13 +301,21 @@ def _limit_resources(policy: Policy, held: int) -> None:
         resource.setrlimit(kind, (bound, bound))
 
 
+def _filter_calls() -> None:
+    if platform.machine() not in seccomp.MACHINES:
+        raise OSError(f"no table of system calls for {platform.machine()}")
+    seccomp.load(seccomp.program(platform.machine(), os.getpid()))
+
+
 def _address_space() -> int:
     """Return the bytes of address space this process holds now."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     return pages * resource.getpagesize()
 
 
-def _drop_capabilities() -> None:
+def _drop_privileges() -> None:
+    """Give up all capabilities and every way to win one back: what each layer rests on."""
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)
     for capability in range(LAST_CAPABILITY + 1):
         _libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)  # fails for numbers the kernel does not know
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)

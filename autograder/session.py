@@ -14,11 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from autograder import wire
+from autograder import cgroup, wire
 from autograder.config import CourseConfig
 from autograder.errors import (
     AutograderError,
@@ -34,7 +34,24 @@ from autograder.submission import Snapshot
 
 START_SECONDS = 180.0
 SPAWN_SECONDS = 30.0
+LAST_WORD_SECONDS = 5.0
 _PASSED_ON = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TZ", "XDG_CACHE_HOME")
+
+
+class Spawned(NamedTuple):
+    """What the grader holds of one student process.
+
+    Attributes:
+        requests: Descriptor to write questions to.
+        replies: Descriptor to read answers from.
+        pidfd: To kill it by.
+        warden: Where its warden says which bound it overran, if any, and then closes.
+    """
+
+    requests: int
+    replies: int
+    pidfd: int
+    warden: socket.socket
 
 
 class Zygote:
@@ -90,11 +107,8 @@ class Zygote:
             raise ZygoteError(f"The process that imports TensorFlow failed: {self._last_words()}", "Run: make install")
         self._started = True
 
-    def spawn(self, policy: Policy) -> tuple[int, int, int]:
+    def spawn(self, policy: Policy) -> Spawned:
         """Fork one student process.
-
-        Returns:
-            Three descriptors: to write questions to, to read answers from, and its pidfd.
 
         Raises:
             SandboxUnavailable: If the warden could not make the namespaces.
@@ -103,20 +117,19 @@ class Zygote:
         self.wait_until_ready()
         requests_out, requests_in = os.pipe()
         replies_out, replies_in = os.pipe()
-        status, theirs = socket.socketpair()
-        with status:
-            try:
-                order = msgspec.msgpack.encode(policy)
-                socket.send_fds(self._control, [order], [requests_out, replies_in, theirs.fileno()])
-            except OSError as error:
-                raise ZygoteError("The process that imports TensorFlow is gone.") from error
-            finally:
-                for descriptor in (requests_out, replies_in):
-                    os.close(descriptor)
-                theirs.close()
-            for descriptor in (requests_in, replies_out):
-                os.set_blocking(descriptor, False)
-            return requests_in, replies_out, _receive_pidfd(status, replies_out)
+        warden, theirs = socket.socketpair()
+        try:
+            order = msgspec.msgpack.encode(policy)
+            socket.send_fds(self._control, [order], [requests_out, replies_in, theirs.fileno()])
+        except OSError as error:
+            raise ZygoteError("The process that imports TensorFlow is gone.") from error
+        finally:
+            for descriptor in (requests_out, replies_in):
+                os.close(descriptor)
+            theirs.close()
+        for descriptor in (requests_in, replies_out):
+            os.set_blocking(descriptor, False)
+        return Spawned(requests_in, replies_out, _receive_pidfd(warden, replies_out), warden)
 
     def close(self) -> None:
         """End the zygote and with it every process it forked."""
@@ -186,7 +199,7 @@ class StudentProcess:
             submission = Path(self._folder.name) / "submission"
             snapshot.write_to(submission)
             policy = _policy(config, submission, Path(self._folder.name), zygote.gpu)
-            self._requests, self._replies, self._pidfd = zygote.spawn(policy)
+            self._requests, self._replies, self._pidfd, self._warden = zygote.spawn(policy)
         except BaseException:
             self._folder.cleanup()
             raise
@@ -230,6 +243,7 @@ class StudentProcess:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         for descriptor in (self._requests, self._replies, self._pidfd):
             os.close(descriptor)
+        self._warden.close()
         self._folder.cleanup()
 
     def _exchange(self, question: wire.Question, seconds: float) -> wire.Reply:
@@ -245,13 +259,29 @@ class StudentProcess:
             raise StudentTimeout(
                 f"Your code gave no answer within {seconds:g} s and was stopped. Is there a loop that never ends?"
             ) from error
-        except (StudentDied, MalformedReply):
+        except StudentDied as error:
+            overrun = self._overrun()
+            self.stop()
+            raise StudentDied(overrun or error.message) from error
+        except MalformedReply:
             self.stop()
             raise
         if not isinstance(reply, (wire.Answer, wire.Raised)) or reply.id != number:
             self.stop()
             raise MalformedReply("Your code's answer does not belong to the question.")
         return reply
+
+    def _overrun(self) -> str:
+        """Return a sentence on the bound for which the process was ended, or nothing."""
+        self._warden.settimeout(LAST_WORD_SECONDS)
+        word = ""
+        with suppress(OSError):
+            word = self._warden.recv(64).decode(errors="replace")
+        bounds = {
+            "memory": f"{self._config.memory_mib} MiB of memory",
+            "processes": f"{self._config.max_processes} processes and threads",
+        }
+        return f"Your code used more than {bounds[word]} and was stopped." if word in bounds else ""
 
     def _first_words(self) -> Setting:
         deadline = time.monotonic() + SPAWN_SECONDS
@@ -270,16 +300,35 @@ class StudentProcess:
 
 
 def _policy(config: CourseConfig, submission: Path, work: Path, gpu: bool) -> Policy:
+    layers = layers_to_put_up(config)
     return Policy(
         submission=str(submission),
         work=str(work),
-        layers=config.required_layers if config.sandbox == "required" else (),
+        layers=layers,
         memory_mib=config.memory_mib,
         scratch_mib=config.scratch_mib,
+        scratch_files=config.scratch_files,
         max_processes=config.max_processes,
+        max_descriptors=config.max_descriptors,
         cpu_seconds=int(config.submission_seconds * (os.cpu_count() or 1)),
         gpu=gpu,
+        cgroup=str(cgroup.delegated() or "") if "cgroup" in layers else "",
     )
+
+
+def layers_to_put_up(config: CourseConfig) -> tuple[str, ...]:
+    """Return the course's layers, with what bounds memory on this machine in place of `memory`.
+
+    Raises:
+        SandboxUnavailable: If the course demands a control group and none can be made here.
+    """
+    if config.sandbox == "none":
+        return ()
+    there = cgroup.delegated() is not None
+    if "cgroup" in config.required_layers and not there:
+        raise SandboxUnavailable("cgroup: no control group (v2) is delegated to this process.", cgroup.MEND)
+    bound = "cgroup" if there else "watchdog"
+    return tuple(dict.fromkeys(bound if layer == "memory" else layer for layer in config.required_layers))
 
 
 def gpu_present() -> bool:

@@ -3,8 +3,8 @@
 Started as `python -I -m autograder.zygote DESCRIPTOR [MODULE...]`, where the descriptor is one end of a
 socket pair and the modules are what the assignment wants imported, too. Each message on the socket asks
 for one student process and carries three descriptors: where that process reads questions, where it
-writes answers, and where its warden sends a pidfd. The zygote ends when the grader closes the socket, and
-everything it forked ends with it.
+writes answers, and where its warden sends a pidfd and, at the end, the bound that was overrun. The
+zygote ends when the grader closes the socket, and everything it forked ends with it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import msgspec
 from autograder import wire
 from autograder.errors import SandboxUnavailable
 from autograder.sandbox import Places, Policy, confine, die_with_parent, enter_namespaces, landlock_version
+from autograder.warden import Warden
 
 PRELOADED = (
     "tensorflow",
@@ -72,10 +73,11 @@ def _reap() -> None:
 
 
 def _warden(policy: Policy, descriptors: list[int]) -> NoReturn:
-    """Stay outside the namespaces, fork the student process into them, and wait for its end."""
+    """Stay outside, fork the student process into its namespaces, and watch it until its end."""
     requests, replies, status = descriptors
     die_with_parent()
     try:
+        warden = Warden(policy)
         if "namespaces" in policy.layers:
             enter_namespaces()
     except SandboxUnavailable as error:
@@ -83,17 +85,16 @@ def _warden(policy: Policy, descriptors: list[int]) -> NoReturn:
     child = os.fork()
     if child == 0:
         os.close(status)
-        _student(policy, requests, replies)
-    pidfd = os.pidfd_open(child)
-    with socket.socket(fileno=status) as channel:
-        socket.send_fds(channel, [b"\x01"], [pidfd])
+        _student(policy, warden, requests, replies)
     os.close(requests)
     os.close(replies)
-    os.waitpid(child, 0)
+    with socket.socket(fileno=status) as channel:
+        socket.send_fds(channel, [b"\x01"], [os.pidfd_open(child)])
+        warden.watch(child, channel)
     os._exit(0)
 
 
-def _student(policy: Policy, requests: int, replies: int) -> NoReturn:
+def _student(policy: Policy, warden: Warden, requests: int, replies: int) -> NoReturn:
     """Confine this process for good, say which layers hold, and answer questions."""
     import tensorflow as tf
 
@@ -103,6 +104,7 @@ def _student(policy: Policy, requests: int, replies: int) -> NoReturn:
         die_with_parent()
         os.setsid()  # a signal to its own process group would reach the grader's on kernels before 6.12
         requests, replies = _keep_only(requests, replies)
+        warden.take_in()
         places = confine(policy)
     except SandboxUnavailable as error:
         _refuse(replies, error)

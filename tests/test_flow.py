@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from autograder.assignment import load_assignment
+from autograder.cgroup import delegated
 from autograder.cli import main
 from autograder.config import load_config
 from autograder.gradebook import scores
@@ -23,6 +24,7 @@ from tests.submissions.__main__ import copy_course, write_class
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
+BOUND = "cgroup" if delegated() else "watchdog"
 FULL = {
     "attention": 8, "multi_head_attention": 12, "mlp": 4, "transformer_block": 10, "data_split": 2, "preprocessing": 2,
     "patch_extractor": 8, "patch_encoder": 8, "vit_model": 8, "training": 6,
@@ -88,7 +90,7 @@ def test_results_follow_the_contract(course: Path) -> None:
     assert result["assignment"] == "vit"
     assert result["submission"]["student"] == "attention-unscaled"
     assert (result["score"], result["max_score"]) == (69, 72)
-    assert result["environment"]["sandbox"] == ["namespaces", "landlock", "rlimits"]
+    assert result["environment"]["sandbox"] == ["namespaces", "landlock", "seccomp", "rlimits", BOUND]
     task = result["tasks"][0]
     assert (task["id"], task["score"], task["max_score"], task["carried_forward"]) == ("attention", 5, 8, False)
     check = task["checks"][0]

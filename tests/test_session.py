@@ -15,7 +15,7 @@ import pytest
 from autograder import wire
 from autograder.config import CourseConfig
 from autograder.errors import MalformedReply, StudentDied, StudentRaised, StudentTimeout
-from autograder.session import StudentProcess, Zygote
+from autograder.session import StudentProcess, Zygote, layers_to_put_up
 from autograder.submission import Snapshot
 
 pytestmark = pytest.mark.slow
@@ -40,6 +40,9 @@ def quit(): sys.exit("bye")
 def loop():
     while True: pass
 def memory(): return len(bytearray(64 << 30))
+def hold(mib):
+    kept = bytearray(b"x") * (mib << 20)
+    time.sleep(60)
 def environment(): return dict(os.environ)
 def pids(): return [name for name in os.listdir("/proc") if name.isdigit()]
 def mount():
@@ -109,7 +112,7 @@ def call(student: StudentProcess, name: str, *args: object, seconds: float | Non
 
 
 def test_every_required_layer_is_reported(student: StudentProcess) -> None:
-    assert student.setting.layers == ("namespaces", "landlock", "rlimits")
+    assert student.setting.layers == layers_to_put_up(CourseConfig(root=Path()))
 
 
 def test_tensorflow_works_inside(student: StudentProcess) -> None:
@@ -230,14 +233,32 @@ def test_an_object_equal_to_everything_stays_outside(student: StudentProcess) ->
     assert answer.kind == "object"
 
 
-def test_nothing_survives_the_stop(student: StudentProcess) -> None:
+def test_no_process_can_be_started(student: StudentProcess) -> None:
+    with pytest.raises(StudentRaised, match="PermissionError"):
+        call(student, "leave_a_child")
+
+
+@pytest.mark.parametrize("layers", [("namespaces",), ("watchdog",)])
+def test_nothing_survives_the_stop(zygote: Zygote, config: CourseConfig, layers: tuple[str, ...]) -> None:
+    """Without the layer that forbids new processes, the pid namespace ends them; without that, the warden does."""
     before = set(psutil.Process().children(recursive=True))
-    call(student, "leave_a_child")
+    fewer = dataclasses.replace(config, required_layers=layers)
+    process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), fewer)
+    process.ask(wire.Load(""))
+    call(process, "leave_a_child")
     ours = set(psutil.Process().children(recursive=True)) - before
-    assert ours
-    student.stop()
+    assert len(ours) == 3  # the warden, the student process and its child
+    process.stop()
     _, alive = psutil.wait_procs(ours, timeout=10)
     assert not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_what_overran_its_memory_is_told_so(zygote: Zygote, config: CourseConfig) -> None:
+    little = dataclasses.replace(config, required_layers=("watchdog",), memory_mib=256)
+    process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), little)
+    process.ask(wire.Load(""))
+    with pytest.raises(StudentDied, match="more than 256 MiB of memory"):
+        call(process, "hold", 512)
 
 
 def test_without_sandbox_the_result_says_so(zygote: Zygote, config: CourseConfig) -> None:
