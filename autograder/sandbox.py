@@ -41,6 +41,7 @@ SUBMISSION, SCRATCH, SHARED_MEMORY = "/submission", "/scratch", "/dev/shm"  # no
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 SYSTEM = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share/zoneinfo", "/usr/share/fonts")
 SETTINGS = ("/etc/ld.so.cache", "/etc/localtime", "/etc/mime.types", "/etc/fonts")
+MACHINE = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/uptime")  # what psutil reads for carbontracker
 TOPOLOGY = ("/sys/devices/system/cpu", "/sys/devices/system/node")
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -158,7 +159,7 @@ def landlock_version() -> int:
 def readable_paths(gpu: bool) -> list[str]:
     """Return what every student process may read besides its submission, existing paths only."""
     python = {sys.prefix, sys.base_prefix, *(sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib"))}
-    system = (*SYSTEM, *SETTINGS, *TOPOLOGY, *DEVICES, *(_gpu_paths() if gpu else ()))
+    system = (*SYSTEM, *SETTINGS, *TOPOLOGY, *MACHINE, *DEVICES, *(_gpu_paths() if gpu else ()))
     paths = sorted(path for path in (*python, *system) if Path(path).exists())
     inside = (path for path in paths if not any(path.startswith(f"{other}/") for other in paths))
     return list(inside)
@@ -166,7 +167,7 @@ def readable_paths(gpu: bool) -> list[str]:
 
 def _gpu_paths() -> tuple[str, ...]:
     devices = sorted(str(path) for path in Path("/dev").glob("nvidia*"))
-    return (*devices, "/usr/local/cuda", "/usr/local/nvidia")
+    return (*devices, "/usr/local/cuda", "/usr/local/nvidia", "/proc/driver/nvidia")
 
 
 def _guarded(layer: str, put_up: Callable[[], None]) -> None:
@@ -189,7 +190,7 @@ def _enter_new_root(policy: Policy) -> None:
         _expose(root, path)
     _bind(policy.submission, f"{root}{SUBMISSION}")
     _make_scratch(root, f"size={policy.scratch_mib}m,nr_inodes={policy.scratch_files},mode=0755")
-    _mount_proc(root / "proc", policy.gpu)
+    _show_own_process(root / "proc")
     _mount(None, str(root), None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, None)
     os.chdir(root)
     _check(_libc.pivot_root(b".", b"."), "pivot_root")
@@ -241,15 +242,21 @@ def _bind(source: str, target: str) -> None:
         _mount(None, target, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | kept & ~MS_NOSUID, None)
 
 
-def _mount_proc(place: Path, gpu: bool) -> None:
-    """Mount the PID namespace's own /proc, read-only and with nothing but processes in it.
+def _show_own_process(place: Path) -> None:
+    """Show this process alone below the new /proc, beside the files of `MACHINE`.
 
-    CUDA looks for its driver there, so a GPU worker shows all of it. Inside some containers the kernel allows
-    no new /proc at all; then there is none, which TensorFlow can do without.
+    A /proc of the own PID namespace, where the kernel allows one; inside some containers it does not, then the
+    old one's folder of this process, whose numbers are those outside.
     """
-    place.mkdir()
-    flags = ctypes.c_ulong(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    _libc.mount(b"proc", str(place).encode(), b"proc", flags, None if gpu else b"subset=pid")
+    own = place / "1"
+    own.mkdir()
+    flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
+    try:
+        _mount("proc", str(own), "proc", flags, None)
+        _mount(f"{own}/1", str(own), None, MS_BIND, None)
+    except PermissionError:
+        _bind(os.path.realpath("/proc/self"), str(own))
+    (place / "self").symlink_to("1")
 
 
 def _forbid_new_user_namespaces() -> None:
@@ -261,7 +268,8 @@ def _forbid_new_user_namespaces() -> None:
 def _restrict_files(places: Places, gpu: bool, own_root: bool) -> None:
     """Allow what is listed; Landlock also refuses TCP and, from version 6, abstract sockets and signals outwards.
 
-    Shared memory and /proc only where they are this process's own: outside the new root they are everyone's.
+    Shared memory and the whole of /proc only where they are this process's own: outside the new root they are
+    everyone's.
     """
     from py_landlock import AccessFs, Landlock
 
@@ -271,7 +279,7 @@ def _restrict_files(places: Places, gpu: bool, own_root: bool) -> None:
         | AccessFs.REMOVE_FILE | AccessFs.REMOVE_DIR | AccessFs.REFER
     )  # fmt: skip
     rules = Landlock(strict=False)
-    for path in (*readable_paths(gpu), places.submission, *(("/proc",) if own_root else ())):
+    for path in (*readable_paths(gpu), places.submission, "/proc" if own_root else "/proc/self"):
         rules.add_path_rule(path, access=read_all if Path(path).is_dir() else read_file)
     for path in (places.scratch, *((SHARED_MEMORY,) if own_root else ())):
         rules.add_path_rule(path, access=read_all | write)

@@ -1,0 +1,241 @@
+"""Run one probe behind chosen layers and write what it got: `python -m tests.behind ORDER`, ORDER in JSON.
+
+The same steps as in the zygote, without TensorFlow: a warden, a fork, `confine`. Used by `test_sandbox`, in a
+process of its own, since no layer can be taken down again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import mmap
+import os
+import platform
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from autograder.errors import SandboxUnavailable
+from autograder.sandbox import Places, Policy, confine, enter_namespaces, landlock_version
+from autograder.warden import Warden
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+MIB = 1 << 20
+INT_0X80_GETPID = bytes.fromhex("b814000000cd80c3")  # mov eax, 20; int 0x80; ret
+
+
+class Order(msgspec.Struct):
+    """What to run.
+
+    Attributes:
+        user: User to become before anything else; -1 stays who we are.
+    """
+
+    policy: Policy
+    probe: str
+    args: list[Any]
+    user: int = -1
+
+
+def read(_: Places, path: str) -> int:
+    return len(Path(path).read_bytes())
+
+
+def listing(_: Places, path: str) -> list[str]:
+    return sorted(one.name for one in Path(path).iterdir())
+
+
+def write(places: Places, path: str) -> int:
+    return Path(path.replace("SCRATCH", places.scratch)).write_bytes(b"x")
+
+
+def fill(places: Places, mib: int) -> int:
+    for number in range(mib):
+        Path(places.scratch, str(number)).write_bytes(bytes(MIB))
+    return mib
+
+
+def make_files(places: Places, count: int) -> int:
+    for number in range(count):
+        Path(places.scratch, str(number)).touch()
+    return count
+
+
+def grow_one_file(places: Places, mib: int) -> int:
+    return Path(places.scratch, "one").write_bytes(bytes(mib * MIB))
+
+
+def connect(_: Places, family: str, address: Any) -> int:
+    with socket.socket(getattr(socket, family)) as one:
+        one.settimeout(5)
+        one.connect(tuple(address) if isinstance(address, list) else address)
+    return 0
+
+
+def make_pair(_: Places, kind: str) -> int:
+    for one in socket.socketpair(socket.AF_UNIX, getattr(socket, kind)):
+        one.close()
+    return 0
+
+
+def processes(_: Places) -> list[str]:
+    return [one.name for one in Path("/proc").iterdir() if one.name.isdigit()]
+
+
+def signal_parent(_: Places, pid: int) -> int:
+    os.kill(pid, 0)
+    return 0
+
+
+def call(_: Places, number: int, *args: Any) -> int:
+    """Make a raw system call; an error number comes back as an error."""
+    given = [ctypes.c_long(one) if isinstance(one, int) else ctypes.c_char_p(one.encode()) for one in args]
+    result = LIBC.syscall(ctypes.c_long(number), *given)
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return 0
+
+
+def call_as_i386(_: Places) -> int:
+    """Ask for the process id through the calls of a 32-bit program."""
+    memory = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    memory.write(INT_0X80_GETPID)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    return int(ctypes.CFUNCTYPE(ctypes.c_int)(address)() > 0)
+
+
+def start_process(_: Places) -> int:
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    return os.waitpid(child, 0)[1]
+
+
+def run_program(_: Places) -> int:
+    os.execv(sys.executable, [sys.executable, "-c", "pass"])  # noqa: S606 - is it allowed
+
+
+def start_processes(_: Places, count: int) -> int:
+    for _number in range(count):
+        if os.fork() == 0:
+            time.sleep(60)
+    return count
+
+
+def start_threads(_: Places, count: int, seconds: float) -> int:
+    threading.stack_size(64 << 10)
+    for _number in range(count):
+        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+    time.sleep(seconds)
+    return count
+
+
+def open_files(_: Places, count: int) -> int:
+    return len([os.open(os.devnull, os.O_RDONLY) for _number in range(count)])
+
+
+def reserve(_: Places, mib: int) -> int:
+    return len(bytearray(mib * MIB)) // MIB
+
+
+def hold(_: Places, mib: int, processes: int, seconds: float) -> int:
+    """Fill memory, in the first process or evenly in several of its children."""
+    share = mib // max(processes, 1)
+    if all(os.fork() for _number in range(processes)) and processes:
+        time.sleep(seconds)
+        return mib
+    kept = bytearray(b"x") * (share * MIB)
+    time.sleep(seconds)
+    return len(kept) // MIB * max(processes, 1)
+
+
+def hold_shared(_: Places, mib: int, processes: int, seconds: float) -> int:
+    """Fill memory once and share it with children, in whom it is resident, too."""
+    kept = bytearray(b"x") * (mib * MIB)
+    for _number in range(processes):
+        if os.fork() == 0:
+            time.sleep(60)
+    time.sleep(seconds)
+    return len(kept) // MIB
+
+
+def spin(_: Places, seconds: float) -> float:
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        pass
+    return seconds
+
+
+PROBES: dict[str, Callable[..., Any]] = {
+    function.__name__: function
+    for function in (
+        read, listing, write, fill, make_files, grow_one_file, connect, make_pair, processes, signal_parent, call,
+        call_as_i386, start_process, run_program, start_processes, start_threads, open_files, reserve, hold,
+        hold_shared, spin,
+    )
+}  # fmt: skip
+
+
+def inside(order: Order, warden: Warden) -> dict[str, Any]:
+    """Confine this process and run the probe."""
+    try:
+        warden.take_in()
+        places = confine(order.policy)
+    except SandboxUnavailable as error:
+        return {"refused": str(error)}
+    try:
+        return {"answer": PROBES[order.probe](places, *order.args)}
+    except (OSError, MemoryError, RuntimeError) as error:
+        return {"error": type(error).__name__, "errno": getattr(error, "errno", None)}
+
+
+def main() -> None:
+    """Do as ordered."""
+    order = msgspec.json.decode(sys.argv[1], type=Order)
+    landlock_version()  # imports what is needed while it can be found
+    platform.machine()
+    if order.user >= 0:
+        os.setgroups([])
+        os.setresgid(order.user, order.user, order.user)
+        os.setresuid(order.user, order.user, order.user)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work:
+        (Path(work) / "submission").mkdir()
+        order.policy = msgspec.structs.replace(order.policy, work=work, submission=f"{work}/submission")
+        sys.stdout.write(json.dumps(run(order)))
+
+
+def run(order: Order) -> dict[str, Any]:
+    """Fork, watch, and return what came of it."""
+    reading, writing = os.pipe()
+    try:
+        warden = Warden(order.policy)
+        if "namespaces" in order.policy.layers:
+            enter_namespaces()
+    except SandboxUnavailable as error:
+        return {"refused": str(error)}
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            os.write(writing, json.dumps(inside(order, warden)).encode())
+        os._exit(0)
+    os.close(writing)
+    ours, theirs = socket.socketpair()
+    warden.watch(child, theirs)
+    theirs.close()
+    told = ours.recv(64).decode()
+    ours.close()
+    answer = os.read(reading, 1 << 20)
+    return {**json.loads(answer or '{"ended": true}'), "overrun": told}
+
+
+if __name__ == "__main__":
+    main()
