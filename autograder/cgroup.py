@@ -11,13 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from autograder.errors import SandboxUnavailable
+from autograder.mends import mend
 
 CONTROLLERS = ("memory", "pids")
 OWN_GROUP, OWN_MOUNTS = Path("/proc/self/cgroup"), Path("/proc/self/mountinfo")
-MEND = (
-    "Start grading in a unit that systemd delegates: systemd-run --user --scope -p Delegate=yes (as a user), or let "
-    'required_layers have "memory" or "watchdog" in place of "cgroup".'
-)
 
 
 def delegated() -> Path | None:
@@ -54,7 +51,9 @@ class Group:
             (self._folder / "memory.max").write_text(str(memory))
             (self._folder / "pids.max").write_text(str(processes))
         except OSError as error:
-            raise SandboxUnavailable(f"cgroup: no group could be made in {parent} ({error}).", MEND) from error
+            raise SandboxUnavailable(
+                f"cgroup: no group could be made in {parent} ({error}).", mend("cgroup")
+            ) from error
         with suppress(OSError):  # not every kernel counts swap
             (self._folder / "memory.swap.max").write_text("0")
 
@@ -67,7 +66,9 @@ class Group:
         try:
             (self._folder / "cgroup.procs").write_text("0")
         except OSError as error:
-            raise SandboxUnavailable(f"cgroup: {self._folder} could not be joined ({error}).", MEND) from error
+            raise SandboxUnavailable(
+                f"cgroup: {self._folder} could not be joined ({error}).", mend("cgroup")
+            ) from error
 
     def overrun(self) -> str:
         """Return `memory` if the kernel ended a process of the group for it, else an empty string."""

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
+import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
+from autograder.cgroup import delegated
 from autograder.config import CourseConfig
 from autograder.errors import AutograderError, SandboxUnavailable
+from autograder.mends import mend
+from autograder.sandbox import Policy, confine, enter_namespaces, landlock_version
 from autograder.session import gpu_present
+from autograder.warden import Warden
 
 LIBRARIES = ("tensorflow", "tf-keras", "numpy", "nbgrader", "nbconvert", "transformers", "carbontracker", "pytest")
+
+
+HELD = "held"
+LANDLOCK_SINCE = {"truncation": 3, "TCP": 4, "device controls": 5, "abstract sockets and signals": 6}
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -55,58 +67,92 @@ def _system() -> Finding:
 
 
 def _layers(config: CourseConfig) -> Iterator[Finding]:
-    probes: dict[str, Callable[[], str]] = {
-        "namespaces": _probe_namespaces,
-        "landlock": _probe_landlock,
-        "rlimits": _probe_rlimits,
-    }
-    for layer, probe in probes.items():
-        needed = config.sandbox == "required" and layer in config.required_layers
+    """Try each layer in a child process, alone; of the two bounds of memory the course needs only one."""
+    required = config.required_layers if config.sandbox == "required" else ()
+    bounded = "cgroup" if delegated() else "watchdog"
+    for layer, shown in FOUND.items():
+        needed = layer in required or ("memory" in required and layer == bounded)
         try:
-            yield Finding(f"sandbox: {layer}", True, probe(), needed=needed)
+            _try_layer(layer)
+            yield Finding(f"sandbox: {layer}", True, shown(), needed=needed)
         except AutograderError as error:
-            yield Finding(f"sandbox: {layer}", False, error.problem, error.mend, needed)
+            problem = error.problem.removeprefix(f"{layer}: ")
+            yield Finding(f"sandbox: {layer}", False, problem, error.mend, needed)
 
 
-def _probe_namespaces() -> str:
-    """Try in a child process, which ends at once."""
-    from autograder.sandbox import enter_namespaces
+def _try_layer(layer: str) -> None:
+    """Put one layer up in a child process, which ends at once.
 
-    reading, writing = os.pipe()
+    Raises:
+        SandboxUnavailable: If it cannot be put up here.
+    """
+    group = delegated()
+    if layer == "cgroup" and group is None:
+        raise SandboxUnavailable("cgroup: no control group (v2) is delegated to this process", mend(layer))
+    with tempfile.TemporaryDirectory(prefix="autograder-", ignore_cleanup_errors=True) as work:
+        submission = Path(work) / "submission"
+        submission.mkdir()
+        policy = Policy(
+            submission=str(submission), work=work, layers=(layer,), memory_mib=1024, scratch_mib=16, scratch_files=1000,
+            max_processes=512, max_descriptors=256, cpu_seconds=60, cgroup=str(group or ""),
+        )  # fmt: skip
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            _report(writing, lambda: _stand_behind(policy, writing))
+        os.close(writing)
+        with os.fdopen(reading, encoding="utf-8") as answer:
+            text = answer.read()
+        os.waitpid(child, 0)
+    if text != HELD:
+        raise SandboxUnavailable(*text.split("\0")) if text else SandboxUnavailable(f"{layer}: cannot be tried here.")
+
+
+def _stand_behind(policy: Policy, writing: int) -> None:
+    """Do as the zygote does: prepare outside, fork, confine inside."""
+    warden = Warden(policy)
+    if "namespaces" in policy.layers:
+        enter_namespaces()
     child = os.fork()
     if child == 0:
-        try:
-            enter_namespaces()
-        except SandboxUnavailable as error:
-            os.write(writing, f"{error.problem}\0{error.mend}".encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, encoding="utf-8") as answer:
-        text = answer.read()
-    os.waitpid(child, 0)
-    if text:
-        raise SandboxUnavailable(*text.split("\0"))
-    return "user, mount, pid, network, ipc and uts namespaces can be made"
+        _report(writing, lambda: _confine(warden, policy), HELD)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        warden.watch(child, theirs)
 
 
-def _probe_landlock() -> str:
-    from autograder.sandbox import landlock_version
-
-    found = landlock_version()
-    if not found:
-        raise SandboxUnavailable(
-            "the kernel has no Landlock, or it is switched off",
-            "Use Linux 5.13 or later with landlock in the kernel's lsm= list; inside a container, ask for a newer "
-            "runtime whose seccomp profile allows the landlock_* calls.",
-        )
-    return f"version {found}"
+def _confine(warden: Warden, policy: Policy) -> None:
+    warden.take_in()
+    confine(policy)
 
 
-def _probe_rlimits() -> str:
-    import resource
+def _report(writing: int, work: Callable[[], None], good: str = "") -> NoReturn:
+    """Do the work, write the reason if it fails, and end this process."""
+    text = ""
+    try:
+        work()
+        text = good
+    except SandboxUnavailable as error:
+        text = f"{error.problem}\0{error.mend}"
+    finally:
+        os.write(writing, text.encode())
+        os._exit(0)
 
-    return f"file descriptors up to {resource.getrlimit(resource.RLIMIT_NOFILE)[1]}"
+
+def _describe_landlock() -> str:
+    version = landlock_version()
+    lacks = [what for what, since in LANDLOCK_SINCE.items() if version < since]
+    return f"version {version}" + (f", without {', '.join(lacks)}: other layers hold those" if lacks else "")
+
+
+FOUND: dict[str, Callable[[], str]] = {
+    "namespaces": lambda: "user, mount, pid, network, ipc and uts namespaces can be made",
+    "landlock": _describe_landlock,
+    "seccomp": lambda: f"filter for {platform.machine()} loads",
+    "rlimits": lambda: f"file descriptors up to {resource.getrlimit(resource.RLIMIT_NOFILE)[1]}",
+    "cgroup": lambda: f"memory and processes can be bounded below {delegated()}",
+    "watchdog": lambda: "memory, processes and threads can be watched",
+}
 
 
 def _library(name: str) -> Finding:

@@ -25,6 +25,7 @@ import msgspec
 
 from autograder import seccomp
 from autograder.errors import SandboxUnavailable
+from autograder.mends import mend
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
@@ -95,16 +96,15 @@ def enter_namespaces() -> None:
     if _libc.unshare(flags) != 0:
         reason = os.strerror(ctypes.get_errno())
         raise SandboxUnavailable(
-            f"namespaces: this machine does not allow new user namespaces ({reason}).",
-            "Ask its administrator to set kernel.unprivileged_userns_clone=1, user.max_user_namespaces above 0 "
-            "and, on Ubuntu 24.04 and later, kernel.apparmor_restrict_unprivileged_userns=0.",
+            f"namespaces: this machine does not allow new user namespaces ({reason}).", mend("namespaces")
         )
     try:
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
         Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
     except OSError as error:
-        raise SandboxUnavailable(f"namespaces: user and group could not be mapped ({error}).") from error
+        problem = f"namespaces: user and group could not be mapped ({error})."
+        raise SandboxUnavailable(problem, mend("namespaces")) from error
 
 
 def confine(policy: Policy) -> Places:
@@ -176,7 +176,8 @@ def _guarded(layer: str, put_up: Callable[[], None]) -> None:
     except SandboxUnavailable:
         raise
     except Exception as error:  # a layer that fails in any way does not hold
-        raise SandboxUnavailable(f"{layer}: could not be put up ({type(error).__name__}: {error}).") from error
+        problem = f"{layer}: could not be put up ({type(error).__name__}: {error})."
+        raise SandboxUnavailable(problem, mend(layer)) from error
 
 
 def _enter_new_root(policy: Policy) -> None:

@@ -29,6 +29,7 @@ from autograder.errors import (
     StudentTimeout,
     ZygoteError,
 )
+from autograder.mends import mend
 from autograder.sandbox import Policy
 from autograder.submission import Snapshot
 
@@ -169,8 +170,12 @@ def _receive_pidfd(status: socket.socket, replies: int) -> int:
     with suppress(StudentDied, StudentTimeout, MalformedReply):
         reply = wire.decode_reply(wire.read_frame(replies, 1 << 16, deadline))
         if isinstance(reply, wire.Refused):
-            raise SandboxUnavailable(f"{reply.layer}: {reply.reason}")
+            raise _unavailable(reply)
     raise ZygoteError("A student process could not be started.")
+
+
+def _unavailable(refused: wire.Refused) -> SandboxUnavailable:
+    return SandboxUnavailable(f"{refused.layer}: {refused.reason}", mend(refused.layer))
 
 
 @dataclass(frozen=True)
@@ -292,7 +297,7 @@ class StudentProcess:
             raise ZygoteError("A student process ended before it read the submission.") from error
         if isinstance(reply, wire.Refused):
             self.stop()
-            raise SandboxUnavailable(f"{reply.layer}: {reply.reason}", "Run: python -m autograder doctor")
+            raise _unavailable(reply)
         if not isinstance(reply, wire.Ready):
             self.stop()
             raise ZygoteError("A student process began with the wrong words.")
@@ -326,7 +331,7 @@ def layers_to_put_up(config: CourseConfig) -> tuple[str, ...]:
         return ()
     there = cgroup.delegated() is not None
     if "cgroup" in config.required_layers and not there:
-        raise SandboxUnavailable("cgroup: no control group (v2) is delegated to this process.", cgroup.MEND)
+        raise SandboxUnavailable("cgroup: no control group (v2) is delegated to this process.", mend("cgroup"))
     bound = "cgroup" if there else "watchdog"
     return tuple(dict.fromkeys(bound if layer == "memory" else layer for layer in config.required_layers))
 

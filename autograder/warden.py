@@ -19,6 +19,7 @@ from pathlib import Path
 
 from autograder.cgroup import Group
 from autograder.errors import SandboxUnavailable
+from autograder.mends import mend
 from autograder.sandbox import Policy, adopt_orphans
 
 PROC = Path("/proc")
@@ -141,8 +142,5 @@ def _resident_here() -> int:
     there = (PROC / str(own) / "task" / str(own) / "children").exists()
     sample = _sample(own) if there else None
     if sample is None:
-        raise SandboxUnavailable(
-            f"watchdog: {PROC} does not say what processes use.",
-            "Grade where /proc is mounted, with a kernel built with CONFIG_PROC_CHILDREN.",
-        )
+        raise SandboxUnavailable(f"watchdog: {PROC} does not say what processes use.", mend("watchdog"))
     return sample[1]

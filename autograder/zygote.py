@@ -116,7 +116,7 @@ def _student(policy: Policy, warden: Warden, requests: int, replies: int) -> NoR
 
 
 def _refuse(replies: int, error: SandboxUnavailable) -> NoReturn:
-    layer, _, reason = str(error).partition(": ")
+    layer, _, reason = error.problem.partition(": ")
     wire.write_frame(replies, wire.encode_frame(wire.Refused(layer=layer, reason=reason)))
     os._exit(1)
 

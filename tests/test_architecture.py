@@ -16,6 +16,7 @@ ORDER = (
     ("assignment", "regions", "cells", "sanitizing"),
     ("structure",),
     ("notebook", "wire", "submission"),
+    ("mends",),
     ("seccomp", "cgroup"),
     ("sandbox",),
     ("warden",),
