@@ -24,7 +24,17 @@ from typing import Any
 import msgspec
 
 from autograder.errors import SandboxUnavailable
-from autograder.sandbox import Places, Policy, confine, enter_namespaces, landlock_version
+from autograder.sandbox import (
+    MS_PRIVATE,
+    MS_RDONLY,
+    MS_REC,
+    Places,
+    Policy,
+    _mount,
+    confine,
+    enter_namespaces,
+    landlock_version,
+)
 from autograder.warden import Warden
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -37,12 +47,14 @@ class Order(msgspec.Struct):
 
     Attributes:
         user: User to become before anything else; -1 stays who we are.
+        container: Whether to cover a part of /proc first, as container runtimes do.
     """
 
     policy: Policy
     probe: str
     args: list[Any]
     user: int = -1
+    container: bool = False
 
 
 def read(_: Places, path: str) -> int:
@@ -88,6 +100,11 @@ def make_pair(_: Places, kind: str) -> int:
 
 def processes(_: Places) -> list[str]:
     return [one.name for one in Path("/proc").iterdir() if one.name.isdigit()]
+
+
+def own_number(_: Places) -> str:
+    """Return this process's number as /proc has it."""
+    return Path("/proc/self/stat").read_text().split()[0]
 
 
 def signal_parent(_: Places, pid: int) -> int:
@@ -178,7 +195,8 @@ def spin(_: Places, seconds: float) -> float:
 PROBES: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
-        read, listing, write, fill, make_files, grow_one_file, connect, make_pair, processes, signal_parent, call,
+        read, listing, write, fill, make_files, grow_one_file, connect, make_pair, processes, own_number,
+        signal_parent, call,
         call_as_i386, start_process, run_program, start_processes, start_threads, open_files, reserve, hold,
         hold_shared, spin,
     )
@@ -207,6 +225,13 @@ def main() -> None:
         os.setgroups([])
         os.setresgid(order.user, order.user, order.user)
         os.setresuid(order.user, order.user, order.user)
+    if order.container:
+        enter_namespaces()
+        if os.fork():  # the first child is the new PID namespace's process 1
+            sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+        _mount(None, "/", None, MS_REC | MS_PRIVATE, None)
+        _mount("proc", "/proc", "proc", 0, None)
+        _mount("tmpfs", "/proc/bus", "tmpfs", MS_RDONLY, None)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work:
         (Path(work) / "submission").mkdir()
         order.policy = msgspec.structs.replace(order.policy, work=work, submission=f"{work}/submission")

@@ -37,10 +37,12 @@ ABSTRACT_ALONE = pytest.mark.skipif(landlock_version() < 6, reason="Landlock 6 h
 ONLY_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may do it with nothing up")
 
 
-def behind(layers: tuple[str, ...], probe: str, *args: Any, user: int = -1, **limits: int) -> dict[str, Any]:
+def behind(
+    layers: tuple[str, ...], probe: str, *args: Any, user: int = -1, container: bool = False, **limits: int
+) -> dict[str, Any]:
     """Run a probe of `tests.behind` and return what it told."""
     policy = msgspec.structs.replace(GENEROUS, layers=layers, cgroup=str(delegated() or ""), **limits)
-    order = msgspec.json.encode(Order(policy, probe, list(args), user)).decode()
+    order = msgspec.json.encode(Order(policy, probe, list(args), user, container)).decode()
     words = [sys.executable, "-m", "tests.behind", order]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
@@ -145,7 +147,17 @@ def test_other_processes_cannot_be_signalled(layer: str) -> None:
     assert code(behind((layer,), "signal_parent", os.getpid())) in {"EPERM", "ESRCH"}
 
 
-NEW_USER_NAMESPACE, NEW_FILE = 0x10000000, 0
+@pytest.mark.parametrize("container", [False, True])
+def test_the_own_process_is_seen_also_where_no_new_proc_can_be_mounted(container: bool) -> None:
+    """Inside a container parts of /proc are covered; then the kernel lets nobody below mount it anew."""
+    own = behind(("namespaces",), "own_number", container=container)["answer"]
+    assert (own != "1") == container  # else the old /proc's folder of this process is shown
+    assert behind(("namespaces",), "listing", "/proc", container=container)["answer"] == [
+        "1", "cpuinfo", "meminfo", "self", "stat", "uptime",
+    ]  # fmt: skip
+
+
+NEW_USER_NAMESPACE = 0x10000000
 CALLS: dict[str, tuple[Any, ...]] = {
     "ptrace": (0,),
     "process_vm_readv": (1, 0, 0, 0, 0, 0),

@@ -1,0 +1,90 @@
+"""Measure what the layers add to one fork: `python benchmarks/confinement_cost.py`.
+
+Prints JSON: milliseconds from asking the zygote for a student process to its first words, with no layer, with each
+alone, and with all that the course requires; then milliseconds of one question without and with all of them, and
+the share of a processor that the warden takes while its student process idles. Medians of 21.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from autograder import wire
+from autograder.config import CourseConfig, load_config
+from autograder.session import StudentProcess, Zygote, layers_to_put_up
+from autograder.submission import Snapshot
+
+ROOT = Path(__file__).parents[1]
+MODULE = b"def same(x):\n    return x\n"
+REPEATS = 21
+IDLE_SECONDS = 5.0
+
+
+def spawn(zygote: Zygote, config: CourseConfig) -> tuple[float, StudentProcess]:
+    """Return the milliseconds until a student process said which layers hold, and the process."""
+    started = time.perf_counter()
+    process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), config)
+    return (time.perf_counter() - started) * 1e3, process
+
+
+def time_fork(zygote: Zygote, config: CourseConfig) -> float:
+    """Return the median milliseconds of starting a process."""
+    spent = []
+    for _ in range(REPEATS):
+        one, process = spawn(zygote, config)
+        process.stop()
+        spent.append(one)
+    return round(statistics.median(spent), 1)
+
+
+def time_question(zygote: Zygote, config: CourseConfig) -> float:
+    """Return the median milliseconds of a question that does nothing."""
+    _, process = spawn(zygote, config)
+    process.ask(wire.Load(""))
+    spent = []
+    for _ in range(REPEATS * 10):
+        started = time.perf_counter()
+        process.ask(wire.Call("module", "same", [1], {}))
+        spent.append((time.perf_counter() - started) * 1e3)
+    process.stop()
+    return round(statistics.median(spent), 3)
+
+
+def warden_share(zygote: Zygote, config: CourseConfig) -> float:
+    """Return the share of one processor, in percent, that the process outside the wall takes."""
+    before = set(psutil.Process().children(recursive=True))
+    _, process = spawn(zygote, config)
+    ours = sorted(set(psutil.Process().children(recursive=True)) - before, key=lambda one: one.pid)
+    started, times = time.monotonic(), ours[0].cpu_times()
+    time.sleep(IDLE_SECONDS)
+    after, elapsed = ours[0].cpu_times(), time.monotonic() - started
+    process.stop()
+    return round(100 * (after.user + after.system - times.user - times.system) / elapsed, 2)
+
+
+def main() -> None:
+    """Measure and print."""
+    config = load_config(ROOT)
+    layers = layers_to_put_up(config)
+    nothing = dataclasses.replace(config, required_layers=())
+    figures: dict[str, object] = {"layers": layers}
+    with Zygote(threads=1) as zygote:
+        time_fork(zygote, nothing)
+        figures["fork_ms"] = {"none": time_fork(zygote, nothing)} | {
+            layer: time_fork(zygote, dataclasses.replace(config, required_layers=(layer,))) for layer in layers
+        }
+        figures["fork_all_ms"] = time_fork(zygote, config)
+        figures["question_ms"] = {"none": time_question(zygote, nothing), "all": time_question(zygote, config)}
+        figures["warden_percent"] = warden_share(zygote, config)
+    sys.stdout.write(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
