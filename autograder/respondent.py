@@ -95,6 +95,9 @@ class Respondent:
         case: The submission and all that grading needs.
         replaced: Tasks for which reference parts stand in.
         otherwise: Let those parts stand in that are right in another way.
+
+    Attributes:
+        printed: What the student's own module printed while it was loaded, before anything hidden reached it.
     """
 
     def __init__(self, case: Case, replaced: tuple[Task, ...] = (), *, otherwise: bool = False) -> None:
@@ -105,6 +108,7 @@ class Respondent:
         solved = "\n".join([texts.solved, texts.stand_ins, texts.otherwise if otherwise else ""])
         self._solved = only_needed(solved, self._names)  # student code can find what stands beside it
         self._process: StudentProcess | None = None
+        self.printed = ""
         self._load_fault: StudentFault | None = None
         self._fatal_module = False  # importing the module ended a process: it is not tried again
         self._ran: dict[str, StudentFault | None] = {}
@@ -182,6 +186,8 @@ class Respondent:
                     raise ZygoteError("A student process ended before it loaded anything of the student's.") from fault
                 self._fatal_module = True
                 return self._start()
+        if own and not self._replaced:
+            self.printed = process.printed()
         if self._names:
             try:
                 process.ask(wire.StandIn(self._solved, sorted(self._names)))

@@ -20,7 +20,7 @@ from types import TracebackType
 import numpy as np
 import pytest
 
-from autograder.assignment import Assignment, Task
+from autograder.assignment import MODULE, Assignment, Task
 from autograder.checking import Student
 from autograder.config import CourseConfig
 from autograder.errors import AssignmentError, AutograderError, StudentFault
@@ -44,6 +44,7 @@ UNUSED_PLUGINS = (
     "cacheprovider", "doctest", "faulthandler", "junitxml", "logging", "terminal",
     "unraisableexception",  # collects garbage again and again at the end, which took longer than most checks
 )  # fmt: skip
+LONGEST_SHOWN = 500
 PYTEST_WORDS = (
     "--assert=plain",
     "--capture=no",
@@ -105,8 +106,15 @@ class Grader:
         finally:
             own.close()
         environment = Environment(tensorflow=setting.tensorflow, device=setting.device, sandbox=setting.layers)
-        notes = (*snapshot.notes, *case.notebook.notes)
+        notes = (*snapshot.notes, *case.notebook.notes, *_note_of_printed(own.printed))
         return summarise(self._assignment, snapshot.digest, environment, tasks, notes)
+
+
+def _note_of_printed(text: str) -> tuple[str, ...]:
+    """Return a note on what the module printed while it was loaded, before it was asked anything."""
+    lines = " | ".join(line for line in text.splitlines() if line.strip())
+    shown = lines if len(lines) <= LONGEST_SHOWN else f"{lines[:LONGEST_SHOWN]} …"
+    return (f"While it was loaded, your {MODULE}.py printed: {shown}",) if lines else ()
 
 
 def _grade_tasks(case: Case, own: Respondent, seed: bytes) -> tuple[TaskResult, ...]:

@@ -32,6 +32,7 @@ from autograder.errors import (
 from autograder.mends import mend
 from autograder.sandbox import Policy
 from autograder.submission import Snapshot
+from autograder.warden import ENDED, LONGEST_OUTPUT, PRINTED, QUESTION
 
 START_SECONDS = 180.0
 SPAWN_SECONDS = 30.0
@@ -46,7 +47,7 @@ class Spawned(NamedTuple):
         requests: Descriptor to write questions to.
         replies: Descriptor to read answers from.
         pidfd: To kill it by.
-        warden: Where its warden says which bound it overran, if any, and then closes.
+        warden: Where its warden says what it printed, and in the end which bound it overran, if any.
     """
 
     requests: int
@@ -118,7 +119,7 @@ class Zygote:
         self.wait_until_ready()
         requests_out, requests_in = os.pipe()
         replies_out, replies_in = os.pipe()
-        warden, theirs = socket.socketpair()
+        warden, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         try:
             order = msgspec.msgpack.encode(policy)
             socket.send_fds(self._control, [order], [requests_out, replies_in, theirs.fileno()])
@@ -239,6 +240,16 @@ class StudentProcess:
             raise MalformedReply("Your code's answer could not be read.")
         return wire.from_value(reply.value)
 
+    def printed(self) -> str:
+        """Return the beginning of what the process has printed, control characters escaped; empty once it ended."""
+        with suppress(OSError):
+            self._warden.settimeout(LAST_WORD_SECONDS)
+            self._warden.send(QUESTION)
+            answer = self._warden.recv(LONGEST_OUTPUT + 1)
+            if answer.startswith(PRINTED):
+                return _visible(answer[1:].decode(errors="replace"))
+        return ""
+
     def stop(self) -> None:
         """Kill the process and everything it started, and remove its files. May be called twice."""
         if not self.alive:
@@ -278,10 +289,10 @@ class StudentProcess:
 
     def _overrun(self) -> str:
         """Return a sentence on the bound for which the process was ended, or nothing."""
-        self._warden.settimeout(LAST_WORD_SECONDS)
         word = ""
         with suppress(OSError):
-            word = self._warden.recv(64).decode(errors="replace")
+            self._warden.settimeout(LAST_WORD_SECONDS)
+            word = self._warden.recv(64).removeprefix(ENDED).decode(errors="replace")
         bounds = {
             "memory": f"{self._config.memory_mib} MiB of memory",
             "processes": f"{self._config.max_processes} processes and threads",
@@ -302,6 +313,11 @@ class StudentProcess:
             self.stop()
             raise ZygoteError("A student process began with the wrong words.")
         return Setting(reply.tensorflow, reply.device, tuple(reply.layers))
+
+
+def _visible(text: str) -> str:
+    r"""Return the text with each control character but the ends of lines as its escape, such as `\x1b`."""
+    return "".join(one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode() for one in text)
 
 
 def _policy(config: CourseConfig, submission: Path, work: Path, gpu: bool) -> Policy:

@@ -1,7 +1,8 @@
 """The warden: stays outside, watches one student process, and ends it where it uses more than it may.
 
-Everything here is read from /proc, once every few milliseconds: a sampling watchdog, for machines where no
-control group is delegated. A process may overrun its bound for as long as one sample takes.
+It samples /proc every few milliseconds: a watchdog, for machines where no control group is delegated; a process
+may overrun its bound for as long as one sample takes. It also reads all that the process prints, keeps the
+beginning, and tells the grader on request.
 
 Reference: man pages proc(5), prctl(2).
 """
@@ -13,6 +14,7 @@ import resource
 import select
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +26,9 @@ from autograder.sandbox import Policy, adopt_orphans
 
 PROC = Path("/proc")
 INTERVAL = 0.05
+LONGEST_OUTPUT, CHUNK = 4096, 1 << 16
+QUESTION, PRINTED, ENDED = b"?", b"p", b"e"
+"""Messages on the channel to the grader: its only question, and how the two answers begin."""
 _THREADS, _RESIDENT = 17, 21  # fields of /proc/<pid>/stat behind the name
 _GONE = (FileNotFoundError, ProcessLookupError)
 _MIB = 1 << 20
@@ -41,6 +46,8 @@ class Warden:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
+        self._printing, self.output = os.pipe()
+        self._printed = b""
         self._group = None
         if "cgroup" in policy.layers:
             bound = (policy.memory_mib + policy.scratch_mib) * _MIB
@@ -60,13 +67,10 @@ class Warden:
 
     def watch(self, child: int, channel: socket.socket) -> None:
         """Wait until the student process ends, or end it; then tell the grader which bound it overran, if any."""
+        os.close(self.output)
+        os.set_blocking(self._printing, False)
         pidfd = os.pidfd_open(child)
-        poller = select.poll()
-        poller.register(pidfd, select.POLLIN)
-        interval = INTERVAL * 1000 if "watchdog" in self._policy.layers else None
-        overrun = ""
-        while not overrun and not poller.poll(interval):
-            overrun = self.overrun(child)
+        overrun = self._until_end(child, pidfd, channel)
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -75,7 +79,43 @@ class Warden:
             overrun = self._group.overrun()
             self._group.remove()
         with suppress(OSError):  # the grader need not be there any more
-            channel.sendall(overrun.encode())
+            channel.send(ENDED + overrun.encode())
+
+    def _until_end(self, child: int, pidfd: int, channel: socket.socket) -> str:
+        watched = "watchdog" in self._policy.layers
+        poller = select.poll()
+        for descriptor in (pidfd, self._printing, channel.fileno()):
+            poller.register(descriptor, select.POLLIN)
+        due = time.monotonic()
+        while True:
+            ready = {descriptor for descriptor, _ in poller.poll(INTERVAL * 1000 if watched else None)}
+            if pidfd in ready:
+                return ""
+            if self._printing in ready and not self._keep_printed():
+                poller.unregister(self._printing)
+            if channel.fileno() in ready and not self._answer(channel):
+                poller.unregister(channel)
+            if watched and time.monotonic() >= due:
+                if overrun := self.overrun(child):
+                    return overrun
+                due = time.monotonic() + INTERVAL
+
+    def _keep_printed(self) -> bool:
+        """Read what was printed and keep the beginning; return whether more can come."""
+        with suppress(BlockingIOError):
+            chunk = os.read(self._printing, CHUNK)
+            self._printed += chunk[: LONGEST_OUTPUT - len(self._printed)]
+            return bool(chunk)
+        return True
+
+    def _answer(self, channel: socket.socket) -> bool:
+        """Answer the grader's question; return whether it is still there."""
+        with suppress(OSError):
+            if channel.recv(1) == QUESTION:
+                self._keep_printed()
+                channel.send(PRINTED + self._printed)
+                return True
+        return False
 
     def overrun(self, child: int) -> str:
         """Return the bound that the student process and all its descendants overrun: `processes`, `memory` or none."""

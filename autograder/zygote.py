@@ -3,7 +3,7 @@
 Started as `python -I -m autograder.zygote DESCRIPTOR [MODULE...]`, where the descriptor is one end of a
 socket pair and the modules are what the assignment wants imported, too. Each message on the socket asks
 for one student process and carries three descriptors: where that process reads questions, where it
-writes answers, and where its warden sends a pidfd and, at the end, the bound that was overrun. The
+writes answers, and where its warden sends a pidfd, what was printed, and at the end the bound that was overrun. The
 zygote ends when the grader closes the socket, and everything it forked ends with it.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import io
 import os
 import random
 import signal
@@ -103,7 +104,7 @@ def _student(policy: Policy, warden: Warden, requests: int, replies: int) -> NoR
     try:
         die_with_parent()
         os.setsid()  # a signal to its own process group would reach the grader's on kernels before 6.12
-        requests, replies = _keep_only(requests, replies)
+        requests, replies = _keep_only(requests, replies, warden.output)
         warden.take_in()
         places = confine(policy)
     except SandboxUnavailable as error:
@@ -121,11 +122,13 @@ def _refuse(replies: int, error: SandboxUnavailable) -> NoReturn:
     os._exit(1)
 
 
-def _keep_only(requests: int, replies: int) -> tuple[int, int]:
-    """Silence the standard streams, move the two pipes to unpredictable numbers, close the rest."""
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(nothing, stream)
+def _keep_only(requests: int, replies: int, output: int) -> tuple[int, int]:
+    """Lead what is printed to the warden, move the two pipes to unpredictable numbers, close the rest."""
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # as on a terminal: a line is out before the answer
     low = random.SystemRandom().randrange(100, 500)
     os.dup2(requests, low, inheritable=False)
     os.dup2(replies, low + 1, inheritable=False)

@@ -15,8 +15,11 @@ import pytest
 from autograder import wire
 from autograder.config import CourseConfig
 from autograder.errors import MalformedReply, StudentDied, StudentRaised, StudentTimeout
+from autograder.runner import Grader
 from autograder.session import StudentProcess, Zygote, layers_to_put_up
 from autograder.submission import Snapshot
+from autograder.warden import LONGEST_OUTPUT
+from tests.tiny import TinyCourse
 
 pytestmark = pytest.mark.slow
 
@@ -43,6 +46,7 @@ def memory(): return len(bytearray(64 << 30))
 def hold(mib):
     kept = bytearray(b"x") * (mib << 20)
     time.sleep(60)
+def chatter(size): return print("x" * size)
 def environment(): return dict(os.environ)
 def pids(): return [name for name in os.listdir("/proc") if name.isdigit()]
 def mount():
@@ -165,6 +169,26 @@ def test_no_mount_and_no_new_namespace(student: StudentProcess) -> None:
 
 def test_other_processes_are_out_of_sight(student: StudentProcess) -> None:
     assert call(student, "pids") == ("1",)
+
+
+def test_what_is_printed_comes_out_bounded_and_escaped(zygote: Zygote, config: CourseConfig) -> None:
+    module = b"import sys\nprint('\\x1b[31mred', 7)\nsys.stderr.write('warned\\n')\n" + MODULE
+    process = StudentProcess(zygote, Snapshot({"utilities.py": module}, "vit.ipynb"), config)
+    try:
+        process.ask(wire.Load(""))
+        assert process.printed() == "\\x1b[31mred 7\nwarned\n"
+        call(process, "chatter", 4 << 20)
+        assert len(process.printed()) == LONGEST_OUTPUT + len("\\x1b") - 1
+    finally:
+        process.stop()
+    assert process.printed() == ""
+
+
+def test_the_notes_show_what_the_module_printed(tiny_course: TinyCourse) -> None:
+    module = b"print('first', '<b>')\nprint('second')\ndef double(x): return 2 * x\n"
+    with Grader(tiny_course.config, tiny_course.assignment, threads=1) as grader:
+        result = grader.grade(Snapshot({"utilities.py": module}, "tiny.ipynb"))
+    assert result.notes[-1] == "While it was loaded, your utilities.py printed: first <b> | second"
 
 
 def test_the_environment_is_scrubbed(student: StudentProcess, monkeypatch: pytest.MonkeyPatch) -> None:
