@@ -17,7 +17,7 @@ _MENDS = {
     ),
     "landlock": (
         "Use Linux 5.13 or later with landlock in the kernel's lsm= list. Inside a container, use a runtime whose "
-        "seccomp profile allows the landlock_* calls (Docker 20.10.10 or later), or --security-opt seccomp=unconfined."
+        "seccomp profile allows the landlock_* calls, or --security-opt seccomp=unconfined."
     ),
     "seccomp": (
         "Use Linux on x86_64 or aarch64 with CONFIG_SECCOMP_FILTER; inside a container the profile must allow the call "

@@ -188,13 +188,16 @@ class Respondent:
                 return self._start()
         if own and not self._replaced:
             self.printed = process.printed()
+        self._stand_in(process)
+        return process
+
+    def _stand_in(self, process: StudentProcess) -> None:
         if self._names:
             try:
                 process.ask(wire.StandIn(self._solved, sorted(self._names)))
             except StudentFault:  # its module does not let itself be changed
                 process.stop()
                 raise
-        return process
 
     def _run_up_to(self, task: Task) -> None:
         """Run the trusted cells and the needed solution cells, in the notebook's order, each once.
