@@ -70,6 +70,11 @@ def grade_all(
     waiting = dict(folders)
     here = grader_for(config, assignment.name)
     for student, folder in folders.items():
+        if not student.isprintable():  # control characters, or bytes that are no text
+            del waiting[student]
+            problem = AutograderError(f"{student!a} cannot be a student's id.", "Rename the submission's folder.")
+            yield Graded(student, folder, None, problem)
+            continue
         known = here.known(folder, student)
         if known is not None:
             del waiting[student]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -213,14 +214,19 @@ def _grade(options: argparse.Namespace) -> int:
         bar = progress.add_task("grading", total=len(folders), student="")
         for graded in grade_all(config, assignment, folders, options.jobs):
             done[graded.student] = _keep(options, config, assignment, graded)
-            progress.update(bar, advance=1, student=graded.student)
+            progress.update(bar, advance=1, student=escape(_shown(graded.student)))
     table = _marks_table(assignment, [done[student] for student in folders])
-    Console(width=max(out.width, WIDE)).print(table)
+    Console(width=max(out.width, WIDE), markup=False, highlight=False).print(table)
     failed = [one for one in done.values() if one.error is not None or (one.result and one.result.has_error)]
     for one in failed:
         reason = one.error or "a check of ours ended in an error; it cost no points (see the feedback)"
-        err.print(f"autograder: {one.student}: {reason}")
+        err.print(f"autograder: {_shown(one.student)}: {reason}")
     return 1 if failed else 0
+
+
+def _shown(student: str) -> str:
+    """Return the name of a submission's folder as any terminal can print it."""
+    return student if student.isprintable() else ascii(student)
 
 
 def _keep(options: argparse.Namespace, config: CourseConfig, assignment: Assignment, graded: Graded) -> Graded:
@@ -256,10 +262,10 @@ def _marks_table(assignment: Assignment, rows: Sequence[Graded]) -> Table:
     table.add_column(f"sum\n/{assignment.max_score:g}", justify="right", no_wrap=True)
     for row in rows:
         if row.result is None:
-            table.add_row(row.student, *("?" for _ in assignment.tasks), "error")
+            table.add_row(_shown(row.student), *("?" for _ in assignment.tasks), "error")
             continue
         cells = [f"{task.score:g}{'*' if task.carried_forward else ''}" for task in row.result.tasks]
-        table.add_row(row.student, *cells, f"{row.result.score:g}")
+        table.add_row(_shown(row.student), *cells, f"{row.result.score:g}")
     table.caption = "* checked with a correct earlier part in place of the student's"
     return table
 

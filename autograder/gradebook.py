@@ -158,6 +158,8 @@ def forget(config: CourseConfig, assignment: Assignment, student: str) -> None:
     Raises:
         RecordingError: If the gradebook cannot be used.
     """
+    if not student.isprintable():  # never recorded, and no database takes bytes that are no text
+        return
     with open_book(course_directory(config, assignment.name)) as book:
         _forget(book, assignment.name, student)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -52,6 +53,22 @@ def test_discover_orders_and_refuses(released_course: TinyCourse) -> None:
 def grade_with(course: TinyCourse, monkeypatch: pytest.MonkeyPatch, graded: Graded) -> int:
     monkeypatch.setattr(batch, "grade_all", lambda *_: iter([graded]))
     return cli.main(["grade", "--course", str(course.root), "--assignment", "tiny"])
+
+
+def test_names_that_no_terminal_should_print_are_refused_and_shown(
+    released_course: TinyCourse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in (b"\xff", b"a\x1b[2J", b"[bold]x"):
+        folder = released_course.root / "submitted" / os.fsdecode(name) / "tiny"
+        folder.mkdir(parents=True)
+        (folder / "large.bin").write_bytes(bytes(65 << 20))  # too large to be read: nothing needs to run
+    assert cli.main(["grade", "--course", str(released_course.root), "--assignment", "tiny", "--no-record"]) == 1
+    shown = capsys.readouterr()
+    for refused in ("'\\udcff'", "'a\\x1b[2J'"):
+        assert refused in shown.out
+        assert f"{refused} cannot be a student's id. Rename the submission's folder." in shown.err
+    assert "[bold]x" in shown.out
+    assert "\x1b" not in shown.out
 
 
 def test_a_failure_of_ours_leaves_no_stale_mark(released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> None:
