@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from autograder.assignment import load_assignment
 from autograder.audit import Audit, Row, audit
 from autograder.audit_report import render_audit
+from autograder.checks.vit.misconceptions import SENTENCES
+from autograder.checks.vit.oracle import (
+    Projections,
+    wrong_attention,
+    wrong_blocks,
+    wrong_multi_head_attention,
+    wrong_patches,
+)
 from autograder.cli import main
 from autograder.config import CourseConfig
 from autograder.corpus import Corpus, Variant, load_corpus
@@ -69,6 +80,23 @@ def test_every_check_kills_something_alone(found: Audit) -> None:
 def test_corpus_is_as_large_as_it_must_be() -> None:
     corpus = read_corpus()
     assert {one.task for one in corpus.variants if not one.right} == {task.id for task in ASSIGNMENT.tasks}
+
+
+def test_every_wrong_oracle_has_a_sentence() -> None:
+    """Without one, a recognised mistake would end in an error of ours, which costs no points."""
+    rng = np.random.default_rng(1)
+    q, k, v = rng.normal(size=(3, 2, 4, 5))
+    query, key, value, output = rng.normal(size=(4, 2, 5, 5))
+    heads = Projections(query, key, value, output)
+    same = [partial(np.multiply, 2.0)]
+    known: list[Mapping[str, object]] = [
+        wrong_attention(q, k, v),
+        wrong_multi_head_attention(q, k, v, heads),
+        wrong_patches(rng.normal(size=(1, 4, 4, 3)), 2),
+    ]
+    slugs = {slug for table in known for slug in table}
+    slugs |= {slug for slug, _ in wrong_blocks(q, np.tanh, same, (np.exp, np.sin))}
+    assert slugs <= SENTENCES.keys()
 
 
 def check(outcome: Outcome, misconception: str | None = None, message: str = "") -> CheckResult:

@@ -57,6 +57,10 @@ SENTENCES = {
     "residual_from_input": "The second residual adds the block's input. It must add what went into the mlp.",
     "no_first_norm": "The layer normalisation after the attention's residual is missing.",
     "no_second_norm": "The layer normalisation after the mlp's residual is missing.",
+    "residual_before_norm_of_sublayer": "You normalise the mlp's output by itself and add the residual after that. The sum is "
+    "what is normalised.",
+    "norm_before_residual": "You normalise the outputs of attention and mlp by themselves and add the residuals after that. The "
+    "sums are what is normalised.",
     "no_mlp": "The mlp has no effect on your block's output.",
     "no_attention": "The attention has no effect on your block's output.",
     "mlp_of_input": "Your mlp works on the block's input. It must work on the normalised output of the attention part.",

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+Layer = Callable[[Floats], Floats]
 
 
 def softmax(logits: Floats, axis: int = -1) -> Floats:
@@ -167,6 +168,28 @@ def layer_norm(x: Floats, scale: Floats, offset: Floats) -> Floats:
     """Normalise each token over its features (Ba et al. 2016), without an epsilon: checks make it negligible."""
     centred = x - x.mean(axis=-1, keepdims=True)
     return centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True)) * scale + offset
+
+
+def wrong_blocks(
+    x: Floats, attend: Layer, networks: Sequence[Layer], norms: tuple[Layer, Layer]
+) -> Iterator[tuple[str, Floats]]:
+    """Yield misconception and output, for the mistakes that keep parts and shapes."""
+    first, second = norms
+    attended, normed = attend(x), first(x)
+    middle = first(x + attended)
+    pre = x + attend(normed)
+    yield "no_mlp", second(middle)
+    for network in networks:
+        yield "pre_norm", pre + network(second(pre))
+        yield "no_attention", second(first(x) + network(first(x)))
+        yield "no_attention_residual", second(first(attended) + network(first(attended)))
+        yield "no_mlp_residual", second(network(middle))
+        yield "residual_from_input", second(x + network(middle))
+        yield "mlp_of_input", second(middle + network(x))
+        yield "no_first_norm", second(x + attended + network(x + attended))
+        yield "no_second_norm", middle + network(middle)
+        yield "residual_before_norm_of_sublayer", middle + second(network(middle))
+        yield "norm_before_residual", x + first(attended) + second(network(x + first(attended)))
 
 
 def extract_patches(images: Floats, size: int) -> Floats:

@@ -112,10 +112,11 @@ def test_labels(student, tiny, rng):
 def test_image_of_another_size(student, tiny, rng):
     colour = rng.integers(0, 256, size=3, dtype=np.uint8)
     image = np.broadcast_to(colour, (SIDE + 13, 2 * SIDE, 3)).copy()  # one colour stays what it is when resized
-    right = tiny.probabilities(np.broadcast_to(colour, (SIDE, SIDE, 3)))
+    small = np.broadcast_to(colour, (SIDE, SIDE, 3))
     found, _ = classify(student, tiny, image)[0]
+    accepted = [tiny.probabilities(small), *(tiny.probabilities(small, *how) for how in UNPREPARED.values())]
     require(
-        right[tiny.labels.index(found)] >= right.max() - TOLERANCE,
+        any(one[tiny.labels.index(found)] >= one.max() - TOLERANCE for one in accepted),
         "For an image that is larger than the model's, another label comes first. Does it go through the processor?",
     )
 

@@ -13,7 +13,7 @@ import pytest
 
 from autograder.checking import Layer, Student, close, expect, expect_array, fail, node, require
 from autograder.checks.vit.misconceptions import answers, blame, expect_dropout, expect_rates
-from autograder.checks.vit.oracle import ACTIVATIONS, dense, layer_norm, mlp
+from autograder.checks.vit.oracle import ACTIVATIONS, dense, layer_norm, mlp, wrong_blocks
 
 BATCH, TOKENS, WIDTH, HEADS = 2, 6, 8, 3
 UNITS = (3 * WIDTH, WIDTH)
@@ -138,26 +138,6 @@ def attention_alone(layer, tokens):
     tokens = np.asarray(tokens, np.float32)
     answer = layer(tokens, tokens, tokens)
     return answer[0] if isinstance(answer, tuple) and answer else answer
-
-
-def wrong_blocks(x, attend, networks, norms):
-    """Yield misconception and output, for the mistakes that keep parts and shapes."""
-    first, second = norms
-    attended, normed = attend(x), first(x)
-    middle = first(x + attended)
-    pre = x + attend(normed)
-    yield "no_mlp", second(middle)
-    for network in networks:
-        yield "pre_norm", pre + network(second(pre))
-        yield "no_attention", second(first(x) + network(first(x)))
-        yield "no_attention_residual", second(first(attended) + network(first(attended)))
-        yield "no_mlp_residual", second(network(middle))
-        yield "residual_from_input", second(x + network(middle))
-        yield "mlp_of_input", second(middle + network(x))
-        yield "no_first_norm", second(x + attended + network(x + attended))
-        yield "no_second_norm", middle + network(middle)
-        yield "residual_before_norm_of_sublayer", middle + second(network(middle))
-        yield "norm_before_residual", x + first(attended) + second(network(x + first(attended)))
 
 
 @pytest.mark.check("In inference the output is the same each time; in training dropout changes it.")
