@@ -38,8 +38,8 @@ MARKS = {
     "perfect-einsum": FULL,
     "untouched-stubs": dict.fromkeys(FULL, 0),
     "half-done": dict.fromkeys(FULL, 0) | {"attention": 8, "multi_head_attention": 12, "mlp": 4},
-    "attention-unscaled": FULL | {"attention": 4},
-    "heads-not-merged": FULL | {"multi_head_attention": 8},
+    "attention-unscaled": FULL | {"attention": 5},
+    "heads-not-merged": FULL | {"multi_head_attention": 6},
     "crash-at-import": NOTEBOOK_ONLY,
     "never-returns": FULL | {"multi_head_attention": 0},
 }
