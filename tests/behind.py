@@ -35,7 +35,7 @@ from autograder.sandbox import (
     enter_namespaces,
     landlock_version,
 )
-from autograder.warden import Warden
+from autograder.warden import ENDED, Warden
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 MIB = 1 << 20
@@ -253,10 +253,10 @@ def run(order: Order) -> dict[str, Any]:
             os.write(writing, json.dumps(inside(order, warden)).encode())
         os._exit(0)
     os.close(writing)
-    ours, theirs = socket.socketpair()
+    ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
     warden.watch(child, theirs)
     theirs.close()
-    told = ours.recv(64).decode()
+    told = ours.recv(64).removeprefix(ENDED).decode()
     ours.close()
     answer = os.read(reading, 1 << 20)
     return {**json.loads(answer or '{"ended": true}'), "overrun": told}
