@@ -1,8 +1,9 @@
 """What crosses the wall: length-prefixed MessagePack frames of strict types.
 
 Both sides use this module. The grader treats every reply as hostile: frames are bounded before
-they are read, decoded against the types below, and arrays are refused unless they carry exactly
-the bytes that their dtype and shape announce. There is no pickle in either direction.
+they are read and again before they are decoded (`bounds`), decoded against the types below, and
+arrays are refused unless they carry exactly the bytes that their dtype and shape announce. There
+is no pickle in either direction.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import os
 import select
 import struct
 import time
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import msgspec
 import numpy as np
 
+from autograder.bounds import check_bounds
 from autograder.errors import MalformedReply, StudentDied, StudentTimeout
 
 DType = Literal[
@@ -27,6 +29,8 @@ MAX_RANK = 16
 MAX_REQUEST_BYTES = 1 << 30
 _HEADER = struct.Struct("<I")
 _CHUNK = 1 << 20
+_LARGEST_SIZE = 1 << 40
+_Words = Annotated[str, msgspec.Meta(max_length=4096)]
 
 
 class Array(msgspec.Struct, frozen=True, tag="array", forbid_unknown_fields=True):
@@ -60,7 +64,7 @@ class Ref(msgspec.Struct, frozen=True, tag="ref", forbid_unknown_fields=True):
 
     id: int
     kind: Literal["layer", "model", "function", "object"]
-    type_name: str
+    type_name: _Words
 
 
 Value = None | bool | int | float | str | Array | Items | Table | Ref
@@ -218,9 +222,9 @@ class Raised(msgspec.Struct, frozen=True, tag="raised", forbid_unknown_fields=Tr
     """
 
     id: int
-    exception: str
-    message: str
-    place: str = ""
+    exception: _Words
+    message: _Words
+    place: _Words = ""
     line: int = 0
 
 
@@ -241,9 +245,10 @@ class Refused(msgspec.Struct, frozen=True, tag="refused", forbid_unknown_fields=
 
 Reply = Answer | Raised | Ready | Refused
 
+_Message = TypeVar("_Message")
 _encoder = msgspec.msgpack.Encoder()
-_requests = msgspec.msgpack.Decoder(Request)
-_replies = msgspec.msgpack.Decoder(Reply)
+_requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
+_replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 
 
 def pack_array(array: np.ndarray[Any, Any]) -> Array:
@@ -263,14 +268,21 @@ def unpack_array(array: Array) -> np.ndarray[Any, Any]:
     """Return a NumPy array over the bytes; nothing is allocated before the sizes agree.
 
     Raises:
-        MalformedReply: If shape and bytes do not fit.
+        MalformedReply: If shape and bytes do not fit, or a truth value is neither 0 nor 1.
     """
-    if len(array.shape) > MAX_RANK or any(not 0 <= size <= 1 << 40 for size in array.shape):
+    if len(array.shape) > MAX_RANK or min(array.shape, default=0) < 0 or _extent(array.shape) > _LARGEST_SIZE:
         raise MalformedReply("The answer is no array: its shape makes no sense.")
     dtype = np.dtype(array.dtype).newbyteorder("<")
     if math.prod(array.shape) * dtype.itemsize != len(array.data):
         raise MalformedReply("The answer is no array: it does not carry as many values as its shape says.")
+    if array.dtype == "bool" and array.data.strip(b"\x00\x01"):
+        raise MalformedReply("The answer is no array: some of its truth values are neither true nor false.")
     return np.frombuffer(array.data, dtype=dtype).reshape(array.shape)
+
+
+def _extent(shape: list[int]) -> int:
+    """Return the product of the axes that are not empty: NumPy overflows on it even where there is no value."""
+    return math.prod(size for size in shape if size)
 
 
 def to_value(value: object) -> Value:
@@ -310,8 +322,12 @@ def encode_frame(message: Request | Reply) -> bytes:
 
 
 def decode_request(body: bytes) -> Request:
-    """Return the request in a frame's body (student side)."""
-    return _requests.decode(body)
+    """Return the request in a frame's body (student side).
+
+    Raises:
+        MalformedReply: If it is anything but a request.
+    """
+    return _decode(_requests, body)
 
 
 def decode_reply(body: bytes) -> Reply:
@@ -320,11 +336,15 @@ def decode_reply(body: bytes) -> Reply:
     Raises:
         MalformedReply: If it is anything but a reply.
     """
+    return _decode(_replies, body)
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[_Message], body: bytes) -> _Message:
+    check_bounds(body)
     try:
-        reply: Reply = _replies.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError) as error:
+        return decoder.decode(body)
+    except ValueError as error:  # msgspec's own errors and those of text that is no UTF-8
         raise MalformedReply("Your code's answer could not be read.") from error
-    return reply
 
 
 def write_frame(descriptor: int, frame: bytes, deadline: float | None = None) -> None:

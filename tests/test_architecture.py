@@ -14,7 +14,7 @@ ORDER = (
     ("results",),
     ("config",),
     ("assignment", "regions", "cells", "sanitizing"),
-    ("structure",),
+    ("structure", "bounds"),
     ("notebook", "wire", "submission"),
     ("mends",),
     ("seccomp", "cgroup"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
+import tracemalloc
 
 import msgspec
 import numpy as np
@@ -14,6 +16,8 @@ from hypothesis import strategies as st
 from autograder import wire
 from autograder.errors import MalformedReply, StudentDied, StudentTimeout
 
+ANSWER = b"\x83\xa4type\xa6answer\xa2id\x01\xa5value"
+"""An answer up to its value."""
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4).map(tuple) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -59,16 +63,60 @@ def test_noise_is_refused_without_a_crash(body: bytes) -> None:
         pass
 
 
-def test_deep_nesting_is_refused() -> None:
-    body = msgspec.msgpack.encode({"type": "answer", "id": 1}) + b""
-    nested: object = None
-    for _ in range(400):
-        nested = {"type": "items", "items": [nested]}
-    body = msgspec.msgpack.encode({"type": "answer", "id": 1, "value": nested})
+@pytest.mark.parametrize("depth", [40, 450, 600, 100_000])
+def test_deep_nesting_is_refused(depth: int) -> None:
+    item = b"\x82\xa4type\xa5items\xa5items\x91"
+    with pytest.raises(MalformedReply, match="too deep"):
+        wire.decode_reply(ANSWER + item * depth + b"\xc0")
+
+
+def test_lists_within_lists_of_ordinary_depth_are_taken() -> None:
+    nested: object = ()
+    for _ in range(20):
+        nested = (nested,)
+    reply = wire.decode_reply(wire.encode_frame(wire.Answer(1, wire.to_value(nested)))[4:])
+    assert isinstance(reply, wire.Answer)
+    assert wire.from_value(reply.value) == nested
+
+
+HOSTILE = {
+    "four thousand million items": b"\xdd\xff\xff\xff\xff",
+    "four thousand million pairs": b"\xdf\xff\xff\xff\xff",
+    "four gibibytes": b"\xc6\xff\xff\xff\xff",
+    "a text of four gibibytes": b"\xdb\xff\xff\xff\xff",
+    "millions of nothing": b"\x82\xa4type\xa5items\xa5items\xdd" + (1 << 23).to_bytes(4, "big") + b"\xc0" * (1 << 23),
+    "an array without its bytes": msgspec.msgpack.encode(
+        {"type": "array", "dtype": "float64", "shape": [1 << 20, 1 << 10], "data": b"12345678"}
+    ),
+    "an empty array of astronomic size": msgspec.msgpack.encode(
+        {"type": "array", "dtype": "float64", "shape": [0, 1 << 40, 1 << 40], "data": b""}
+    ),
+    "an extension": b"\xc9\xff\xff\xff\xff\x01",
+}
+
+
+@pytest.mark.parametrize("claim", HOSTILE.values(), ids=HOSTILE.keys())
+def test_what_claims_more_than_it_carries_is_refused_before_memory_is_taken(claim: bytes) -> None:
+    body = ANSWER + claim
+    tracemalloc.start()
     try:
-        wire.decode_reply(body)
-    except MalformedReply:
-        pass
+        with pytest.raises(MalformedReply):
+            reply = wire.decode_reply(body)
+            assert isinstance(reply, wire.Answer)
+            wire.from_value(reply.value)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_truth_values_that_are_neither_are_refused() -> None:
+    with pytest.raises(MalformedReply, match="neither true nor false"):
+        wire.unpack_array(wire.Array("bool", [3], b"\x00\x02\x01"))
+
+
+def test_endless_words_of_an_error_are_refused() -> None:
+    with pytest.raises(MalformedReply):
+        wire.decode_reply(wire.encode_frame(wire.Raised(1, "ValueError", "x" * 100_000))[4:])
 
 
 def test_unknown_fields_and_types_are_refused() -> None:
@@ -84,13 +132,31 @@ def test_a_frame_above_the_limit_is_refused_before_it_is_read() -> None:
         wire.read_frame(reading, 1 << 20, time.monotonic() + 5)
 
 
+@pytest.mark.parametrize("sent", [b"", (100).to_bytes(4, "little"), (100).to_bytes(4, "little") + b"a few bytes"])
+def test_silence_ends_at_the_deadline(sent: bytes) -> None:
+    reading, writing = _pipe()
+    os.write(writing, sent)
+    with pytest.raises(StudentTimeout):
+        wire.read_frame(reading, 1 << 20, time.monotonic() + 0.2)
+
+
 def test_a_drip_ends_at_the_deadline() -> None:
     reading, writing = _pipe()
-    os.write(writing, (100).to_bytes(4, "little") + b"a few bytes")
-    started = time.monotonic()
-    with pytest.raises(StudentTimeout):
-        wire.read_frame(reading, 1 << 20, started + 0.2)
-    assert time.monotonic() - started < 5
+    ended = threading.Event()
+
+    def drip() -> None:
+        os.write(writing, (1 << 20).to_bytes(4, "little"))
+        while not ended.wait(0.01):
+            os.write(writing, b"x")
+
+    dripping = threading.Thread(target=drip)
+    dripping.start()
+    try:
+        with pytest.raises(StudentTimeout):
+            wire.read_frame(reading, 1 << 20, time.monotonic() + 0.3)
+    finally:
+        ended.set()
+        dripping.join()
 
 
 def test_a_closed_pipe_is_a_dead_process() -> None:

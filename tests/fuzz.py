@@ -1,0 +1,42 @@
+"""Fuzzing by hand, at any size: `python -m tests.fuzz frames --count 1000000 --seed 1`."""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from tests.frames import fuzz_frames
+
+HEADROOM_MIB = 256
+"""Memory that decoding may add to what is in use when it begins; more ends in a MemoryError."""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Fuzz, and say how many ended how, in what time and memory."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("what", choices=("frames",))
+    parser.add_argument("--count", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args(words)
+    started = time.monotonic()
+    outcomes = _frames(options.count, options.seed)
+    told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    sys.stdout.write(f"{told}; {time.monotonic() - started:.0f} s, at most {peak} MiB\n")
+    return 0
+
+
+def _frames(count: int, seed: int) -> Counter[str]:
+    with open("/proc/self/statm") as file:  # noqa: PTH123
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    limit = used + (HEADROOM_MIB << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    return fuzz_frames(count, seed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
