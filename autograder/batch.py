@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from autograder.assignment import Assignment
 from autograder.config import CourseConfig
 from autograder.errors import AutograderError, SandboxUnavailable, UsageError
 from autograder.results import SubmissionResult
+from autograder.sandbox import die_with_parent
 from autograder.store import grader_for
 
 WORKER_MIB = 3072
@@ -75,7 +79,9 @@ def grade_all(
             problem = AutograderError(f"{student!a} cannot be a student's id.", "Rename the submission's folder.")
             yield Graded(student, folder, None, problem)
             continue
-        known = here.known(folder, student)
+        known = None
+        with suppress(AutograderError, OSError):  # grading it will say so, and the batch goes on
+            known = here.known(folder, student)
         if known is not None:
             del waiting[student]
             yield Graded(student, folder, known)
@@ -103,7 +109,7 @@ def _free_mib() -> int:
 
 
 def _grade_in_pool(config: CourseConfig, name: str, waiting: dict[str, Path], workers: int) -> Iterator[Graded]:
-    """Grade in worker processes; where one dies, what it left undone is tried once more."""
+    """Grade in worker processes; where one dies, go on in new ones, and at last one submission at a time."""
     for _ in range(TRIES):
         with _pool(workers) as pool:
             for graded in _gather(pool, config, name, waiting):
@@ -111,27 +117,56 @@ def _grade_in_pool(config: CourseConfig, name: str, waiting: dict[str, Path], wo
                 yield graded
         if not waiting:
             return
-    for student, folder in waiting.items():
-        problem = AutograderError("The worker process that graded it died.", "Is there enough memory? Try --jobs 1.")
-        yield Graded(student, folder, None, problem)
+    while waiting:
+        with _pool(1) as pool:
+            yield from _grade_singly(pool, config, name, waiting)
 
 
-def _pool(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+@contextmanager
+def _pool(workers: int) -> Iterator[Executor]:
+    """Yield a pool whose workers end with this process, and at once where it is interrupted."""
+    others = set(multiprocessing.active_children())
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin_worker, initargs=(os.getpid(),))
+    try:
+        yield pool
+    except BaseException:
+        for process in set(multiprocessing.active_children()) - others:
+            process.kill()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin_worker(parent: int) -> None:
+    """Tie a worker to the process that started it, which alone is interrupted by ^C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        die_with_parent()
+    if os.getppid() != parent:  # it ended before the line above
+        os._exit(1)
 
 
 def _gather(pool: Executor, config: CourseConfig, name: str, waiting: Mapping[str, Path]) -> Iterator[Graded]:
-    futures: dict[Future[Graded], str] = {}
-    for student, folder in waiting.items():
-        futures[pool.submit(_grade_here, config, name, student, folder, threads=1)] = student
-    try:
+    """Yield what comes; end early where a worker dies."""
+    futures: list[Future[Graded]] = []
+    with suppress(BrokenProcessPool):
+        for student, folder in waiting.items():
+            futures.append(pool.submit(_grade_here, config, name, student, folder, threads=1))
         for future in as_completed(futures):
-            try:
-                yield future.result()
-            except BrokenProcessPool:
-                return
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+            yield future.result()
+
+
+def _grade_singly(pool: Executor, config: CourseConfig, name: str, waiting: dict[str, Path]) -> Iterator[Graded]:
+    """Yield one after another, up to one that takes its worker along: that one is in error, the others are not."""
+    for student, folder in list(waiting.items()):
+        del waiting[student]
+        try:
+            yield pool.submit(_grade_here, config, name, student, folder, threads=1).result()
+        except BrokenProcessPool:
+            problem = AutograderError("The worker process that graded it died.", "Is there enough memory?")
+            yield Graded(student, folder, None, problem)
+            return
 
 
 def _grade_here(config: CourseConfig, name: str, student: str, folder: Path, *, threads: int = 0) -> Graded:
@@ -141,3 +176,6 @@ def _grade_here(config: CourseConfig, name: str, student: str, folder: Path, *, 
         raise
     except AutograderError as error:
         return Graded(student, folder, None, error)
+    except Exception as error:  # whatever it is, it is ours, and must not end the batch
+        problem = AutograderError(f"Grading stopped with {type(error).__name__}: {error}.", "Mend that, or report it.")
+        return Graded(student, folder, None, problem)

@@ -34,7 +34,7 @@ def check_bounds(body: bytes) -> None:
         missing[-1] -= 1
         values += 1
         count, kind, position = _token(body, position)
-        if count > len(body) - position or values > MAX_VALUES or len(missing) > MAX_DEPTH:
+        if count > len(body) - position or values + count * kind > MAX_VALUES or len(missing) > MAX_DEPTH:
             raise MalformedReply("Your code's answer could not be read: it is too deep, too long or cut off.")
         if kind == _DATA:
             position += count

@@ -49,6 +49,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except AutograderError as error:
         err.print(f"autograder: {error}")
         return 1
+    except OSError as error:
+        err.print(f"autograder: {error}. What was recorded so far stays. Mend that, then run the same command again.")
+        return 1
     except KeyboardInterrupt:
         err.print("autograder: interrupted; what was recorded so far stays. Run the same command again to go on.")
         return 1
@@ -234,17 +237,19 @@ def _keep(options: argparse.Namespace, config: CourseConfig, assignment: Assignm
     from autograder.gradebook import forget, record
     from autograder.results import to_json, write_whole
 
-    if graded.result is not None and options.json:
-        write_whole(options.json / f"{graded.student}.json", to_json(graded.result))
-    if options.no_record:
-        return graded
     try:
+        if graded.result is not None and options.json:
+            write_whole(options.json / f"{graded.student}.json", to_json(graded.result))
+        if options.no_record:
+            return graded
         if graded.result is None:
             forget(config, assignment, graded.student)
         else:
             record(config, assignment, graded.student, graded.folder, graded.result)
     except AutograderError as error:
         return dataclasses.replace(graded, error=error)
+    except OSError as error:
+        return dataclasses.replace(graded, error=AutograderError(f"{error}.", "Mend that, then grade again."))
     return graded
 
 

@@ -9,6 +9,7 @@ import glob
 import html
 import os
 import re
+import tempfile
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,9 +23,10 @@ from nbgrader.coursedir import CourseDirectory
 from autograder.assignment import Assignment
 from autograder.config import CourseConfig
 from autograder.errors import RecordingError
+from autograder.locks import course_lock
 from autograder.results import CheckResult, Outcome, SubmissionResult, TaskResult, said_once
 from autograder.sanitizing import clean_html, markdown2html
-from autograder.steps import StepFailed, course_directory, make_step, run_step
+from autograder.steps import StepFailed, course_directory, make_step, output_folder, run_staged
 
 MARKING_GUIDE = "marking_guide"
 """Metadata of a cell that only markers see."""
@@ -138,13 +140,16 @@ def _write_page(config: CourseConfig, assignment: str, student: str) -> Path:
             "students would read the marking guides.",
             "Put it back.",
         )
+    page = output_folder(coursedir, "feedback_directory") / f"{assignment}.html"
     try:
-        run_step(step)
-    except StepFailed as error:
+        with (
+            course_lock(config.state_dir),
+            tempfile.TemporaryDirectory(dir=config.state_dir, prefix="recording-") as staging,
+        ):
+            written = run_staged(step, "feedback_directory", Path(staging))
+    except (StepFailed, OSError) as error:
         raise RecordingError(f"nbgrader could not write feedback for {student}: {error}.") from error
-    folder = Path(coursedir.format_path(coursedir.feedback_directory, student, assignment))
-    page = folder / f"{assignment}.html"
-    if not page.is_file():
+    if not written:
         raise RecordingError(f"nbgrader wrote no {page}.", "Look for the student in student_id_exclude.")
     return page
 

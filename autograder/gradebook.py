@@ -7,11 +7,13 @@ whatever was done to it. `RecordGrades` writes every automatic score, an explici
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import tempfile
 import textwrap
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -39,9 +41,10 @@ from autograder.feedback import (
     render_task_html,
     render_task_text,
 )
+from autograder.locks import course_lock
 from autograder.notebook import marking_guides, restore
 from autograder.results import SubmissionResult
-from autograder.steps import StepFailed, course_directory, make_step, run_step
+from autograder.steps import StepFailed, course_directory, make_step, output_folder, run_staged
 from autograder.submission import read_submission
 
 RECORDER = "autograder.gradebook.RecordGrades"
@@ -88,7 +91,7 @@ class RecordGrades(NbGraderPreprocessor):  # type: ignore[misc]
         """
         names = resources["nbgrader"]
         result = self.result or self._graded(names["assignment"], names["student"])
-        with Gradebook(names["db_url"]) as book:
+        with course_lock(_state_dir(self._course())), Gradebook(names["db_url"]) as book:
             submitted = book.find_submission_notebook(names["notebook"], names["assignment"], names["student"])
             _check_tasks(submitted, result)
             _write_scores(submitted, nb, result)
@@ -97,16 +100,19 @@ class RecordGrades(NbGraderPreprocessor):  # type: ignore[misc]
         _add_guides(nb, marking_guides(self._source_notebook(names["assignment"])))
         return nb, resources
 
+    def _course(self) -> CourseDirectory:
+        return self.coursedir or self.parent.parent.coursedir
+
     def _source_notebook(self, assignment: str) -> bytes:
         """Return the instructor's notebook; an empty one where the course has none."""
-        coursedir = self.coursedir or self.parent.parent.coursedir
+        coursedir = self._course()
         path = Path(coursedir.format_path(coursedir.source_directory, ".", assignment), f"{assignment}.ipynb")
         return path.read_bytes() if path.is_file() else b'{"cells": []}'
 
     def _graded(self, assignment: str, student: str) -> SubmissionResult:
         from autograder.store import course_grader  # formgrader loads this module and seldom grades
 
-        coursedir = self.coursedir or self.parent.parent.coursedir
+        coursedir = self._course()
         folder = coursedir.format_path(coursedir.submitted_directory, student, assignment)
         return course_grader(Path(coursedir.root), assignment).grade(Path(folder), student)
 
@@ -124,8 +130,10 @@ def forget_scores(*, assignment: str, student: str, notebooks: list[str]) -> Non
     coursedir = course_directory(load_config(Path.cwd()), assignment)  # nbgrader has gone to the course folder
     pattern = coursedir.format_path("(?P<step>.*)", "(?P<student>[^/]*)", re.escape(assignment), escape=True)
     match = re.fullmatch(pattern, str(Path(notebooks[0]).parent))
-    with Gradebook(coursedir.db_url) as book:
-        _forget(book, assignment, match["student"] if match else student)
+    with course_lock(_state_dir(coursedir)), Gradebook(coursedir.db_url) as book:
+        name = match["student"] if match else student
+        _expect(book, assignment, name)
+        _forget(book, assignment, name)
 
 
 def record(config: CourseConfig, assignment: Assignment, student: str, folder: Path, result: SubmissionResult) -> None:
@@ -142,14 +150,16 @@ def record(config: CourseConfig, assignment: Assignment, student: str, folder: P
         RecordingError: If the gradebook does not hold these scores afterwards.
     """
     _check_name(student)
-    with _staged(config, assignment, student, folder) as submitted:
+    with course_lock(config.state_dir), _staged(config, assignment, student, folder) as staging:
+        submitted = os.path.relpath(staging / "submitted", config.root)
         coursedir = course_directory(config, assignment.name, student_id=student, submitted_directory=submitted)
         with open_book(coursedir) as book:
             _check_registered(book, assignment.name)
             _forget(book, assignment.name, student)
-        _autograde(config, coursedir, result, student)
-    with open_book(coursedir) as book:
-        _check_recorded(book, student, result)
+        shutil.rmtree(output_folder(coursedir, "autograded_directory"), ignore_errors=True)
+        _autograde(config, coursedir, result, staging)
+        with open_book(coursedir) as book:
+            _check_recorded(book, student, result)
 
 
 def forget(config: CourseConfig, assignment: Assignment, student: str) -> None:
@@ -160,7 +170,7 @@ def forget(config: CourseConfig, assignment: Assignment, student: str) -> None:
     """
     if not student.isprintable():  # never recorded, and no database takes bytes that are no text
         return
-    with open_book(course_directory(config, assignment.name)) as book:
+    with course_lock(config.state_dir), open_book(course_directory(config, assignment.name)) as book:
         _forget(book, assignment.name, student)
 
 
@@ -177,6 +187,10 @@ def scores(config: CourseConfig, assignment: Assignment) -> dict[str, dict[str, 
         for student, task, score in query.filter(BookAssignment.name == assignment.name):
             table.setdefault(student, {})[task] = float(score)
     return table
+
+
+def _state_dir(coursedir: CourseDirectory) -> Path:
+    return load_config(Path(coursedir.root)).state_dir
 
 
 def _released_notebook(coursedir: CourseDirectory, assignment: str) -> Path:
@@ -206,15 +220,25 @@ def open_book(coursedir: CourseDirectory) -> Iterator[Gradebook]:
 
 
 @contextmanager
-def _staged(config: CourseConfig, assignment: Assignment, student: str, folder: Path) -> Iterator[str]:
-    """Lay out what nbgrader may see of a submission; yields the folder's name in the course folder."""
-    config.state_dir.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=config.state_dir, prefix="recording-") as name:
-        place = Path(name, student, assignment.name)
-        place.mkdir(parents=True)
-        for file, content in _clean_copy(config, assignment, folder).items():
-            (place / file).write_bytes(content)
-        yield f"{config.state_dir.name}/{Path(name).name}"
+def _staged(config: CourseConfig, assignment: Assignment, student: str, folder: Path) -> Iterator[Path]:
+    """Yield a folder with what nbgrader may see of a submission below `submitted/`.
+
+    Raises:
+        RecordingError: If it cannot be written.
+    """
+    for left in config.state_dir.glob("recording-*"):  # of a process that was killed: the lock is ours
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        with tempfile.TemporaryDirectory(dir=config.state_dir, prefix="recording-") as name:
+            place = Path(name, "submitted", student, assignment.name)
+            place.mkdir(parents=True)
+            for file, content in _clean_copy(config, assignment, folder).items():
+                (place / file).write_bytes(content)
+            yield Path(name)
+    except OSError as error:
+        raise RecordingError(
+            f"The result of {student} could not be recorded: {error}.", "Mend that, grade again."
+        ) from error
 
 
 def _clean_copy(config: CourseConfig, assignment: Assignment, folder: Path) -> dict[str, bytes]:
@@ -256,7 +280,7 @@ def _check_registered(book: Gradebook, assignment: str) -> None:
         raise RecordingError(f"The gradebook does not know the assignment {assignment}.", _REGISTER) from error
 
 
-def _autograde(config: CourseConfig, coursedir: CourseDirectory, result: SubmissionResult, student: str) -> None:
+def _autograde(config: CourseConfig, coursedir: CourseDirectory, result: SubmissionResult, staging: Path) -> None:
     step = make_step(Autograde, config, coursedir)
     if RECORDER not in step.autograde_preprocessors:
         raise RecordingError(
@@ -265,8 +289,9 @@ def _autograde(config: CourseConfig, coursedir: CourseDirectory, result: Submiss
     given = RecordGrades(result=result, coursedir=coursedir)
     step.autograde_preprocessors = [given if name == RECORDER else name for name in step.autograde_preprocessors]
     try:
-        run_step(step)
+        run_staged(step, "autograded_directory", staging / "autograded")
     except StepFailed as error:
+        student = coursedir.student_id
         raise RecordingError(f"nbgrader could not record the result of {student}: {error}") from error
 
 
@@ -299,6 +324,14 @@ def _forget(book: Gradebook, assignment: str, student: str) -> None:
         grade.needs_manual_grade = True
     submitted.late_submission_penalty = None
     book.db.commit()
+
+
+def _expect(book: Gradebook, assignment: str, student: str) -> None:
+    """Enter student and submission now, under the lock: nbgrader would fail where another process does so, too."""
+    with suppress(MissingEntry):  # nbgrader itself says that the assignment is not there
+        book.find_assignment(assignment)
+        book.update_or_create_student(student)
+        book.update_or_create_submission(assignment, student)
 
 
 def _check_tasks(submitted: SubmittedNotebook, result: SubmissionResult) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import secrets
 import sys
+import tempfile
 import time
 import types
 from collections.abc import Generator
@@ -77,6 +78,11 @@ class Grader:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the zygote still runs: if not, what it forked was killed, and the last result is worth nothing."""
+        return self._zygote.alive
 
     def close(self) -> None:
         """End the zygote."""
@@ -191,6 +197,8 @@ def run_checks(task: Task, student: Student, seed: bytes) -> tuple[CheckResult, 
             os.environ["PYTEST_ADDOPTS"] = outside
     if recorder.fatal is not None:
         raise recorder.fatal
+    if status == pytest.ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt  # pytest took it for itself
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not recorder.checks:
         reason = recorder.trouble or f"pytest ended with {status!r}"
         raise AssignmentError(f"The checks in {task.checks} could not be run: {reason}")
@@ -295,9 +303,12 @@ def _make_importable(checks_dir: Path) -> None:
 def course_secret(config: CourseConfig) -> bytes:
     """Return the course's secret, made on first use; hidden inputs are drawn from it."""
     path = config.state_dir / "secret"
-    with suppress(FileExistsError):
+    if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".secret-") as file:
             file.write(secrets.token_hex(32))
+            file.flush()
+            os.fsync(file.fileno())
+            with suppress(FileExistsError):  # another process was faster: its secret is the course's
+                os.link(file.name, path)
     return path.read_bytes()

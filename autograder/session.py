@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -132,6 +133,13 @@ class Zygote:
         for descriptor in (requests_in, replies_out):
             os.set_blocking(descriptor, False)
         return Spawned(requests_in, replies_out, _receive_pidfd(warden, replies_out), warden)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it holds its end of the socket, which the kernel closes before it kills what the zygote forked."""
+        poller = select.poll()
+        poller.register(self._control, select.POLLIN)
+        return not self._started or not poller.poll(0)  # it says nothing after its first byte
 
     def close(self) -> None:
         """End the zygote and with it every process it forked."""

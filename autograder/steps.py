@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -63,6 +64,51 @@ def run_step(step: BaseConverter) -> None:
         raise StepFailed(_reason(step, error)) from error
     except (OSError, ValueError, RuntimeError) as error:
         raise StepFailed(f"{type(error).__name__}: {error}") from error
+
+
+def run_staged(step: BaseConverter, output: str, staging: Path) -> bool:
+    """Run a converter for one student so that its output folder appears whole or not at all.
+
+    Args:
+        step: From `make_step`, for one student and one assignment.
+        output: Trait of the course directory that names where the step writes, such as `feedback_directory`.
+        staging: An empty folder in the course folder.
+
+    Returns:
+        Whether the step wrote anything.
+
+    Raises:
+        StepFailed: If nbgrader reports an error, or the folder cannot be put in its place.
+    """
+    coursedir = step.coursedir
+    final, configured = output_folder(coursedir, output), getattr(coursedir, output)
+    setattr(coursedir, output, os.path.relpath(staging, coursedir.root))
+    try:
+        run_step(step)
+        made = output_folder(coursedir, output)
+        if made.is_dir():
+            _replace_folder(made, final)
+            return True
+    except OSError as error:
+        raise StepFailed(f"{type(error).__name__}: {error}") from error
+    finally:
+        setattr(coursedir, output, configured)
+    return False
+
+
+def output_folder(coursedir: CourseDirectory, output: str) -> Path:
+    """Return where a step writes for the student and the assignment of this course directory."""
+    return Path(coursedir.format_path(getattr(coursedir, output), coursedir.student_id, coursedir.assignment_id))
+
+
+def _replace_folder(made: Path, final: Path) -> None:
+    """Put a folder in the place of another; where this is cut short there is the one, the other or none."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=final.parent, prefix=f".{final.name}-", ignore_cleanup_errors=True) as name:
+        shutil.move(made, Path(name, "new"))  # copies, should this be another file system
+        if final.exists():
+            final.rename(Path(name, "old"))
+        Path(name, "new").rename(final)
 
 
 def _make_alembic_known() -> None:

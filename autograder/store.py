@@ -16,7 +16,7 @@ import msgspec
 
 from autograder.assignment import MODULE, Assignment, Task, load_assignment
 from autograder.config import CourseConfig, load_config
-from autograder.errors import SubmissionUnreadable
+from autograder.errors import SubmissionUnreadable, ZygoteError
 from autograder.notebook import build_notebook
 from autograder.results import (
     CheckResult,
@@ -33,6 +33,7 @@ from autograder.submission import Snapshot, read_submission
 
 LIBRARIES = ("tensorflow", "tf-keras", "numpy", "scikit-learn", "transformers", "carbontracker")
 _NOT_RULES = ("root", "jobs")
+TRIES = 2
 
 
 class CachedGrader:
@@ -82,14 +83,29 @@ class CachedGrader:
         stored = self._stored(snapshot, student)
         if stored is not None:
             return stored
-        result = self._fresh_grader().grade(snapshot)
+        result = self._graded(snapshot)
         if not result.has_error:
             write_whole(self._path(snapshot), to_json(result))
         return _named(result, student)
 
+    def _graded(self, snapshot: Snapshot) -> SubmissionResult:
+        """Grade now; once more where the zygote was lost, which looks as if the submission had died."""
+        for _ in range(TRIES):
+            grader = self._fresh_grader()
+            try:
+                result = grader.grade(snapshot)
+                if grader.alive:
+                    return result
+                lost = ZygoteError("The process that imports TensorFlow ended while it was needed.")
+            except ZygoteError as error:
+                lost = error
+            self.close()
+        raise lost
+
     def _stored(self, snapshot: Snapshot, student: str | None) -> SubmissionResult | None:
-        with suppress(FileNotFoundError, ValueError):
-            return _named(from_json(self._path(snapshot).read_bytes()), student)
+        with suppress(OSError, ValueError):  # a result that cannot be read is computed again
+            result = from_json(self._path(snapshot).read_bytes())
+            return _named(result, student) if result.submission.digest == snapshot.digest else None
         return None
 
     def close(self) -> None:

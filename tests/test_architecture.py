@@ -25,7 +25,7 @@ ORDER = (
     ("respondent",),
     ("runner",),
     ("corpus", "store"),
-    ("steps", "gate"),
+    ("steps", "gate", "locks"),
     ("feedback", "release"),
     ("gradebook",),
     ("batch", "doctor"),

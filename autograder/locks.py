@@ -1,0 +1,71 @@
+"""One writer at a time: a lock for each course, and patience with a busy database."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy
+
+from autograder.errors import RecordingError
+
+LOCK_SECONDS = 120.0
+"""How long to wait for another process that records."""
+BUSY_SECONDS = 30.0
+"""How long SQLite waits for another program's transaction; its own 5 s are short for a busy folder on a network."""
+_POLL_SECONDS = 0.02
+_held: set[Path] = set()
+
+
+@contextmanager
+def course_lock(state_dir: Path) -> Iterator[None]:
+    """Hold the course's lock, so that no other process records or writes feedback meanwhile.
+
+    The kernel takes the lock back when this process ends, however it ends. Within one process the lock may be
+    taken again while it is held; it does not part threads.
+
+    Args:
+        state_dir: The course's folder for state; made if it is missing.
+
+    Raises:
+        RecordingError: If another process keeps the lock.
+        OSError: If the folder cannot be written.
+    """
+    path = state_dir.resolve() / "lock"
+    if path in _held:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
+    try:
+        _wait_for(descriptor, path)
+        _held.add(path)
+        yield
+    finally:
+        _held.discard(path)
+        os.close(descriptor)
+
+
+def _wait_for(descriptor: int, path: Path) -> None:
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise RecordingError(
+                    f"Another process has held {path} for {LOCK_SECONDS:.0f} s.",
+                    "Let the other grading run end, then run the same command again.",
+                ) from error
+        time.sleep(_POLL_SECONDS)
+
+
+@sqlalchemy.event.listens_for(sqlalchemy.Engine, "connect")
+def _wait_when_busy(connection: object, record: object) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
