@@ -150,15 +150,17 @@ def record(config: CourseConfig, assignment: Assignment, student: str, folder: P
         RecordingError: If the gradebook does not hold these scores afterwards.
     """
     _check_name(student)
-    with course_lock(config.state_dir), _staged(config, assignment, student, folder) as staging:
-        submitted = os.path.relpath(staging / "submitted", config.root)
-        coursedir = course_directory(config, assignment.name, student_id=student, submitted_directory=submitted)
-        with open_book(coursedir) as book:
+    book_course = course_directory(config, assignment.name, student_id=student)
+    with course_lock(config.state_dir):
+        with open_book(book_course) as book:
             _check_registered(book, assignment.name)
             _forget(book, assignment.name, student)
-        shutil.rmtree(output_folder(coursedir, "autograded_directory"), ignore_errors=True)
-        _autograde(config, coursedir, result, staging)
-        with open_book(coursedir) as book:
+        shutil.rmtree(output_folder(book_course, "autograded_directory"), ignore_errors=True)
+        with _staged(config, assignment, student, folder) as staging:
+            submitted = os.path.relpath(staging / "submitted", config.root)
+            staged = course_directory(config, assignment.name, student_id=student, submitted_directory=submitted)
+            _autograde(config, staged, result, staging)
+        with open_book(book_course) as book:
             _check_recorded(book, student, result)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -130,5 +131,7 @@ def _reason(step: BaseConverter, error: Exception) -> str:
     messages: list[str] = [text for handler in step.log.handlers for text in handler.messages]
     traces = [text.strip() for text in messages if text.startswith("Traceback")]
     if traces:
-        return traces[0].splitlines()[-1]
+        lines = traces[0].splitlines()
+        named = [line for line in lines if re.match(r"[A-Za-z_][\w.]*: ", line)]  # SQLAlchemy adds lines of advice
+        return (named or lines)[-1]
     return messages[0] if messages else str(error)

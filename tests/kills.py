@@ -1,8 +1,8 @@
 """Kill grading at random moments and see that nothing is lost: `python -m tests.kills --kills 50 --students 30`.
 
-Each kill takes a fresh course, starts `grade` and then `feedback`, and kills (-9) the grader, one of its workers or a
-zygote at a random moment. Then both commands run once more. Gradebook, graded notebooks and feedback must be those of
-a run that nobody disturbed, and no process may be left.
+Each round takes a fresh course, runs `grade` and then `feedback`, and kills (-9) the grader, one of its workers or a
+zygote at random moments; a killed command is started again. Then both commands run once more. Gradebook, graded
+notebooks and feedback must be those of a run that nobody disturbed, and no process may be left.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import hashlib
 import json
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,6 @@ from autograder.runner import course_secret
 from autograder.steps import course_directory, make_step, run_step
 from tests.tiny import REPOSITORY, write_tiny_sources
 
-VICTIMS = ("grader", "worker", "zygote")
 MODULES = (
     "def double(x): return x + x",
     "def double(x): return x * x",
@@ -79,7 +79,7 @@ def _hand_in(folder: Path, number: int, notebook: dict[str, Any]) -> None:
 def commands(root: Path, jobs: int = 2) -> list[list[str]]:
     """Return the two commands that an instructor runs."""
     words = [sys.executable, "-m", "autograder"]
-    course = ["--course", str(root)]
+    course = ["--course", str(root), "--assignment", "tiny"]
     return [[*words, "grade", *course, "--jobs", str(jobs)], [*words, "feedback", *course]]
 
 
@@ -89,9 +89,9 @@ def start(words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(words, cwd=REPOSITORY, stdout=file, stderr=file, start_new_session=True)
 
 
-def run_undisturbed(root: Path) -> list[int]:
+def run_undisturbed(root: Path) -> tuple[int, ...]:
     """Run both commands to their ends and return their exit statuses."""
-    return [start(words, root / "log").wait() for words in commands(root)]
+    return tuple(start(words, root / "log").wait() for words in commands(root))
 
 
 def state_of(root: Path) -> State:
@@ -131,84 +131,93 @@ def processes_of(parent: int) -> Iterator[tuple[str, psutil.Process]]:
 
 
 @dataclass
-class Kill:
-    """One round: whom to kill when, and what came of it."""
+class Round:
+    """Some kills on one course, and what came of them."""
 
-    victim: str
-    after: float
-    killed: str = "nobody"
+    kills: int
+    killed: list[str] = field(default_factory=list)
     left: int = 0
     differences: tuple[str, ...] = ()
 
 
-def disturb(root: Path, kill: Kill) -> None:
-    """Run both commands and kill one process of theirs; the second does not start where the first was killed."""
-    moment = time.monotonic() + kill.after
-    for words in commands(root):
-        running = start(words, root / "log")
-        seen: dict[int, psutil.Process] = {}
-        while running.poll() is None:
-            found = list(processes_of(running.pid))
-            seen |= {process.pid: process for _, process in found}
-            if kill.killed == "nobody" and time.monotonic() >= moment:
-                _kill_one(found, kill)
-            time.sleep(0.05)
-        kill.left += len(psutil.wait_procs([one for one in seen.values() if one.pid != running.pid], timeout=10)[1])
-        if kill.killed == "grader":
-            return
+def disturb(root: Path, one: Round, rng: random.Random, longest: float) -> None:
+    """Run both commands again and again, killing at random, until nobody is left to be killed in this round."""
+    while len(one.killed) < one.kills:
+        for words in commands(root):
+            running = start(words, root / "log")
+            one.left += _kill_during(running, one, rng, longest)
+            if running.returncode == -signal.SIGKILL:
+                break
 
 
-def _kill_one(found: list[tuple[str, psutil.Process]], kill: Kill) -> None:
-    """Kill a process of the wanted kind as soon as there is one; the grader where none is to come."""
-    for kind, process in found:
-        if kind == kill.victim:
+def _kill_during(running: subprocess.Popen[bytes], one: Round, rng: random.Random, longest: float) -> int:
+    """Kill now and then while a command runs; return how many of its processes outlive it."""
+    seen: dict[int, psutil.Process] = {}
+    moment = time.monotonic() + rng.uniform(0, longest)
+    while running.poll() is None:
+        found = list(processes_of(running.pid))
+        seen |= {process.pid: process for _, process in found if process.pid != running.pid}
+        if time.monotonic() >= moment and len(one.killed) < one.kills and found:
+            kind = rng.choice(sorted({kind for kind, _ in found}))
             with suppress(psutil.NoSuchProcess):
-                process.kill()
-                kill.killed = kind
-            return
+                rng.choice([process for each, process in found if each == kind]).kill()
+                one.killed.append(kind)
+            moment = time.monotonic() + rng.uniform(0, longest)
+        time.sleep(0.05)
+    return len(psutil.wait_procs(list(seen.values()), timeout=10)[1])
 
 
-def kill_rounds(folder: Path, kills: int, students: int, seed: int) -> Iterator[Kill]:
-    """Yield each round after it was compared with an undisturbed run."""
+def kill_rounds(folder: Path, rounds: Sequence[Round], students: int, seed: int) -> Iterator[Round]:
+    """Yield each round after its course was compared with an undisturbed run's.
+
+    Raises:
+        RuntimeError: If the undisturbed run does not mark everyone: then there is nothing to compare with.
+    """
     template, calm = folder / "template", folder / "calm"
     make_course(template, students)
     shutil.copytree(template, calm)
     began = time.monotonic()
-    run_undisturbed(calm)
-    seconds, expected = time.monotonic() - began, state_of(calm)
+    statuses = run_undisturbed(calm)
+    longest = (time.monotonic() - began) / 6
+    expected = state_of(calm) | {"exit statuses": statuses}
+    if sum(name.startswith("feedback/") and name.endswith("tiny.html") for name in expected) != students:
+        raise RuntimeError(f"The undisturbed run failed: {(calm / 'log').read_text()}")
     rng = random.Random(seed)  # noqa: S311 - reproducible, not secret
-    for number in range(kills):
+    for number, one in enumerate(rounds):
         root = folder / f"round-{number}"
         shutil.copytree(template, root)
-        kill = Kill(VICTIMS[number % len(VICTIMS)], rng.uniform(0.02, 0.9) * seconds)
-        disturb(root, kill)
-        run_undisturbed(root)
-        found = state_of(root)
-        kill.differences = tuple(sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name)))
-        if not kill.differences:
+        disturb(root, one, rng, longest)
+        statuses = run_undisturbed(root)
+        found = state_of(root) | {"exit statuses": statuses}
+        one.differences = tuple(sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name)))
+        if not one.differences:
             shutil.rmtree(root)
-        yield kill
+        yield one
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Kill, compare and count; exit status 1 if anything was lost."""
     parser = argparse.ArgumentParser(prog="python -m tests.kills", description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--each", type=int, default=10, metavar="N", help="kills on one course before it is compared")
     parser.add_argument("--students", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, default=None, help="folder for the courses; those that differ stay")
     options = parser.parse_args(words)
+    sizes = [min(options.each, options.kills - done) for done in range(0, options.kills, options.each)]
     killed: Counter[str] = Counter()
     bad = 0
     with tempfile.TemporaryDirectory() as name:
-        for number, kill in enumerate(kill_rounds(options.keep or Path(name), options.kills, options.students, options.seed)):
-            killed[kill.killed] += 1
-            bad += bool(kill.differences or kill.left)
-            told = f"{number}: {kill.killed} after {kill.after:.1f} s, {kill.left} processes left"
-            sys.stdout.write(f"{told}, differences: {', '.join(kill.differences) or 'none'}\n")
+        folder, courses = options.keep or Path(name), [Round(size) for size in sizes]
+        rounds = kill_rounds(folder, courses, options.students, options.seed)
+        for one in rounds:
+            killed.update(one.killed)
+            bad += bool(one.differences or one.left)
+            told = f"killed {', '.join(one.killed)}; {one.left} processes left"
+            sys.stdout.write(f"{told}; differences: {', '.join(one.differences) or 'none'}\n")
             sys.stdout.flush()
     counts = ", ".join(f"{count} {kind}" for kind, count in killed.most_common())
-    sys.stdout.write(f"{options.kills} rounds ({counts}) with {options.students} students: {bad} differ\n")
+    sys.stdout.write(f"{counts} killed on {len(sizes)} courses of {options.students} students: {bad} differ\n")
     return 1 if bad else 0
 
 
