@@ -41,9 +41,7 @@ ODD: list[Any] = [
 ]  # fmt: skip
 
 
-def fuzz_submissions(
-    root: Path, count: int, seed: int, tell: Callable[[int], None] = lambda done: None
-) -> Counter[str]:
+def fuzz_submissions(root: Path, count: int, seed: int, tell: Callable[[Counter[str]], None]) -> Counter[str]:
     """Grade mutated submissions of a new course in `root`, record every tenth, and return how many ended how.
 
     Raises:
