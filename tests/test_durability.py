@@ -350,7 +350,7 @@ def test_kills_lose_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_graders_and_nbgrader_at_once_lose_nothing(tmp_path: Path) -> None:
-    make_course(tmp_path / "calm", 6)
+    make_course(tmp_path / "calm", 4)
     grade = commands(tmp_path / "calm")[0]
     start([*grade, "--no-record"], tmp_path / "log").wait()  # grading itself takes no turns; recording does
     shutil.copytree(tmp_path / "calm", tmp_path / "busy")
