@@ -165,7 +165,7 @@ def _kill_during(running: subprocess.Popen[bytes], one: Round, rng: random.Rando
                 one.killed.append(kind)
             moment = time.monotonic() + rng.uniform(0, longest)
         time.sleep(0.05)
-    return len(psutil.wait_procs(list(seen.values()), timeout=10)[1])
+    return len(psutil.wait_procs(list(seen.values()), timeout=60)[1])
 
 
 def kill_rounds(folder: Path, rounds: Sequence[Round], students: int, seed: int) -> Iterator[Round]:
