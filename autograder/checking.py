@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from autograder.errors import CheckFailed, StudentRaised
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 Ask = Callable[[wire.Question, float | None], Any]
+_Made = TypeVar("_Made")
 
 FLOAT32_TOLERANCE = 1e-5
 """Relative to the largest right value. One float32 rounding is 6e-8; sums of a few hundred products, an
@@ -106,12 +107,32 @@ class Student:
         ask: Asks one question with an optional limit in seconds.
         run_answers: Runs the notebook up to this task's answer cells.
         training_seconds: Wall-clock limit of `train` and of `count`.
+        process: Returns what stands for the student process that answers now; another one after it ended.
     """
 
-    def __init__(self, ask: Ask, run_answers: Callable[[], None], training_seconds: float) -> None:
+    def __init__(
+        self,
+        ask: Ask,
+        run_answers: Callable[[], None],
+        training_seconds: float,
+        process: Callable[[], object] = object,
+    ) -> None:
         self._ask = ask
         self._run_answers = run_answers
         self._training_seconds = training_seconds
+        self._process = process
+        self._made: dict[tuple[object, ...], Any] = {}
+
+    def once(self, make: Callable[..., _Made], *args: object) -> _Made:
+        """Return `make(student, *args)`, made once for all checks of a task, and again in another student process.
+
+        Building a model costs more than asking it. Each check gives such a model weights of its own.
+        """
+        key = (self._process(), make, *args)
+        if key not in self._made:
+            self._made[key] = make(self, *args)
+        made: _Made = self._made[key]
+        return made
 
     def call(self, name: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - compared later
         """Call a function of the student's module with arrays (as tensors) and plain values."""

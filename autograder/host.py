@@ -26,7 +26,7 @@ from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
 
 from autograder import wire
 from autograder.assignment import MODULE
-from autograder.observation import observed_evaluations, observed_events
+from autograder.observation import observed_evaluations, observed_events, traced_once
 from autograder.sandbox import Places
 
 LONGEST_MESSAGE = 600
@@ -228,7 +228,7 @@ class Host:
         function = self._find("notebook", question.name)
         args = [self._to_plain(value) for value in question.args]
         kwargs = {key: self._to_plain(value) for key, value in question.kwargs.items()}
-        with observed_evaluations() as evaluations, observed_events() as events:
+        with traced_once(), observed_evaluations() as evaluations, observed_events() as events:
             result = function(*args, **kwargs)
         history = getattr(result, "history", None)
         return wire.Table(

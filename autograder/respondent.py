@@ -117,7 +117,7 @@ class Respondent:
     def student(self, task: Task) -> Student:
         """Return the submission as the checks of one task see it."""
         self._share = 1
-        return Student(self.ask, lambda: self._run_up_to(task), self._case.config.training_seconds)
+        return Student(self.ask, lambda: self._run_up_to(task), self._case.config.training_seconds, self._running)
 
     def setting(self) -> Setting:
         """Return what the student process runs on."""

@@ -38,7 +38,7 @@ def randomise(model, rng):
 
 @pytest.mark.check("There is one dense layer for each width in hidden_units.")
 def test_widths(student):
-    model = make(student)
+    model = student.once(make)
     found = sum(int(np.prod(one.shape)) for one in model.weights() if one.trainable)
     widths = (WIDTH, *UNITS)
     right = sum(dense(before, after) for before, after in zip(widths, UNITS, strict=False))
@@ -49,7 +49,7 @@ def test_widths(student):
 
 @pytest.mark.check("The output is that of the dense layers with ReLU or GELU between them.", weight=2)
 def test_output(student, rng):
-    x, model = draw(rng), make(student)
+    x, model = draw(rng), student.once(make)
     layers = randomise(model, rng)
     output = expect_array(model(x), (BATCH, TOKENS, UNITS[-1]), "The output")
     wrong = {"non_linearity_missing": mlp(x, layers, identity, last=False)}
@@ -62,7 +62,7 @@ def test_output(student, rng):
 
 @pytest.mark.check("Dropout is active in training and only there.")
 def test_dropout(student, rng):
-    x, model = draw(rng), make(student, dropout_rate=0.3)
+    x, model = draw(rng), student.once(make, 0.3)
     randomise(model, rng)
     shape = (BATCH, TOKENS, UNITS[-1])
     calm = [expect_array(model(x, training=False), shape, "The output") for _ in range(2)]

@@ -98,7 +98,7 @@ def scale_and_offset(part, weights, arrays):
 
 @pytest.mark.check("Attention and mlp have as many weights as the heads and widths that are asked for.", weight=2)
 def test_parameters(student):
-    model = make(student)
+    model = student.once(make)
     norms = {index for part in model.parts() if "Normalization" in part.kind for index in part.weights}
     counted = [one for index, one in enumerate(model.weights()) if one.trainable and index not in norms]
     found = sum(int(np.prod(one.shape)) for one in counted)
@@ -112,7 +112,7 @@ def test_parameters(student):
 
 @pytest.mark.check("Attention, residual, normalisation, mlp, residual, normalisation: in that order.", weight=5)
 def test_output(student, rng):
-    x, model = draw(rng), make(student, 0.0)
+    x, model = draw(rng), student.once(make, 0.0)
     anatomy = dissect(model, rng)
     output = expect_array(model(x), (BATCH, TOKENS, WIDTH), "The output")
 
@@ -142,7 +142,7 @@ def attention_alone(layer, tokens):
 
 @pytest.mark.check("In inference the output is the same each time; in training dropout changes it.")
 def test_dropout(student, rng):
-    x, model = draw(rng), make(student, 0.3)
+    x, model = draw(rng), student.once(make, 0.3)
     calm = [expect_array(model(x, training=False), x.shape, "The output") for _ in range(2)]
     lively = [expect_array(model(x, training=True), x.shape, "The output in training") for _ in range(2)]
     expect_dropout(calm, lively)
@@ -152,7 +152,7 @@ def test_dropout(student, rng):
 @pytest.mark.check("There is dropout between the attention and its residual addition.")
 def test_attention_dropout(student, rng):
     """With an mlp of zeros, only the attention's own dropout can make two calls in training differ."""
-    x, model = draw(rng), make(student, 0.3)
+    x, model = draw(rng), student.once(make, 0.3)
     arrays = [0.5 * rng.normal(size=one.shape).astype(np.float32) for one in model.weights()]
     zero(model, arrays, lambda kind: kind == "Dense")
     seeing = expect_array(model(x, training=False), x.shape, "The output")
@@ -176,7 +176,7 @@ def zero(model, arrays, chosen):
 
 @pytest.mark.check("Training reaches every weight: each has a gradient.")
 def test_gradients(student, rng):
-    x, model = draw(rng), make(student, 0.0)
+    x, model = draw(rng), student.once(make, 0.0)
     arrays = [0.3 * rng.normal(size=one.shape).astype(np.float32) for one in model.weights()]
     model.set_weights(arrays)
     cotangent = rng.normal(size=x.shape).astype(np.float32)
