@@ -43,6 +43,7 @@ from autograder.feedback import (
 )
 from autograder.locks import course_lock
 from autograder.notebook import marking_guides, restore
+from autograder.recorded import RecordedMark, automatic_grades, check_recorded
 from autograder.results import SubmissionResult
 from autograder.steps import StepFailed, course_directory, make_step, output_folder, run_staged
 from autograder.submission import read_submission
@@ -139,6 +140,8 @@ def forget_scores(*, assignment: str, student: str, notebooks: list[str]) -> Non
 def record(config: CourseConfig, assignment: Assignment, student: str, folder: Path, result: SubmissionResult) -> None:
     """Record a result through nbgrader's own `autograde`, so that all of nbgrader agrees with it.
 
+    Where the gradebook and the graded notebook hold this very result already, nothing is done.
+
     Args:
         config: The course.
         assignment: The assignment.
@@ -152,8 +155,11 @@ def record(config: CourseConfig, assignment: Assignment, student: str, folder: P
     _check_name(student)
     book_course = course_directory(config, assignment.name, student_id=student)
     with course_lock(config.state_dir):
+        mark = RecordedMark(config, assignment, student, folder, result)
         with open_book(book_course) as book:
             _check_registered(book, assignment.name)
+            if mark.stands(book):
+                return
             _forget(book, assignment.name, student)
         shutil.rmtree(output_folder(book_course, "autograded_directory"), ignore_errors=True)
         with _staged(config, assignment, student, folder) as staging:
@@ -161,7 +167,8 @@ def record(config: CourseConfig, assignment: Assignment, student: str, folder: P
             staged = course_directory(config, assignment.name, student_id=student, submitted_directory=submitted)
             _autograde(config, staged, result, staging)
         with open_book(book_course) as book:
-            _check_recorded(book, student, result)
+            check_recorded(book, student, result)
+            mark.set(book)
 
 
 def forget(config: CourseConfig, assignment: Assignment, student: str) -> None:
@@ -297,31 +304,12 @@ def _autograde(config: CourseConfig, coursedir: CourseDirectory, result: Submiss
         raise RecordingError(f"nbgrader could not record the result of {student}: {error}") from error
 
 
-def _check_recorded(book: Gradebook, student: str, result: SubmissionResult) -> None:
-    try:
-        submitted = book.find_submission_notebook(result.assignment, result.assignment, student)
-        recorded = {grade.name: grade.auto_score for grade in _automatic(submitted)}
-    except MissingEntry:
-        recorded = {}
-    if recorded != {task.id: task.score for task in result.tasks}:
-        raise RecordingError(
-            f"nbgrader did not record the result of {student}.",
-            "Look at c.CourseDirectory.student_id_exclude in course_config.py.",
-        )
-
-
-def _automatic(submitted: SubmittedNotebook) -> list[Grade]:
-    """Return the grades that no person gives: those of test cells."""
-    manual = {cell.name for cell in (*submitted.notebook.solution_cells, *submitted.notebook.task_cells)}
-    return [grade for grade in submitted.grades if grade.name not in manual]
-
-
 def _forget(book: Gradebook, assignment: str, student: str) -> None:
     try:
         submitted = book.find_submission_notebook(assignment, assignment, student)
     except MissingEntry:
         return
-    for grade in _automatic(submitted):
+    for grade in automatic_grades(submitted):
         grade.auto_score = None
         grade.needs_manual_grade = True
     submitted.late_submission_penalty = None
@@ -337,7 +325,7 @@ def _expect(book: Gradebook, assignment: str, student: str) -> None:
 
 
 def _check_tasks(submitted: SubmittedNotebook, result: SubmissionResult) -> None:
-    known = {(grade.name, grade.max_score) for grade in _automatic(submitted)}
+    known = {(grade.name, grade.max_score) for grade in automatic_grades(submitted)}
     graded = {(task.id, task.max_score) for task in result.tasks}
     if known != graded:
         names = ", ".join(sorted({name for name, _ in known ^ graded}))

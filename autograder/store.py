@@ -1,12 +1,18 @@
-"""Keep results by what they depend on, so that a result that exists is not computed again."""
+"""Keep results by what they depend on, so that a result that exists is not computed again.
+
+A result is found by the submission and by all that each of its tasks depends on: settings, versions, the package, the
+instructor's texts. Beside it stands, for each task, a digest of that task's checks: where only these
+changed, the other tasks' results stay.
+"""
 
 from __future__ import annotations
 
+import ast
 import atexit
 import functools
 import hashlib
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
@@ -24,16 +30,27 @@ from autograder.results import (
     Submission,
     SubmissionResult,
     TaskResult,
-    from_json,
-    to_json,
     write_whole,
 )
 from autograder.runner import Grader, course_secret, summarise
 from autograder.submission import Snapshot, read_submission
 
 LIBRARIES = ("tensorflow", "tf-keras", "numpy", "scikit-learn", "transformers", "carbontracker")
+SHARED_TEXTS = ("tasks.toml", "parameters.py", "stand_ins.py", "otherwise.py", "conftest.py")
+"""Files beside the checks that all tasks depend on."""
 _NOT_RULES = ("root", "jobs")
 TRIES = 2
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """A result as it is kept.
+
+    Attributes:
+        checks: Task to the digest of its checks, as they were.
+    """
+
+    checks: dict[str, str]
+    result: SubmissionResult
 
 
 class CachedGrader:
@@ -51,6 +68,7 @@ class CachedGrader:
         self._threads = threads
         self._grader: Grader | None = None
         self._rules = _rules_digest(config, assignment)
+        self._checks = {task.id: _checks_digest(task.checks) for task in assignment.tasks}
 
     def grade(self, folder: Path, student: str | None = None) -> SubmissionResult:
         """Return the result of a submission folder, from the store or by grading it now.
@@ -76,24 +94,28 @@ class CachedGrader:
             snapshot = read_submission(folder, self._assignment.name, self._config)
         except SubmissionUnreadable as error:
             return _named(_unreadable(self._assignment, str(error)), student)
-        return self._stored(snapshot, student)
+        return self._whole(self._stored(snapshot), student)
 
     def grade_snapshot(self, snapshot: Snapshot, student: str | None = None) -> SubmissionResult:
         """Return the result of a submission that was read already; see `grade`."""
-        stored = self._stored(snapshot, student)
-        if stored is not None:
-            return stored
-        result = self._graded(snapshot)
-        if not result.has_error:
-            write_whole(self._path(snapshot), to_json(result))
+        stored = self._stored(snapshot)
+        whole = self._whole(stored, student)
+        if whole is not None:
+            return whole
+        result = self._graded(snapshot, stored)
+        self.keep(snapshot, result)
         return _named(result, student)
 
-    def _graded(self, snapshot: Snapshot) -> SubmissionResult:
+    def keep(self, snapshot: Snapshot, result: SubmissionResult) -> None:
+        """Keep a submission's result for the next time."""
+        write_whole(self._path(snapshot), msgspec.json.encode(Stored(self._checks, result)))
+
+    def _graded(self, snapshot: Snapshot, stored: Stored | None) -> SubmissionResult:
         """Grade now; once more where the zygote was lost, which looks as if the submission had died."""
         for _ in range(TRIES):
             grader = self._fresh_grader()
             try:
-                result = grader.grade(snapshot)
+                result = grader.grade(snapshot, functools.partial(self._kept, stored))
                 if grader.alive:
                     return result
                 lost = ZygoteError("The process that imports TensorFlow ended while it was needed.")
@@ -102,11 +124,25 @@ class CachedGrader:
             self.close()
         raise lost
 
-    def _stored(self, snapshot: Snapshot, student: str | None) -> SubmissionResult | None:
+    def _stored(self, snapshot: Snapshot) -> Stored | None:
         with suppress(OSError, ValueError):  # a result that cannot be read is computed again
-            result = from_json(self._path(snapshot).read_bytes())
-            return _named(result, student) if result.submission.digest == snapshot.digest else None
+            stored = msgspec.json.decode(self._path(snapshot).read_bytes(), type=Stored)
+            return stored if stored.result.submission.digest == snapshot.digest else None
         return None
+
+    def _whole(self, stored: Stored | None, student: str | None) -> SubmissionResult | None:
+        """Return the stored result if every task of it still holds."""
+        if stored is None or stored.checks != self._checks or stored.result.has_error:
+            return None
+        return _named(stored.result, student)
+
+    def _kept(self, stored: Stored | None, task: Task, broken: Sequence[Task]) -> TaskResult | None:
+        """Return a task's stored result if its checks and what stood in for earlier tasks are as they were."""
+        found = stored.result.task(task.id) if stored is not None else None
+        if stored is None or found is None or found.has_error or stored.checks.get(task.id) != self._checks[task.id]:
+            return None
+        before = [one.id for one in stored.result.tasks if one.id in task.builds_on and one.score < one.max_score]
+        return found if set(before) == {one.id for one in broken} else None
 
     def close(self) -> None:
         """End the zygote, if one was started."""
@@ -122,7 +158,7 @@ class CachedGrader:
     def _path(self, snapshot: Snapshot) -> Path:
         asked = "\n".join([snapshot.digest, self._rules, *snapshot.notes])  # the result holds the notes, too
         key = hashlib.sha256(asked.encode()).hexdigest()
-        return self._config.state_dir / "results" / self._assignment.name / f"{key}.json"
+        return self._config.state_dir / "results" / self._assignment.name / key[:2] / f"{key}.json"
 
 
 def read_for_check(path: Path, assignment: str, config: CourseConfig) -> Snapshot:
@@ -172,7 +208,7 @@ def _refusal(task: Task, reason: str) -> CheckResult:
 
 
 def _rules_digest(config: CourseConfig, assignment: Assignment) -> str:
-    """Digest all that a result depends on besides the submission: texts, settings, versions, the secret."""
+    """Digest all that every task depends on besides the submission: texts, settings, versions, the secret."""
     settings = {key: value for key, value in asdict(config).items() if key not in _NOT_RULES}
     versions = [platform.python_version(), *(f"{name} {version(name)}" for name in LIBRARIES)]
     whole = hashlib.sha256(course_secret(config) + repr((sorted(settings.items()), versions)).encode())
@@ -181,9 +217,38 @@ def _rules_digest(config: CourseConfig, assignment: Assignment) -> str:
     return whole.hexdigest()
 
 
+def _checks_digest(path: Path) -> str:
+    """Digest one file of checks and those of its neighbours that it imports, directly or not."""
+    used, waiting = set[Path](), [path]
+    while waiting:
+        one = waiting.pop()
+        if one not in used:
+            used.add(one)
+            waiting += _imported_neighbours(one)
+    texts = (hashlib.sha256(one.read_bytes()).hexdigest() for one in sorted(used))
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+def _imported_neighbours(path: Path) -> Iterator[Path]:
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        for module in _modules_in(node):
+            neighbour = path.parent / f"{module.rpartition('.')[2]}.py"
+            if module.startswith("autograder.checks.") and neighbour.is_file():
+                yield neighbour
+
+
+def _modules_in(node: ast.AST) -> list[str]:
+    """Return what an import names; of `from package import name` also `package.name`, which may be a module."""
+    if isinstance(node, ast.Import):
+        return [one.name for one in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module:
+        return [node.module, *(f"{node.module}.{one.name}" for one in node.names)]
+    return []
+
+
 def _rule_files(assignment: Assignment) -> Iterator[Path]:
     yield from sorted(Path(__file__).parent.glob("*.py"))
-    yield from sorted(path for path in assignment.checks_dir.glob("*") if path.is_file())
+    yield from sorted(assignment.checks_dir / name for name in SHARED_TEXTS if (assignment.checks_dir / name).is_file())
     yield assignment.notebook_path
     yield assignment.source_dir / f"{MODULE}.py"
     yield assignment.solution_dir / f"{MODULE}.py"

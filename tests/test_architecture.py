@@ -26,6 +26,7 @@ ORDER = (
     ("runner",),
     ("corpus", "store"),
     ("steps", "gate", "locks"),
+    ("recorded",),
     ("feedback", "release"),
     ("gradebook",),
     ("batch", "doctor"),

@@ -34,7 +34,7 @@ from autograder.feedback import write_feedback
 from autograder.gradebook import forget, record, scores
 from autograder.locks import course_lock
 from autograder.results import Submission, SubmissionResult, write_whole
-from autograder.runner import course_secret
+from autograder.runner import Kept, course_secret
 from autograder.steps import course_directory, make_step, run_step
 from autograder.submission import Snapshot
 from tests.kills import Round, commands, kill_rounds, make_course, processes_of, run_undisturbed, start, state_of
@@ -240,7 +240,7 @@ class FakeGrader:
     def __init__(self, *args: object, **kwargs: object) -> None:
         self.alive = True
 
-    def grade(self, snapshot: Snapshot) -> SubmissionResult:
+    def grade(self, snapshot: Snapshot, kept: Kept) -> SubmissionResult:
         """Grade, lose the zygote before the end, or find that it is gone."""
         fate = FakeGrader.fates.pop(0)
         if fate == "gone":
@@ -284,7 +284,7 @@ def test_a_broken_stored_result_is_computed_again(
     monkeypatch.setattr(FakeGrader, "fates", ["well", "well"])
     grader = store.CachedGrader(released_course.config, released_course.assignment)
     grader.grade(folder, "ada")
-    (stored,) = (released_course.config.state_dir / "results/tiny").iterdir()
+    (stored,) = (released_course.config.state_dir / "results/tiny").rglob("*.json")
     stored.write_bytes(content)
     assert grader.known(folder, "ada") is None
     assert grader.grade(folder, "ada").score == 5.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from nbgrader.api import Gradebook
 
@@ -12,7 +13,7 @@ from autograder.config import load_config
 from autograder.errors import UsageError
 from autograder.gradebook import record
 from autograder.marks import ClassMarks, Standing, class_marks, read_results, stored_results
-from autograder.results import to_json
+from autograder.results import Submission, to_json
 from autograder.store import CachedGrader
 from autograder.submission import read_submission
 from tests.tiny import TinyCourse, tiny_result
@@ -116,10 +117,10 @@ def test_what_grading_kept_is_found_until_the_submission_changes(tiny_course: Ti
     config, assignment = tiny_course.config, tiny_course.assignment
     folder = tiny_course.hand_in("ada", b"{}")
     assert stored_results(config, assignment, {"ada": folder}) == {}
-    grader = CachedGrader(config, assignment)
-    path = grader._path(read_submission(folder, "tiny", config))
-    path.parent.mkdir(parents=True)
-    path.write_bytes(to_json(tiny_result()))
+    snapshot = read_submission(folder, "tiny", config)
+    CachedGrader(config, assignment).keep(
+        snapshot, msgspec.structs.replace(tiny_result(), submission=Submission(digest=snapshot.digest))
+    )
     found = stored_results(config, assignment, {"ada": folder})["ada"]
     assert (found.submission.student, found.score) == ("ada", 5.0)
     (folder / "utilities.py").write_text("changed = 1")
