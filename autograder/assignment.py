@@ -27,6 +27,7 @@ class Task:
         provides: Public names of the student's module that this task is about.
         answers: grade_ids of the notebook's solution cells that this task is about.
         builds_on: Tasks whose parts this one uses.
+        preload: Modules that it needs and that take long to import.
         checks: The file with its hidden checks.
     """
 
@@ -36,20 +37,16 @@ class Task:
     answers: tuple[str, ...]
     builds_on: tuple[str, ...]
     checks: Path
+    preload: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """The folders and the automatic tasks of one assignment, in the notebook's order.
-
-    Attributes:
-        preload: Modules that its submissions import and that take long to import.
-    """
+    """The folders and the automatic tasks of one assignment, in the notebook's order."""
 
     name: str
     root: Path
     tasks: tuple[Task, ...]
-    preload: tuple[str, ...] = ()
 
     @property
     def solution_dir(self) -> Path:
@@ -81,6 +78,11 @@ class Assignment:
         """Points of all automatic tasks together."""
         return sum(task.points for task in self.tasks)
 
+    @property
+    def preload(self) -> tuple[str, ...]:
+        """Modules that tasks need and that take long to import."""
+        return tuple(dict.fromkeys(module for task in self.tasks for module in task.preload))
+
     def answers_for(self, task: Task) -> frozenset[str]:
         """Return the notebook's solution cells that a task needs: its own and those it builds on."""
         before = (self.task(name).answers for name in task.builds_on)
@@ -109,10 +111,10 @@ def load_assignment(root: Path, name: str) -> Assignment:
         raise AssignmentError(f"No built notebook {notebook}.", f"Run: python -m autograder build --assignment {name}")
     points = _automatic_points(json.loads(notebook.read_text("utf-8")))
     checks_dir = root / "autograder" / "checks" / name
-    plan, preload = _read_plan(checks_dir / "tasks.toml")
+    plan = _read_plan(checks_dir / "tasks.toml")
     _check_match(name, set(points), set(plan), checks_dir)
     tasks = tuple(_task(task_id, worth, plan[task_id], checks_dir) for task_id, worth in points.items())
-    return Assignment(name=name, root=root, tasks=tasks, preload=preload)
+    return Assignment(name=name, root=root, tasks=tasks)
 
 
 def _automatic_points(notebook: dict[str, Any]) -> dict[str, float]:
@@ -124,10 +126,9 @@ def _automatic_points(notebook: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def _read_plan(path: Path) -> tuple[dict[str, dict[str, list[str]]], tuple[str, ...]]:
+def _read_plan(path: Path) -> dict[str, dict[str, list[str]]]:
     try:
-        plan = tomllib.loads(path.read_text("utf-8"))
-        return plan, tuple(plan.pop("preload", ()))
+        return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise AssignmentError(f"No {path}.", "It lists the tasks that the checks are for.") from error
     except tomllib.TOMLDecodeError as error:
@@ -148,7 +149,7 @@ def _check_match(name: str, notebook: set[str], plan: set[str], checks_dir: Path
 
 
 def _task(task_id: str, points: float, plan: dict[str, list[str]], checks_dir: Path) -> Task:
-    unknown = set(plan) - {"provides", "answers", "builds_on"}
+    unknown = set(plan) - {"provides", "answers", "builds_on", "preload"}
     if unknown:
         raise AssignmentError(f"tasks.toml, [{task_id}]: unknown key {sorted(unknown)[0]!r}.")
     return Task(
@@ -158,4 +159,5 @@ def _task(task_id: str, points: float, plan: dict[str, list[str]], checks_dir: P
         answers=tuple(plan.get("answers", ())),
         builds_on=tuple(plan.get("builds_on", ())),
         checks=checks_dir / f"test_{task_id}.py",
+        preload=tuple(plan.get("preload", ())),
     )

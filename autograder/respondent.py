@@ -117,7 +117,14 @@ class Respondent:
     def student(self, task: Task) -> Student:
         """Return the submission as the checks of one task see it."""
         self._share = 1
+        if task.preload:
+            self._renew_if_early()
         return Student(self.ask, lambda: self._run_up_to(task), self._case.config.training_seconds, self._running)
+
+    def _renew_if_early(self) -> None:
+        """End a process that was forked before the modules to preload were there: the next one has them."""
+        if self._process is not None and not self._process.complete:
+            self._process.stop()
 
     def setting(self) -> Setting:
         """Return what the student process runs on."""

@@ -63,7 +63,8 @@ class Zygote:
     Args:
         threads: Threads that TensorFlow uses in each student process; 0 leaves it to TensorFlow.
         gpu: Whether student processes may use the GPU.
-        preload: Modules that student processes find imported, besides TensorFlow and the like.
+        preload: Modules that student processes find imported, besides TensorFlow and the like; the zygote imports
+            them after the first fork, so that the first answers need not wait.
     """
 
     def __init__(self, *, threads: int = 0, gpu: bool = False, preload: Sequence[str] = ()) -> None:
@@ -85,6 +86,8 @@ class Zygote:
             )
         self._control = ours
         self._started = False
+        self._forked = False
+        self._complete = not preload
         self.gpu = gpu
 
     def __enter__(self) -> Zygote:
@@ -99,16 +102,25 @@ class Zygote:
         Raises:
             ZygoteError: If the imports fail or take too long.
         """
-        if self._started:
-            return
+        if not self._started:
+            self._receive_ready()
+            self._started = True
+
+    @property
+    def complete(self) -> bool:
+        """Whether what was forked last found the modules to preload imported."""
+        return self._complete
+
+    def _receive_ready(self) -> None:
         self._control.settimeout(START_SECONDS)
         try:
             ready = self._control.recv(1)
         except TimeoutError as error:
-            raise ZygoteError(f"TensorFlow was not imported within {START_SECONDS:.0f} s.") from error
+            raise ZygoteError(f"The libraries were not imported within {START_SECONDS:.0f} s.") from error
+        except OSError:
+            ready = b""
         if not ready:
             raise ZygoteError(f"The process that imports TensorFlow failed: {self._last_words()}", "Run: make install")
-        self._started = True
 
     def spawn(self, policy: Policy) -> Spawned:
         """Fork one student process.
@@ -118,6 +130,10 @@ class Zygote:
             ZygoteError: If the zygote is gone.
         """
         self.wait_until_ready()
+        if self._forked and not self._complete:
+            self._receive_ready()
+            self._complete = True
+        self._forked = True
         requests_out, requests_in = os.pipe()
         replies_out, replies_in = os.pipe()
         warden, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
@@ -137,9 +153,11 @@ class Zygote:
     @property
     def alive(self) -> bool:
         """Whether it holds its end of the socket, which the kernel closes before it kills what the zygote forked."""
-        poller = select.poll()
-        poller.register(self._control, select.POLLIN)
-        return not self._started or not poller.poll(0)  # it says nothing after its first byte
+        if not self._started or not _readable(self._control):
+            return True
+        with suppress(OSError):
+            return bool(self._control.recv(1, socket.MSG_PEEK))  # it may have said that it is complete
+        return False
 
     def close(self) -> None:
         """End the zygote and with it every process it forked."""
@@ -154,6 +172,12 @@ class Zygote:
         text = self._process.stderr.read() if self._process.stderr else b""
         lines = [line for line in text.decode(errors="replace").splitlines() if line.strip()]
         return lines[-1] if lines else f"exit status {self._process.wait()}"
+
+
+def _readable(control: socket.socket) -> bool:
+    poller = select.poll()
+    poller.register(control, select.POLLIN)
+    return bool(poller.poll(0))
 
 
 def _environment(threads: int, gpu: bool) -> dict[str, str]:
@@ -203,6 +227,9 @@ class StudentProcess:
         zygote: To fork it from.
         snapshot: The submission's files.
         config: Layers and limits.
+
+    Attributes:
+        complete: Whether it found the modules to preload imported.
     """
 
     def __init__(self, zygote: Zygote, snapshot: Snapshot, config: CourseConfig) -> None:
@@ -218,6 +245,7 @@ class StudentProcess:
             self._folder.cleanup()
             raise
         self.alive = True
+        self.complete = zygote.complete
         self.setting = self._first_words()
 
     def ask(self, question: wire.Question, seconds: float | None = None) -> Any:  # noqa: ANN401 - plain Python

@@ -1,10 +1,10 @@
 """The zygote: imports TensorFlow once, runs no student code, and forks student processes.
 
 Started as `python -I -m autograder.zygote DESCRIPTOR [MODULE...]`, where the descriptor is one end of a
-socket pair and the modules are what the assignment wants imported, too. Each message on the socket asks
-for one student process and carries three descriptors: where that process reads questions, where it
-writes answers, and where its warden sends a pidfd, what was printed, and at the end the bound that was overrun. The
-zygote ends when the grader closes the socket, and everything it forked ends with it.
+socket pair and the modules are what the assignment wants imported, too: they are, after the first fork. Each
+message on the socket asks for one student process and carries three descriptors: where that process reads
+questions, where it writes answers, and where its warden sends a pidfd, what was printed, and at the end the
+bound that was overrun. The zygote ends when the grader closes the socket, and everything it forked ends with it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import importlib
 import io
 import os
 import random
+import select
 import signal
 import socket
 import sys
 import tempfile
+from collections.abc import Sequence
 from typing import NoReturn
 
 import msgspec
@@ -41,6 +43,7 @@ PRELOADED = (
     "autograder.host",
 )
 LARGEST_ORDER = 1 << 16
+READY = b"\x01"
 ACROSS = ("CUDA_VISIBLE_DEVICES", "LANG", "LC_ALL", "OMP_NUM_THREADS", "PATH", "TZ")
 
 
@@ -48,12 +51,12 @@ def main() -> None:
     """Import, say so with one byte, then fork on demand until the grader closes the socket."""
     die_with_parent()
     control = socket.socket(fileno=int(sys.argv[1]))
-    for name in (*PRELOADED, *sys.argv[2:]):
-        importlib.import_module(name)
+    if _is_closed(control):
+        return  # the grader ended before the line above the last
+    later = sys.argv[2:]
+    _import(PRELOADED)
     landlock_version()  # finds libc now: inside the wall nothing could be searched for
-    gc.collect()
-    gc.freeze()  # keeps the forks from copying pages just to count references
-    control.sendall(b"\x01")
+    control.sendall(READY)
     while True:
         order, descriptors, _, _ = socket.recv_fds(control, LARGEST_ORDER, 3)
         if not order:
@@ -65,6 +68,23 @@ def main() -> None:
         for descriptor in descriptors:
             os.close(descriptor)
         _reap()
+        if later:  # beside the first student process, which needs them last
+            _import(later)
+            later = []
+            control.sendall(READY)
+
+
+def _is_closed(control: socket.socket) -> bool:
+    poller = select.poll()
+    poller.register(control, 0)  # errors and hang-ups are always told
+    return bool(poller.poll(0))
+
+
+def _import(names: Sequence[str]) -> None:
+    for name in names:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # keeps the forks from copying pages just to count references
 
 
 def _reap() -> None:
