@@ -16,6 +16,7 @@ from pathlib import Path
 from autograder.assignment import Assignment
 from autograder.config import CourseConfig
 from autograder.errors import AutograderError, SandboxUnavailable, UsageError
+from autograder.nearest import did_you_mean
 from autograder.results import SubmissionResult
 from autograder.sandbox import die_with_parent
 from autograder.store import grader_for
@@ -27,12 +28,17 @@ TRIES = 2
 
 @dataclass(frozen=True)
 class Graded:
-    """What came of one submission: a result, or the reason why there is none."""
+    """What came of one submission: a result, or the reason why there is none.
+
+    Attributes:
+        kept: Whether the result was there already.
+    """
 
     student: str
     folder: Path
     result: SubmissionResult | None
     error: AutograderError | None = None
+    kept: bool = False
 
 
 def discover(submitted: Path, assignment: str, students: Sequence[str] = ()) -> dict[str, Path]:
@@ -50,7 +56,8 @@ def discover(submitted: Path, assignment: str, students: Sequence[str] = ()) -> 
     missing = [name for name in students if name not in found]
     if missing:
         raise UsageError(
-            f"No submission of {missing[0]} in {submitted}.", f"Expected {submitted / missing[0] / assignment}."
+            f"No submission of {missing[0]} in {submitted}: expected {submitted / missing[0] / assignment}.",
+            did_you_mean(missing[0], found),
         )
     if not found:
         raise UsageError(f"No submissions in {submitted}.", f"Expected folders <student>/{assignment}/ in it.")
@@ -84,7 +91,7 @@ def grade_all(
             known = here.known(folder, student)
         if known is not None:
             del waiting[student]
-            yield Graded(student, folder, known)
+            yield Graded(student, folder, known, kept=True)
     workers = min(jobs or config.jobs or default_jobs(), len(waiting))
     if workers == 1:
         for student, folder in waiting.items():

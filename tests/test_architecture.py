@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "autograder"
 ORDER = (
-    ("errors",),
+    ("errors", "nearest", "watch"),
     ("results",),
     ("config",),
     ("assignment", "regions", "cells", "sanitizing"),
@@ -28,6 +28,7 @@ ORDER = (
     ("steps", "gate", "locks"),
     ("feedback", "release"),
     ("gradebook",),
+    ("trial",),
     ("batch", "doctor"),
     ("marks", "similarity"),
     ("item_analysis", "csv_exports"),
@@ -35,6 +36,7 @@ ORDER = (
     ("report",),
     ("audit",),
     ("audit_report", "stability"),
+    ("parser", "progress", "tables"),
     ("cli",),
     ("__main__",),
 )

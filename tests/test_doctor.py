@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from autograder import doctor, mends, seccomp, session, warden
+from autograder import mends, seccomp, session, trial, warden
 from autograder.config import CourseConfig
 from autograder.errors import SandboxUnavailable
 from tests.tiny import TinyCourse
@@ -93,7 +93,7 @@ def test_grading_starts_without_a_layer_that_the_course_does_not_require(tiny_co
 def test_a_watchdog_that_sees_nothing_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warden, "PROC", tmp_path)
     with pytest.raises(SandboxUnavailable, match=r"watchdog: .* does not say"):
-        doctor._try_layer("watchdog")
+        trial.try_layer("watchdog")
 
 
 def test_a_control_group_that_is_demanded_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
