@@ -17,7 +17,7 @@ SANDBOXES = ("required", "none")
 
 def read_words(words: Sequence[str]) -> argparse.Namespace:
     """Parse the command line; a wrong word is answered with the nearest right one."""
-    parser, commands = _parser()
+    parser, commands = make_parser()
     if not words:
         parser.print_help(sys.stderr)
         raise SystemExit(2)
@@ -34,7 +34,7 @@ def read_words(words: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
+def make_parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
     """Return the parser, and that of each command."""
     parser = argparse.ArgumentParser(
         prog="python -m autograder",
