@@ -28,6 +28,18 @@ SWITCHES = (
 )
 START_MILLISECONDS = 60_000
 WORK_MILLISECONDS = 300_000
+HANDED_IN = {"timestamp.txt": "2030-05-01 17:30:00.000000 UTC", "submission_secret.txt": "0123456789abcdef" * 8}
+"""What nbgrader's submit adds; without both it releases no feedback."""
+
+
+def use_exchange(root: Path) -> Path:
+    """Give a course an exchange of its own, the folder through which nbgrader hands things to students."""
+    exchange = root / "exchange"
+    exchange.mkdir()
+    exchange.chmod(0o777)
+    with (root / "course_config.py").open("a") as file:
+        file.write(f"c.Exchange.root = {str(exchange)!r}\n")
+    return exchange
 
 
 @contextmanager
@@ -96,7 +108,7 @@ def give(page: Page, points: str, comment: str) -> None:
 
 
 def press(page: Page, address: str, assignment: str, button: str) -> None:
-    """Press `autograde` or `generate-feedback` beside the only submission, and close the box that says it is done."""
+    """Press one of the buttons beside the only submission, wait until it is done, and load the page anew."""
     go(page, address, f"manage_submissions/{assignment}", f"td.{button} a")
     page.click(f"td.{button} a")
     page.wait_for_selector(".modal.in", timeout=WORK_MILLISECONDS)

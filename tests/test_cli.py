@@ -47,6 +47,15 @@ def test_help_shows_an_example_and_the_exit_status(command: str, capsys: pytest.
         assert word in said
 
 
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_the_examples_of_the_help_are_right(command: str) -> None:
+    _, parsers = parser.make_parser()
+    examples = re.findall(r"^(?:Example:)? +python -m autograder (.+)$", parsers[command].format_help(), re.MULTILINE)
+    assert examples
+    for example in examples:
+        assert parser.read_words(example.split()).command == command
+
+
 def test_every_command_has_a_parser_and_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     _, parsers = parser.make_parser()
     assert list(parsers) == list(cli.COMMANDS)

@@ -13,7 +13,18 @@ from nbgrader.api import Gradebook
 
 from autograder.feedback import write_feedback
 from autograder.gradebook import GUIDE_HEADING, record
-from tests.formgrader import BROWSER, BROWSERS, give, go, opened, press, served, submission_page
+from tests.formgrader import (
+    BROWSER,
+    BROWSERS,
+    HANDED_IN,
+    give,
+    go,
+    opened,
+    press,
+    served,
+    submission_page,
+    use_exchange,
+)
 from tests.tiny import TinyCourse, tiny_result
 
 RUBRIC = "Marking: 1 point for the factor; 1 point for its cost."
@@ -29,7 +40,10 @@ def hand_in(course: TinyCourse, module: str = "") -> Path:
     """Hand in the release with an answer in words."""
     notebook = course.released_notebook()
     notebook["cells"][-1]["source"] = "Twice is times two."
-    return course.hand_in("ada", json.dumps(notebook).encode(), module)
+    folder = course.hand_in("ada", json.dumps(notebook).encode(), module)
+    for file, text in HANDED_IN.items():
+        (folder / file).write_text(text)
+    return folder
 
 
 def test_marks_given_in_formgrader_last(released_course: TinyCourse, tmp_path: Path) -> None:
@@ -59,6 +73,7 @@ def test_marks_given_in_formgrader_last(released_course: TinyCourse, tmp_path: P
     text = feedback.read_text()
     assert "6.5 / 7.0" in " ".join(text.split())
     assert "Say what it costs." in text
+    assert {file: (feedback.parent / file).read_text() for file in HANDED_IN} == HANDED_IN  # for the exchange
     assert RUBRIC not in text
     assert MODEL_ANSWER not in text
     table = tmp_path / "grades.csv"
@@ -72,6 +87,7 @@ def test_marks_given_in_formgrader_last(released_course: TinyCourse, tmp_path: P
 def test_one_student_goes_through_formgrader_by_its_buttons(released_course: TinyCourse, tmp_path: Path) -> None:
     course, scratch = released_course, tmp_path / "jupyter"
     scratch.mkdir()
+    exchange = use_exchange(course.root)
     hand_in(course, "def double(x):\n    return 2.0 * x\n")
 
     with served(course, scratch) as address, opened(address) as page:
@@ -87,8 +103,11 @@ def test_one_student_goes_through_formgrader_by_its_buttons(released_course: Tin
         press(page, address, "tiny", "generate-feedback")
         assert page.inner_text("td.status") == "graded"
         assert page.inner_text("td.score") == "4.5 / 7"
+        press(page, address, "tiny", "release-feedback")
 
     feedback = (course.root / "feedback/ada/tiny/tiny.html").read_text()
     assert "4.5 / 7.0" in " ".join(feedback.split())
     assert "Say what it costs." in feedback
     assert MODEL_ANSWER not in feedback
+    (handed_out,) = exchange.glob("vision-transformers/feedback/*.html")
+    assert handed_out.read_text() == feedback
