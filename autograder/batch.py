@@ -24,6 +24,8 @@ from autograder.store import grader_for
 WORKER_MIB = 3072
 """Memory that one worker needs: its zygote's libraries, and a student process that trains."""
 TRIES = 2
+LOST_WORKER = "The machine may be short of memory: end other programs, or grade with --jobs 1."
+REPORT = "That is an error of ours: report it, with what `python -m autograder doctor` prints."
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ def _grade_singly(pool: Executor, config: CourseConfig, name: str, waiting: dict
         try:
             yield pool.submit(_grade_here, config, name, student, folder, threads=1).result()
         except BrokenProcessPool:
-            problem = AutograderError("The worker process that graded it died.", "Is there enough memory?")
+            problem = AutograderError("The worker process that graded it died.", LOST_WORKER)
             yield Graded(student, folder, None, problem)
             return
 
@@ -184,5 +186,5 @@ def _grade_here(config: CourseConfig, name: str, student: str, folder: Path, *, 
     except AutograderError as error:
         return Graded(student, folder, None, error)
     except Exception as error:  # whatever it is, it is ours, and must not end the batch
-        problem = AutograderError(f"Grading stopped with {type(error).__name__}: {error}.", "Mend that, or report it.")
+        problem = AutograderError(f"Grading stopped with {type(error).__name__}: {error}.", REPORT)
         return Graded(student, folder, None, problem)

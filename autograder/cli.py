@@ -256,7 +256,10 @@ def _class(options: argparse.Namespace) -> tuple[CourseConfig, Assignment, dict[
         results = read_results(options.results, name)
     else:
         results = stored_results(config, assignment, folders)
-    return config, assignment, folders, class_marks(config, assignment, results)
+    marks = class_marks(config, assignment, results)
+    if not marks.students:
+        _complain(f"nobody has marks of {name} yet. Run: python -m autograder grade")
+    return config, assignment, folders, marks
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -303,12 +306,15 @@ def _similarity(options: argparse.Namespace) -> int:
     from autograder.similarity import similar_pairs
 
     config, name = _course(options)
+    if not 0 <= options.least <= 1:
+        raise UsageError(f"--least must be from 0 to 1, got {options.least:g}.")
     folders = discover(options.submitted or config.root / "submitted", name)
     assignment = load_assignment(config.root, name)
     with shown("comparing", err, quiet=options.quiet) as watch:
         pairs = similar_pairs(config, assignment, folders, options.least, watch)
-    title = f"{name}: {len(pairs)} pairs of {len(folders)} submissions are at least {options.least:.0%} alike"
-    _print_table(similarity_table(title, pairs))
+    out.print(f"{name}: {len(pairs)} pairs of {len(folders)} submissions are at least {options.least:.0%} alike")
+    if pairs:
+        _print_table(similarity_table(pairs))
     _write_json(options, _json(pairs))
     return 0
 

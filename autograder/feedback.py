@@ -115,12 +115,14 @@ def write_feedback(
         The HTML files, one for each student.
 
     Raises:
-        UsageError: If a student has no recorded result.
+        UsageError: If a student, or everyone, has no recorded result.
         RecordingError: If nbgrader fails.
     """
     coursedir = course_directory(config, assignment.name)
     known = _recorded_students(coursedir, assignment.name)
     chosen = known if students is None else list(students)
+    if not chosen:
+        raise UsageError(f"No results of {assignment.name} are recorded yet.", "Run: python -m autograder grade")
     for student in chosen:
         if student not in known:
             mend = f"{did_you_mean(student, known)} If the name is right, run: python -m autograder grade {student}"
@@ -158,7 +160,8 @@ def _write_page(config: CourseConfig, assignment: str, student: str) -> Path:
         ):
             written = run_staged(step, "feedback_directory", Path(staging))
     except (StepFailed, OSError) as error:
-        raise RecordingError(f"nbgrader could not write feedback for {student}: {error}.") from error
+        problem = f"nbgrader could not write feedback for {student}: {error}."
+        raise RecordingError(problem, f"Mend that, then run: python -m autograder feedback {student}") from error
     if not written:
         raise RecordingError(f"nbgrader wrote no {page}.", "Look for the student in student_id_exclude.")
     return page

@@ -33,9 +33,9 @@ def marks_table(assignment: Assignment, rows: Sequence[Graded]) -> Table:
     return table
 
 
-def similarity_table(title: str, pairs: Sequence[Pair]) -> Table:
+def similarity_table(pairs: Sequence[Pair]) -> Table:
     """Return pairs of students whose work is alike."""
-    table = Table("first", "second", title=title, title_justify="left", box=SIMPLE)
+    table = Table("first", "second", box=SIMPLE)
     for heading in ("similarity", "nobody else has"):
         table.add_column(heading, justify="right")
     for pair in pairs:

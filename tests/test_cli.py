@@ -109,6 +109,8 @@ def test_a_wrong_word_is_answered_with_the_nearest(words: str, answer: str, caps
         ("grade --assignment tini", "Did you mean tiny?"),
         ("check submitted --assignment tini", "Did you mean tiny?"),
         ("grade --jobs -1 --assignment tiny", "--jobs must be 0 or more"),
+        ("similarity --least 7 --assignment tiny", "--least must be from 0 to 1, got 7."),
+        ("feedback --assignment tiny", "No results of tiny are recorded yet. Run: python -m autograder grade"),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_nearest(
@@ -284,3 +286,23 @@ def test_a_wrong_setting_is_explained(tmp_path: Path, line: str, message: str) -
     (tmp_path / "course_config.py").write_text(f"c = get_config()\n{line}\n")
     with pytest.raises(ConfigError, match=message):
         load_config(tmp_path)
+
+
+def test_a_course_elsewhere_does_not_hide_the_package(tiny_sources: Path) -> None:
+    command = [sys.executable, "-m", "autograder", "build", "--assignment", "tiny", "--json", "-"]
+    done = subprocess.run(command, cwd=tiny_sources, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert str(tiny_sources / "source/tiny/tiny.ipynb") in json.loads(done.stdout)["wrote"]
+
+
+def test_names_that_the_terminal_cannot_show_are_no_traceback(released_course: TinyCourse) -> None:
+    folder = released_course.hand_in("Zoë", None)
+    (folder / "large.bin").write_bytes(bytes(65 << 20))  # too large to be read: nothing needs to run
+    words = ["grade", "--no-record", "--assignment", "tiny", "--course", str(released_course.root)]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "autograder", *words], cwd=ROOT, env=environment, capture_output=True, check=False
+    )
+    assert b"Traceback" not in done.stderr
+    assert done.returncode == 0, done.stderr
+    assert b"tiny: automatic marks" in done.stdout
