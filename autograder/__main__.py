@@ -1,5 +1,6 @@
 """`python -m autograder`."""
 
+import io
 import sys
 
 import autograder
@@ -10,6 +11,8 @@ def run() -> int:
     if getattr(autograder, "__file__", None) is None:
         sys.path.pop(0)  # the working directory, where `python -m` looks first
         del sys.modules["autograder"]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no error
     from autograder.cli import main
 
     return main()

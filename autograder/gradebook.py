@@ -49,9 +49,9 @@ from autograder.submission import read_submission
 
 RECORDER = "autograder.gradebook.RecordGrades"
 GUIDE_HEADING = "**Marking guide** (model answer and rubric; students do not see this)"
-SECRET_FILE = "submission_secret.txt"
+TICKET_FILE = "submission_secret.txt"
 """nbgrader's submit adds it, and its exchange hands feedback out by it."""
-_SECRET = re.compile(rb"[!-~]{1,200}")
+_TICKET = re.compile(rb"[!-~]{1,200}")
 _REGISTER = "Run: python -m autograder release"
 
 Resources = dict[str, Any]
@@ -255,8 +255,8 @@ def _clean_copy(config: CourseConfig, assignment: Assignment, folder: Path) -> d
     copy = {name: files[name] for name in (notebook, module) if name in files}
     if _is_time(files.get(timestamp, b"")):
         copy[timestamp] = files[timestamp]
-    if _SECRET.fullmatch(files.get(SECRET_FILE, b"")):
-        copy[SECRET_FILE] = files[SECRET_FILE]
+    if _TICKET.fullmatch(files.get(TICKET_FILE, b"")):
+        copy[TICKET_FILE] = files[TICKET_FILE]
     if notebook not in copy:
         copy[notebook] = _released_notebook(course_directory(config, assignment.name), assignment.name).read_bytes()
     return copy
