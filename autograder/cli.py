@@ -168,6 +168,8 @@ def _grade(options: argparse.Namespace) -> int:
             watch(len(done), len(folders), printable(next(iter(waiting), "")), free=kept)
     rows = [done[student] for student in folders]
     _print_table(marks_table(assignment, rows))
+    if any(task.carried_forward for row in rows if row.result for task in row.result.tasks):
+        out.print("* checked with a correct earlier part in place of the student's")
     if _prints_json(options):
         _write_json(options, _json(_marks_record(options, assignment, rows)))
     failed = [one for one in rows if _failure(one)]

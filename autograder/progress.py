@@ -40,21 +40,21 @@ class Estimate:
         self._worked, self._left = worked, total - done
 
     def seconds(self) -> float | None:
-        """Return the seconds left, never below 0; None while too little was seen."""
-        if self._worked < FEWEST:
+        """Return the seconds left, never below 0; None while too little was seen, and at the end."""
+        if self._worked < FEWEST or not self._left:
             return None
         each = (self._last - self._begun) / self._worked
         return max(0.0, each * self._left - (self._clock() - self._last))
 
 
-def in_words(seconds: float) -> str:
+def about(seconds: float) -> str:
     """Return a length of time as people say it, no more exact than an estimate is."""
     if seconds < 5:
         return "a few seconds"
     if seconds < 90:
-        return f"{round(seconds / 5) * 5} s"
+        return f"about {round(seconds / 5) * 5} s"
     minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+    return f"about {minutes} min" if minutes < 90 else f"about {minutes // 60} h {minutes % 60} min"
 
 
 @contextmanager
@@ -90,7 +90,7 @@ class _Bar:
 
     def _left(self) -> str:
         seconds = self._estimate.seconds() if self._alike else None
-        return "" if seconds is None else f"about {in_words(seconds)} left"
+        return "" if seconds is None else f"{about(seconds)} left"
 
 
 class _Lines:
@@ -110,8 +110,8 @@ class _Lines:
         self._console.print(self._line(done, total, current))
 
     def _line(self, done: int, total: int, current: str) -> str:
-        seconds = self._estimate.seconds() if self._alike and done < total else None
-        left = "" if seconds is None else f", about {in_words(seconds)} left"
+        seconds = self._estimate.seconds() if self._alike else None
+        left = "" if seconds is None else f", {about(seconds)} left"
         return f"{self._what}: {done} of {total}{left}" + (f"; now {current}" if current else "")
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def marks_table(assignment: Assignment, rows: Sequence[Graded]) -> Table:
     """Return the automatic marks by student and task."""
-    table = Table(title=f"{assignment.name}: automatic marks", title_justify="left", caption_justify="left", box=SIMPLE)
+    table = Table(title=f"{assignment.name}: automatic marks", title_justify="left", box=SIMPLE)
     table.add_column("student", no_wrap=True, vertical="bottom")
     for task in assignment.tasks:
         heading = task.id.replace("_", "\n")
@@ -29,7 +29,6 @@ def marks_table(assignment: Assignment, rows: Sequence[Graded]) -> Table:
             continue
         cells = [f"{task.score:g}{'*' if task.carried_forward else ''}" for task in row.result.tasks]
         table.add_row(printable(row.student), *cells, f"{row.result.score:g}")
-    table.caption = "* checked with a correct earlier part in place of the student's"
     return table
 
 

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from autograder.progress import Estimate, in_words, shown
+from autograder.progress import Estimate, about, shown
 from autograder.watch import run_of
 
 
@@ -61,15 +61,15 @@ def test_results_that_were_kept_make_nothing_look_faster() -> None:
     ("seconds", "words"),
     [
         (0, "a few seconds"),
-        (42, "40 s"),
-        (89, "90 s"),
-        (95, "2 min"),
-        (3600, "60 min"),
-        (7800, "2 h 10 min"),
+        (42, "about 40 s"),
+        (89, "about 90 s"),
+        (95, "about 2 min"),
+        (3600, "about 60 min"),
+        (7800, "about 2 h 10 min"),
     ],
 )
 def test_times_are_no_more_exact_than_they_can_be(seconds: float, words: str) -> None:
-    assert in_words(seconds) == words
+    assert about(seconds) == words
 
 
 def lines_of(total: int, **options: bool) -> list[str]:
@@ -84,7 +84,7 @@ def test_without_a_terminal_there_is_a_line_for_every_tenth() -> None:
     lines = lines_of(200)
     assert len(lines) == 11
     assert lines[0] == "grading: 0 of 200; now student-1"
-    assert lines[1].startswith("grading: 20 of 200, about ")
+    assert lines[1].startswith("grading: 20 of 200, a few seconds")
     assert lines[1].endswith(" left; now student-21")
     assert lines[-1] == "grading: 200 of 200"
     assert [line.split(";")[0] for line in lines_of(3, alike=False)] == [f"grading: {n} of 3" for n in range(4)]
