@@ -22,7 +22,7 @@ from autograder.assignment import load_assignment
 from autograder.config import load_config
 from autograder.gradebook import record
 from autograder.parser import read_words
-from autograder.results import to_json, write_whole
+from autograder.results import from_json, to_json, write_whole
 from tests.tiny import TinyCourse, tiny_result
 
 ROOT = Path(__file__).parents[1]
@@ -245,3 +245,15 @@ def test_the_index_lists_every_page_and_picture_is_used() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_page_is_longer_than_needed(page: Path) -> None:
     assert len(page.read_text("utf-8").splitlines()) <= LONGEST
+
+
+def test_the_contract_of_results_is_the_real_one() -> None:
+    page = (ROOT / "docs" / "command_line.md").read_text("utf-8")
+    (block,) = [block for _, language, block in FENCE.findall(page) if language == "json"]
+    assert from_json(block.encode()).tasks[0].checks[0].outcome == "passed"
+    documented, real = json.loads(block), json.loads(to_json(tiny_result()))
+    for way in ((), ("submission",), ("environment",), ("tasks", 0), ("tasks", 0, "checks", 0)):
+        shown, written = documented, real
+        for step in way:
+            shown, written = shown[step], written[step]
+        assert set(shown) <= set(written), way
