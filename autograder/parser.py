@@ -25,13 +25,19 @@ def read_words(words: Sequence[str]) -> argparse.Namespace:
         parser.error(f"no command {words[0]!r}. {did_you_mean(words[0], commands)}")
     options, unknown = parser.parse_known_args(words)
     if unknown:
-        command = commands[options.command]
-        word = next((one.partition("=")[0] for one in unknown if one.startswith("-")), None)
-        if word is None:
-            command.error(f"unexpected {unknown[0]!r}. Names stand side by side, and not every command takes them.")
-        known = re.findall(r"(?<![\w-])--[a-z][a-z-]*", command.format_help())
-        command.error(f"no option {word!r}. {did_you_mean(word, dict.fromkeys(known))}")
+        commands[options.command].error(_unexpected(unknown, commands[options.command].format_help()))
     return options
+
+
+def _unexpected(words: Sequence[str], command_help: str) -> str:
+    """Return what to say of words that a command does not take."""
+    word = next((one.partition("=")[0] for one in words if one.startswith("-")), None)
+    if word is None:
+        return f"unexpected {words[0]!r}. Names stand side by side, and not every command takes them."
+    known = dict.fromkeys(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", command_help))
+    if word in known:
+        return f"{word} stands after the command."
+    return f"no option {word!r}. {did_you_mean(word, (one for one in known if one.startswith('--')))}"
 
 
 def make_parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:

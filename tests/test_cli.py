@@ -86,6 +86,8 @@ def test_help_imports_nothing_that_takes_long() -> None:
         ("grade --jon=x", "no option '--jon'. Did you mean --json?"),
         ("grade --sandbox non", "no choice 'non'. Did you mean none?"),
         ("grade --sub x", "Did you mean --submitted?"),
+        ("--quiet build", "--quiet stands after the command."),
+        ("-q build", "-q stands after the command."),
         ("build everything", "unexpected 'everything'"),
         ("grade --jobs many", "invalid int value: 'many'"),
     ],
