@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autograder.errors import AssignmentError
+from autograder.errors import AssignmentError, UsageError
+from autograder.nearest import did_you_mean
 
 MODULE = "utilities"
+PLAN_KEYS = ("provides", "answers", "builds_on", "preload")
+"""What `tasks.toml` may say of a task."""
 
 
 @dataclass(frozen=True)
@@ -92,22 +95,26 @@ class Assignment:
         """Return the task with this id.
 
         Raises:
-            AssignmentError: If there is none.
+            UsageError: If there is none.
         """
         for task in self.tasks:
             if task.id == task_id:
                 return task
-        raise AssignmentError(f"{self.name} has no task {task_id!r}.")
+        raise UsageError(
+            f"{self.name} has no task {task_id!r}.", did_you_mean(task_id, [task.id for task in self.tasks])
+        )
 
 
 def load_assignment(root: Path, name: str) -> Assignment:
     """Read an assignment from its built notebook and its checks folder.
 
     Raises:
+        UsageError: If there is no such assignment.
         AssignmentError: If a part is missing, or tasks and check files do not match one to one.
     """
     notebook = root / "source" / name / f"{name}.ipynb"
     if not notebook.is_file():
+        check_assignment(root, name)
         raise AssignmentError(f"No built notebook {notebook}.", f"Run: python -m autograder build --assignment {name}")
     points = _automatic_points(json.loads(notebook.read_text("utf-8")))
     checks_dir = root / "autograder" / "checks" / name
@@ -115,6 +122,19 @@ def load_assignment(root: Path, name: str) -> Assignment:
     _check_match(name, set(points), set(plan), checks_dir)
     tasks = tuple(_task(task_id, worth, plan[task_id], checks_dir) for task_id, worth in points.items())
     return Assignment(name=name, root=root, tasks=tasks)
+
+
+def check_assignment(root: Path, name: str) -> None:
+    """Refuse the name of an assignment that is not there.
+
+    Raises:
+        UsageError: With the nearest one that is.
+    """
+    if not (root / "solutions" / name).is_dir():
+        known = sorted(path.name for path in root.glob("solutions/*") if path.is_dir())
+        raise UsageError(
+            f"No assignment {name!r}: there is no folder {root / 'solutions' / name}.", did_you_mean(name, known)
+        )
 
 
 def _automatic_points(notebook: dict[str, Any]) -> dict[str, float]:
@@ -130,9 +150,11 @@ def _read_plan(path: Path) -> dict[str, dict[str, list[str]]]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
-        raise AssignmentError(f"No {path}.", "It lists the tasks that the checks are for.") from error
+        raise AssignmentError(
+            f"No {path}, which lists the tasks of the assignment.", "docs/adding_a_task.md says how it is written."
+        ) from error
     except tomllib.TOMLDecodeError as error:
-        raise AssignmentError(f"{path} is not TOML: {error}.") from error
+        raise AssignmentError(f"{path} cannot be read as TOML: {error}.", "Mend that line.") from error
 
 
 def _check_match(name: str, notebook: set[str], plan: set[str], checks_dir: Path) -> None:
@@ -145,13 +167,17 @@ def _check_match(name: str, notebook: set[str], plan: set[str], checks_dir: Path
         )
         missing = [place for place, known in places if task_id not in known]
         if missing:
-            raise AssignmentError(f"Task {task_id!r} is not in {' and not in '.join(missing)}.")
+            raise AssignmentError(
+                f"Task {task_id!r} is not in {' and not in '.join(missing)}.",
+                "The same id must stand in all three places: add it there, or take it out of the others.",
+            )
 
 
 def _task(task_id: str, points: float, plan: dict[str, list[str]], checks_dir: Path) -> Task:
-    unknown = set(plan) - {"provides", "answers", "builds_on", "preload"}
+    unknown = sorted(set(plan) - set(PLAN_KEYS))
     if unknown:
-        raise AssignmentError(f"tasks.toml, [{task_id}]: unknown key {sorted(unknown)[0]!r}.")
+        problem = f"{checks_dir / 'tasks.toml'}, [{task_id}]: unknown key {unknown[0]!r}."
+        raise AssignmentError(problem, did_you_mean(unknown[0], PLAN_KEYS))
     return Task(
         id=task_id,
         points=points,

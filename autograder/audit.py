@@ -27,6 +27,7 @@ from autograder.respondent import Case, Reference, Respondent
 from autograder.results import CheckResult, task_score
 from autograder.runner import run_checks
 from autograder.session import Zygote
+from autograder.watch import Watch, unwatched
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,12 @@ EVERYTHING = Scope()
 
 
 def audit(
-    config: CourseConfig, assignment: Assignment, folder: Path, seed: bytes = b"", scope: Scope = EVERYTHING
+    config: CourseConfig,
+    assignment: Assignment,
+    folder: Path,
+    seed: bytes = b"",
+    scope: Scope = EVERYTHING,
+    watch: Watch = unwatched,
 ) -> Audit:
     """Run the corpus.
 
@@ -188,6 +194,7 @@ def audit(
         folder: The corpus.
         seed: Makes the checks' inputs.
         scope: What of it is tried.
+        watch: Hears how far it is.
 
     Raises:
         CorpusError: If the corpus cannot be read.
@@ -199,8 +206,13 @@ def audit(
     plan, keys = _plan(corpus, assignment, chosen, scope.own)
     workers = max(1, min(scope.jobs or config.jobs or default_jobs(), len(plan)))
     done: dict[str, tuple[CheckResult, ...]] = {}
-    for found in _run_all(plan, (config, assignment.name, folder, seed), workers):
+    waiting = dict(enumerate(plan))
+    watch(0, len(plan), plan[0].variant if plan else "")
+    for place, found in _run_all(plan, (config, assignment.name, folder, seed), workers):
         done.update(found)
+        del waiting[place]
+        current = next(iter(waiting.values()), None)
+        watch(len(plan) - len(waiting), len(plan), current.variant if current else "")
     rows = tuple(_row(one, assignment, {task: done[key] for task, key in keys[one.slug].items()}) for one in chosen)
     return Audit(rows, time.monotonic() - begin, workers)
 
@@ -259,13 +271,14 @@ Setting = tuple[CourseConfig, str, Path, bytes]
 Found = dict[str, tuple[CheckResult, ...]]
 
 
-def _run_all(plan: Sequence[Job], setting: Setting, workers: int) -> Iterator[Found]:
+def _run_all(plan: Sequence[Job], setting: Setting, workers: int) -> Iterator[tuple[int, Found]]:
+    """Yield the place of a job in the plan and what it found, as they come."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=setting) as pool:
-        futures = [pool.submit(_run, job) for job in plan]
+        futures = {pool.submit(_run, job): place for place, job in enumerate(plan)}
         try:
             for future in as_completed(futures):
-                yield future.result()
+                yield futures[future], future.result()
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from autograder.assignment import Assignment
 from autograder.config import CourseConfig
 from autograder.errors import AutograderError, SandboxUnavailable, UsageError
+from autograder.nearest import did_you_mean
 from autograder.results import SubmissionResult
 from autograder.sandbox import die_with_parent
 from autograder.store import grader_for
@@ -23,16 +24,23 @@ from autograder.store import grader_for
 WORKER_MIB = 3072
 """Memory that one worker needs: its zygote's libraries, and a student process that trains."""
 TRIES = 2
+LOST_WORKER = "The machine may be short of memory: end other programs, or grade with --jobs 1."
+REPORT = "That is an error of ours: report it, with what `python -m autograder doctor` prints."
 
 
 @dataclass(frozen=True)
 class Graded:
-    """What came of one submission: a result, or the reason why there is none."""
+    """What came of one submission: a result, or the reason why there is none.
+
+    Attributes:
+        kept: Whether the result was there already.
+    """
 
     student: str
     folder: Path
     result: SubmissionResult | None
     error: AutograderError | None = None
+    kept: bool = False
 
 
 def discover(submitted: Path, assignment: str, students: Sequence[str] = ()) -> dict[str, Path]:
@@ -50,7 +58,8 @@ def discover(submitted: Path, assignment: str, students: Sequence[str] = ()) -> 
     missing = [name for name in students if name not in found]
     if missing:
         raise UsageError(
-            f"No submission of {missing[0]} in {submitted}.", f"Expected {submitted / missing[0] / assignment}."
+            f"No submission of {missing[0]} in {submitted}: expected {submitted / missing[0] / assignment}.",
+            did_you_mean(missing[0], found),
         )
     if not found:
         raise UsageError(f"No submissions in {submitted}.", f"Expected folders <student>/{assignment}/ in it.")
@@ -84,7 +93,7 @@ def grade_all(
             known = here.known(folder, student)
         if known is not None:
             del waiting[student]
-            yield Graded(student, folder, known)
+            yield Graded(student, folder, known, kept=True)
     workers = min(jobs or config.jobs or default_jobs(), len(waiting))
     if workers == 1:
         for student, folder in waiting.items():
@@ -164,7 +173,7 @@ def _grade_singly(pool: Executor, config: CourseConfig, name: str, waiting: dict
         try:
             yield pool.submit(_grade_here, config, name, student, folder, threads=1).result()
         except BrokenProcessPool:
-            problem = AutograderError("The worker process that graded it died.", "Is there enough memory?")
+            problem = AutograderError("The worker process that graded it died.", LOST_WORKER)
             yield Graded(student, folder, None, problem)
             return
 
@@ -177,5 +186,5 @@ def _grade_here(config: CourseConfig, name: str, student: str, folder: Path, *, 
     except AutograderError as error:
         return Graded(student, folder, None, error)
     except Exception as error:  # whatever it is, it is ours, and must not end the batch
-        problem = AutograderError(f"Grading stopped with {type(error).__name__}: {error}.", "Mend that, or report it.")
+        problem = AutograderError(f"Grading stopped with {type(error).__name__}: {error}.", REPORT)
         return Graded(student, folder, None, problem)

@@ -1,28 +1,33 @@
 """The command line: `python -m autograder COMMAND`. Each command is a thin call into the package.
 
-Exit status: 0 done, 1 an error of ours or of the machine, 2 wrong usage.
+Exit status: 0 done, 1 an error of ours or of the machine, 2 wrong usage. Standard output holds what a command found or
+made, standard error what went wrong and how far it is. `--json` writes the same for programs, `--quiet` leaves the
+text and the progress away.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
-from autograder import __version__
 from autograder.assignment import Assignment, load_assignment
 from autograder.config import CourseConfig, find_root, load_config
 from autograder.errors import AutograderError, ConfigError, UsageError
+from autograder.parser import read_words
+from autograder.progress import shown
+from autograder.tables import marks_table, printable, similarity_table
+from autograder.watch import run_of
 
 if TYPE_CHECKING:
     from autograder.batch import Graded
@@ -40,120 +45,32 @@ def main(words: Sequence[str] | None = None) -> int:
     Args:
         words: The command line without the program's name; by default the process's own.
     """
-    options = _parser().parse_args(words)
+    options = read_words(sys.argv[1:] if words is None else words)
+    out.quiet = options.quiet or _prints_json(options)
     try:
-        return int(options.run(options))
+        return COMMANDS[options.command](options)
     except (UsageError, ConfigError) as error:
-        err.print(f"autograder: {error}")
+        _complain(str(error))
         return 2
     except AutograderError as error:
-        err.print(f"autograder: {error}")
-        return 1
+        _complain(str(error))
+    except ImportError as error:
+        _complain(f"{error}. {_import_mend()}")
     except OSError as error:
-        err.print(f"autograder: {error}. What was recorded so far stays. Mend that, then run the same command again.")
-        return 1
+        _complain(f"{error}. What was recorded so far stays. Mend that, then run the same command again.")
     except KeyboardInterrupt:
-        err.print("autograder: interrupted; what was recorded so far stays. Run the same command again to go on.")
-        return 1
+        _complain("interrupted; what was recorded so far stays. Run the same command again to go on.")
+    return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m autograder",
-        description="Build, release and grade an nbgrader assignment behind a wall.",
-        epilog="Exit status: 0 done, 1 an error of ours or of the machine, 2 wrong usage.",
-    )
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
-    _add(commands, _build, "build", "make source/ from solutions/", "python -m autograder build")
-    _add(
-        commands, _release, "release", "make release/ and register it in the gradebook", "python -m autograder release"
-    )
-    check = _add(
-        commands, _check, "check", "grade one folder or file; records nothing", "python -m autograder check work/vit"
-    )
-    check.add_argument("path", type=Path, help="a folder with utilities.py and the notebook, or one of the two files")
-    check.add_argument("--json", metavar="FILE", help="also write the result as JSON; - prints it instead of the text")
-    _add_sandbox(check)
-    _add_grade(commands)
-    feedback = _add(commands, _feedback, "feedback", "write feedback/ for students", "python -m autograder feedback")
-    feedback.add_argument("students", nargs="*", metavar="STUDENT", help="only these")
-    _add_class(commands)
-    _add_audit(commands)
-    doctor = _add(commands, _doctor, "doctor", "say what this machine can do", "python -m autograder doctor")
-    doctor.add_argument("--json", action="store_true", help="print JSON")
-    return parser
+def _complain(text: str) -> None:
+    err.print(Text.assemble(("autograder:", "bold red"), f" {text}"))
 
 
-def _add(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
-    run: Callable[[argparse.Namespace], int],
-    name: str,
-    text: str,
-    example: str,
-) -> argparse.ArgumentParser:
-    parser = commands.add_parser(
-        name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=f"Example: {example}"
-    )
-    parser.add_argument(
-        "--course", type=Path, default=Path(), help="the course folder; by default this one or above it"
-    )
-    parser.add_argument("--assignment", help="by default the one that course_config.py names")
-    parser.set_defaults(run=run)
-    return parser
-
-
-def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    example = "python -m autograder grade --submitted submitted --jobs 4"
-    grade = _add(commands, _grade, "grade", "grade submissions and record their marks", example)
-    grade.add_argument("students", nargs="*", metavar="STUDENT", help="only these")
-    grade.add_argument(
-        "--submitted", type=Path, metavar="DIR", help="folders <student>/<assignment>/; default submitted/"
-    )
-    grade.add_argument("--json", type=Path, metavar="DIR", help="also write <student>.json there")
-    grade.add_argument("--no-record", action="store_true", help="leave the gradebook alone")
-    grade.add_argument("--jobs", type=int, default=0, metavar="N", help="submissions graded at once; 0 chooses")
-    _add_sandbox(grade)
-
-
-def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    example = "python -m autograder audit attention --matrix"
-    audit = _add(commands, _audit, "audit", "try the hidden checks on the corpus of right and wrong work", example)
-    audit.add_argument("tasks", nargs="*", metavar="TASK", help="only submissions that are about these tasks")
-    audit.add_argument("--corpus", type=Path, metavar="DIR", help="with right/ and wrong/; default tests/submissions")
-    audit.add_argument("--jobs", type=int, default=0, metavar="N", help="submissions tried at once; 0 chooses")
-    audit.add_argument("--seed", default="", metavar="TEXT", help="draw other hidden inputs")
-    audit.add_argument("--own", action="store_true", help="each submission only on the task that it is about")
-    audit.add_argument("--seeds", type=int, default=1, metavar="N", help="audit with N seeds and compare the marks")
-    audit.add_argument("--repeat", type=int, default=1, metavar="N", help="audit N times with each seed")
-    audit.add_argument("--matrix", action="store_true", help="also print which check fails on which wrong submission")
-    audit.add_argument("--json", type=Path, metavar="FILE", help="also write all that was found as JSON")
-
-
-def _add_class(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the commands that look at a whole class."""
-    report = _add(commands, _report, "report", "write the class report for instructors", "python -m autograder report")
-    report.add_argument("--to", type=Path, metavar="DIR", help="by default report/<assignment>/")
-    example = "python -m autograder export canvas --fill gradebook.csv"
-    export = _add(commands, _export, "export", "write marks for other tools, late penalties taken", example)
-    export.add_argument("format", metavar="FORMAT", help="csv, canvas, moodle, gradescope, junit or markdown")
-    export.add_argument("--to", type=Path, metavar="DIR", help="by default exports/<assignment>/; - prints it")
-    export.add_argument("--fill", type=Path, metavar="FILE", help="a file downloaded from Canvas or Moodle to fill in")
-    export.add_argument("--column", default="", metavar="TEXT", help="heading of the marks in Canvas or Moodle")
-    similarity = _add(
-        commands, _similarity, "similarity", "rank pairs whose own work is alike", "python -m autograder similarity"
-    )
-    similarity.add_argument("--json", type=Path, metavar="FILE", help="also write the pairs, with lines, as JSON")
-    similarity.add_argument("--least", type=float, default=0.4, metavar="SHARE", help="only pairs from here on, 0 to 1")
-    for parser in (report, export, similarity):
-        parser.add_argument("--submitted", type=Path, metavar="DIR", help="folders <student>/<assignment>/")
-    for parser in (report, export):
-        parser.add_argument("--results", type=Path, metavar="DIR", help="what grade --json wrote, not what is kept")
-
-
-def _add_sandbox(parser: argparse.ArgumentParser) -> None:
-    text = "none runs student code unconfined: only for code you trust; every result says so"
-    parser.add_argument("--sandbox", choices=("required", "none"), help=text)
+def _import_mend() -> str:
+    if platform.system() == "Linux":
+        return "Run: make install"
+    return f"This needs Linux, and this is {platform.system()}: use Linux, a virtual machine, or WSL 2 on Windows."
 
 
 def _course(options: argparse.Namespace) -> tuple[CourseConfig, str]:
@@ -161,16 +78,45 @@ def _course(options: argparse.Namespace) -> tuple[CourseConfig, str]:
     if getattr(options, "sandbox", None):
         config = dataclasses.replace(config, sandbox=options.sandbox)
     if config.sandbox == "none":
-        err.print("autograder: --sandbox none: student code runs unconfined.")
+        _complain("--sandbox none: student code runs unconfined.")
     return config, options.assignment or config.assignment
+
+
+def _prints_json(options: argparse.Namespace) -> bool:
+    """Return whether JSON takes the place of the text."""
+    return str(options.json) == "-"
+
+
+def _write_json(options: argparse.Namespace, content: bytes) -> None:
+    """Write what `--json` asks for, if it does."""
+    from autograder.results import write_whole
+
+    if _prints_json(options):
+        sys.stdout.write(content.decode())
+    elif options.json:
+        write_whole(options.json, content)
+
+
+def _finish(options: argparse.Namespace, name: str, wrote: Sequence[Path], **further: object) -> None:
+    """Write the record of a command that writes files."""
+    files = [str(path.absolute()) for path in wrote]
+    _write_json(options, _json({"schema": 1, "command": options.command, "assignment": name, "wrote": files} | further))
+
+
+def _json(record: object) -> bytes:
+    import msgspec
+
+    return bytes(msgspec.json.format(msgspec.json.encode(record), indent=2)) + b"\n"
 
 
 def _build(options: argparse.Namespace) -> int:
     from autograder.release import build
 
     config, name = _course(options)
-    for path in build(config.root, name):
+    paths = build(config.root, name)
+    for path in paths:
         out.print(f"built {path.relative_to(config.root)}")
+    _finish(options, name, paths)
     return 0
 
 
@@ -179,28 +125,27 @@ def _release(options: argparse.Namespace) -> int:
     from autograder.store import grader_for
 
     config, name = _course(options)
-    folder = release(config, load_assignment(config.root, name), grader_for(config, name).grade)
+    assignment = load_assignment(config.root, name)
+    with shown("releasing", err, quiet=options.quiet, alike=False) as watch:
+        folder = release(config, assignment, grader_for(config, name).grade, watch)
     out.print(f"released {folder.relative_to(config.root)}: the solutions get full marks, the stubs 0, nothing leaks.")
+    _finish(options, name, sorted(path for path in folder.rglob("*") if path.is_file()))
     return 0
 
 
 def _check(options: argparse.Namespace) -> int:
     from autograder.feedback import render_text
-    from autograder.results import to_json, write_whole
+    from autograder.results import to_json
     from autograder.store import grader_for, read_for_check
 
     config, name = _course(options)
     grader = grader_for(config, name)
-    try:
-        result = grader.grade_snapshot(read_for_check(options.path, name, config))
-    finally:
-        grader.close()
-    if options.json == "-":
-        sys.stdout.write(to_json(result).decode())
-        return 1 if result.has_error else 0
-    if options.json:
-        write_whole(Path(options.json), to_json(result))
+    snapshot = read_for_check(options.path, name, config)
+    with closing(grader), shown("checking", err, quiet=options.quiet, alike=False) as watch:
+        watch(0, 1, str(options.path))
+        result = grader.grade_snapshot(snapshot)
     out.print(render_text(result), end="")
+    _write_json(options, to_json(result))
     return 1 if result.has_error else 0
 
 
@@ -213,23 +158,53 @@ def _grade(options: argparse.Namespace) -> int:
     assignment = load_assignment(config.root, name)
     folders = discover(options.submitted or config.root / "submitted", name, options.students)
     done: dict[str, Graded] = {}
-    with _progress() as progress:
-        bar = progress.add_task("grading", total=len(folders), student="")
+    waiting, kept = dict(folders), 0
+    with shown("grading", err, quiet=options.quiet) as watch:
+        watch(0, len(folders), printable(next(iter(waiting))))
         for graded in grade_all(config, assignment, folders, options.jobs):
             done[graded.student] = _keep(options, config, assignment, graded)
-            progress.update(bar, advance=1, student=escape(_shown(graded.student)))
-    table = _marks_table(assignment, [done[student] for student in folders])
-    Console(width=max(out.width, WIDE), markup=False, highlight=False).print(table)
-    failed = [one for one in done.values() if one.error is not None or (one.result and one.result.has_error)]
+            kept += graded.kept
+            del waiting[graded.student]
+            watch(len(done), len(folders), printable(next(iter(waiting), "")), free=kept)
+    rows = [done[student] for student in folders]
+    _print_table(marks_table(assignment, rows))
+    if any(task.carried_forward for row in rows if row.result for task in row.result.tasks):
+        out.print("* checked with a correct earlier part in place of the student's")
+    if _prints_json(options):
+        _write_json(options, _json(_marks_record(options, assignment, rows)))
+    failed = [one for one in rows if _failure(one)]
     for one in failed:
-        reason = one.error or "a check of ours ended in an error; it cost no points (see the feedback)"
-        err.print(f"autograder: {_shown(one.student)}: {reason}")
+        _complain(f"{printable(one.student)}: {_failure(one)}")
     return 1 if failed else 0
 
 
-def _shown(student: str) -> str:
-    """Return the name of a submission's folder as any terminal can print it."""
-    return student if student.isprintable() else ascii(student)
+def _print_table(table: Table) -> None:
+    """Print a table that stays readable where the terminal is narrow: it is wrapped, not cut."""
+    Console(width=max(out.width, WIDE), markup=False, highlight=False, quiet=out.quiet).print(table)
+
+
+def _failure(graded: Graded) -> str:
+    """Return why a submission has no full result; empty if it has."""
+    if graded.error is not None:
+        return str(graded.error)
+    error = graded.result is not None and graded.result.has_error
+    return "a check of ours ended in an error; it cost no points (see the feedback)" if error else ""
+
+
+def _marks_record(options: argparse.Namespace, assignment: Assignment, rows: Sequence[Graded]) -> dict[str, object]:
+    """Return what `grade --json -` prints: the table of marks."""
+    students = [
+        {
+            "student": printable(row.student),
+            "score": row.result and row.result.score,
+            "tasks": {task.id: task.score for task in row.result.tasks} if row.result else {},
+            "error": _failure(row) or None,
+        }
+        for row in rows
+    ]
+    points = {task.id: task.points for task in assignment.tasks}
+    record = {"schema": 1, "command": options.command, "assignment": assignment.name}
+    return record | {"max_score": assignment.max_score, "tasks": points, "students": students}
 
 
 def _keep(options: argparse.Namespace, config: CourseConfig, assignment: Assignment, graded: Graded) -> Graded:
@@ -238,7 +213,7 @@ def _keep(options: argparse.Namespace, config: CourseConfig, assignment: Assignm
     from autograder.results import to_json, write_whole
 
     try:
-        if graded.result is not None and options.json:
+        if graded.result is not None and options.json and not _prints_json(options):
             write_whole(options.json / f"{graded.student}.json", to_json(graded.result))
         if options.no_record:
             return graded
@@ -253,35 +228,16 @@ def _keep(options: argparse.Namespace, config: CourseConfig, assignment: Assignm
     return graded
 
 
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, TextColumn("{task.fields[student]}"), console=err)
-
-
-def _marks_table(assignment: Assignment, rows: Sequence[Graded]) -> Table:
-    table = Table(title=f"{assignment.name}: automatic marks", title_justify="left", caption_justify="left", box=SIMPLE)
-    table.add_column("student", no_wrap=True, vertical="bottom")
-    for task in assignment.tasks:
-        heading = task.id.replace("_", "\n")
-        table.add_column(f"{heading}\n/{task.points:g}", justify="right", no_wrap=True)
-    table.add_column(f"sum\n/{assignment.max_score:g}", justify="right", no_wrap=True)
-    for row in rows:
-        if row.result is None:
-            table.add_row(_shown(row.student), *("?" for _ in assignment.tasks), "error")
-            continue
-        cells = [f"{task.score:g}{'*' if task.carried_forward else ''}" for task in row.result.tasks]
-        table.add_row(_shown(row.student), *cells, f"{row.result.score:g}")
-    table.caption = "* checked with a correct earlier part in place of the student's"
-    return table
-
-
 def _feedback(options: argparse.Namespace) -> int:
     from autograder.feedback import write_feedback
 
     config, name = _course(options)
-    paths = write_feedback(config, load_assignment(config.root, name), options.students or None)
+    assignment = load_assignment(config.root, name)
+    with shown("feedback", err, quiet=options.quiet) as watch:
+        paths = write_feedback(config, assignment, options.students or None, watch)
     for path in paths:
         out.print(f"wrote {path.relative_to(config.root)}")
+    _finish(options, name, paths)
     return 0
 
 
@@ -302,7 +258,10 @@ def _class(options: argparse.Namespace) -> tuple[CourseConfig, Assignment, dict[
         results = read_results(options.results, name)
     else:
         results = stored_results(config, assignment, folders)
-    return config, assignment, folders, class_marks(config, assignment, results)
+    marks = class_marks(config, assignment, results)
+    if not marks.students:
+        _complain(f"nobody has marks of {name} yet. Run: python -m autograder grade")
+    return config, assignment, folders, marks
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -310,10 +269,13 @@ def _report(options: argparse.Namespace) -> int:
     from autograder.similarity import similar_pairs
 
     config, assignment, folders, marks = _class(options)
-    pairs = similar_pairs(config, assignment, folders)
+    with shown("comparing", err, quiet=options.quiet) as watch:
+        pairs = similar_pairs(config, assignment, folders, watch=watch)
     folder = options.to or config.root / "report" / assignment.name
-    for path in write_report(marks, pairs, datetime.now().astimezone(), folder):
+    paths = write_report(marks, pairs, datetime.now().astimezone(), folder)
+    for path in paths:
         out.print(f"wrote {path}")
+    _finish(options, assignment.name, paths)
     return 0
 
 
@@ -321,47 +283,47 @@ def _export(options: argparse.Namespace) -> int:
     from autograder.exports import check_format, export, write_export
 
     check_format(options.format, options.fill)
+    if str(options.to) == "-" and _prints_json(options):
+        raise UsageError("--to - and --json - cannot both print.", "Give one of them a file or a folder.")
     config, assignment, _, marks = _class(options)
     made = export(marks, options.format, options.column, options.fill)
+    paths: list[Path] = []
     if str(options.to) == "-":
         sys.stdout.write("".join(content.decode() for content in made.files.values()))
     else:
-        for path in write_export(made, options.to or config.root / "exports" / assignment.name):
+        paths = write_export(made, options.to or config.root / "exports" / assignment.name)
+        for path in paths:
             out.print(f"wrote {path}")
     if made.left_out:
-        err.print(f"autograder: {options.fill} does not name: {', '.join(made.left_out)}. They are left out.")
+        _complain(f"{options.fill} does not name: {', '.join(made.left_out)}. They are left out.")
     waiting = sum(bool(one.waiting) for one in marks.students)
     if waiting:
-        err.print(f"autograder: {waiting} submissions wait for a person; their marks are as of now.")
+        _complain(f"{waiting} submissions wait for a person; their marks are as of now.")
+    _finish(options, assignment.name, paths, left_out=made.left_out, waiting=waiting)
     return 1 if made.left_out else 0
 
 
 def _similarity(options: argparse.Namespace) -> int:
-    import msgspec
-
     from autograder.batch import discover
-    from autograder.results import write_whole
     from autograder.similarity import similar_pairs
 
     config, name = _course(options)
+    if not 0 <= options.least <= 1:
+        raise UsageError(f"--least must be from 0 to 1, got {options.least:g}.")
     folders = discover(options.submitted or config.root / "submitted", name)
-    pairs = similar_pairs(config, load_assignment(config.root, name), folders, options.least)
-    title = f"{name}: {len(pairs)} pairs of {len(folders)} submissions are at least {options.least:.0%} alike"
-    table = Table("first", "second", title=title, title_justify="left", box=SIMPLE)
-    for heading in ("similarity", "nobody else has"):
-        table.add_column(heading, justify="right")
-    for pair in pairs:
-        table.add_row(pair.first, pair.second, f"{pair.similarity:.0%}", str(pair.rare))
-    Console(width=max(out.width, WIDE)).print(table)
-    if options.json:
-        write_whole(options.json, msgspec.json.format(msgspec.json.encode(pairs), indent=2) + b"\n")
+    assignment = load_assignment(config.root, name)
+    with shown("comparing", err, quiet=options.quiet) as watch:
+        pairs = similar_pairs(config, assignment, folders, options.least, watch)
+    out.print(f"{name}: {len(pairs)} pairs of {len(folders)} submissions are at least {options.least:.0%} alike")
+    if pairs:
+        _print_table(similarity_table(pairs))
+    _write_json(options, _json(pairs))
     return 0
 
 
 def _audit(options: argparse.Namespace) -> int:
     from autograder.audit import Scope, audit
     from autograder.audit_report import render_audit, to_table
-    from autograder.results import write_whole
     from autograder.stability import render_stability, repeat, seeds_of
 
     config, name = _course(options)
@@ -372,28 +334,40 @@ def _audit(options: argparse.Namespace) -> int:
         raise UsageError("--seeds and --repeat must be 1 or more.")
     folder = options.corpus or config.root / "tests" / "submissions"
     scope = Scope(options.tasks, options.own, options.jobs)
-    found, stability = repeat(
-        lambda seed: audit(config, assignment, folder, seed, scope),
-        seeds_of(options.seed, options.seeds, options.repeat),
-    )
+    seeds = seeds_of(options.seed, options.seeds, options.repeat)
+    with shown("auditing", err, quiet=options.quiet) as watch:
+        found, stability = repeat(
+            lambda seed, run: audit(config, assignment, folder, seed, scope, run_of(run, len(seeds), watch)), seeds
+        )
     out.print(render_audit(found, matrix=options.matrix), end="")
     if stability.runs > 1:
         out.print(render_stability(stability), end="")
-    if options.json:
-        write_whole(options.json, to_table(found))
+    _write_json(options, to_table(found))
     return 0 if all(row.good for row in found.rows) and not stability.unstable else 1
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    import msgspec
-
     from autograder.doctor import examine
 
-    findings = list(examine(_course(options)[0]))
-    if options.json:
-        sys.stdout.write(msgspec.json.encode(findings).decode() + "\n")
-    else:
-        for one in findings:
-            mark = "ok  " if one.good else "MISS" if one.needed else "no  "
-            out.print(f"{mark} {one.name}: {one.found}" + (f"\n       {one.mend}" if one.mend else ""))
+    findings = []
+    for one in examine(options.course, options.assignment):
+        findings.append(one)
+        mark, style = ("ok  ", "green") if one.good else ("MISS", "bold red") if one.needed else ("no  ", "yellow")
+        mend = f"\n       {one.mend}" if one.mend else ""
+        out.print(Text.assemble((mark, style), f" {one.name}: {one.found}{mend}"))
+    _write_json(options, _json(findings))
     return 1 if any(one.needed and not one.good for one in findings) else 0
+
+
+COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
+    "build": _build,
+    "release": _release,
+    "check": _check,
+    "grade": _grade,
+    "feedback": _feedback,
+    "report": _report,
+    "export": _export,
+    "similarity": _similarity,
+    "audit": _audit,
+    "doctor": _doctor,
+}

@@ -24,8 +24,10 @@ from pathlib import Path
 from autograder.assignment import MODULE, Assignment
 from autograder.cells import grade_id_of, load_cells, text_of
 from autograder.errors import CorpusError
+from autograder.nearest import did_you_mean
 from autograder.submission import Snapshot
 
+WRITTEN = "docs/audit.md says how a corpus is written; --corpus names another folder."
 _KEYS = {"slug", "base", "cell", "task", "misconception", "also", "suffers", "says", "replace", "text"}
 _MARKER = re.compile(r"(?m)^\s*### (BEGIN|END) SOLUTION.*\n?")
 
@@ -135,7 +137,7 @@ def load_corpus(folder: Path, assignment: Assignment) -> Corpus:
     styles = {path.stem: path.read_text("utf-8") for path in sorted(folder.glob("right/*.py"))}
     tables = sorted((*folder.glob("right/*.toml"), *folder.glob("wrong/*.toml")))
     if not styles and not tables:
-        raise CorpusError(f"There is no corpus in {folder}: no right/*.py, right/*.toml or wrong/*.toml.")
+        raise CorpusError(f"There is no corpus in {folder}: no right/*.py, right/*.toml or wrong/*.toml.", WRITTEN)
     whole = [Variant(slug=style, right=True, base=style) for style in styles]
     variants = (*whole, *(variant for path in tables for variant in _read_table(path, assignment)))
     solved = (assignment.solution_dir / f"{MODULE}.py").read_text("utf-8")
@@ -148,7 +150,7 @@ def _read_table(path: Path, assignment: Assignment) -> list[Variant]:
     try:
         rows = tomllib.loads(path.read_text("utf-8")).get("variant", [])
     except tomllib.TOMLDecodeError as error:
-        raise CorpusError(f"{path} is not TOML: {error}.") from error
+        raise CorpusError(f"{path} is not TOML: {error}.", "Mend that line.") from error
     return [_variant(row, path, assignment) for row in rows]
 
 
@@ -156,11 +158,12 @@ def _variant(row: dict[str, object], path: Path, assignment: Assignment) -> Vari
     where = f"{path.name}, {row.get('slug', 'a variant without a slug')}"
     unknown = sorted(set(row) - _KEYS)
     if unknown or "slug" not in row:
-        raise CorpusError(f"{where}: " + (f"unknown key {unknown[0]!r}." if unknown else "it needs a slug."))
-    known = {task.id for task in assignment.tasks}
+        mend = did_you_mean(unknown[0], sorted(_KEYS)) if unknown else "Give it one that no other has."
+        raise CorpusError(f"{where}: " + (f"unknown key {unknown[0]!r}." if unknown else "it needs a slug."), mend)
+    known = [task.id for task in assignment.tasks]
     for task in (row.get("task"), *_words(row.get("suffers"))):
         if task not in known:
-            raise CorpusError(f"{where}: {task!r} is no task of {assignment.name}.")
+            raise CorpusError(f"{where}: {task!r} is no task of {assignment.name}.", did_you_mean(str(task), known))
     pairs = row.get("replace", [])
     if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
         raise CorpusError(f"{where}: replace is a list of pairs, [[old, new], ...].")
@@ -188,7 +191,8 @@ def _replaced(text: str, variant: Variant) -> str:
     for old, new in variant.replace:
         if not old or text.count(old) != 1:
             raise CorpusError(
-                f"{variant.slug}: expected {old!r} once in its original, found it {text.count(old)} times."
+                f"{variant.slug}: expected {old!r} once in its original, found it {text.count(old)} times.",
+                "Write more of the lines around it, or what the original holds now.",
             )
         places.append((text.index(old), old, new))
     end = len(text)
@@ -206,5 +210,7 @@ def _check(corpus: Corpus) -> None:
             raise CorpusError(f"Two submissions have the slug {variant.slug!r}.")
         seen.add(variant.slug)
         if variant.base not in corpus.modules:
-            raise CorpusError(f"{variant.slug}: no right module {variant.base!r}.")
+            raise CorpusError(
+                f"{variant.slug}: no right module {variant.base!r}.", did_you_mean(variant.base, corpus.modules)
+            )
         corpus.submission(variant)

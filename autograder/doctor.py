@@ -1,33 +1,31 @@
-"""Say what this machine can do: the layers of confinement, the GPU, the libraries, the gradebook."""
+"""Say what this machine can do: system, confinement, GPU, libraries, course, gradebook. Works without any of them."""
 
 from __future__ import annotations
 
 import os
 import platform
-import resource
-import socket
+import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import NoReturn
 
 import msgspec
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
-from autograder.cgroup import delegated
-from autograder.config import CourseConfig
-from autograder.errors import AutograderError, SandboxUnavailable
-from autograder.mends import mend
-from autograder.sandbox import Policy, confine, enter_namespaces, landlock_version
-from autograder.session import gpu_present
-from autograder.warden import Warden
+from autograder import __version__
+from autograder.assignment import load_assignment
+from autograder.config import CONFIG_NAME, CourseConfig, find_root, load_config
+from autograder.errors import AutograderError, ConfigError
 
+PACKAGE = "vit-course-autograder"
 LIBRARIES = ("tensorflow", "tf-keras", "numpy", "nbgrader", "nbconvert", "transformers", "carbontracker", "pytest")
-
-
-HELD = "held"
-LANDLOCK_SINCE = {"truncation": 3, "TCP": 4, "device controls": 5, "abstract sockets and signals": 6}
+"""Libraries that are always listed; others that we need only where something is wrong with them."""
+OLDEST_PYTHON = (3, 11)
+ROOM_GIB = 1.0
+"""Free space below which a class may fill the disk."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -48,137 +46,167 @@ class Finding(msgspec.Struct, frozen=True):
     needed: bool = True
 
 
-def examine(config: CourseConfig) -> Iterator[Finding]:
-    """Yield one finding after another; nothing is changed."""
+def examine(start: Path, assignment: str | None = None) -> Iterator[Finding]:
+    """Yield one finding after another; nothing is changed.
+
+    Args:
+        start: The course folder, or one in it. Without a course, all that needs none is looked at.
+        assignment: By default the one that the settings name.
+    """
+    yield Finding("autograder", True, f"{__version__} in {Path(__file__).parent}, run by {sys.executable}")
     yield _system()
-    yield from _layers(config)
-    yield Finding(
-        "gpu", gpu_present(), "NVIDIA device" if gpu_present() else "none: training runs on the CPU", needed=False
-    )
-    for name in LIBRARIES:
-        yield _library(name)
-    yield _gradebook(config)
+    yield _disk(start)
+    config, settings = _settings(start)
+    yield settings
+    yield from _confinement(config)
+    yield from _libraries()
+    if settings.good:
+        name = assignment or config.assignment
+        yield _assignment(config, name)
+        yield _gradebook(config, name)
 
 
 def _system() -> Finding:
-    good = sys.platform.startswith("linux") and sys.version_info >= (3, 11)
-    found = f"{platform.system()} {platform.release()}, Python {platform.python_version()}, {os.cpu_count()} processors"
-    return Finding("system", good, found, "" if good else "Grading needs Linux and Python 3.11 or later.")
+    found = f"{platform.system()} {platform.release()}{_distribution()}, {platform.machine()}, "
+    found += f"Python {platform.python_version()}, {os.cpu_count()} processors"
+    wanted = [] if _on_linux() else ["Linux (a Linux machine, a virtual machine, or WSL 2 on Windows)"]
+    wanted += [] if sys.version_info >= OLDEST_PYTHON else ["Python 3.11 or later"]
+    return Finding("system", not wanted, found, f"Grading needs {' and '.join(wanted)}." if wanted else "")
+
+
+def _on_linux() -> bool:
+    return platform.system() == "Linux"
+
+
+def _distribution() -> str:
+    with suppress(OSError, AttributeError):
+        return f" ({platform.freedesktop_os_release()['PRETTY_NAME']})"
+    return ""
+
+
+def _disk(start: Path) -> Finding:
+    folder = start.resolve()
+    try:
+        free = shutil.disk_usage(folder).free / 2**30
+    except OSError as error:
+        return Finding("disk", False, f"{error}.", "Name the course folder with --course.")
+    good = free >= ROOM_GIB and os.access(folder, os.W_OK)
+    found = f"{free:.1f} GiB free in {folder}" + ("" if os.access(folder, os.W_OK) else ", which cannot be written")
+    return Finding("disk", good, found, "" if good else "Make room, or make the folder writable.", needed=False)
+
+
+def _settings(start: Path) -> tuple[CourseConfig, Finding]:
+    """Return the course's settings, or the default ones where they cannot be had."""
+    try:
+        config = load_config(find_root(start))
+    except ConfigError as error:
+        return CourseConfig(root=start.resolve()), Finding("settings", False, error.problem, error.mend)
+    return config, Finding("settings", True, f"{config.root / CONFIG_NAME}, assignment {config.assignment}")
+
+
+def _confinement(config: CourseConfig) -> Iterator[Finding]:
+    """Yield what can be said of a machine that student code is to run on."""
+    if not _on_linux():
+        found = f"not tried: namespaces, Landlock and seccomp are features of Linux, and this is {platform.system()}"
+        mend = "Here you can build, and read reports and feedback; check, grade, release and audit need Linux."
+        yield Finding("sandbox", False, found, mend)
+        return
+    from autograder.batch import default_jobs
+    from autograder.session import gpu_present
+
+    if config.sandbox == "none":
+        mend = "Take c.Autograder.sandbox out of course_config.py."
+        yield Finding("sandbox", False, "switched off: student code runs unconfined", mend, needed=False)
+    yield from _layers(config)
+    jobs, chosen = default_jobs(), f"; course_config.py says {config.jobs}" if config.jobs else ""
+    yield Finding("memory", True, f"{_memory()}: {jobs} submissions at once fit processors and memory{chosen}")
+    gpu = "NVIDIA device" if gpu_present() else "none: training runs on the CPU"
+    mend = "" if config.device != "gpu" or gpu_present() else 'Set c.Autograder.device = "auto" in course_config.py.'
+    yield Finding("gpu", gpu_present(), gpu, mend, needed=config.device == "gpu")
 
 
 def _layers(config: CourseConfig) -> Iterator[Finding]:
     """Try each layer in a child process, alone; of the two bounds of memory the course needs only one."""
+    from autograder.cgroup import delegated
+    from autograder.trial import FOUND, try_layer
+
     required = config.required_layers if config.sandbox == "required" else ()
     bounded = "cgroup" if delegated() else "watchdog"
     for layer, shown in FOUND.items():
         needed = layer in required or ("memory" in required and layer == bounded)
         try:
-            _try_layer(layer)
+            try_layer(layer)
             yield Finding(f"sandbox: {layer}", True, shown(), needed=needed)
         except AutograderError as error:
             problem = error.problem.removeprefix(f"{layer}: ")
             yield Finding(f"sandbox: {layer}", False, problem, error.mend, needed)
 
 
-def _try_layer(layer: str) -> None:
-    """Put one layer up in a child process, which ends at once.
-
-    Raises:
-        SandboxUnavailable: If it cannot be put up here.
-    """
-    group = delegated()
-    if layer == "cgroup" and group is None:
-        raise SandboxUnavailable("cgroup: no control group (v2) is delegated to this process", mend(layer))
-    with tempfile.TemporaryDirectory(prefix="autograder-", ignore_cleanup_errors=True) as work:
-        submission = Path(work) / "submission"
-        submission.mkdir()
-        policy = Policy(
-            submission=str(submission), work=work, layers=(layer,), memory_mib=1024, scratch_mib=16, scratch_files=1000,
-            max_processes=512, max_descriptors=256, cpu_seconds=60, cgroup=str(group or ""),
-        )  # fmt: skip
-        reading, writing = os.pipe()
-        child = os.fork()
-        if child == 0:
-            _report(writing, lambda: _stand_behind(policy, writing))
-        os.close(writing)
-        with os.fdopen(reading, encoding="utf-8") as answer:
-            text = answer.read()
-        os.waitpid(child, 0)
-    if text != HELD:
-        raise SandboxUnavailable(*text.split("\0")) if text else SandboxUnavailable(f"{layer}: cannot be tried here.")
+def _memory() -> str:
+    with suppress(OSError, KeyError, ValueError, IndexError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        kib = {key: int(value.split()[0]) for key, value in (line.split(":", 1) for line in lines)}
+        return f"{kib['MemAvailable'] / 2**20:.1f} of {kib['MemTotal'] / 2**20:.1f} GiB free"
+    return "size unknown"
 
 
-def _stand_behind(policy: Policy, writing: int) -> None:
-    """Do as the zygote does: prepare outside, fork, confine inside."""
-    warden = Warden(policy)
-    if "namespaces" in policy.layers:
-        enter_namespaces()
-    child = os.fork()
-    if child == 0:
-        _report(writing, lambda: _confine(warden, policy), HELD)
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        warden.watch(child, theirs)
+def _libraries() -> Iterator[Finding]:
+    """Yield the libraries that matter most, and any other that is missing or too old."""
+    needed = _needed()
+    for name in dict.fromkeys([*LIBRARIES, *needed]):
+        finding = _library(name, needed.get(name, SpecifierSet()))
+        if name in LIBRARIES or not finding.good:
+            yield finding
 
 
-def _confine(warden: Warden, policy: Policy) -> None:
-    warden.take_in()
-    confine(policy)
-
-
-def _report(writing: int, work: Callable[[], None], good: str = "") -> NoReturn:
-    """Do the work, write the reason if it fails, and end this process."""
-    text = ""
+def _needed() -> dict[str, SpecifierSet]:
+    """Return the libraries that this package requires here, and their versions; empty if it is not installed."""
     try:
-        work()
-        text = good
-    except SandboxUnavailable as error:
-        text = f"{error.problem}\0{error.mend}"
-    finally:
-        os.write(writing, text.encode())
-        os._exit(0)
-
-
-def _describe_landlock() -> str:
-    version = landlock_version()
-    lacks = [what for what, since in LANDLOCK_SINCE.items() if version < since]
-    return f"version {version}" + (f", without {', '.join(lacks)}: other layers hold those" if lacks else "")
-
-
-FOUND: dict[str, Callable[[], str]] = {
-    "namespaces": lambda: "user, mount, pid, network, ipc and uts namespaces can be made",
-    "landlock": _describe_landlock,
-    "seccomp": lambda: f"filter for {platform.machine()} loads",
-    "rlimits": lambda: f"file descriptors up to {resource.getrlimit(resource.RLIMIT_NOFILE)[1]}",
-    "cgroup": lambda: f"memory and processes can be bounded below {delegated()}",
-    "watchdog": lambda: "memory, processes and threads can be watched",
-}
-
-
-def _library(name: str) -> Finding:
-    try:
-        return Finding(name, True, version(name))
+        wanted = [Requirement(text) for text in requires(PACKAGE) or ()]
     except PackageNotFoundError:
-        return Finding(name, False, "not installed", "Run: make install")
+        return {}
+    here = [one for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
+    return {one.name: one.specifier for one in here}
 
 
-def _gradebook(config: CourseConfig) -> Finding:
+def _library(name: str, wanted: SpecifierSet) -> Finding:
+    mend = "Run: make install"
+    try:
+        found = version(name)
+    except PackageNotFoundError:
+        return Finding(name, False, "not installed", mend)
+    if not wanted.contains(found, prereleases=True):
+        return Finding(name, False, f"{found}, and {wanted} is needed", mend)
+    return Finding(name, True, found)
+
+
+def _assignment(config: CourseConfig, name: str) -> Finding:
+    try:
+        assignment = load_assignment(config.root, name)
+    except AutograderError as error:
+        return Finding("assignment", False, error.problem, error.mend, needed=False)
+    tasks = f"{name}: {len(assignment.tasks)} automatic tasks, {assignment.max_score:g} points"
+    if not (assignment.release_dir / f"{name}.ipynb").is_file():
+        mend = "Run: python -m autograder release"
+        return Finding("assignment", False, f"{tasks}; built, not released", mend, needed=False)
+    return Finding("assignment", True, f"{tasks}; built and released")
+
+
+def _gradebook(config: CourseConfig, name: str) -> Finding:
     from sqlalchemy import create_engine
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
     from autograder.steps import course_directory
 
-    url = make_url(course_directory(config, config.assignment).db_url)
-    shown = url.render_as_string(hide_password=True)
-    if url.drivername.startswith("sqlite"):
-        there = url.database and Path(url.database).exists()
-        return Finding("gradebook", True, shown if there else f"{shown} (made by the first release)")
+    mend = "Look at c.CourseDirectory.db_url in course_config.py."
     try:
-        create_engine(url).connect().close()
+        url = make_url(course_directory(config, name).db_url)
+        shown = url.render_as_string(hide_password=True)
+        if url.drivername.startswith("sqlite") and not (url.database and Path(url.database).exists()):
+            return Finding("gradebook", True, f"{shown} (made by the first release)")
+        with create_engine(url).connect() as book:
+            students = book.exec_driver_sql("select count(*) from student").scalar()
     except (SQLAlchemyError, ImportError) as error:
-        reason = str(error).splitlines()[0]
-        return Finding(
-            "gradebook", False, f"{shown}: {reason}", "Look at c.CourseDirectory.db_url in course_config.py."
-        )
-    return Finding("gradebook", True, shown)
+        return Finding("gradebook", False, str(error).splitlines()[0], mend)
+    return Finding("gradebook", True, f"{shown}, {students} students")

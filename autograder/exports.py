@@ -21,6 +21,7 @@ from autograder.errors import UsageError
 from autograder.feedback import render_summary_text, render_task_text
 from autograder.item_analysis import misconceptions, seconds_spent
 from autograder.marks import ClassMarks, Standing
+from autograder.nearest import did_you_mean
 from autograder.results import CheckResult, TaskResult, write_whole
 
 FORMATS = {
@@ -44,7 +45,7 @@ def check_format(kind: str, downloaded: Path | None) -> None:
         UsageError: With the formats that there are.
     """
     if kind not in FORMATS:
-        raise UsageError(f"No format {kind!r}.", f"There are {', '.join(FORMATS)}.")
+        raise UsageError(f"No format {kind!r}.", did_you_mean(kind, FORMATS))
     if downloaded is not None and kind not in FILLED:
         raise UsageError(f"The format {kind} fills in no file.", f"--fill is for {' and '.join(FILLED)}.")
 

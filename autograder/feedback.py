@@ -22,11 +22,13 @@ from nbgrader.coursedir import CourseDirectory
 
 from autograder.assignment import Assignment
 from autograder.config import CourseConfig
-from autograder.errors import RecordingError
+from autograder.errors import RecordingError, UsageError
 from autograder.locks import course_lock
+from autograder.nearest import did_you_mean
 from autograder.results import CheckResult, Outcome, SubmissionResult, TaskResult, said_once
 from autograder.sanitizing import clean_html, markdown2html
 from autograder.steps import StepFailed, course_directory, make_step, output_folder, run_staged
+from autograder.watch import Watch, unwatched
 
 MARKING_GUIDE = "marking_guide"
 """Metadata of a cell that only markers see."""
@@ -98,28 +100,38 @@ def render_summary_text(result: SubmissionResult) -> str:
     return "\n".join([f"Automatic tasks: {_points(result.score, result.max_score)}", *map(_clean, result.notes)])
 
 
-def write_feedback(config: CourseConfig, assignment: Assignment, students: Sequence[str] | None = None) -> list[Path]:
+def write_feedback(
+    config: CourseConfig, assignment: Assignment, students: Sequence[str] | None = None, watch: Watch = unwatched
+) -> list[Path]:
     """Write nbgrader's HTML feedback for students whose results are recorded.
 
     Args:
         config: The course.
         assignment: The assignment.
         students: Whose feedback to write; None means everyone's.
+        watch: Hears how far it is.
 
     Returns:
         The HTML files, one for each student.
 
     Raises:
-        RecordingError: If a student has no recorded result, or nbgrader fails.
+        UsageError: If a student, or everyone, has no recorded result.
+        RecordingError: If nbgrader fails.
     """
     coursedir = course_directory(config, assignment.name)
     known = _recorded_students(coursedir, assignment.name)
     chosen = known if students is None else list(students)
-    pages = []
+    if not chosen:
+        raise UsageError(f"No results of {assignment.name} are recorded yet.", "Run: python -m autograder grade")
     for student in chosen:
         if student not in known:
-            raise RecordingError(f"{student} has no recorded result.", "Run: python -m autograder grade " + student)
+            mend = f"{did_you_mean(student, known)} If the name is right, run: python -m autograder grade {student}"
+            raise UsageError(f"{student} has no recorded result.", mend.strip())
+    pages: list[Path] = []
+    for student in chosen:
+        watch(len(pages), len(chosen), student)
         pages.append(_write_page(config, assignment.name, student))
+    watch(len(pages), len(chosen), "")
     return pages
 
 
@@ -148,7 +160,8 @@ def _write_page(config: CourseConfig, assignment: str, student: str) -> Path:
         ):
             written = run_staged(step, "feedback_directory", Path(staging))
     except (StepFailed, OSError) as error:
-        raise RecordingError(f"nbgrader could not write feedback for {student}: {error}.") from error
+        problem = f"nbgrader could not write feedback for {student}: {error}."
+        raise RecordingError(problem, f"Mend that, then run: python -m autograder feedback {student}") from error
     if not written:
         raise RecordingError(f"nbgrader wrote no {page}.", "Look for the student in student_id_exclude.")
     return page

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nbgrader.converters import GenerateAssignment
 
-from autograder.assignment import MODULE, Assignment
+from autograder.assignment import MODULE, Assignment, check_assignment
 from autograder.config import CourseConfig
 from autograder.errors import AssignmentError, AutograderError, ReleaseRefused
 from autograder.gate import check_release
@@ -18,7 +18,10 @@ from autograder.notebook import build_notebook
 from autograder.regions import stub_module
 from autograder.results import SubmissionResult, write_whole
 from autograder.steps import StepFailed, course_directory, make_step, run_step
+from autograder.watch import Watch, unwatched
 
+STEPS = 5
+"""Steps that `release` tells of."""
 Grade = Callable[[Path], SubmissionResult]
 
 
@@ -57,7 +60,7 @@ def is_built(root: Path, name: str) -> list[str]:
     return problems
 
 
-def release(config: CourseConfig, assignment: Assignment, grade: Grade) -> Path:
+def release(config: CourseConfig, assignment: Assignment, grade: Grade, watch: Watch = unwatched) -> Path:
     """Make `release/<name>/` with nbgrader and register its cells and points in the gradebook.
 
     Both happen only if nothing secret is in the release, the solutions get all automatic points, and the stubs get
@@ -67,6 +70,7 @@ def release(config: CourseConfig, assignment: Assignment, grade: Grade) -> Path:
         config: The course.
         assignment: The assignment, built.
         grade: Grades a submission folder.
+        watch: Hears how far it is.
 
     Returns:
         The release folder.
@@ -78,11 +82,19 @@ def release(config: CourseConfig, assignment: Assignment, grade: Grade) -> Path:
         problems = is_built(config.root, assignment.name)
         if problems:
             raise _refused(assignment, problems, f"Run: python -m autograder build --assignment {assignment.name}")
+        watch(0, STEPS, "making it on trial")
         tried = _generate(config, assignment, scratch / "tried", f"sqlite:///{scratch.resolve() / 'trial.db'}")
-        problems = _static_problems(assignment, tried) + _grading_problems(assignment, tried, grade, scratch)
+        watch(1, STEPS, "looking for leaks")
+        problems = _static_problems(assignment, tried)
+        watch(2, STEPS, "grading the solutions")
+        best = _graded(grade, _solved(assignment, tried, scratch))
+        watch(3, STEPS, "grading the stubs")
+        problems += _grading_problems(best, best if isinstance(best, str) else _graded(grade, tried))
         if problems:
             raise _refused(assignment, problems, "Mend the sources, build again, and release again.")
+        watch(4, STEPS, "registering it in the gradebook")
         _swap(_generate(config, assignment, scratch / "new", None), assignment.release_dir, scratch)
+        watch(STEPS, STEPS, "")
     return assignment.release_dir
 
 
@@ -91,6 +103,7 @@ def _built_files(root: Path, name: str) -> dict[str, bytes]:
     script, module = folder / f"{name}.py", folder / f"{MODULE}.py"
     for path in (script, module):
         if not path.is_file():
+            check_assignment(root, name)
             raise AssignmentError(f"No {path}.", "An assignment has a notebook script and a solved module.")
     files = {
         f"{name}.ipynb": build_notebook(script.read_text("utf-8")),
@@ -144,15 +157,26 @@ def _static_problems(assignment: Assignment, tried: Path) -> list[str]:
     return check_release(module, assignment.notebook_path.read_bytes(), assignment.checks_dir, tried)
 
 
-def _grading_problems(assignment: Assignment, tried: Path, grade: Grade, scratch: Path) -> list[str]:
+def _solved(assignment: Assignment, tried: Path, scratch: Path) -> Path:
+    """Return a copy of the release with the solutions in it."""
     solved = scratch / "solved"
     shutil.copytree(tried, solved)
     shutil.copyfile(assignment.solution_dir / f"{MODULE}.py", solved / f"{MODULE}.py")
     shutil.copyfile(assignment.notebook_path, solved / f"{assignment.name}.ipynb")
+    return solved
+
+
+def _graded(grade: Grade, folder: Path) -> SubmissionResult | str:
+    """Return a folder's result, or why there is none."""
     try:
-        best, empty = grade(solved), grade(tried)
+        return grade(folder)
     except AutograderError as error:
-        return [f"It could not be graded: {error}"]
+        return f"It could not be graded: {error}"
+
+
+def _grading_problems(best: SubmissionResult | str, empty: SubmissionResult | str) -> list[str]:
+    if isinstance(best, str) or isinstance(empty, str):
+        return [text for text in (best, empty) if isinstance(text, str)][:1]
     return [
         *_errors(best, "the solutions"),
         *_errors(empty, "the empty release"),

@@ -35,6 +35,7 @@ from autograder.cells import flag, grade_id_of, load_cells, read_cells, text_of
 from autograder.config import CourseConfig
 from autograder.errors import SubmissionUnreadable
 from autograder.submission import read_submission
+from autograder.watch import Watch, unwatched
 
 GRAM = {"code": 12, "words": 5}
 """Tokens of one fingerprint."""
@@ -102,7 +103,11 @@ Places = dict[int, list[tuple[str, int, int]]]
 
 
 def similar_pairs(
-    config: CourseConfig, assignment: Assignment, folders: Mapping[str, Path], lowest: float = LOWEST
+    config: CourseConfig,
+    assignment: Assignment,
+    folders: Mapping[str, Path],
+    lowest: float = LOWEST,
+    watch: Watch = unwatched,
 ) -> list[Pair]:
     """Return the pairs of a class that are alike, the most alike first.
 
@@ -111,6 +116,7 @@ def similar_pairs(
         assignment: The assignment; its built notebook and its release say what was given.
         folders: Student to submission folder.
         lowest: Least similarity to return.
+        watch: Hears how far it is.
     """
     works = {}
     for student, folder in folders.items():
@@ -119,19 +125,26 @@ def similar_pairs(
         except SubmissionUnreadable:
             continue
         works[student] = student_parts(assignment, files.module_bytes, files.notebook_bytes)
-    return compare(works, given_parts(assignment), lowest)
+    return compare(works, given_parts(assignment), lowest, watch)
 
 
-def compare(works: Mapping[str, Sequence[Part]], given: Iterable[Part] = (), lowest: float = LOWEST) -> list[Pair]:
+def compare(
+    works: Mapping[str, Sequence[Part]], given: Iterable[Part] = (), lowest: float = LOWEST, watch: Watch = unwatched
+) -> list[Pair]:
     """Return the pairs that are alike, the most alike first.
 
     Args:
         works: What each student wrote.
         given: What all of them were given.
         lowest: Least similarity to return.
+        watch: Hears how far it is.
     """
     known = np.unique(np.concatenate([np.empty(0, np.uint64), *(_grams(part)[0] for part in given)]))
-    places = {student: _fingerprints(parts, known) for student, parts in works.items()}
+    places: dict[str, Places] = {}
+    for student, parts in works.items():
+        watch(len(places), len(works), student)
+        places[student] = _fingerprints(parts, known)
+    watch(len(places), len(works), "pairs")
     places = {student: found for student, found in places.items() if len(found) >= FEWEST}
     spread = Counter(number for found in places.values() for number in found)
     weights = {number: _weight(count, len(places)) for number, count in spread.items()}

@@ -25,18 +25,18 @@ class Stability:
     seconds: float
 
 
-def repeat(run: Callable[[bytes], Audit], seeds: Iterable[bytes]) -> tuple[Audit, Stability]:
+def repeat(run: Callable[[bytes, int], Audit], seeds: Iterable[bytes]) -> tuple[Audit, Stability]:
     """Audit once for each seed; equal seeds draw the same hidden inputs.
 
     Args:
-        run: Audits the corpus with a seed.
+        run: Audits the corpus with a seed; also gets the number of the audit, from 0.
         seeds: At least one.
 
     Returns:
         The first audit, and how the others agree with it.
     """
     begin = time.monotonic()
-    found = [run(seed) for seed in seeds]
+    found = [run(seed, number) for number, seed in enumerate(seeds)]
     lost = {row.variant.slug: tuple(audit.lost(row.variant.slug) for audit in found) for row in found[0].rows}
     unstable = {slug: losses for slug, losses in lost.items() if any(one != losses[0] for one in losses)}
     return found[0], Stability(len(found), len(lost), unstable, time.monotonic() - begin)

@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "autograder"
 ORDER = (
-    ("errors",),
+    ("errors", "nearest", "watch"),
     ("results",),
     ("config",),
     ("assignment", "regions", "cells", "sanitizing"),
@@ -29,6 +29,7 @@ ORDER = (
     ("recorded",),
     ("feedback", "release"),
     ("gradebook",),
+    ("trial",),
     ("batch", "doctor"),
     ("marks", "similarity"),
     ("item_analysis", "csv_exports"),
@@ -36,6 +37,7 @@ ORDER = (
     ("report",),
     ("audit",),
     ("audit_report", "stability"),
+    ("parser", "progress", "tables"),
     ("cli",),
     ("__main__",),
 )

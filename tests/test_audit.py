@@ -141,7 +141,7 @@ def test_checks_that_kill_nothing_alone_are_found() -> None:
 def test_marks_that_change_are_found() -> None:
     losses = iter([{"double": 1.0}, {"double": 1.0}, {"double": 0.5}])
 
-    def run(seed: bytes) -> Audit:
+    def run(seed: bytes, number: int) -> Audit:
         return Audit((Row(Variant(f"seen-{len(seed)}", right=False, task="double"), {}, next(losses)),), 0.0, 1)
 
     first, stability = repeat(run, seeds_of("s", different=1, each=3))

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from autograder import doctor, mends, seccomp, session, warden
+from autograder import doctor, mends, seccomp, session, trial, warden
 from autograder.config import CourseConfig
 from autograder.errors import SandboxUnavailable
 from tests.tiny import TinyCourse
@@ -93,7 +93,7 @@ def test_grading_starts_without_a_layer_that_the_course_does_not_require(tiny_co
 def test_a_watchdog_that_sees_nothing_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warden, "PROC", tmp_path)
     with pytest.raises(SandboxUnavailable, match=r"watchdog: .* does not say"):
-        doctor._try_layer("watchdog")
+        trial.try_layer("watchdog")
 
 
 def test_a_control_group_that_is_demanded_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,3 +114,51 @@ def test_ubuntus_rule_names_the_interpreter(tmp_path: Path, monkeypatch: pytest.
     assert f"profile autograder {os.path.realpath(sys.executable)} flags=(unconfined) {{ userns, }}" in rule
     switch.write_text("0\n")
     assert "AppArmor forbids" not in mends.mend("namespaces")
+
+
+def test_doctor_on_another_system_says_what_can_be_done_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(ROOT / "course_config.py", tmp_path)
+    monkeypatch.setattr(platform, "system", lambda: "Windows")
+    for module in ("autograder.trial", "autograder.session", "autograder.batch"):  # they need what only Linux has
+        monkeypatch.setitem(sys.modules, module, None)
+    found = {one.name: one for one in doctor.examine(tmp_path)}
+    assert "Linux (a Linux machine, a virtual machine, or WSL 2 on Windows)" in found["system"].mend
+    assert not found["sandbox"].good
+    assert "check, grade, release and audit need Linux" in found["sandbox"].mend
+    assert found["settings"].good
+    assert found["gradebook"].good
+
+
+def test_doctor_works_where_the_course_does_not(tmp_path: Path) -> None:
+    found = {one.name: one for one in doctor.examine(tmp_path)}
+    assert not found["settings"].good
+    assert "--course" in found["settings"].mend
+    assert found["sandbox: rlimits"].good
+    (tmp_path / "course_config.py").write_text("c = get_config()\nc.Autograder.job = 1\n")
+    (settings,) = [one for one in doctor.examine(tmp_path) if one.name == "settings"]
+    assert settings.found == "Unknown setting c.Autograder.job."
+    assert settings.mend == "Did you mean jobs?"
+
+
+def test_doctor_says_which_library_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["numpy>=999", "no-such-library", "rich>=1", "psycopg; extra == 'postgresql'"]
+    monkeypatch.setattr(doctor, "requires", lambda name: texts)
+    found = {one.name: one for one in doctor.examine(tmp_path)}
+    assert ">=999 is needed" in found["numpy"].found
+    assert found["numpy"].mend == "Run: make install"
+    assert found["no-such-library"].found == "not installed"
+    assert "rich" not in found
+    assert "psycopg" not in found
+
+
+def test_doctor_sees_built_released_and_recorded(released_course: TinyCourse) -> None:
+    use_tiny(released_course)
+    found = {one.name: one for one in doctor.examine(released_course.root)}
+    assert found["assignment"].found == "tiny: 2 automatic tasks, 5 points; built and released"
+    assert found["gradebook"].found.endswith("gradebook.db, 0 students")
+    shutil.rmtree(released_course.root / "release")
+    (released_course.root / "gradebook.db").write_bytes(b"no database")
+    found = {one.name: one for one in doctor.examine(released_course.root)}
+    assert found["assignment"].found.endswith("built, not released")
+    assert not found["gradebook"].good
+    assert "db_url" in found["gradebook"].mend

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from autograder.config import load_config
-from autograder.errors import RecordingError
+from autograder.errors import RecordingError, UsageError
 from autograder.feedback import render_task_html, render_task_text, render_text, write_feedback
 from autograder.gradebook import record
 from autograder.results import CheckResult, Outcome, TaskResult
@@ -144,7 +144,7 @@ def test_feedback_for_some_students(released_course: TinyCourse) -> None:
 
 
 def test_feedback_without_a_recorded_result_is_refused(released_course: TinyCourse) -> None:
-    with pytest.raises(RecordingError, match=r"eve has no recorded result.*grade eve"):
+    with pytest.raises(UsageError, match=r"eve has no recorded result.*grade eve"):
         write_feedback(released_course.config, released_course.assignment, ["eve"])
 
 

@@ -18,7 +18,7 @@ from autograder.feedback import write_feedback
 from autograder.gradebook import record
 from autograder.results import SubmissionResult
 from autograder.sanitizing import clean_html
-from tests.test_formgrader import BROWSER, opened, served, submission_page
+from tests.formgrader import BROWSER, opened, served, submission_page
 from tests.tiny import TinyCourse, tiny_result
 
 RUN = "window.pwned=(window.pwned||0)+1"

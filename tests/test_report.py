@@ -19,9 +19,9 @@ from autograder.marks import ClassMarks, Person, Standing, class_marks
 from autograder.report import PAGE, STATES, TABLE, render_report, student_row, write_report
 from autograder.results import to_json
 from autograder.similarity import Pair, Passage
+from tests.formgrader import BROWSER, BROWSERS, SWITCHES
 from tests.made_class import made_class
 from tests.test_exports import HOSTILE, hostile, one_student
-from tests.test_formgrader import BROWSER, BROWSERS, SWITCHES
 from tests.tiny import TinyCourse, tiny_result
 
 MADE = datetime(2030, 1, 2, 12, 0, tzinfo=UTC)

@@ -1,0 +1,119 @@
+"""Drive formgrader in a real browser: serve a course, press its buttons, mark."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from tests.tiny import TinyCourse
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSER = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+SWITCHES = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+START_MILLISECONDS = 60_000
+WORK_MILLISECONDS = 300_000
+HANDED_IN = {"timestamp.txt": "2030-05-01 17:30:00.000000 UTC", "submission_secret.txt": "0123456789abcdef" * 8}
+"""What nbgrader's submit adds; without both it releases no feedback."""
+
+
+def use_exchange(root: Path) -> Path:
+    """Give a course an exchange of its own, the folder through which nbgrader hands things to students."""
+    exchange = root / "exchange"
+    exchange.mkdir()
+    exchange.chmod(0o777)
+    with (root / "course_config.py").open("a") as file:
+        file.write(f"c.Exchange.root = {str(exchange)!r}\n")
+    return exchange
+
+
+@contextmanager
+def served(course: TinyCourse, scratch: Path) -> Iterator[str]:
+    """Serve the course with Jupyter and nbgrader's formgrader; yields the address of its first page."""
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(16)
+    words = [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}"]
+    words += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={course.root}", "--ServerApp.port_retries=0"]
+    own = {name: str(scratch) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")}
+    with (scratch / "server.log").open("wb") as log:
+        server = subprocess.Popen(words, cwd=course.root, env=os.environ | own, stdout=log, stderr=log)
+        try:
+            yield f"http://127.0.0.1:{port}/formgrader/?token={token}"
+        finally:
+            server.terminate()
+            server.wait(timeout=30)
+
+
+@contextmanager
+def opened(address: str) -> Iterator[Page]:
+    """Open an address in a browser, as soon as something answers there."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=list(SWITCHES))
+        page = browser.new_page(viewport={"width": 1200, "height": 1600})
+        deadline = START_MILLISECONDS // 500
+        for _ in range(deadline):
+            try:
+                page.goto(address)
+                break
+            except Exception as error:
+                if "ERR_CONNECTION_REFUSED" not in str(error):
+                    raise
+                page.wait_for_timeout(500)
+        yield page
+        browser.close()
+
+
+def go(page: Page, address: str, place: str, ready: str) -> None:
+    """Go to one of formgrader's pages and wait until it shows something.
+
+    Args:
+        page: The browser's page.
+        address: From `served`.
+        place: What follows `/formgrader/`, such as `manage_submissions/tiny`.
+        ready: Selector of what the page must show.
+    """
+    page.goto(address.replace("/formgrader/", f"/formgrader/{place}"))
+    page.wait_for_selector(ready)
+
+
+def submission_page(page: Page, address: str, submission: str) -> None:
+    """Go to one student's submitted notebook."""
+    go(page, address, f"submissions/{submission}/", ".score")
+
+
+def give(page: Page, points: str, comment: str) -> None:
+    """Mark the last answer on a submission's page, as a person does."""
+    page.locator("input.score").last.fill(points)
+    page.locator("input.score").last.press("Tab")
+    page.locator("textarea.comment").last.fill(comment)
+    page.locator("textarea.comment").last.press("Tab")
+    page.wait_for_load_state("networkidle")
+
+
+def press(page: Page, address: str, assignment: str, button: str) -> None:
+    """Press one of the buttons beside the only submission, wait until it is done, and load the page anew."""
+    go(page, address, f"manage_submissions/{assignment}", f"td.{button} a")
+    page.click(f"td.{button} a")
+    page.wait_for_selector(".modal.in", timeout=WORK_MILLISECONDS)
+    said = page.inner_text(".modal.in")
+    if "Successfully" not in said:
+        raise RuntimeError(said)
+    page.reload()
+    page.wait_for_selector("td.status .label")

@@ -1,0 +1,93 @@
+"""Take the pictures of docs/formgrader.md from real pages: `python -m tests.screenshots [DIR]`.
+
+A miniature course is built and released, one submission is handed in, graded by formgrader's own buttons, and marked.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from nbgrader.api import Gradebook
+from nbgrader.converters import GenerateAssignment
+from PIL import Image
+from playwright.sync_api import Page
+
+from autograder.assignment import load_assignment
+from autograder.config import load_config
+from autograder.release import build
+from autograder.steps import course_directory, make_step, run_step
+from tests.formgrader import HANDED_IN, give, go, opened, press, served, submission_page, use_exchange
+from tests.tiny import REPOSITORY, TinyCourse, write_tiny_sources
+
+STUDENT = "student-1"
+COLOURS = 64
+MARGIN = 24
+MODULE = "def double(x):\n    return 2.0 * x\n"
+ANSWERS = {"total_answer": "total = size", "question_01": "Doubling is multiplying by two."}
+
+
+def make_course(root: Path) -> TinyCourse:
+    """Build and release the miniature course and hand in one submission with a mistake in it."""
+    write_tiny_sources(root)
+    use_exchange(root)
+    build(root, "tiny")
+    config = load_config(root)
+    run_step(make_step(GenerateAssignment, config, course_directory(config, "tiny")))
+    course = TinyCourse(config, load_assignment(root, "tiny"))
+    notebook = course.released_notebook()
+    for cell in notebook["cells"]:
+        grade_id = cell["metadata"].get("nbgrader", {}).get("grade_id")
+        cell["source"] = ANSWERS.get(grade_id, cell["source"])
+    folder = course.hand_in(STUDENT, json.dumps(notebook).encode(), MODULE)
+    for file, text in HANDED_IN.items():
+        (folder / file).write_text(text)
+    return course
+
+
+def take(page: Page, path: Path, last: str) -> None:
+    """Save a page, down to the end of the last element that a selector finds, as a small PNG."""
+    page.wait_for_load_state("networkidle")
+    box = page.locator(last).last.bounding_box()
+    if box is None:
+        raise SystemExit(f"{path.name}: the page shows no {last}.")
+    clip = {"x": 0, "y": 0, "width": 1200, "height": box["y"] + box["height"] + MARGIN}
+    picture = Image.open(io.BytesIO(page.screenshot(clip=clip)))  # type: ignore[arg-type]
+    picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def take_all(course: TinyCourse, scratch: Path, folder: Path) -> None:
+    """Go through formgrader as the guide does, and take a picture at each station."""
+    with served(course, scratch) as address, opened(address) as page:
+        go(page, address, "", "td.status .label")
+        take(page, folder / "formgrader-assignments.png", "table:has(#main-table)")
+        go(page, address, "manage_submissions/tiny", "td.status .label")
+        take(page, folder / "formgrader-handed-in.png", "table:has(#main-table)")
+        press(page, address, "tiny", "autograde")
+        take(page, folder / "formgrader-autograded.png", "table:has(#main-table)")
+        with Gradebook(f"sqlite:///{course.root / 'gradebook.db'}") as book:
+            submission = book.find_submission_notebook("tiny", "tiny", STUDENT).id
+        submission_page(page, address, submission)
+        give(page, "1.5", "Say what it costs.")
+        page.evaluate("document.activeElement.blur()")
+        take(page, folder / "formgrader-marking.png", "textarea.comment")
+        press(page, address, "tiny", "generate-feedback")
+        press(page, address, "tiny", "release-feedback")
+        take(page, folder / "formgrader-feedback.png", "table:has(#main-table)")
+
+
+def main() -> None:
+    """Take all pictures."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY / "docs" / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name, "jupyter")
+        scratch.mkdir()
+        take_all(make_course(Path(name, "course")), scratch, folder)
+
+
+if __name__ == "__main__":
+    main()
