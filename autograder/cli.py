@@ -9,7 +9,9 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,12 +27,14 @@ from autograder.config import CourseConfig, find_root, load_config
 from autograder.errors import AutograderError, ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from autograder.batch import Graded
+    from autograder.batch import Graded, Workers
     from autograder.marks import ClassMarks
 
 out = Console(soft_wrap=True, highlight=False, markup=False)
 WIDE = 150
 """Columns that the table of marks may take at least; a narrower terminal wraps it."""
+SHOWN = 200
+"""Students, and failures, that are listed after grading; what more there are is counted."""
 err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 
@@ -113,6 +117,7 @@ def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     grade.add_argument("--json", type=Path, metavar="DIR", help="also write <student>.json there")
     grade.add_argument("--no-record", action="store_true", help="leave the gradebook alone")
     grade.add_argument("--jobs", type=int, default=0, metavar="N", help="submissions graded at once; 0 chooses")
+    grade.add_argument("--cluster", metavar="ADDRESS", help="grade on the workers of this Dask scheduler")
     _add_sandbox(grade)
 
 
@@ -212,19 +217,59 @@ def _grade(options: argparse.Namespace) -> int:
         raise UsageError(f"--jobs must be 0 or more, got {options.jobs}.")
     assignment = load_assignment(config.root, name)
     folders = discover(options.submitted or config.root / "submitted", name, options.students)
-    done: dict[str, Graded] = {}
-    with _progress() as progress:
+    summary = _Summary(dict.fromkeys(islice(folders, SHOWN)))
+    with _workers(options, config, assignment, len(folders)) as workers, _progress() as progress:
         bar = progress.add_task("grading", total=len(folders), student="")
-        for graded in grade_all(config, assignment, folders, options.jobs):
-            done[graded.student] = _keep(options, config, assignment, graded)
+        for graded in grade_all(config, assignment, folders, workers):
+            summary.add(_keep(options, config, assignment, graded))
             progress.update(bar, advance=1, student=escape(_shown(graded.student)))
-    table = _marks_table(assignment, [done[student] for student in folders])
+    table = _marks_table(assignment, [one for one in summary.rows.values() if one])
+    if len(folders) > SHOWN:
+        table.caption = f"{table.caption}\n{_where_all_are(options, len(folders))}"
     Console(width=max(out.width, WIDE), markup=False, highlight=False).print(table)
-    failed = [one for one in done.values() if one.error is not None or (one.result and one.result.has_error)]
-    for one in failed:
-        reason = one.error or "a check of ours ended in an error; it cost no points (see the feedback)"
-        err.print(f"autograder: {_shown(one.student)}: {reason}")
-    return 1 if failed else 0
+    for line in summary.failures:
+        err.print(f"autograder: {line}")
+    if summary.failed > SHOWN:
+        err.print(f"autograder: {summary.failed - SHOWN} more ended in an error. Mend what is named, then grade again.")
+    return 1 if summary.failed else 0
+
+
+@dataclasses.dataclass
+class _Summary:
+    """What is shown of a run, however many were graded: rows of the table, and failures."""
+
+    rows: dict[str, Graded | None]
+    failures: list[str] = dataclasses.field(default_factory=list)
+    failed: int = 0
+
+    def add(self, one: Graded) -> None:
+        """Keep what will be shown of one submission."""
+        if one.student in self.rows:
+            self.rows[one.student] = one
+        if one.error is not None or (one.result and one.result.has_error):
+            reason = one.error or "a check of ours ended in an error; it cost no points (see the feedback)"
+            self.failures += [f"{_shown(one.student)}: {reason}"] if self.failed < SHOWN else []
+            self.failed += 1
+
+
+def _workers(
+    options: argparse.Namespace, config: CourseConfig, assignment: Assignment, count: int
+) -> AbstractContextManager[Workers]:
+    from autograder.batch import LocalWorkers
+    from autograder.cluster import cluster_workers
+
+    if options.cluster is not None and options.jobs:
+        raise UsageError("--jobs is for this machine; on a cluster each worker grades one submission at a time.")
+    if options.cluster is not None:
+        return cluster_workers(options.cluster, config, assignment)
+    return nullcontext(LocalWorkers(config, assignment.name, options.jobs, count))
+
+
+def _where_all_are(options: argparse.Namespace, count: int) -> str:
+    places = [] if options.no_record else ["the gradebook (python -m autograder export csv)"]
+    places += [str(options.json)] if options.json else []
+    where = " and in ".join(places) or "what --json DIR writes"
+    return f"{SHOWN:,} of {count:,} students; the marks of all stand in {where}"
 
 
 def _shown(student: str) -> str:

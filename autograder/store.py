@@ -72,11 +72,20 @@ class CachedGrader:
         Raises:
             UsageError: If there is nothing at `folder`.
         """
+        found = self.look(folder, student)
+        return found if isinstance(found, SubmissionResult) else None
+
+    def look(self, folder: Path, student: str | None = None) -> Snapshot | SubmissionResult:
+        """Read a submission folder once: return its result if nothing has to be run for it, else what was read.
+
+        Raises:
+            UsageError: If there is nothing at `folder`.
+        """
         try:
             snapshot = read_submission(folder, self._assignment.name, self._config)
         except SubmissionUnreadable as error:
             return _named(_unreadable(self._assignment, str(error)), student)
-        return self._stored(snapshot, student)
+        return self._stored(snapshot, student) or snapshot
 
     def grade_snapshot(self, snapshot: Snapshot, student: str | None = None) -> SubmissionResult:
         """Return the result of a submission that was read already; see `grade`."""
@@ -84,9 +93,13 @@ class CachedGrader:
         if stored is not None:
             return stored
         result = self._graded(snapshot)
-        if not result.has_error:
-            write_whole(self._path(snapshot), to_json(result))
+        self.keep(snapshot, result)
         return _named(result, student)
+
+    def keep(self, snapshot: Snapshot, result: SubmissionResult) -> None:
+        """Keep a result, here or of another machine with the same rules, unless it has an error of ours."""
+        if not result.has_error:
+            write_whole(self._path(snapshot), to_json(_named(result, None)))
 
     def _graded(self, snapshot: Snapshot) -> SubmissionResult:
         """Grade now; once more where the zygote was lost, which looks as if the submission had died."""
@@ -122,7 +135,7 @@ class CachedGrader:
     def _path(self, snapshot: Snapshot) -> Path:
         asked = "\n".join([snapshot.digest, self._rules, *snapshot.notes])  # the result holds the notes, too
         key = hashlib.sha256(asked.encode()).hexdigest()
-        return self._config.state_dir / "results" / self._assignment.name / f"{key}.json"
+        return self._config.state_dir / "results" / self._assignment.name / key[:2] / f"{key}.json"
 
 
 def read_for_check(path: Path, assignment: str, config: CourseConfig) -> Snapshot:
