@@ -11,12 +11,13 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from queue import SimpleQueue
@@ -25,7 +26,7 @@ from typing import ParamSpec, Protocol, TypeVar
 from autograder.assignment import Assignment
 from autograder.config import CourseConfig
 from autograder.errors import AutograderError, ClusterError, SandboxUnavailable, UsageError
-from autograder.results import SubmissionResult
+from autograder.results import SubmissionResult, to_json, write_whole
 from autograder.sandbox import die_with_parent
 from autograder.store import CachedGrader, grader_for
 from autograder.submission import Snapshot
@@ -36,6 +37,10 @@ AHEAD = 2
 """Submissions handed over for each worker: one that is graded, one that waits for it."""
 MOST_WAITING_BYTES = 1 << 29
 """Size of all submissions handed over, unless a single one is larger."""
+WRITERS = 8
+"""JSON files that are written at once."""
+SLOW_SECONDS = 0.05
+"""Results that come this far apart are written one by one."""
 TRIES = 2
 """How often a submission that was in work when a worker died is graded alone before it is given up."""
 
@@ -276,6 +281,34 @@ def grade_here(
 ) -> SubmissionResult:
     """Grade one submission in this process, with a zygote that lives as long as it; see `Grader` for `threads`."""
     return grader_for(config, name, threads).grade_snapshot(snapshot, student)
+
+
+def write_json(done: Iterable[Graded], folder: Path) -> Iterator[Graded]:
+    """Yield each of `done` once its result stands in `<student>.json`; where that fails, with the error.
+
+    Each file is waited for until the disk has it, which takes longer than all else here; so where many come at once,
+    several are written at once.
+    """
+    with ThreadPoolExecutor(WRITERS) as pool:
+        writing: deque[Future[Graded]] = deque()
+        asked = time.monotonic()
+        for one in done:
+            writing.append(pool.submit(_write_json, one, folder))
+            room = 0 if time.monotonic() - asked > SLOW_SECONDS else WRITERS
+            while len(writing) > room:
+                yield writing.popleft().result()
+            asked = time.monotonic()
+        for future in writing:
+            yield future.result()
+
+
+def _write_json(one: Graded, folder: Path) -> Graded:
+    try:
+        if one.result is not None:
+            write_whole(folder / f"{one.student}.json", to_json(one.result))
+    except OSError as error:
+        return replace(one, error=AutograderError(f"{error}.", "Mend that, then grade again."))
+    return one
 
 
 class LocalWorkers:

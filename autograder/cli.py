@@ -210,7 +210,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _grade(options: argparse.Namespace) -> int:
-    from autograder.batch import discover, grade_all
+    from autograder.batch import discover, grade_all, write_json
 
     config, name = _course(options)
     if options.jobs < 0:
@@ -220,13 +220,14 @@ def _grade(options: argparse.Namespace) -> int:
     summary = _Summary(dict.fromkeys(islice(folders, SHOWN)))
     with _workers(options, config, assignment, len(folders)) as workers, _progress() as progress:
         bar = progress.add_task("grading", total=len(folders), student="")
-        for graded in grade_all(config, assignment, folders, workers):
+        done = grade_all(config, assignment, folders, workers)
+        for graded in write_json(done, options.json) if options.json else done:
             summary.add(_keep(options, config, assignment, graded))
             progress.update(bar, advance=1, student=escape(_shown(graded.student)))
     table = _marks_table(assignment, [one for one in summary.rows.values() if one])
-    if len(folders) > SHOWN:
-        table.caption = f"{table.caption}\n{_where_all_are(options, len(folders))}"
     Console(width=max(out.width, WIDE), markup=False, highlight=False).print(table)
+    if len(folders) > SHOWN:
+        out.print(_where_all_are(options, len(folders)))
     for line in summary.failures:
         err.print(f"autograder: {line}")
     if summary.failed > SHOWN:
@@ -269,7 +270,7 @@ def _where_all_are(options: argparse.Namespace, count: int) -> str:
     places = [] if options.no_record else ["the gradebook (python -m autograder export csv)"]
     places += [str(options.json)] if options.json else []
     where = " and in ".join(places) or "what --json DIR writes"
-    return f"{SHOWN:,} of {count:,} students; the marks of all stand in {where}"
+    return f"{SHOWN:,} of {count:,} students; the marks of all stand in {where}."
 
 
 def _shown(student: str) -> str:
@@ -278,15 +279,12 @@ def _shown(student: str) -> str:
 
 
 def _keep(options: argparse.Namespace, config: CourseConfig, assignment: Assignment, graded: Graded) -> Graded:
-    """Record one result and write its JSON; the batch goes on where that fails."""
+    """Record one result; the batch goes on where that fails."""
     from autograder.gradebook import forget, record
-    from autograder.results import to_json, write_whole
 
+    if options.no_record:
+        return graded
     try:
-        if graded.result is not None and options.json:
-            write_whole(options.json / f"{graded.student}.json", to_json(graded.result))
-        if options.no_record:
-            return graded
         if graded.result is None:
             forget(config, assignment, graded.student)
         else:

@@ -243,12 +243,14 @@ def test_a_gpu_is_asked_for_where_workers_declare_one(released_course: TinyCours
 
 def test_the_parcel_holds_the_rules_for_its_user_alone(released_course: TinyCourse, tmp_path: Path) -> None:
     parcel = pack(released_course.config, released_course.assignment)
-    there = unpack(parcel, tmp_path)
-    names = {path.relative_to(tmp_path).as_posix(): path for path in tmp_path.rglob("*")}
+    folder = tmp_path / "unpacked"
+    folder.mkdir(mode=0o700)
+    there = unpack(parcel, folder)
+    names = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
     assert {"autograder/checks/tiny/test_double.py", "source/tiny/tiny.ipynb", ".autograder/secret"} <= names.keys()
     assert not [name for name in names if "course_config" in name or "gradebook" in name or "submitted" in name]
     for path in names.values():
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
-    assert there == replace(released_course.config, root=tmp_path)
-    again = pack(replace(released_course.config, root=tmp_path), released_course.assignment)
-    assert again.digest != replace(parcel, files={**parcel.files, ".autograder/secret": b"other"}).digest
+    assert there == replace(released_course.config, root=folder)
+    assert replace(parcel, config=there).digest == parcel.digest  # wherever the course lies
+    assert replace(parcel, files={**parcel.files, ".autograder/secret": b"other"}).digest != parcel.digest
