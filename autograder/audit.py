@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import multiprocessing
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.assignment import Assignment, Task, load_assignment
-from autograder.batch import default_jobs
+from autograder.batch import default_jobs, worker_pool
 from autograder.cells import grade_id_of, load_cells, text_of
 from autograder.checking import OBSERVATIONS
 from autograder.config import CourseConfig
@@ -273,14 +272,10 @@ Found = dict[str, tuple[CheckResult, ...]]
 
 def _run_all(plan: Sequence[Job], setting: Setting, workers: int) -> Iterator[tuple[int, Found]]:
     """Yield the place of a job in the plan and what it found, as they come."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=setting) as pool:
+    with worker_pool(workers, _begin, setting) as pool:
         futures = {pool.submit(_run, job): place for place, job in enumerate(plan)}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        for future in as_completed(futures):
+            yield futures[future], future.result()
 
 
 class _Worker:

@@ -12,8 +12,9 @@ import dataclasses
 import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,12 +31,14 @@ from autograder.tables import marks_table, printable, similarity_table
 from autograder.watch import run_of
 
 if TYPE_CHECKING:
-    from autograder.batch import Graded
+    from autograder.batch import Graded, Workers
     from autograder.marks import ClassMarks
 
 out = Console(soft_wrap=True, highlight=False, markup=False)
 WIDE = 150
 """Columns that the table of marks may take at least; a narrower terminal wraps it."""
+SHOWN = 200
+"""Students, and failures, that are listed after grading; what more there are is counted."""
 err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 
@@ -150,32 +153,88 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _grade(options: argparse.Namespace) -> int:
-    from autograder.batch import discover, grade_all
+    from autograder.batch import discover, grade_all, write_json
 
     config, name = _course(options)
     if options.jobs < 0:
         raise UsageError(f"--jobs must be 0 or more, got {options.jobs}.")
     assignment = load_assignment(config.root, name)
     folders = discover(options.submitted or config.root / "submitted", name, options.students)
-    done: dict[str, Graded] = {}
-    waiting, kept = dict(folders), 0
-    with shown("grading", err, quiet=options.quiet) as watch:
-        watch(0, len(folders), printable(next(iter(waiting))))
-        for graded in grade_all(config, assignment, folders, options.jobs):
-            done[graded.student] = _keep(options, config, assignment, graded)
-            kept += graded.kept
-            del waiting[graded.student]
-            watch(len(done), len(folders), printable(next(iter(waiting), "")), free=kept)
-    rows = [done[student] for student in folders]
-    _print_table(marks_table(assignment, rows))
-    if any(task.carried_forward for row in rows if row.result for task in row.result.tasks):
+    run = _Run(folders, whole=_prints_json(options))
+    with (
+        _workers(options, config, assignment, len(folders)) as workers,
+        shown("grading", err, quiet=options.quiet) as watch,
+    ):
+        watch(0, len(folders), printable(run.waiting()))
+        done = grade_all(config, assignment, folders, workers)
+        for graded in write_json(done, options.json) if options.json and not _prints_json(options) else done:
+            run.add(_keep(options, config, assignment, graded))
+            watch(len(run.done), len(folders), printable(run.waiting()), free=run.kept)
+    rows = [one for one in run.rows.values() if one]
+    _print_table(marks_table(assignment, rows[:SHOWN]))
+    if any(task.carried_forward for row in rows[:SHOWN] if row.result for task in row.result.tasks):
         out.print("* checked with a correct earlier part in place of the student's")
+    if len(folders) > SHOWN:
+        out.print(_where_all_are(options, len(folders)))
     if _prints_json(options):
         _write_json(options, _json(_marks_record(options, assignment, rows)))
-    failed = [one for one in rows if _failure(one)]
-    for one in failed:
-        _complain(f"{printable(one.student)}: {_failure(one)}")
-    return 1 if failed else 0
+    for line in run.failures[:SHOWN]:
+        _complain(line)
+    if len(run.failures) > SHOWN:
+        _complain(f"{len(run.failures) - SHOWN} more ended in an error. Mend what is named, then grade again.")
+    return 1 if run.failures else 0
+
+
+class _Run:
+    """What is told of a run of `grade`, however many are graded: rows of the table, failures, whose turn it is.
+
+    Args:
+        folders: All submissions, in order.
+        whole: Whether every row is kept, not only those that are shown.
+    """
+
+    def __init__(self, folders: Mapping[str, Path], *, whole: bool) -> None:
+        self.rows: dict[str, Graded | None] = dict.fromkeys(folders if whole else islice(folders, SHOWN))
+        self.failures: list[str] = []
+        self.done: set[str] = set()
+        self.kept = 0
+        self._next = iter(folders)
+        self._waiting = next(self._next, "")
+
+    def add(self, one: Graded) -> None:
+        """Hear of one submission."""
+        if one.student in self.rows:
+            self.rows[one.student] = one
+        if _failure(one):
+            self.failures.append(f"{printable(one.student)}: {_failure(one)}")
+        self.done.add(one.student)
+        self.kept += one.kept
+
+    def waiting(self) -> str:
+        """Return the first student whose submission is not graded yet."""
+        while self._waiting in self.done:
+            self._waiting = next(self._next, "")
+        return self._waiting
+
+
+def _workers(
+    options: argparse.Namespace, config: CourseConfig, assignment: Assignment, count: int
+) -> AbstractContextManager[Workers]:
+    from autograder.batch import LocalWorkers
+    from autograder.cluster import cluster_workers
+
+    if options.cluster is not None and options.jobs:
+        raise UsageError("--jobs is for this machine; on a cluster each worker grades one submission at a time.")
+    if options.cluster is not None:
+        return cluster_workers(options.cluster, config, assignment)
+    return nullcontext(LocalWorkers(config, assignment.name, options.jobs, count))
+
+
+def _where_all_are(options: argparse.Namespace, count: int) -> str:
+    places = [] if options.no_record else ["the gradebook (python -m autograder export csv)"]
+    places += [str(options.json)] if options.json else []
+    where = " and in ".join(places) or "what --json DIR writes"
+    return f"{SHOWN:,} of {count:,} students; the marks of all stand in {where}."
 
 
 def _print_table(table: Table) -> None:
@@ -208,15 +267,12 @@ def _marks_record(options: argparse.Namespace, assignment: Assignment, rows: Seq
 
 
 def _keep(options: argparse.Namespace, config: CourseConfig, assignment: Assignment, graded: Graded) -> Graded:
-    """Record one result and write its JSON; the batch goes on where that fails."""
+    """Record one result; the batch goes on where that fails."""
     from autograder.gradebook import forget, record
-    from autograder.results import to_json, write_whole
 
+    if options.no_record:
+        return graded
     try:
-        if graded.result is not None and options.json and not _prints_json(options):
-            write_whole(options.json / f"{graded.student}.json", to_json(graded.result))
-        if options.no_record:
-            return graded
         if graded.result is None:
             forget(config, assignment, graded.student)
         else:

@@ -49,6 +49,10 @@ class ZygoteError(AutograderError):
     """The process that student processes are forked from failed or is gone."""
 
 
+class ClusterError(AutograderError):
+    """The cluster cannot be used: nobody answers, or a worker is not what this machine is."""
+
+
 class SubmissionUnreadable(AutograderError):
     """A submission cannot be read at all; it is graded 0 with this reason."""
 

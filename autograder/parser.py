@@ -137,6 +137,7 @@ def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     grade.add_argument("--no-record", action="store_true", help="leave the gradebook alone")
     grade.add_argument("--jobs", type=int, default=0, metavar="N", help="submissions graded at once; 0 chooses")
+    grade.add_argument("--cluster", metavar="ADDRESS", help="grade on the workers of this Dask scheduler")
     _add_sandbox(grade)
 
 

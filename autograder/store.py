@@ -90,11 +90,20 @@ class CachedGrader:
         Raises:
             UsageError: If there is nothing at `folder`.
         """
+        found = self.look(folder, student)
+        return found if isinstance(found, SubmissionResult) else None
+
+    def look(self, folder: Path, student: str | None = None) -> Snapshot | SubmissionResult:
+        """Read a submission folder once: return its result if nothing has to be run for it, else what was read.
+
+        Raises:
+            UsageError: If there is nothing at `folder`.
+        """
         try:
             snapshot = read_submission(folder, self._assignment.name, self._config)
         except SubmissionUnreadable as error:
             return _named(_unreadable(self._assignment, str(error)), student)
-        return self._whole(self._stored(snapshot), student)
+        return self._whole(self._stored(snapshot), student) or snapshot
 
     def grade_snapshot(self, snapshot: Snapshot, student: str | None = None) -> SubmissionResult:
         """Return the result of a submission that was read already; see `grade`."""
@@ -107,8 +116,8 @@ class CachedGrader:
         return _named(result, student)
 
     def keep(self, snapshot: Snapshot, result: SubmissionResult) -> None:
-        """Keep a submission's result for the next time."""
-        write_whole(self._path(snapshot), msgspec.json.encode(Stored(self._checks, result)))
+        """Keep a result, found here or by another machine with the same rules, for the next time."""
+        write_whole(self._path(snapshot), msgspec.json.encode(Stored(self._checks, _named(result, None))))
 
     def _graded(self, snapshot: Snapshot, stored: Stored | None) -> SubmissionResult:
         """Grade now; once more where the zygote was lost, which looks as if the submission had died."""

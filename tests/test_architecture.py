@@ -31,6 +31,7 @@ ORDER = (
     ("gradebook",),
     ("trial",),
     ("batch", "doctor"),
+    ("cluster",),
     ("marks", "similarity"),
     ("item_analysis", "csv_exports"),
     ("charts", "exports"),
@@ -71,7 +72,9 @@ def test_only_the_command_line_prints(module: str) -> None:
     assert "print" not in calls
 
 
-@pytest.mark.parametrize("module", ["runner", "respondent", "session", "checking", "store", "batch", "gradebook"])
+@pytest.mark.parametrize(
+    "module", ["runner", "respondent", "session", "checking", "store", "batch", "cluster", "gradebook"]
+)
 def test_the_grader_process_imports_no_tensorflow(module: str) -> None:
     tree = ast.parse((PACKAGE / f"{module}.py").read_text())
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}

@@ -1,0 +1,209 @@
+"""Measure what grading many submissions costs beside the checks: `python -m benchmarks.scale --submissions 100000`.
+
+A made class goes through the real machinery, found, read, digested, handed to worker processes as bytes, its results
+stored and written as JSON, none recorded. Only the check itself is another: it draws marks from the submission's
+digest. Submissions are made a thousand at a time while grading reads them, all in a folder that is removed at the end.
+Prints a table, or with `--json` all figures as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import psutil
+
+from autograder.assignment import Assignment, load_assignment
+from autograder.batch import LocalWorkers, discover, grade_all, write_json
+from autograder.config import CourseConfig, load_config
+from autograder.results import CheckResult, Environment, SubmissionResult, TaskResult
+from autograder.runner import summarise
+from autograder.store import grader_for
+from autograder.submission import Snapshot
+
+ROOT = Path(__file__).parents[1]
+POINTS = 10
+"""Moments at which memory is looked at."""
+CHECKS = 5
+"""Checks of each task: the real course has about as many."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What was seen when so many were done.
+
+    Attributes:
+        rss_mib: Memory of the grading process.
+        workers_mib: Memory of its worker processes together.
+        ms_each: Wall-clock milliseconds for each submission since the moment before.
+    """
+
+    done: int
+    rss_mib: float
+    workers_mib: float
+    ms_each: float
+
+
+def stand_in(config: CourseConfig, name: str, student: str, snapshot: Snapshot) -> SubmissionResult:
+    """Mark a submission without running it, and store the result as the real grader does."""
+    drawn = hashlib.sha256(snapshot.digest.encode()).digest()
+    assignment = _assignment(config.root, name)
+    tasks = tuple(_marked(task.id, task.points, drawn[number % 32]) for number, task in enumerate(assignment.tasks))
+    environment = Environment(tensorflow="none", device="cpu", sandbox=())
+    result = summarise(assignment, snapshot.digest, environment, tasks, snapshot.notes)
+    grader_for(config, name).keep(snapshot, result)
+    return replace_student(result, student)
+
+
+def replace_student(result: SubmissionResult, student: str) -> SubmissionResult:
+    """Return the result with the student's name in it."""
+    import msgspec
+
+    submission = msgspec.structs.replace(result.submission, student=student)
+    return msgspec.structs.replace(result, submission=submission)
+
+
+@functools.cache
+def _assignment(root: Path, name: str) -> Assignment:
+    return load_assignment(root, name)
+
+
+def _marked(task: str, points: float, drawn: int) -> TaskResult:
+    passed = drawn % (CHECKS + 1)
+    checks = tuple(
+        CheckResult(
+            id=f"{task}::check_{number}",
+            sentence="The result is what the equation says, for every size of input.",
+            outcome="passed" if number < passed else "failed",
+            weight=1.0,
+            message="" if number < passed else "The shape is right, the values are wrong, by up to 0.31. " * 2,
+            duration=0.01,
+        )
+        for number in range(CHECKS)
+    )
+    return TaskResult(id=task, score=round(points * passed / CHECKS, 2), max_score=points, checks=checks)
+
+
+def write_class(folder: Path, count: int) -> None:
+    """Write submissions that differ: the solved module and a small notebook, with a number in each."""
+    module = (ROOT / "tests/submissions/right/by_definition.py").read_bytes()[:8192]
+    notebook = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    cells = [{"cell_type": "code", "source": "total = 0\n" * 20, "metadata": {}, "outputs": []} for _ in range(10)]
+    for number in range(count):
+        place = folder / f"student-{number:06}" / "vit"
+        place.mkdir(parents=True)
+        (place / "utilities.py").write_bytes(module + f"\n# {number}\n".encode())
+        (place / "vit.ipynb").write_text(json.dumps(notebook | {"cells": cells, "metadata": {"number": number}}))
+
+
+def run(config: CourseConfig, count: int, jobs: int, json_dir: Path) -> Iterator[Moment]:
+    """Grade everything and yield what is seen on the way; the first moment is before the first is done."""
+    assignment = load_assignment(config.root, "vit")
+    folders = discover(config.root / "submitted", "vit")
+    workers = LocalWorkers(config, "vit", jobs, grade=stand_in)
+    here, since = psutil.Process(), time.perf_counter()
+    yield _moment(here, 0, 0.0)
+    step = max(1, count // POINTS)
+    for done, graded in enumerate(write_json(grade_all(config, assignment, folders, workers), json_dir), start=1):
+        if graded.result is None:
+            raise SystemExit(f"{graded.student}: {graded.error}")
+        if done % step == 0:
+            yield _moment(here, done, (time.perf_counter() - since) / step * 1000)
+            since = time.perf_counter()
+
+
+def _moment(here: psutil.Process, done: int, ms_each: float) -> Moment:
+    workers = sum(child.memory_info().rss for child in here.children() if child.is_running())
+    return Moment(done, round(here.memory_info().rss / 2**20, 1), round(workers / 2**20, 1), round(ms_each, 3))
+
+
+def count_files(folder: Path) -> tuple[int, float, int]:
+    """Return files below a folder, their MiB, and the most entries of one folder."""
+    files, size, widest = 0, 0, 0
+    for place, _, names in os.walk(folder):
+        files += len(names)
+        size += sum(Path(place, name).stat().st_blocks * 512 for name in names)
+        widest = max(widest, len(names))
+    return files, round(size / 2**20, 1), widest
+
+
+def measure(folder: Path, count: int, jobs: int) -> dict[str, object]:
+    """Make a course and a class in a folder, grade it, grade it again, and return the figures."""
+    for name in ("solutions", "source", "autograder/checks"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "course_config.py", folder)
+    config = replace(load_config(folder), root=folder)
+    write_class(folder / "submitted", count)
+    began = time.perf_counter()
+    found = len(discover(folder / "submitted", "vit"))
+    discovery = time.perf_counter() - began
+    first, cpu, wall = _timed(config, count, jobs, folder / "json")
+    again, again_cpu, again_wall = _timed(config, count, jobs, folder / "json")
+    stored = count_files(folder / ".autograder/results")
+    return {
+        "submissions": found, "jobs": jobs, "discovery_s": round(discovery, 2),
+        "wall_ms_each": round(wall / count * 1000, 3), "cpu_ms_each": round(cpu / count * 1000, 3),
+        "again_wall_ms_each": round(again_wall / count * 1000, 3),
+        "again_cpu_ms_each": round(again_cpu / count * 1000, 3),
+        "moments": [asdict(one) for one in first], "again": [asdict(one) for one in again],
+        "store": dict(zip(("files", "mib", "most_in_one_folder"), stored, strict=True)),
+        "json": dict(zip(("files", "mib", "most_in_one_folder"), count_files(folder / "json"), strict=True)),
+    }  # fmt: skip
+
+
+def _timed(config: CourseConfig, count: int, jobs: int, json_dir: Path) -> tuple[list[Moment], float, float]:
+    """Return the moments of one run, its CPU seconds with those of its workers, and its wall-clock seconds."""
+    before, began = os.times(), time.perf_counter()
+    moments = list(run(config, count, jobs, json_dir))
+    after, wall = os.times(), time.perf_counter() - began
+    cpu = sum(after[:4]) - sum(before[:4])
+    return moments, cpu, wall
+
+
+def table(figures: dict[str, object]) -> str:
+    """Return the figures as a table of text."""
+    lines = [
+        f"{figures['submissions']:,} submissions, {figures['jobs']} workers, found in {figures['discovery_s']} s",
+        f"each: {figures['wall_ms_each']} ms of time, {figures['cpu_ms_each']} ms of CPU (workers with it)",
+        f"each when nothing changed: {figures['again_wall_ms_each']} ms, {figures['again_cpu_ms_each']} ms of CPU",
+        f"{'done':>9} {'MiB':>8} {'workers MiB':>12} {'ms each':>9}",
+    ]
+    moments = figures["moments"]
+    if isinstance(moments, list):
+        lines += [
+            f"{one['done']:>9,} {one['rss_mib']:>8} {one['workers_mib']:>12} {one['ms_each']:>9}" for one in moments
+        ]
+    for name in ("store", "json"):
+        kept = figures[name]
+        if isinstance(kept, dict):
+            lines.append(
+                f"{name}: {kept['files']:,} files, {kept['mib']} MiB, {kept['most_in_one_folder']:,} in one folder"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
+    parser.add_argument("--submissions", type=int, default=100_000)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--folder", type=Path, help="where to make the course; by default a temporary folder")
+    parser.add_argument("--json", action="store_true", help="print all figures as JSON")
+    options = parser.parse_args(words)
+    with tempfile.TemporaryDirectory(dir=options.folder, prefix="scale-") as name:
+        figures = measure(Path(name), options.submissions, options.jobs)
+    sys.stdout.write(json.dumps(figures, indent=2) + "\n" if options.json else table(figures))
+
+
+if __name__ == "__main__":
+    main()
