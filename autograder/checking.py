@@ -19,6 +19,7 @@ import numpy as np
 
 from autograder import wire
 from autograder.errors import CheckFailed, StudentRaised
+from autograder.results import Picture
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 Ask = Callable[[wire.Question, float | None], Any]
@@ -27,7 +28,8 @@ FLOAT32_TOLERANCE = 1e-5
 """Relative to the largest right value. One float32 rounding is 6e-8; sums of a few hundred products, an
 exponential and a division, in any order, stay below 1e-5, while every mistake we look for is above 1e-3."""
 
-
+MOST_PICTURES = 2
+"""Pictures that are kept of one check."""
 OBSERVATIONS = ("wrong_shape", "not_finite", "wrong_number_of_weights", "wrong_parameter_count")
 """Slugs that say what is observably wrong, not which mistake made it so."""
 
@@ -112,6 +114,17 @@ class Student:
         self._ask = ask
         self._run_answers = run_answers
         self._training_seconds = training_seconds
+        self._pictures: list[Picture] = []
+
+    def show(self, picture: Picture | None) -> None:
+        """Attach a picture to the check that runs; see `evidence`. None attaches nothing."""
+        if picture is not None:
+            self._pictures.append(picture)
+
+    def take_pictures(self) -> tuple[Picture, ...]:
+        """Return what was shown since the last call, as far as it is kept."""
+        taken, self._pictures = self._pictures[:MOST_PICTURES], []
+        return tuple(taken)
 
     def call(self, name: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - compared later
         """Call a function of the student's module with arrays (as tensors) and plain values."""

@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("path", type=Path, help="a folder with utilities.py and the notebook, or one of the two files")
     check.add_argument("--json", metavar="FILE", help="also write the result as JSON; - prints it instead of the text")
+    check.add_argument("--html", type=Path, metavar="FILE", help="also write the page that students read")
     _add_sandbox(check)
     _add_grade(commands)
     feedback = _add(commands, _feedback, "feedback", "write feedback/ for students", "python -m autograder feedback")
@@ -185,7 +186,8 @@ def _release(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from autograder.feedback import render_text
+    from autograder.feedback_page import render_page
+    from autograder.rendering import render_text
     from autograder.results import to_json, write_whole
     from autograder.store import grader_for, read_for_check
 
@@ -195,6 +197,8 @@ def _check(options: argparse.Namespace) -> int:
         result = grader.grade_snapshot(read_for_check(options.path, name, config))
     finally:
         grader.close()
+    if options.html:
+        write_whole(options.html, render_page(name, result).encode("utf-8", "replace"))
     if options.json == "-":
         sys.stdout.write(to_json(result).decode())
         return 1 if result.has_error else 0
@@ -281,7 +285,7 @@ def _feedback(options: argparse.Namespace) -> int:
     config, name = _course(options)
     paths = write_feedback(config, load_assignment(config.root, name), options.students or None)
     for path in paths:
-        out.print(f"wrote {path.relative_to(config.root)}")
+        out.print(f"wrote {path.relative_to(config.root)} and feedback.html beside it")
     return 0
 
 
