@@ -32,7 +32,10 @@ from autograder.sanitizing import clean_html, markdown2html
 from autograder.steps import StepFailed, course_directory, make_step, output_folder, run_staged
 from autograder.student_marks import student_marks
 
-LINK = f"**[All of your feedback on one page]({PAGE})**, with pictures; each of its tasks leads back to a cell below."
+LINK = (
+    f"**[All of your feedback on one page]({PAGE})**, with pictures, where you were given that file beside this one; "
+    "each of its tasks leads back to a cell below."
+)
 Resources = dict[str, Any]
 
 

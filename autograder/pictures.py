@@ -230,7 +230,7 @@ def _chart(curves: Sequence[tuple[str, Numbers]], label: str) -> Markup:
     for tick in ticks:
         y = scale.y(tick)
         parts.append(f'<path class="rule" d="M{LEFT} {y:.1f}H{CHART_WIDTH - RIGHT}"/>')
-        parts.append(_text(LEFT - 6, y + 4, f"{tick:g}", "axis end"))
+        parts.append(_text(LEFT - 6, y + 4, _tick(tick), "axis end"))
     step = max(1, math.ceil(epochs / 8))
     parts += [_text(scale.x(n), CHART_HEIGHT - 18, str(n + 1), "axis") for n in range(0, epochs, step)]
     parts.append(_text((LEFT + CHART_WIDTH - RIGHT) / 2, CHART_HEIGHT - 3, "epoch", "axis"))
@@ -281,6 +281,14 @@ def _ticks(least: float, most: float) -> list[float]:
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
     first, last = math.floor(least / step), math.ceil(most / step)
     return [round(number * step, 12) for number in range(first, last + 1)]
+
+
+def _tick(value: float) -> str:
+    """Return a round number in at most five characters."""
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"
 
 
 def _width(rows: Sequence[Numbers]) -> int:

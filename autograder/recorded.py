@@ -13,6 +13,8 @@ from autograder.results import SubmissionResult, TaskResult
 
 SUMMARY = "autograder-summary"
 """Id of the cell that stands first in a graded notebook."""
+RESULT = "autograder_result"
+"""Its metadata with the result, as JSON."""
 
 
 def summary_cell(result: SubmissionResult) -> NotebookNode:
@@ -22,7 +24,7 @@ def summary_cell(result: SubmissionResult) -> NotebookNode:
     """
     shown = shown_as(render_summary_html(result), render_summary_text(result))
     text = json.dumps(msgspec.to_builtins(_timeless(result)))  # a text: half a character stays an escape
-    source, metadata = "# What the automatic checks found", {"autograder": {"result": text}}
+    source, metadata = "# What the automatic checks found", {RESULT: text}
     return nbformat.v4.new_code_cell(source, outputs=[shown], metadata=metadata, id=SUMMARY)
 
 
@@ -37,11 +39,10 @@ def recorded_result(nb: NotebookNode) -> SubmissionResult | None:
     Only the first cell counts, which the recorder puts there: others may be the student's.
     """
     cell = nb.cells[0] if nb.cells else NotebookNode()
-    held = cell.get("metadata", {}).get("autograder") if cell.get("id") == SUMMARY else None
-    if not isinstance(held, dict):
+    if cell.get("id") != SUMMARY:
         return None
     try:
-        return msgspec.convert(json.loads(held["result"]), SubmissionResult)
+        return msgspec.convert(json.loads(cell.metadata[RESULT]), SubmissionResult)
     except (KeyError, TypeError, ValueError):
         return None
 
