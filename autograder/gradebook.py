@@ -44,6 +44,8 @@ from autograder.submission import read_submission
 
 RECORDER = "autograder.gradebook.RecordGrades"
 GUIDE_HEADING = "**Marking guide** (model answer and rubric; students do not see this)"
+RELEASE_KEY = "submission_secret.txt"
+"""The file by which nbgrader's exchange names released feedback."""
 _REGISTER = "Run: python -m autograder release"
 
 Resources = dict[str, Any]
@@ -247,6 +249,8 @@ def _clean_copy(config: CourseConfig, assignment: Assignment, folder: Path) -> d
     copy = {name: files[name] for name in (notebook, module) if name in files}
     if _is_time(files.get(timestamp, b"")):
         copy[timestamp] = files[timestamp]
+    if re.fullmatch(rb"[0-9a-f]{128}", files.get(RELEASE_KEY, b"")):
+        copy[RELEASE_KEY] = files[RELEASE_KEY]
     if notebook not in copy:
         copy[notebook] = _released_notebook(course_directory(config, assignment.name), assignment.name).read_bytes()
     return copy

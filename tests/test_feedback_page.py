@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from nbgrader.api import Gradebook
+from nbgrader.auth import Authenticator
 from nbgrader.converters import GenerateFeedback
+from nbgrader.exchange.default import ExchangeFetchFeedback, ExchangeReleaseFeedback
+from nbgrader.utils import notebook_hash
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from autograder import cli, feedback, store
@@ -353,6 +358,30 @@ def test_nbgraders_own_command_and_formgraders_button_write_it_too(released_cour
     coursedir = course_directory(released_course.config, "tiny", student_id="ada")
     run_step(make_step(GenerateFeedback, released_course.config, coursedir))
     assert page.read_bytes() == ours
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # nbgrader's
+def test_the_exchange_hands_out_nbgraders_page_alone(released_course: TinyCourse, tmp_path: Path) -> None:
+    """As docs/feedback.md says; should nbgrader ever hand out all pages, that has to be changed."""
+    course, secret = released_course, "0a" * 64
+    folder = course.hand_in("ada", json.dumps(course.released_notebook()).encode())
+    for name, text in (("timestamp.txt", "2030-01-02 00:00:00 UTC"), ("submission_secret.txt", secret)):
+        (folder / name).write_text(text)
+    record(course.config, course.assignment, "ada", folder, tiny_result(double=1.25))
+    write_feedback(course.config, course.assignment)
+    (tmp_path / "exchange").mkdir(mode=0o777)
+    (tmp_path / "exchange").chmod(0o777)
+    shutil.copytree(folder, tmp_path / "cache" / "x" / "ada+tiny+2030")
+    paths = {"root": str(tmp_path / "exchange"), "cache": str(tmp_path / "cache"), "assignment_dir": str(tmp_path)}
+    coursedir = course_directory(course.config, "tiny", student_id="ada", course_id="x")
+    for kind in (ExchangeReleaseFeedback, ExchangeFetchFeedback):
+        kind(coursedir=coursedir, authenticator=Authenticator(), log=logging.Logger("quiet", 99), **paths).start()
+    released = {path.name for path in (tmp_path / "exchange/x/feedback").iterdir()}
+    names = [notebook_hash(secret=secret, notebook_id=name) for name in ("tiny", "feedback")]
+    assert released == {f"{name}.html" for name in names}
+    fetched = list((tmp_path / "tiny/feedback").rglob("*.html"))
+    assert [path.name for path in fetched] == ["tiny.html"]
+    assert "where you were given that file" in fetched[0].read_text()
 
 
 def test_a_cell_of_the_students_cannot_pose_as_the_result(released_course: TinyCourse) -> None:
