@@ -76,9 +76,10 @@ def curve_picture(history: object, names: Sequence[str]) -> CurvePicture | None:
 
 
 def _is_drawable(got: object) -> TypeGuard[Array]:
-    return isinstance(got, np.ndarray) and (
-        np.issubdtype(got.dtype, np.floating) or np.issubdtype(got.dtype, np.integer)
-    )
+    """Whether these are real numbers, and not zeros alone, of which there is nothing to see."""
+    if not isinstance(got, np.ndarray):
+        return False
+    return any(np.issubdtype(got.dtype, kind) for kind in (np.floating, np.integer)) and bool(got.any())
 
 
 def _rows(matrix: Array) -> tuple[Numbers, ...]:

@@ -94,7 +94,8 @@ def _sums(rows: Sequence[Numbers]) -> str:
         return "So do yours, with other values."
     if all(abs(one - 1) < SAME_SUM for one in down):
         return "In yours each column does."
-    return f"Yours sum to between {_short(min(along))} and {_short(max(along))}."
+    least, most = _short(min(along)), _short(max(along))
+    return f"Yours sum to {least}." if least == most else f"Yours sum to between {least} and {most}."
 
 
 def _largest_difference(got: Sequence[Numbers], right: Sequence[Numbers]) -> Iterator[str]:
@@ -114,7 +115,7 @@ def _largest_difference(got: Sequence[Numbers], right: Sequence[Numbers]) -> Ite
 
 
 def _heatmap(rows: Sequence[Numbers], caption: str) -> Markup:
-    width, height = MARGIN + CELL * _width(rows), MARGIN + CELL * len(rows)
+    width, height = MARGIN + CELL * _width(rows) + 1, MARGIN + CELL * len(rows) + 1
     parts = [_text(MARGIN + CELL * (n + 0.5), 22, f"k{n + 1}", "axis") for n in range(_width(rows))]
     for row, values in enumerate(rows):
         y = MARGIN + CELL * row

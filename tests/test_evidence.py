@@ -42,7 +42,7 @@ RIGHT = softmax(SCORES, -1)
 PATCHES = np.random.default_rng(0).normal(size=(2, 9, 48)).astype(np.float32)
 NOTHING: list[Any] = [
     None, "x", 3.0, (), [[1.0]], {"a": 1}, np.array(["a"]), np.array([[True]]), np.zeros(3), np.zeros((0, 7)),
-    np.array([[1j]]),
+    np.array([[1j]]), np.zeros((2, 5, 7)), np.zeros((2, 9, 48)),
 ]  # fmt: skip
 
 
@@ -258,8 +258,9 @@ def test_attention_is_told_in_words_and_numbers() -> None:
 @pytest.mark.parametrize(
     ("got", "said"),
     [
+        (RIGHT * np.arange(1, 6)[:, None], "Yours sum to between 1.00 and 5.00."),
         (softmax(3 * SCORES, -1), "So do yours, with other values."),
-        (2 * RIGHT, "Yours sum to between 2.00 and 2.00."),
+        (2 * RIGHT, "Yours sum to 2.00."),
         (np.where(RIGHT > 0.3, np.nan, RIGHT), "Some of yours are no finite numbers."),
         (RIGHT[:, :, :3], "Yours have 5 rows and 3 columns, the right ones 5 and 7."),
     ],
