@@ -19,6 +19,7 @@ import numpy as np
 
 from autograder import wire
 from autograder.errors import CheckFailed, StudentRaised
+from autograder.results import Picture
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 Ask = Callable[[wire.Question, float | None], Any]
@@ -28,7 +29,8 @@ FLOAT32_TOLERANCE = 1e-5
 """Relative to the largest right value. One float32 rounding is 6e-8; sums of a few hundred products, an
 exponential and a division, in any order, stay below 1e-5, while every mistake we look for is above 1e-3."""
 
-
+MOST_PICTURES = 2
+"""Pictures that are kept of one check."""
 OBSERVATIONS = ("wrong_shape", "not_finite", "wrong_number_of_weights", "wrong_parameter_count")
 """Slugs that say what is observably wrong, not which mistake made it so."""
 
@@ -122,6 +124,7 @@ class Student:
         self._training_seconds = training_seconds
         self._process = process
         self._made: dict[tuple[object, ...], Any] = {}
+        self._pictures: list[Picture] = []
 
     def once(self, make: Callable[..., _Made], *args: object) -> _Made:
         """Return `make(student, *args)`, made once for all checks of a task, and again in another student process.
@@ -133,6 +136,16 @@ class Student:
             self._made[key] = make(self, *args)
         made: _Made = self._made[key]
         return made
+
+    def show(self, picture: Picture | None) -> None:
+        """Attach a picture to the check that runs; see `evidence`. None attaches nothing."""
+        if picture is not None:
+            self._pictures.append(picture)
+
+    def take_pictures(self) -> tuple[Picture, ...]:
+        """Return what was shown since the last call, as far as it is kept."""
+        taken, self._pictures = self._pictures[:MOST_PICTURES], []
+        return tuple(taken)
 
     def call(self, name: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - compared later
         """Call a function of the student's module with arrays (as tensors) and plain values."""

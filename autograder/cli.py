@@ -137,8 +137,9 @@ def _release(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from autograder.feedback import render_text
-    from autograder.results import to_json
+    from autograder.feedback_page import render_page
+    from autograder.rendering import render_text
+    from autograder.results import to_json, write_whole
     from autograder.store import grader_for, read_for_check
 
     config, name = _course(options)
@@ -147,6 +148,8 @@ def _check(options: argparse.Namespace) -> int:
     with closing(grader), shown("checking", err, quiet=options.quiet, alike=False) as watch:
         watch(0, 1, str(options.path))
         result = grader.grade_snapshot(snapshot)
+    if options.html:
+        write_whole(options.html, render_page(name, result).encode("utf-8", "replace"))
     out.print(render_text(result), end="")
     _write_json(options, to_json(result))
     return 1 if result.has_error else 0
@@ -292,7 +295,7 @@ def _feedback(options: argparse.Namespace) -> int:
     with shown("feedback", err, quiet=options.quiet) as watch:
         paths = write_feedback(config, assignment, options.students or None, watch)
     for path in paths:
-        out.print(f"wrote {path.relative_to(config.root)}")
+        out.print(f"wrote {path.relative_to(config.root)} and feedback.html beside it")
     _finish(options, name, paths)
     return 0
 

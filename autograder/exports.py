@@ -18,10 +18,10 @@ import numpy as np
 
 from autograder.csv_exports import CANVAS_FILE, MOODLE_FILE, Export, canvas_csv, moodle_csv, nbgrader_csv, printable
 from autograder.errors import UsageError
-from autograder.feedback import render_summary_text, render_task_text
 from autograder.item_analysis import misconceptions, seconds_spent
 from autograder.marks import ClassMarks, Standing
 from autograder.nearest import did_you_mean
+from autograder.rendering import render_summary_text, render_task_text
 from autograder.results import CheckResult, TaskResult, write_whole
 
 FORMATS = {

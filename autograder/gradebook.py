@@ -34,16 +34,11 @@ from traitlets import Instance
 from autograder.assignment import MODULE, Assignment
 from autograder.config import CourseConfig, load_config
 from autograder.errors import RecordingError, SubmissionUnreadable
-from autograder.feedback import (
-    MARKING_GUIDE,
-    render_summary_html,
-    render_summary_text,
-    render_task_html,
-    render_task_text,
-)
+from autograder.freshness import RecordedMark, automatic_grades, check_recorded
 from autograder.locks import course_lock
 from autograder.notebook import marking_guides, restore
-from autograder.recorded import RecordedMark, automatic_grades, check_recorded
+from autograder.recorded import shown_as, summary_cell
+from autograder.rendering import MARKING_GUIDE, render_task_html, render_task_text
 from autograder.results import SubmissionResult
 from autograder.steps import StepFailed, course_directory, make_step, output_folder, run_staged
 from autograder.submission import read_submission
@@ -357,10 +352,8 @@ def _show(nb: NotebookNode, result: SubmissionResult) -> None:
     for cell in nb.cells:
         task = result.task(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
         if task is not None:
-            cell.outputs = [_output(render_task_html(task), render_task_text(task))]
-    shown = _output(render_summary_html(result), render_summary_text(result))
-    summary = nbformat.v4.new_code_cell("# What the automatic checks found", outputs=[shown], id="autograder-summary")
-    nb.cells.insert(0, summary)
+            cell.outputs = [shown_as(render_task_html(task), render_task_text(task))]
+    nb.cells.insert(0, summary_cell(result))
 
 
 def _add_guides(nb: NotebookNode, guides: dict[str, str]) -> None:
@@ -371,7 +364,3 @@ def _add_guides(nb: NotebookNode, guides: dict[str, str]) -> None:
         text = textwrap.indent(f"{GUIDE_HEADING}\n\n{guides[name]}", "> ", lambda line: True)  # set off as a quotation
         metadata = {"autograder": MARKING_GUIDE}
         nb.cells.insert(place, nbformat.v4.new_markdown_cell(text, metadata=metadata, id=f"guide-{name[:50]}"))
-
-
-def _output(html: str, text: str) -> NotebookNode:
-    return nbformat.v4.new_output("display_data", data={"text/html": html, "text/plain": text})

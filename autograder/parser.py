@@ -118,6 +118,7 @@ def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "path", type=Path, metavar="PATH", help="a folder with utilities.py and the notebook, or one of the two files"
     )
     _add_json(check, "the result")
+    check.add_argument("--html", type=Path, metavar="FILE", help="also write the page that students read")
     _add_sandbox(check)
 
 

@@ -87,7 +87,7 @@ def render_report(marks: ClassMarks, pairs: Sequence[Pair], made: datetime) -> s
     tasks, checks = task_figures(marks), check_figures(list(results.values()))
     totals = [row.standing.total for row in rows if row.standing.submitted]
     page = _environment().get_template(PAGE)
-    style, script = _text("report.css"), _text("report.js")
+    style, script = _text("base.css") + _text("report.css"), _text("report.js")
     return page.render(
         marks=marks,
         made=made,

@@ -18,6 +18,45 @@ Outcome = Literal["passed", "failed", "error", "skipped"]
 SCHEMA = 1
 
 
+Numbers = tuple[float | None, ...]
+"""Rounded numbers of a bounded size; None stands for what was none, or was not finite."""
+
+
+class AttentionPicture(msgspec.Struct, frozen=True, kw_only=True, tag="attention"):
+    """Attention weights of one batch element, rows are queries, columns keys.
+
+    Attributes:
+        got: What the submission gave.
+        right: What the definition gives for the same input.
+    """
+
+    got: tuple[Numbers, ...]
+    right: tuple[Numbers, ...]
+
+
+class PatchPicture(msgspec.Struct, frozen=True, kw_only=True, tag="patches"):
+    """The patches of one image, row by row: which of them are wrong, and whose pixels they hold.
+
+    Attributes:
+        columns: Patches in one row of the image.
+        wrong: Whether a patch is not what it should be.
+        origins: Number of the right patch, from 0, whose pixels stand there in whatever order; None if no single one's.
+    """
+
+    columns: int
+    wrong: tuple[bool, ...]
+    origins: tuple[int | None, ...]
+
+
+class CurvePicture(msgspec.Struct, frozen=True, kw_only=True, tag="curves"):
+    """How training went: Keras' name of a curve to one number for each epoch."""
+
+    curves: dict[str, Numbers]
+
+
+Picture = AttentionPicture | PatchPicture | CurvePicture
+
+
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     """What one hidden check found.
 
@@ -29,6 +68,7 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
         message: Why points were lost; empty when passed.
         misconception: Slug of the recognised mistake, if any.
         duration: Seconds of wall-clock time.
+        pictures: What helps to see it; never a hidden input.
     """
 
     id: str
@@ -38,6 +78,7 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
     misconception: str | None = None
     duration: float = 0.0
+    pictures: tuple[Picture, ...] = ()
 
 
 class TaskResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,8 +17,8 @@ import msgspec
 from autograder.assignment import load_assignment
 from autograder.config import load_config
 from autograder.errors import AutograderError
-from autograder.feedback import render_text
 from autograder.gradebook import record, scores
+from autograder.rendering import render_text
 from autograder.results import SubmissionResult, from_json, to_json
 from autograder.store import CachedGrader
 from tests.kills import make_course

@@ -10,8 +10,9 @@ import pytest
 
 from autograder.config import load_config
 from autograder.errors import RecordingError, UsageError
-from autograder.feedback import render_task_html, render_task_text, render_text, write_feedback
+from autograder.feedback import write_feedback
 from autograder.gradebook import record
+from autograder.rendering import render_task_html, render_task_text, render_text
 from autograder.results import CheckResult, Outcome, TaskResult
 from tests.tiny import TINY_DOUBLE, TinyCourse, tiny_result
 

@@ -16,8 +16,8 @@ from nbgrader.converters import Autograde
 from autograder.assignment import load_assignment
 from autograder.config import load_config
 from autograder.errors import RecordingError, SandboxUnavailable
-from autograder.feedback import MARKING_GUIDE
 from autograder.gradebook import GUIDE_HEADING, record, scores
+from autograder.rendering import MARKING_GUIDE
 from autograder.results import SubmissionResult
 from autograder.steps import StepFailed, course_directory, make_step, run_step
 from tests.tiny import TinyCourse, tiny_result

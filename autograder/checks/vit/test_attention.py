@@ -6,6 +6,7 @@ import pytest
 from autograder.checking import Student, describe, expect, expect_array, fail, require
 from autograder.checks.vit.misconceptions import answers, blame
 from autograder.checks.vit.oracle import attention, wrong_attention
+from autograder.evidence import attention_picture
 
 BATCH, QUERIES, KEYS, HEAD_DIM, VALUE_DIM = 2, 5, 7, 6, 3
 
@@ -50,6 +51,7 @@ def wrong_weights(q, k, v):
 def test_weights(student, rng):
     q, k, v = draw(rng, BATCH)
     _, weights = ask(student, q, k, v)
+    student.show(attention_picture(weights, attention(q, k, v)[1]))
     expect(weights, answers(attention(q, k, v)[1], wrong_weights(q, k, v)), "The attention weights")
 
 

@@ -7,6 +7,7 @@ from autograder import wire
 from autograder.checking import Student, expect, expect_array, require
 from autograder.checks.vit.misconceptions import answers
 from autograder.checks.vit.oracle import extract_patches, wrong_patches
+from autograder.evidence import patch_picture
 
 
 def draw(rng, batch, side, channels):
@@ -38,6 +39,7 @@ def test_shape(student, rng):
 def test_order(student, rng):
     images = draw(rng, 2, 12, 3)
     patches = student.layer("PatchExtractor", 4)(images)
+    student.show(patch_picture(patches, extract_patches(images, 4), columns=3))
     expect(patches, answers(extract_patches(images, 4), wrong_patches(images, 4)), "The patches")
 
 

@@ -14,6 +14,7 @@ from autograder.checking import Layer, Student, describe, fail, require
 from autograder.checks.vit.data import digits
 from autograder.checks.vit.misconceptions import SENTENCES, blame
 from autograder.checks.vit.oracle import cross_entropy, cross_entropy_of_probabilities
+from autograder.evidence import curve_picture
 
 CLASSES, FEATURES, BATCH_SIZE = 3, 6, 32
 SEEN, UNSEEN = slice(0, 3), slice(3, 6)  # features that only training data have, and that only the others have
@@ -228,7 +229,8 @@ def test_vit_learns(student, rng):
     data = [(images[part], labels[part]) for part in parts]
     model = student.layer("create_vit_classifier", **VIT)
     free = sum(one.trainable for one in model.weights())
-    train(student, model, data, epochs=EPOCHS, learning_rate=5e-3)
+    outcome = train(student, model, data, epochs=EPOCHS, learning_rate=5e-3)
+    student.show(curve_picture(outcome["history"], CURVES))
     frozen = free - sum(one.trainable for one in model.weights())
     require(frozen == 0, f"{frozen} of the model's {free} weights are not trained: `run_experiment` freezes them.")
     reached = accuracy(model, data[1])

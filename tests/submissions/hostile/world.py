@@ -23,8 +23,8 @@ import pytest
 
 from autograder.assignment import load_assignment
 from autograder.config import CourseConfig
-from autograder.feedback import render_summary_html, render_task_html, render_text
 from autograder.release import build
+from autograder.rendering import render_summary_html, render_task_html, render_text
 from autograder.results import SubmissionResult, to_json
 from autograder.runner import course_secret
 from autograder.store import CachedGrader
