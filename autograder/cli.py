@@ -136,7 +136,7 @@ def _add_class(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     report.add_argument("--to", type=Path, metavar="DIR", help="by default report/<assignment>/")
     example = "python -m autograder export canvas --fill gradebook.csv"
     export = _add(commands, _export, "export", "write marks for other tools, late penalties taken", example)
-    export.add_argument("format", metavar="FORMAT", help="csv, canvas, moodle, gradescope, junit or markdown")
+    export.add_argument("format", metavar="FORMAT", help="csv, canvas, moodle, gradescope, junit, markdown or annotations")
     export.add_argument("--to", type=Path, metavar="DIR", help="by default exports/<assignment>/; - prints it")
     export.add_argument("--fill", type=Path, metavar="FILE", help="a file downloaded from Canvas or Moodle to fill in")
     export.add_argument("--column", default="", metavar="TEXT", help="heading of the marks in Canvas or Moodle")
@@ -321,8 +321,8 @@ def _export(options: argparse.Namespace) -> int:
     from autograder.exports import check_format, export, write_export
 
     check_format(options.format, options.fill)
-    config, assignment, _, marks = _class(options)
-    made = export(marks, options.format, options.column, options.fill)
+    config, assignment, folders, marks = _class(options)
+    made = export(marks, options.format, options.column, options.fill, folders)
     if str(options.to) == "-":
         sys.stdout.write("".join(content.decode() for content in made.files.values()))
     else:
