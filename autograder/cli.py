@@ -136,7 +136,8 @@ def _add_class(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     report.add_argument("--to", type=Path, metavar="DIR", help="by default report/<assignment>/")
     example = "python -m autograder export canvas --fill gradebook.csv"
     export = _add(commands, _export, "export", "write marks for other tools, late penalties taken", example)
-    export.add_argument("format", metavar="FORMAT", help="csv, canvas, moodle, gradescope, junit, markdown or annotations")
+    formats = "csv, canvas, moodle, gradescope, junit, markdown or annotations"
+    export.add_argument("format", metavar="FORMAT", help=formats)
     export.add_argument("--to", type=Path, metavar="DIR", help="by default exports/<assignment>/; - prints it")
     export.add_argument("--fill", type=Path, metavar="FILE", help="a file downloaded from Canvas or Moodle to fill in")
     export.add_argument("--column", default="", metavar="TEXT", help="heading of the marks in Canvas or Moodle")

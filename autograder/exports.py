@@ -1,5 +1,4 @@
-"""What other tools read: Gradescope's results.json, JUnit XML, and for continuous integration a Markdown summary and
-GitHub's annotations.
+"""What other tools read: Gradescope's results.json, JUnit XML, a Markdown summary and annotations for GitHub's jobs.
 
 Reference:
     Gradescope, "Autograder specifications", output format; the Jenkins JUnit schema, as pytest writes it; GitHub
@@ -79,7 +78,7 @@ def export(
         "gradescope": lambda: Export(_gradescope_files(marks)),
         "junit": lambda: _alone(kind, junit_xml(marks)),
         "markdown": lambda: _alone(kind, markdown(marks).encode()),
-        "annotations": lambda: _alone(kind, annotations(marks, folders or {}).encode()),
+        "annotations": lambda: _alone(kind, github_annotations(marks, folders or {}).encode()),
     }
     return makers[kind]()
 
@@ -131,7 +130,7 @@ def markdown(marks: ClassMarks) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def annotations(marks: ClassMarks, folders: Mapping[str, Path]) -> str:
+def github_annotations(marks: ClassMarks, folders: Mapping[str, Path]) -> str:
     """Return GitHub's workflow commands, to be printed in a job: one line for each student who lost automatic points.
 
     Errors are what an instructor has to look at, checks that ended in an error of ours and submissions without a

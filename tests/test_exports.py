@@ -27,7 +27,15 @@ from nbgrader.api import Gradebook
 from autograder import cli
 from autograder.csv_exports import CANVAS_COLUMNS, NBGRADER_COLUMNS, QuotedCsvExport, csv_bytes, safe_cell
 from autograder.errors import UsageError
-from autograder.exports import FORMATS, annotations, export, gradescope_results, junit_xml, markdown, write_export
+from autograder.exports import (
+    FORMATS,
+    export,
+    github_annotations,
+    gradescope_results,
+    junit_xml,
+    markdown,
+    write_export,
+)
 from autograder.marks import ClassMarks, Person, Standing
 from autograder.results import CheckResult, Outcome, to_json
 from tests.made_class import made_class
@@ -422,11 +430,11 @@ def test_annotations_are_what_a_library_for_github_writes(capsys: pytest.Capture
         file=f"{folder.as_posix()}/utilities.py",
         title="ada: 4 of 5 points",
     )
-    assert annotations(one_student(), {"ada": folder}) == capsys.readouterr().out
+    assert github_annotations(one_student(), {"ada": folder}) == capsys.readouterr().out
 
 
 def test_hostile_texts_stay_in_one_annotation(capsys: pytest.CaptureFixture[str]) -> None:
-    made = annotations(hostile(), {})
+    made = github_annotations(hostile(), {})
     assert made.count("\n") == 1
     assert made.startswith("::warning title==cmd|")
     assert "\x1b" not in made
@@ -441,7 +449,7 @@ def test_annotations_name_what_needs_the_instructor_first() -> None:
     lost = replace(ada, person=Person("yan"), result=None)
     full = replace(ada, person=Person("bo"), result=tiny_result())
     marks = replace(one_student(), students=(ada, full, lost, ours, Standing(Person("eve"))))
-    lines = annotations(marks, {}).splitlines()
+    lines = github_annotations(marks, {}).splitlines()
     assert [line.partition(":: ")[0].split("::")[1] for line in lines] == [
         "error title=yan%3A no result",
         "error title=zoe%3A an error of the course's",
