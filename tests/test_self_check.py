@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -170,6 +171,14 @@ def test_a_wrong_word_is_answered_with_the_parts() -> None:
     done = subprocess.run([sys.executable, RELEASE / "check.py", "mpl"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "no part 'mpl'; the parts are scaled_dot_product_attention, MultiHeadAttention, mlp" in done.stderr
+
+
+def test_the_readme_names_what_is_there_and_what_can_be_said() -> None:
+    readme = (RELEASE / "README.md").read_text()
+    named = set(re.findall(r"^\| `([\w./]+?)/?` \|", readme, re.MULTILINE))
+    assert named == {path.name for path in RELEASE.iterdir() if path.name not in ("README.md", "__pycache__")}
+    commands = re.findall(r"python check\.py([^`\n]*)", readme)
+    assert [CHECK.parse(words.split()).parts for words in commands] == [list(CHECK.PARTS), ["mlp", "PatchExtractor"]]
 
 
 def lab(folder: Path, module: Path) -> Path:
