@@ -344,8 +344,8 @@ def _export(options: argparse.Namespace) -> int:
     check_format(options.format, options.fill)
     if str(options.to) == "-" and _prints_json(options):
         raise UsageError("--to - and --json - cannot both print.", "Give one of them a file or a folder.")
-    config, assignment, _, marks = _class(options)
-    made = export(marks, options.format, options.column, options.fill)
+    config, assignment, folders, marks = _class(options)
+    made = export(marks, options.format, options.column, options.fill, folders)
     paths: list[Path] = []
     if str(options.to) == "-":
         sys.stdout.write("".join(content.decode() for content in made.files.values()))

@@ -59,8 +59,10 @@ KEYS = {
 WORKSHEET_COLUMNS = ("Identifier", "Grade", "Maximum Grade")
 """Columns of Moodle's grading worksheet that are needed to fill it in."""
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-_FULL_WIDTH = ("\uff1d", "\uff0b", "\uff0d", "\uff20")  # spreadsheets take the wide forms for the narrow ones
+_SIGN = "[=+\\-@\uff1d\uff0b\uff0d\uff20]"  # spreadsheets take the wide forms for the narrow ones
+_FORMULA = re.compile(rf"[\t\r\n]|\s*{_SIGN}")
+_OTHER_CELL = re.compile(rf"(?<=[;\t\r\n])(?={_SIGN})")
+"""Where a formula would begin if a spreadsheet split cells at semicolons, as many do by their country."""
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
 
 
@@ -88,8 +90,8 @@ def safe_cell(value: Value) -> str:
         return f"{round(value, 4):.10g}"
     if not value or value == "-" or _NUMBER.fullmatch(value):
         return value or ""
-    risky = value.startswith((*_FORMULA, *_FULL_WIDTH)) or value.lstrip().startswith(_FORMULA)
-    return printable(f"'{value}" if risky else value)
+    inside = _OTHER_CELL.sub("'", value)
+    return printable(f"'{inside}" if _FORMULA.match(value) else inside)
 
 
 def csv_bytes(rows: Iterable[Sequence[Value]], encoding: str = "utf-8") -> bytes:

@@ -1,14 +1,14 @@
-"""What other tools read: Gradescope's results.json, JUnit XML, and a Markdown summary for continuous integration.
+"""What other tools read: Gradescope's results.json, JUnit XML, a Markdown summary and annotations for GitHub's jobs.
 
 Reference:
     Gradescope, "Autograder specifications", output format; the Jenkins JUnit schema, as pytest writes it; GitHub
-    Flavored Markdown.
+    Flavored Markdown; GitHub, "Workflow commands for GitHub Actions".
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -16,13 +16,14 @@ from xml.etree import ElementTree as ET
 import msgspec
 import numpy as np
 
+from autograder.assignment import MODULE
 from autograder.csv_exports import CANVAS_FILE, MOODLE_FILE, Export, canvas_csv, moodle_csv, nbgrader_csv, printable
 from autograder.errors import UsageError
 from autograder.item_analysis import misconceptions, seconds_spent
 from autograder.marks import ClassMarks, Standing
 from autograder.nearest import did_you_mean
 from autograder.rendering import render_summary_text, render_task_text
-from autograder.results import CheckResult, TaskResult, write_whole
+from autograder.results import CheckResult, TaskResult, said_once, write_whole
 
 FORMATS = {
     "csv": "marks.csv",
@@ -31,6 +32,7 @@ FORMATS = {
     "gradescope": "results.json",
     "junit": "junit.xml",
     "markdown": "summary.md",
+    "annotations": "annotations.txt",
 }
 """Each format's file; of Gradescope's there is one in a folder for each student."""
 FILLED = ("canvas", "moodle")
@@ -50,7 +52,13 @@ def check_format(kind: str, downloaded: Path | None) -> None:
         raise UsageError(f"The format {kind} fills in no file.", f"--fill is for {' and '.join(FILLED)}.")
 
 
-def export(marks: ClassMarks, kind: str, column: str = "", downloaded: Path | None = None) -> Export:
+def export(
+    marks: ClassMarks,
+    kind: str,
+    column: str = "",
+    downloaded: Path | None = None,
+    folders: Mapping[str, Path] | None = None,
+) -> Export:
     """Return the files of one of `FORMATS`.
 
     Args:
@@ -58,6 +66,7 @@ def export(marks: ClassMarks, kind: str, column: str = "", downloaded: Path | No
         kind: The format.
         column: Heading of the marks in Canvas or Moodle; empty means the usual one.
         downloaded: A file of Canvas or Moodle to fill in.
+        folders: Student to submission folder, for annotations.
 
     Raises:
         UsageError: If there is no such format, or the downloaded file does not fit.
@@ -70,6 +79,7 @@ def export(marks: ClassMarks, kind: str, column: str = "", downloaded: Path | No
         "gradescope": lambda: Export(_gradescope_files(marks)),
         "junit": lambda: _alone(kind, junit_xml(marks)),
         "markdown": lambda: _alone(kind, markdown(marks).encode()),
+        "annotations": lambda: _alone(kind, github_annotations(marks, folders or {}).encode()),
     }
     return makers[kind]()
 
@@ -119,6 +129,51 @@ def markdown(marks: ClassMarks) -> str:
         lines.append(f"{len(totals)} submissions, median {middle:g}, mean {mean:.1f} of {marks.max_score:g} points.")
     lines += ["", *_md_table(marks), "", *_md_mistakes(marks)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def github_annotations(marks: ClassMarks, folders: Mapping[str, Path]) -> str:
+    """Return GitHub's workflow commands, to be printed in a job: one line for each student who lost automatic points.
+
+    Errors are what an instructor has to look at, checks that ended in an error of ours and submissions without a
+    result; they come first, since GitHub shows ten errors and ten warnings of a step.
+
+    Args:
+        marks: The class.
+        folders: Student to submission folder, relative to the repository's root.
+    """
+    lines = []
+    for one in marks.students:
+        if one.submitted and (noted := _annotation(one)):
+            kind, title, text = noted
+            folder = folders.get(one.person.id)
+            properties = {"title": f"{one.person.id}: {title}"}
+            properties |= {"file": (folder / f"{MODULE}.py").as_posix()} if folder else {}
+            shown = ",".join(f"{name}={_command(value, ':,')}" for name, value in properties.items())
+            lines.append(f"::{kind} {shown}::{_command(text)}\n")
+    return "".join(sorted(lines))  # error, then warning; by student
+
+
+def _annotation(one: Standing) -> tuple[str, str, str] | None:
+    if one.result is None:
+        return "error", "no result", "The gradebook has a submission, but no result of its checks is kept: grade again."
+    broken = [task.id for task in one.result.tasks if task.has_error]
+    if broken:
+        return "error", "an error of the course's", f"Checks of {', '.join(broken)} stopped. It cost no points."
+    lost = [task for task in one.result.tasks if task.score < task.max_score]
+    if not lost:
+        return None
+    score = f"{one.result.score:g} of {one.result.max_score:g} points"
+    return "warning", score, "\n".join(line for task in lost for line in _lost_lines(task))
+
+
+def _lost_lines(task: TaskResult) -> list[str]:
+    failed = [check.message for check in said_once(task.checks) if check.outcome == "failed"]
+    return [f"{task.id}: {task.score:g} of {task.max_score:g} points", *failed]
+
+
+def _command(text: str, also: str = "") -> str:
+    """Return text as a workflow command holds it: on one line, `also` escaped in properties."""
+    return re.sub(f"[%\n{also}]", lambda found: f"%{ord(found[0]):02X}", printable(text))
 
 
 def _alone(kind: str, content: bytes) -> Export:

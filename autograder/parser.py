@@ -176,7 +176,8 @@ def _add_class(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "the machine, 2 wrong usage."
     )
     export = _add(commands, "export", "write marks for other tools, late penalties taken", example, status)
-    export.add_argument("format", metavar="FORMAT", help="csv, canvas, moodle, gradescope, junit or markdown")
+    formats = "csv, canvas, moodle, gradescope, junit, markdown or annotations"
+    export.add_argument("format", metavar="FORMAT", help=formats)
     export.add_argument("--to", type=Path, metavar="DIR", help="by default exports/<assignment>/; - prints it")
     export.add_argument("--fill", type=Path, metavar="FILE", help="a file downloaded from Canvas or Moodle to fill in")
     export.add_argument("--column", default="", metavar="TEXT", help="heading of the marks in Canvas or Moodle")

@@ -16,6 +16,7 @@ from autograder.errors import AssignmentError, AutograderError, ReleaseRefused
 from autograder.gate import check_release
 from autograder.notebook import build_notebook
 from autograder.regions import stub_module
+from autograder.requirements import student_requirements
 from autograder.results import SubmissionResult, write_whole
 from autograder.steps import StepFailed, course_directory, make_step, run_step
 from autograder.watch import Watch, unwatched
@@ -23,11 +24,16 @@ from autograder.watch import Watch, unwatched
 STEPS = 5
 """Steps that `release` tells of."""
 Grade = Callable[[Path], SubmissionResult]
+SELF_CHECK = "check.py"
+"""The one other program that a release may have: it runs the module's public tests."""
+REQUIREMENTS = "requirements.txt"
+LOCK = "requirements.lock"
 
 
 def build(root: Path, name: str) -> list[Path]:
     """Write `source/<name>/` from `solutions/<name>/`: notebook, stubbed module, and other files as they are.
 
+    Where the course has a requirements.lock, what the lab imports is pinned in a requirements.txt beside them.
     `source/<name>/` holds nothing but what this function makes: other files in it are removed, hidden ones
     excepted.
 
@@ -111,13 +117,16 @@ def _built_files(root: Path, name: str) -> dict[str, bytes]:
     }
     for path in _visible_files(folder):
         file = path.relative_to(folder).as_posix()
-        if path.suffix == ".py" and path not in (script, module):
+        if path.suffix == ".py" and path not in (script, module) and file != SELF_CHECK:
             raise AssignmentError(
                 f"solutions/{name}/{file} is neither the notebook nor the module, so it has no place in a release.",
                 f"Put code that students get into {MODULE}.py.",
             )
-        if path.suffix != ".py":
+        if path not in (script, module):
             files[file] = path.read_bytes()
+    if (root / LOCK).is_file():
+        sources = [path.read_text("utf-8") for path in (script, module)]
+        files[REQUIREMENTS] = student_requirements((root / LOCK).read_text("utf-8"), sources).encode()
     return files
 
 

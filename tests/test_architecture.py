@@ -14,6 +14,7 @@ ORDER = (
     ("results",),
     ("config",),
     ("assignment", "regions", "cells", "sanitizing"),
+    ("requirements",),
     ("structure", "bounds"),
     ("notebook", "wire", "submission"),
     ("mends",),

@@ -8,12 +8,14 @@ import json
 import subprocess
 import sys
 import unittest
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import cmarkgfm
+import github_action_utils
 import junitparser
 import pandas
 import pytest
@@ -25,7 +27,15 @@ from nbgrader.api import Gradebook
 from autograder import cli
 from autograder.csv_exports import CANVAS_COLUMNS, NBGRADER_COLUMNS, QuotedCsvExport, csv_bytes, safe_cell
 from autograder.errors import UsageError
-from autograder.exports import FORMATS, export, gradescope_results, junit_xml, markdown, write_export
+from autograder.exports import (
+    FORMATS,
+    export,
+    github_annotations,
+    gradescope_results,
+    junit_xml,
+    markdown,
+    write_export,
+)
 from autograder.marks import ClassMarks, Person, Standing
 from autograder.results import CheckResult, Outcome, to_json
 from tests.made_class import made_class
@@ -35,7 +45,7 @@ from tests.tiny import TinyCourse, tiny_result
 pytest_plugins = ["pytester"]
 
 HOSTILE = "=cmd|' /C calc'!A0, \"x\"\n<script>alert(1)</script> | `@all` \x1b[31m\x00\ufffe"
-FORMULAS = ["=1+1", "+1+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1", " =1", "\uff1d1+1", "\n=1"]
+FORMULAS = ["=1+1", "+1+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1", " =1", "\uff1d1+1", " \uff1d1", "\n=1"]
 
 
 def one_student(outcome: Outcome | None = None, **changes: Any) -> ClassMarks:
@@ -81,9 +91,19 @@ def test_formulas_are_disarmed(text: str) -> None:
     assert read == safe_cell(text)
 
 
-@pytest.mark.parametrize("value", ["-1.5", "+3", "12", "3,5", "-", "", "a=b", "ada@example.org", "x-1", "O'Brien"])
+@pytest.mark.parametrize(
+    "value", ["-1.5", "+3", "12", "3,5", "-", "", "a=b", "ada@example.org", "x-1", "O'Brien", "a; -1"]
+)
 def test_numbers_and_harmless_texts_stay(value: str) -> None:
     assert safe_cell(value) == value
+
+
+@pytest.mark.parametrize("text", ["a;=1+1", "a;\uff1d1", "a\n-2+3", "Ada;@SUM(A1);+1", 'x";=cmd|"'])
+def test_formulas_are_disarmed_where_a_spreadsheet_splits_at_semicolons(text: str) -> None:
+    written = csv_bytes([["id", text, 1.5]]).decode()
+    for delimiter in ",;":
+        cells = [cell for row in csv.reader(io.StringIO(written, newline=""), delimiter=delimiter) for cell in row]
+        assert not [cell for cell in cells if cell.lstrip().startswith(("=", "+", "-", "@", "\uff1d"))]
 
 
 def test_numbers_are_short_and_negative_ones_stay_numbers() -> None:
@@ -410,6 +430,43 @@ def test_markdown_takes_hostile_texts_literally() -> None:
     assert page.count("<td") == 6
 
 
+# --- Annotations on GitHub ------------------------------------------------------------------------------------
+
+
+def test_annotations_are_what_a_library_for_github_writes(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Path("collected/a,b: 100%/tiny")
+    github_action_utils.warning(
+        "double: 2 of 3 points\ndouble is <b>wrong</b>, by $1$ & more.",
+        file=f"{folder.as_posix()}/utilities.py",
+        title="ada: 4 of 5 points",
+    )
+    assert github_annotations(one_student(), {"ada": folder}) == capsys.readouterr().out
+
+
+def test_hostile_texts_stay_in_one_annotation(capsys: pytest.CaptureFixture[str]) -> None:
+    made = github_annotations(hostile(), {})
+    assert made.count("\n") == 1
+    assert made.startswith("::warning title==cmd|")
+    assert "\x1b" not in made
+    clean = HOSTILE.replace("\x1b", "\ufffd").replace("\x00", "\ufffd")
+    message = f"double: 2 of 3 points\n{clean}"
+    github_action_utils.warning(message, title=f"{clean}: 4 of 5 points")
+    assert made == capsys.readouterr().out
+
+
+def test_annotations_name_what_needs_the_instructor_first() -> None:
+    ada, ours = one_student().students[0], one_student("error", person=Person("zoe")).students[0]
+    lost = replace(ada, person=Person("yan"), result=None)
+    full = replace(ada, person=Person("bo"), result=tiny_result())
+    marks = replace(one_student(), students=(ada, full, lost, ours, Standing(Person("eve"))))
+    lines = github_annotations(marks, {}).splitlines()
+    assert [line.partition(":: ")[0].split("::")[1] for line in lines] == [
+        "error title=yan%3A no result",
+        "error title=zoe%3A an error of the course's",
+        "warning title=ada%3A 4 of 5 points",
+    ]
+
+
 # --- the command ----------------------------------------------------------------------------------------------
 
 
@@ -434,7 +491,7 @@ def test_the_command_refuses_what_does_not_exist(
 ) -> None:
     words = ["--course", str(released_course.root), "--assignment", "tiny"]
     assert cli.main(["export", "excel", *words]) == 2
-    assert "There are csv, canvas, moodle, gradescope, junit, markdown" in capsys.readouterr().err
+    assert "There are csv, canvas, moodle, gradescope, junit, markdown, annotations" in capsys.readouterr().err
     assert cli.main(["export", "junit", "--fill", "x.csv", *words]) == 2
 
 

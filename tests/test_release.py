@@ -179,6 +179,7 @@ def test_gate_has_nothing_to_say_of_a_fair_release(released_course: TinyCourse) 
         ("tiny.ipynb", "=== BEGIN MARK SCHEME ===", "the marker 'MARK SCHEME' is left"),
         ("test_double.py", "", "has the name of a hidden check"),
         ("deep/tasks.toml", "", "has the name of a hidden check"),
+        ("check.py", "    twice_of_everything = 2.0 * x", "check.py: a line of the solution in utilities.py"),
     ],
 )
 def test_gate_finds_what_was_planted(released_course: TinyCourse, file: str, planted: str, problem: str) -> None:

@@ -14,7 +14,7 @@ from .demo import write_examples
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDERS = ("solutions", "autograder/checks")
-FILES = ("course_config.py", "nbgrader_config.py")
+FILES = ("course_config.py", "nbgrader_config.py", "requirements.lock")
 
 
 def copy_course(folder: Path) -> None:
