@@ -2,17 +2,16 @@
 
 `python -m benchmarks.cost_split [--repeats 3] [--submission FOLDER] [--json FILE]`
 
-First one submission is graded through the real path: a zygote, confined student processes, pytest, the oracle. The cpu time of
-the grader process and of the zygote with all that it forks is read from the kernel. Then the questions that were asked are
-answered again, by the same code (`autograder.host`), in one warm process without grader and wall: that is the checks'
-own TensorFlow work. The worker's start, which a batch pays once, is shown beside it.
+First one submission is graded through the real path: a zygote, confined student processes, pytest, the oracle. The
+cpu time of the grader process and of the zygote with all that it forks is read from the kernel. Then the questions that
+were asked are answered again, by the same code (`autograder.host`), in one warm process without grader and wall: that
+is the checks' own TensorFlow work. The worker's start, which a batch pays once, is shown beside it.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import tempfile
 import time
 from collections import defaultdict
@@ -24,14 +23,12 @@ from pathlib import Path
 import psutil
 
 from autograder.assignment import Assignment, load_assignment
-from autograder.config import load_config
-from autograder.errors import UsageError
-from autograder.results import SubmissionResult
+from autograder.config import CourseConfig, load_config
 from autograder.runner import Grader
 from autograder.store import read_for_check
 from autograder.submission import Snapshot
 from benchmarks.measuring import ROOT, build_course, machine, median, say, table, write_figures
-from benchmarks.replay import Asked, Recording, recorded, replayed
+from benchmarks.replay import Asked, Took, record, replayed, together
 
 TICKS = os.sysconf("SC_CLK_TCK")
 THREADS = 1
@@ -118,52 +115,48 @@ class Row:
     tensorflow: float
 
 
-def rows_by(key: Callable[[Asked], str], asked: Sequence[Asked], spent: Sequence[float]) -> list[Row]:
+def rows_by(key: Callable[[Asked], str], asked: Sequence[Asked], took: Sequence[Took]) -> list[Row]:
     """Return one row for each value of `key`, the most expensive first."""
-    groups: dict[str, list[float]] = defaultdict(list)
-    for one, seconds in zip(asked, spent, strict=True):
-        groups[key(one)].append(seconds)
-    rows = [Row(name, len(values), sum(values)) for name, values in groups.items()]
+    groups: dict[str, list[Took]] = defaultdict(list)
+    for one, spent in zip(asked, took, strict=True):
+        groups[key(one)].append(spent)
+    rows = [Row(name, len(values), together(values).cpu) for name, values in groups.items()]
     return sorted(rows, key=lambda row: -row.tensorflow)
 
 
-def grade_once(grader: Grader, snapshot: Snapshot) -> tuple[Spent, SubmissionResult]:
+def grade_once(grader: Grader, snapshot: Snapshot) -> Spent:
     """Grade one submission and return what it took."""
     before = read_spent()
-    result = grader.grade(snapshot)
-    return read_spent() - before, result
+    grader.grade(snapshot)
+    return read_spent() - before
 
 
 def measure(
-    course: Path, assignment: Assignment, snapshot: Snapshot, repeats: int
-) -> tuple[Split, list[Asked], list[float]]:
+    config: CourseConfig, assignment: Assignment, snapshot: Snapshot, repeats: int
+) -> tuple[Split, list[Asked], list[Took]]:
     """Grade a submission again and again in one warm worker, record its questions, and answer them again.
 
     Returns:
-        The split in medians; each question; its cpu seconds in a warm process.
+        The split in medians; each question; what it takes in a warm process.
     """
-    config = load_config(course)
     before = read_spent()
     with Grader(config, assignment, threads=THREADS) as grader:
         grade_once(grader, snapshot)  # waits for the zygote, and warms this process up
-        started = read_spent() - before
-        asked: list[Asked] = []
-        with recorded(asked):
-            _, result = grade_once(grader, snapshot)
-        if result.has_error:
-            raise UsageError("The submission could not be graded without an error of ours.", "Try `autograder check`.")
-        runs = [grade_once(grader, snapshot)[0] for _ in range(repeats)]
-    spent = replayed(Recording(snapshot.files, list(assignment.preload), THREADS, asked), repeats)
+        first = read_spent() - before
+        recording = record(grader, snapshot, assignment, THREADS)
+        runs = [grade_once(grader, snapshot) for _ in range(repeats)]
+    took = replayed(recording, repeats)
+    total = median(run.cpu for run in runs)
     split = Split(
-        total=median(run.cpu for run in runs),
+        total=total,
         grader=median(run.grader for run in runs),
         student=median(run.student for run in runs),
-        tensorflow=round(sum(spent), 4),
+        tensorflow=round(together(took).cpu, 4),
         wall=median(run.wall for run in runs),
-        start=round(started.cpu - statistics.median(run.cpu for run in runs), 4),
-        processes=len({one.process for one in asked}),
+        start=round(first.cpu - total, 4),
+        processes=len({one.process for one in recording.asked}),
     )
-    return split, asked, spent
+    return split, recording.asked, took
 
 
 def rendered(split: Split) -> str:
@@ -180,7 +173,9 @@ def rendered(split: Split) -> str:
 
 def rendered_rows(head: str, rows: Iterable[Row]) -> str:
     """Return the table of tasks, or of kinds of questions."""
-    return table((head, "questions", "cpu s, warm"), [(row.name, row.questions, f"{row.tensorflow:.3f}") for row in rows])
+    return table(
+        (head, "questions", "cpu s, warm"), [(row.name, row.questions, f"{row.tensorflow:.3f}") for row in rows]
+    )
 
 
 def main() -> None:
@@ -192,13 +187,16 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         course = build_course(Path(folder) / "course")
-        assignment = load_assignment(course, "vit")
-        snapshot = read_for_check(options.submission, assignment.name, load_config(course))
-        split, asked, spent = measure(course, assignment, snapshot, options.repeats)
-    tasks, kinds = rows_by(lambda one: one.task, asked, spent), rows_by(lambda one: one.kind, asked, spent)
+        config, assignment = load_config(course), load_assignment(course, "vit")
+        snapshot = read_for_check(options.submission, assignment.name, config)
+        split, asked, took = measure(config, assignment, snapshot, options.repeats)
+    tasks, kinds = rows_by(lambda one: one.task, asked, took), rows_by(lambda one: one.kind, asked, took)
     say(rendered(split))
     say(f"\nEverything but the checks' own TensorFlow work: {split.overhead:.1f} %")
-    say(f"with the worker's start, {split.start:.1f} cpu s, shared by {BATCH} submissions: {split.overhead_in_batch:.1f} %")
+    say(
+        f"with the worker's start, {split.start:.1f} cpu s, shared by {BATCH} submissions: "
+        f"{split.overhead_in_batch:.1f} %"
+    )
     say(f"on the clock: {split.wall:.2f} s in {split.processes} student process(es), {len(asked)} questions\n")
     say(rendered_rows("task", tasks) + "\n\n" + rendered_rows("question", kinds))
     shares = {"overhead_percent": split.overhead, "overhead_in_batch_percent": split.overhead_in_batch}

@@ -16,7 +16,7 @@ from pathlib import Path
 from autograder.results import write_whole
 
 ROOT = Path(__file__).parents[1]
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "HF_HUB_OFFLINE": "1", "VIT_PROFILE": "quick"}
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_OFFLINE": "1", "VIT_PROFILE": "quick"}
 """Environment of everything that is measured: the libraries print little, and nothing waits for a network."""
 VERSIONS = ("tensorflow", "tf-keras", "numpy", "nbgrader")
 _LAST_WORDS = 2000
@@ -52,7 +52,7 @@ def build_course(folder: Path, *, release: bool = False) -> Path:
     return folder
 
 
-def machine() -> dict[str, str | int]:
+def machine() -> dict[str, object]:
     """Return what figures depend on: processors, system, versions."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
@@ -66,19 +66,18 @@ def median(values: Iterable[float]) -> float:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a table that can be read on a terminal and put into a Markdown page: numbers stand to the right."""
-    body = [[_shown(value) for value in row] for row in rows]
+    body = [[str(value) for value in row] for row in rows]
     widths = [max(len(line[column]) for line in [list(head), *body]) for column in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:
-        padded = [cells[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))]
+        padded = [
+            cells[0].ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)),
+        ]
         return f"| {' | '.join(padded)} |"
 
     rule = f"|{'|'.join(['-' * (widths[0] + 2), *('-' * (width + 1) + ':' for width in widths[1:])])}|"
     return "\n".join([line(head), rule, *map(line, body)])
-
-
-def _shown(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) and abs(value) < 100 else f"{value:.0f}" if isinstance(value, float) else str(value)
 
 
 def say(text: str) -> None:

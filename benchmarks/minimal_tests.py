@@ -1,21 +1,25 @@
-"""What a plain in-kernel autograder would run for the lab's automatic tasks: a few asserts each, in the student's kernel.
+"""What a plain in-kernel autograder would run for the lab's automatic tasks: a few asserts in the student's kernel.
 
 They are less than the hidden checks ask (one size each, no named mistakes, nothing carried forward), but hold the
 parts that cost time: the large model is counted, a small ViT is trained as long as the hidden checks train theirs, a
-training runs under the carbon tracker, and the tiny pretrained model is made and loaded. Sizes of the notebook are those
-that grading injects (`parameters.py`).
+training runs under the carbon tracker, and the tiny pretrained model is made and loaded. The notebook's sizes are
+those that grading injects (`parameters.py`).
 """
 
 from __future__ import annotations
 
-import importlib
+import ast
 import json
+from contextlib import suppress
 from typing import Any
 
 from autograder.assignment import MODULE, Assignment
 from autograder.cells import Cell, flag, grade_id_of, load_cells, text_of
 from autograder.notebook import GRADING_TAG, PARAMETERS_TAG
 from autograder.submission import Snapshot
+from benchmarks.measuring import ROOT
+
+HIDDEN = ROOT / "autograder" / "checks" / "vit" / "test_training.py"
 
 TESTS = {
     "attention": """
@@ -126,9 +130,24 @@ assert chances == sorted(chances, reverse=True) and 0 < sum(chances) <= 1.0001
 
 def tests_of(task: str) -> str:
     """Return the text of one task's tests, with the sizes and epochs of the hidden checks' own training."""
-    hidden = importlib.import_module("autograder.checks.vit.test_training")
-    text = TESTS[task].strip("\n").replace("{epochs}", str(hidden.EPOCHS)).replace("{batch_size}", str(hidden.BATCH_SIZE))
-    return f"small = {hidden.VIT!r}\n{text}" if "**small" in text else text
+    hidden = _constants(HIDDEN.read_text("utf-8"))
+    text = TESTS[task].strip("\n")
+    for word, name in (("{epochs}", "EPOCHS"), ("{batch_size}", "BATCH_SIZE")):
+        text = text.replace(word, str(hidden[name]))
+    return f"small = {hidden['VIT']!r}\n{text}" if "**small" in text else text
+
+
+def _constants(source: str) -> dict[str, Any]:
+    """Return the names that a module sets to literals, without running it."""
+    found: dict[str, Any] = {}
+    for statement in ast.parse(source).body:
+        if isinstance(statement, ast.Assign):
+            with suppress(ValueError):  # not a literal
+                value, target = ast.literal_eval(statement.value), statement.targets[0]
+                names = target.elts if isinstance(target, ast.Tuple) else [target]
+                values = value if isinstance(target, ast.Tuple) else [value]
+                found.update({ast.unparse(name): one for name, one in zip(names, values, strict=True)})
+    return found
 
 
 def minimal_notebook(assignment: Assignment, student_notebook: bytes | None = None) -> bytes:

@@ -1,20 +1,19 @@
 """Record what the grader asks of one submission, and answer the same questions in one warm, unconfined process.
 
-The second is the checks' own TensorFlow work: no grader, no wall, no new process, nothing that is done for the first time.
-`python -m benchmarks.replay RECORDING REPEATS` prints the cpu seconds of each question as JSON, the median of the repeats.
+The second is the checks' own TensorFlow work: no grader, no wall, no new process, nothing done for the first time.
+`python -m benchmarks.replay RECORDING REPEATS` prints the seconds of each question as JSON, medians of the repeats.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from unittest import mock
 import msgspec
 
 from autograder import runner, session, wire
-from autograder.assignment import Task
+from autograder.assignment import Assignment, Task
 from autograder.checking import Student
 from autograder.results import CheckResult, write_whole
 from autograder.submission import Snapshot
@@ -61,6 +60,38 @@ class Recording(msgspec.Struct):
     preload: list[str]
     threads: int
     asked: list[Asked]
+
+
+class Took(msgspec.Struct, frozen=True):
+    """What one question, or several, took in the warm process.
+
+    Attributes:
+        cpu: Seconds of all its threads.
+        wall: Seconds on the clock.
+    """
+
+    cpu: float
+    wall: float
+
+
+def record(grader: runner.Grader, snapshot: Snapshot, assignment: Assignment, threads: int) -> Recording:
+    """Grade a submission once and return what was asked.
+
+    Args:
+        grader: Grades it.
+        snapshot: The submission.
+        assignment: What is graded.
+        threads: TensorFlow's threads that the grader was made with, so that they can be answered alike.
+
+    Raises:
+        SystemExit: If it could not be graded without an error of ours.
+    """
+    asked: list[Asked] = []
+    with recorded(asked):
+        result = grader.grade(snapshot)
+    if result.has_error:
+        raise SystemExit("The submission could not be graded without an error of ours. Try `autograder check`.")
+    return Recording(snapshot.files, list(assignment.preload), threads, asked)
 
 
 @contextmanager
@@ -112,24 +143,35 @@ def _renamed(value: Any, names: Mapping[int, int]) -> Any:  # noqa: ANN401 - any
     return value
 
 
-def replayed(recording: Recording, repeats: int) -> list[float]:
-    """Return the cpu seconds of each recorded question in a warm process of its own: medians of the repeats."""
+def replayed(recording: Recording, repeats: int) -> list[Took]:
+    """Return what each recorded question takes in a warm process of its own: medians of the repeats.
+
+    Raises:
+        SystemExit: If that process fails.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "recording"
         write_whole(path, msgspec.msgpack.encode(recording))
         words = [sys.executable, "-m", "benchmarks.replay", str(path), str(repeats)]
-        threads = str(recording.threads)
-        settings = os.environ | QUIET | {"CUDA_VISIBLE_DEVICES": "-1", "MPLBACKEND": "Agg", "OMP_NUM_THREADS": threads}
-        settings |= {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads, "HOME": folder}
+        settings = os.environ | QUIET | {"CUDA_VISIBLE_DEVICES": "-1", "MPLBACKEND": "Agg", "HOME": folder}
+        settings["OMP_NUM_THREADS"] = str(recording.threads or 1)
+        if recording.threads:
+            threads = str(recording.threads)
+            settings |= {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
         done = subprocess.run(words, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise SystemExit(f"The questions could not be answered again:\n{done.stderr[-2000:]}")
-    spent: list[float] = json.loads(done.stdout.splitlines()[-1])
-    return spent
+    return msgspec.json.decode(done.stdout.splitlines()[-1], type=list[Took])
 
 
-def _answer_all(recording: Recording, folder: Path) -> list[float]:
-    """Answer every question once and return the cpu seconds of each."""
+def together(took: Iterable[Took]) -> Took:
+    """Return the sums."""
+    every = list(took)
+    return Took(sum(one.cpu for one in every), sum(one.wall for one in every))
+
+
+def _answer_all(recording: Recording, folder: Path) -> list[Took]:
+    """Answer every question once and return what each took."""
     import tf_keras
 
     from autograder.host import Host
@@ -141,17 +183,17 @@ def _answer_all(recording: Recording, folder: Path) -> list[float]:
     os.chdir(scratch)
     hosts: dict[int, Host] = {}
     names: dict[int, int] = {}
-    spent = []
+    took = []
     for one in recording.asked:
         host = hosts.setdefault(one.process, Host(Places(str(submission), str(scratch))))
         request = _renamed(one.request, names)
-        started = time.process_time()
+        cpu, wall = time.process_time(), time.perf_counter()
         reply = host.answer(request)
-        spent.append(time.process_time() - started)
+        took.append(Took(time.process_time() - cpu, time.perf_counter() - wall))
         if isinstance(reply, wire.Answer):
             names.update(zip(one.refs, _refs_in(wire.from_value(reply.value)), strict=True))
     tf_keras.backend.clear_session()
-    return spent
+    return took
 
 
 def _main(path: Path, repeats: int) -> None:
@@ -160,13 +202,18 @@ def _main(path: Path, repeats: int) -> None:
     recording = msgspec.msgpack.decode(path.read_bytes(), type=Recording)
     for name in (*PRELOADED, *recording.preload):
         importlib.import_module(name)
-    rounds: list[Sequence[float]] = []
+    rounds: list[list[Took]] = []
     for _ in range(repeats + 1):
         with tempfile.TemporaryDirectory() as folder, mock.patch.object(sys, "path", list(sys.path)):
             rounds.append(_answer_all(recording, Path(folder)))
             os.chdir("/")
-    medians = [statistics.median(one) for one in zip(*rounds[1:], strict=True)]  # the first round warms up
-    sys.stdout.write("\n" + json.dumps(medians) + "\n")
+    medians = [_median(one) for one in zip(*rounds[1:], strict=True)]  # the first round warms up
+    sys.stdout.write("\n" + msgspec.json.encode(medians).decode() + "\n")
+
+
+def _median(took: Iterable[Took]) -> Took:
+    every = list(took)
+    return Took(statistics.median(one.cpu for one in every), statistics.median(one.wall for one in every))
 
 
 if __name__ == "__main__":

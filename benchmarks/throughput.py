@@ -3,9 +3,9 @@
 `python -m benchmarks.throughput [--submissions 40] [--otter] [--json FILE]`
 
 Every submission is right and differs from the others: they come from the corpus of right modules and notebook answers.
-Each grader runs as its command, from its start to its end, one after another on this machine. nbgrader and Otter run a
-notebook with only the cells that the automatic tasks need and the few asserts of `minimal_tests.py`, in the student's kernel;
-this package runs all its hidden checks behind the wall.
+Each grader runs as its command, from its start to its end, one after another on this machine. nbgrader and Otter run
+a notebook with only the cells that the automatic tasks need and the few asserts of `minimal_tests.py`, in the student's
+kernel; this package runs all its hidden checks behind the wall.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from nbgrader.api import Gradebook
 
@@ -60,7 +61,7 @@ class Run:
         grader: Name of the row.
         seconds: From the start of its command to the end.
         submissions: How many it graded.
-        failures: Students without full marks; all submissions are right.
+        failures: Students without full marks, with the reasons where they are known; all submissions are right.
     """
 
     grader: str
@@ -106,8 +107,15 @@ def run_ours(course: Path, students: Mapping[str, Snapshot], *, record: bool) ->
         words = ["-m", "autograder", "grade", "--course", str(course), "--json", folder]
         spent = seconds(lambda: run_python(*words, *([] if record else ["--no-record"])))
         results = {student: json.loads((Path(folder) / f"{student}.json").read_text()) for student in students}
-    failed = tuple(student for student, result in results.items() if result["score"] < result["max_score"])
+    failed = tuple(f"{student}{_lost(result)}" for student, result in results.items() if _lost(result))
     return Run("autograder grade" + ("" if record else " --no-record"), spent, len(students), failed)
+
+
+def _lost(result: dict[str, Any]) -> str:
+    """Return the reasons for which points were lost, in brackets; nothing where none were."""
+    checks = [check for task in result["tasks"] for check in task["checks"]]
+    reasons = [f"{check['id']}: {check['message']}" for check in checks if check["outcome"] != "passed"]
+    return f" ({'; '.join(reasons)})" if result["score"] < result["max_score"] else ""
 
 
 def run_nbgrader(folder: Path, assignment: Assignment, students: Mapping[str, Snapshot]) -> Run:
@@ -135,13 +143,15 @@ def _stubs(assignment: Assignment) -> bytes:
 
 def run_otter(folder: Path, assignment: Assignment, students: Mapping[str, Snapshot]) -> Run:
     """Grade with `otter run`, one submission after another: it takes one at a time."""
-    python = install_otter(folder / "otter")
+    python = install_otter(folder / "environment")
     for task, points in ((task.id, task.points) for task in assignment.tasks):
         path = folder / "tests" / f"{task}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(OTTER_TEST.format(task=task, points=points, text=tests_of(task)), "utf-8")
-    otter = ("-m", "otter.cli")
-    run_python(*otter, "generate", "-t", "tests", "-o", "autograder.zip", "--no-requirements", cwd=folder, python=python)
+    otter = ("-m", "otter")
+    run_python(
+        *otter, "generate", "-t", "tests", "-o", "autograder.zip", "--no-requirements", cwd=folder, python=python
+    )
     for student, snapshot in students.items():
         (folder / f"{student}.zip").write_bytes(_zipped(in_kernel_files(assignment, snapshot)))
 
@@ -164,10 +174,9 @@ def install_otter(folder: Path) -> Path:
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     own = Path(run_python("-c", "import sysconfig; print(sysconfig.get_path('purelib'))", python=python).strip())
-    here = Path(json.__file__).parent  # the standard library, which both share
     libraries = run_python("-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
     (own / "course.pth").write_text(f"{libraries}\n", "utf-8")
-    run_python("-m", "pip", "install", "--quiet", OTTER_VERSION, cwd=here, python=python)
+    run_python("-m", "pip", "install", "--quiet", OTTER_VERSION, python=python)
     return python
 
 
@@ -226,10 +235,10 @@ def rendered(runs: Sequence[Run]) -> str:
 def what_runs() -> str:
     """Return what the two in-kernel graders run, in words."""
     return textwrap.fill(
-        f"All submissions are right. nbgrader and Otter run the notebook's {len(TESTS)} automatic tasks in one kernel a "
-        "submission, one submission after another, with a few asserts a task, the sizes that grading injects, the large "
-        "model built and counted, and one training of the hidden checks' small ViT. autograder grade runs all hidden "
-        "checks behind the wall, from an empty store of results, with as many workers as it chooses.",
+        f"All submissions are right. nbgrader and Otter run the notebook's {len(TESTS)} automatic tasks in one kernel "
+        "a submission, one submission after another, with a few asserts a task, the sizes that grading injects, the "
+        "large model built and counted, and one training of the hidden checks' small ViT. autograder grade runs all "
+        "hidden checks behind the wall, from an empty store of results, with as many workers as it chooses.",
         width=118,
     )
 
