@@ -86,7 +86,6 @@ np.testing.assert_allclose(tokens[0], tokens[1], atol=1e-6)
 """,
     "vit_model": """
 assert vit.count_params() == 371_104_544
-del vit
 model = create_vit_classifier(**small)
 logits = model(np.random.normal(size=(4, *small["input_shape"])).astype("float32")).numpy()
 assert logits.shape == (4, 10)
