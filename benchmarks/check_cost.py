@@ -1,28 +1,30 @@
-"""Measure what grading costs beside importing TensorFlow, in one run: `python benchmarks/check_cost.py`.
+"""Measure what the first `check` costs beside importing TensorFlow: `python -m benchmarks.check_cost [--json FILE]`.
 
-Prints JSON: seconds of the bare import, of `check` on the solutions with nothing cached, of counting the large
-model's parameters inside a student process, and that process's memory before and after. Medians of three.
+The whole command `check` on the solutions, in a course without results or running processes, against the bare
+`import tensorflow` in a new process plus the checks' own time: the questions that `check` asks, answered by the same
+code in one warm process (`replay`). Also: counting the large model's parameters inside a student process, and what that
+adds to its memory. Medians of three; the libraries' files are in the system's cache for all of them alike.
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
-import json
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from autograder import wire
+from autograder.assignment import load_assignment
 from autograder.checking import Student
 from autograder.config import load_config
+from autograder.runner import Grader
 from autograder.session import StudentProcess, Zygote
+from autograder.store import read_for_check
 from autograder.submission import Snapshot
+from benchmarks.measuring import ROOT, build_course, machine, run_python, say, seconds, table, write_figures
+from benchmarks.replay import record, replayed, together
 
-ROOT = Path(__file__).parents[1]
 LARGE = {
     "input_shape": (32, 32, 3), "num_classes": 10, "patch_size": 16, "embedding_proj_dim": 768, "num_heads": 12,
     "msa_proj_dim": 768, "transformer_layers": 12, "msa_dropout_rate": 0.1, "mlp_classification_head_units": [3074],
@@ -32,26 +34,23 @@ PEAK = b"\n\ndef peak_memory():\n    import resource\n    return resource.getrus
 REPEATS = 3
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Return the wall-clock seconds of one call."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def run_python(*words: str) -> None:
-    """Run this interpreter; its output is dropped."""
-    subprocess.run([sys.executable, *words], check=True, capture_output=True, cwd=ROOT)  # noqa: S603 - fixed words
-
-
 def check_uncached() -> float:
     """Return the seconds of grading the solutions in a copy of the course that has no results yet."""
     with tempfile.TemporaryDirectory() as folder:
-        course = Path(folder) / "course"
-        run_python("-m", "tests.submissions", "course", str(course))
-        run_python("-m", "autograder", "build", "--course", str(course))
+        course = build_course(Path(folder) / "course")
         words = ("-m", "autograder", "check", "solutions/vit", "--course", str(course), "--json", "-")
         return seconds(lambda: run_python(*words))
+
+
+def own_time() -> float:
+    """Return the seconds of the checks' questions in a warm process that has as many threads as `check` gives them."""
+    with tempfile.TemporaryDirectory() as folder:
+        course = build_course(Path(folder) / "course")
+        config, assignment = load_config(course), load_assignment(course, "vit")
+        with Grader(config, assignment) as grader:
+            snapshot = read_for_check(ROOT / "solutions" / "vit", assignment.name, config)
+            recording = record(grader, snapshot, assignment, threads=0)
+        return together(replayed(recording, REPEATS)).wall
 
 
 def count_large() -> tuple[float, float]:
@@ -69,19 +68,34 @@ def count_large() -> tuple[float, float]:
     return spent, added
 
 
+def rendered(figures: dict[str, float]) -> str:
+    """Return the table, and the ratio that counts."""
+    rows = [(name.replace("_", " "), f"{value:.2f}") for name, value in figures.items()]
+    return table(("what", "figure"), rows)
+
+
+def ratio(check: float, bare: float, own: float) -> float:
+    """Return how many times as long `check` takes as the import and the checks' own work together."""
+    return check / (bare + own)
+
+
 def main() -> None:
     """Measure and print."""
-    imports = [seconds(lambda: run_python("-c", "import tensorflow")) for _ in range(REPEATS)]
-    checks = [check_uncached() for _ in range(REPEATS)]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.check_cost", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+    options = parser.parse_args()
+    bare = statistics.median(seconds(lambda: run_python("-c", "import tensorflow")) for _ in range(REPEATS))
+    check = statistics.median(check_uncached() for _ in range(REPEATS))
+    own = own_time()
     counts = [count_large() for _ in range(REPEATS)]
-    bare, check = statistics.median(imports), statistics.median(checks)
-    count = statistics.median(spent for spent, _ in counts)
     figures = {
-        "import_tensorflow_s": round(bare, 2), "check_s": round(check, 2), "check_per_import": round(check / bare, 2),
-        "count_s": round(count, 2), "count_per_import": round(count / bare, 2),
-        "count_added_peak_mib": round(max(added for _, added in counts), 1),
+        "import_tensorflow_s": bare, "checks_own_s": own, "check_s": check,
+        "check_per_import_and_own": ratio(check, bare, own),
+        "count_s": statistics.median(spent for spent, _ in counts),
+        "count_added_peak_mib": max(added for _, added in counts),
     }  # fmt: skip
-    sys.stdout.write(json.dumps(figures, indent=2) + "\n")
+    say(rendered(figures))
+    write_figures(options.json, {"machine": machine(), **figures})
 
 
 if __name__ == "__main__":

@@ -130,16 +130,20 @@ class MultiHeadAttention(keras.layers.Layer):
         # (batch, queries, heads * head_dim)
         merged_shape = (-1, tf.shape(Q)[1], self.n_heads * self.proj_size)
 
+        def project(tokens, weights):
+            # One product for all tokens of all images. tf.matmul would make one for each image, and is slower.
+            return tf.einsum("btf,fw->btw", tokens, weights)  # (batch, tokens, width)
+
         def split_heads(projected):
             heads_last = tf.reshape(projected, (-1, tf.shape(projected)[1], self.n_heads, self.proj_size))
             return tf.transpose(heads_last, (0, 2, 1, 3))  # (batch, heads, tokens, head_dim)
 
-        queries = split_heads(tf.matmul(Q, self.WQ))  # (batch, heads, queries, head_dim)
-        keys = split_heads(tf.matmul(K, self.WK))  # (batch, heads, keys, head_dim)
-        values = split_heads(tf.matmul(V, self.WV))  # (batch, heads, keys, head_dim)
+        queries = split_heads(project(Q, self.WQ))  # (batch, heads, queries, head_dim)
+        keys = split_heads(project(K, self.WK))  # (batch, heads, keys, head_dim)
+        values = split_heads(project(V, self.WV))  # (batch, heads, keys, head_dim)
         attended, attention_weights = scaled_dot_product_attention(queries, keys, values)
         heads_last = tf.transpose(attended, (0, 2, 1, 3))  # (batch, queries, heads, head_dim)
-        output = tf.matmul(tf.reshape(heads_last, merged_shape), self.WO)  # (batch, queries, head_dim)
+        output = project(tf.reshape(heads_last, merged_shape), self.WO)  # (batch, queries, head_dim)
         if self.return_attention_weights:
             return output, attention_weights
         return output

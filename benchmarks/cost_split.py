@@ -1,0 +1,208 @@
+"""Where the cpu time of grading one submission goes: the checks' own TensorFlow work, and everything else.
+
+`python -m benchmarks.cost_split [--repeats 3] [--submission FOLDER] [--json FILE]`
+
+First one submission is graded through the real path: a zygote, confined student processes, pytest, the oracle. The
+cpu time of the grader process and of the zygote with all that it forks is read from the kernel. Then the questions that
+were asked are answered again, by the same code (`autograder.host`), in one warm process without grader and wall: that
+is the checks' own TensorFlow work. The worker's start, which a batch pays once, is shown beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from autograder.assignment import Assignment, load_assignment
+from autograder.config import CourseConfig, load_config
+from autograder.runner import Grader
+from autograder.store import read_for_check
+from autograder.submission import Snapshot
+from benchmarks.measuring import ROOT, build_course, machine, median, say, table, write_figures
+from benchmarks.replay import Asked, Took, record, replayed, together
+
+TICKS = os.sysconf("SC_CLK_TCK")
+THREADS = 1
+"""TensorFlow's threads in a student process, as when several submissions are graded at once."""
+BATCH = 40
+_TIMES = slice(11, 15)  # utime, stime, cutime, cstime of /proc/<pid>/stat behind the name
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Cpu seconds, or a difference of two such readings.
+
+    Attributes:
+        grader: Of the grader process.
+        student: Of the zygote, the wardens and the student processes.
+        wall: Seconds on the clock.
+    """
+
+    grader: float
+    student: float
+    wall: float
+
+    def __sub__(self, other: Spent) -> Spent:
+        return Spent(self.grader - other.grader, self.student - other.student, self.wall - other.wall)
+
+    @property
+    def cpu(self) -> float:
+        """Of all processes."""
+        return self.grader + self.student
+
+
+def read_spent() -> Spent:
+    """Return what this process and its descendants, dead ones included, have used so far."""
+    below = psutil.Process().children(recursive=True)
+    return Spent(time.process_time(), sum(_with_reaped(child.pid) for child in below), time.perf_counter())
+
+
+def _with_reaped(pid: int) -> float:
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return sum(map(int, fields[_TIMES])) / TICKS
+    return 0.0
+
+
+@dataclass(frozen=True)
+class Split:
+    """The cpu seconds of one submission.
+
+    Attributes:
+        total: All processes together.
+        grader: The grader process: pytest, the oracle, comparing, encoding.
+        student: Zygote, wardens and student processes.
+        tensorflow: The same questions in a warm process: the checks' own work.
+        wall: Seconds on the clock.
+        start: What a worker's first submission takes more, for the zygote's imports and the grader's own.
+        processes: Student processes that were started.
+    """
+
+    total: float
+    grader: float
+    student: float
+    tensorflow: float
+    wall: float
+    start: float
+    processes: int
+
+    @property
+    def overhead(self) -> float:
+        """Share of the cpu time, in percent, that is not the checks' own TensorFlow work."""
+        return 100 * (1 - self.tensorflow / self.total)
+
+    @property
+    def overhead_in_batch(self) -> float:
+        """The same in a batch, with the worker's share of its start."""
+        return 100 * (1 - self.tensorflow / (self.total + self.start / BATCH))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table: questions, and their cpu seconds in a warm process."""
+
+    name: str
+    questions: int
+    tensorflow: float
+
+
+def rows_by(key: Callable[[Asked], str], asked: Sequence[Asked], took: Sequence[Took]) -> list[Row]:
+    """Return one row for each value of `key`, the most expensive first."""
+    groups: dict[str, list[Took]] = defaultdict(list)
+    for one, spent in zip(asked, took, strict=True):
+        groups[key(one)].append(spent)
+    rows = [Row(name, len(values), together(values).cpu) for name, values in groups.items()]
+    return sorted(rows, key=lambda row: -row.tensorflow)
+
+
+def grade_once(grader: Grader, snapshot: Snapshot) -> Spent:
+    """Grade one submission and return what it took."""
+    before = read_spent()
+    grader.grade(snapshot)
+    return read_spent() - before
+
+
+def measure(
+    config: CourseConfig, assignment: Assignment, snapshot: Snapshot, repeats: int
+) -> tuple[Split, list[Asked], list[Took]]:
+    """Grade a submission again and again in one warm worker, record its questions, and answer them again.
+
+    Returns:
+        The split in medians; each question; what it takes in a warm process.
+    """
+    before = read_spent()
+    with Grader(config, assignment, threads=THREADS) as grader:
+        grade_once(grader, snapshot)  # waits for the zygote, and warms this process up
+        first = read_spent() - before
+        recording = record(grader, snapshot, assignment, THREADS)
+        runs = [grade_once(grader, snapshot) for _ in range(repeats)]
+    took = replayed(recording, repeats)
+    total = median(run.cpu for run in runs)
+    split = Split(
+        total=total,
+        grader=median(run.grader for run in runs),
+        student=median(run.student for run in runs),
+        tensorflow=round(together(took).cpu, 4),
+        wall=median(run.wall for run in runs),
+        start=round(first.cpu - total, 4),
+        processes=len({one.process for one in recording.asked}),
+    )
+    return split, recording.asked, took
+
+
+def rendered(split: Split) -> str:
+    """Return the table of the whole."""
+    parts = (
+        ("the checks' own TensorFlow work, warm", split.tensorflow),
+        ("student processes beyond that: forks, walls, first uses", split.student - split.tensorflow),
+        ("grader process: pytest, oracle, comparing", split.grader),
+    )
+    rows = [(name, f"{value:.2f}", f"{100 * value / split.total:.1f} %") for name, value in parts]
+    rows.append(("together", f"{split.total:.2f}", "100 %"))
+    return table(("one submission", "cpu s", "share"), rows)
+
+
+def rendered_rows(head: str, rows: Iterable[Row]) -> str:
+    """Return the table of tasks, or of kinds of questions."""
+    return table(
+        (head, "questions", "cpu s, warm"), [(row.name, row.questions, f"{row.tensorflow:.3f}") for row in rows]
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cost_split", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--repeats", type=int, default=3, metavar="N")
+    parser.add_argument("--submission", type=Path, default=ROOT / "solutions" / "vit", metavar="FOLDER")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        course = build_course(Path(folder) / "course")
+        config, assignment = load_config(course), load_assignment(course, "vit")
+        snapshot = read_for_check(options.submission, assignment.name, config)
+        split, asked, took = measure(config, assignment, snapshot, options.repeats)
+    tasks, kinds = rows_by(lambda one: one.task, asked, took), rows_by(lambda one: one.kind, asked, took)
+    say(rendered(split))
+    say(f"\nEverything but the checks' own TensorFlow work: {split.overhead:.1f} %")
+    say(
+        f"with the worker's start, {split.start:.1f} cpu s, shared by {BATCH} submissions: "
+        f"{split.overhead_in_batch:.1f} %"
+    )
+    say(f"on the clock: {split.wall:.2f} s in {split.processes} student process(es), {len(asked)} questions\n")
+    say(rendered_rows("task", tasks) + "\n\n" + rendered_rows("question", kinds))
+    shares = {"overhead_percent": split.overhead, "overhead_in_batch_percent": split.overhead_in_batch}
+    lists = {"tasks": [asdict(row) for row in tasks], "questions": [asdict(row) for row in kinds]}
+    write_figures(options.json, {"machine": machine()} | asdict(split) | shares | lists)
+
+
+if __name__ == "__main__":
+    main()

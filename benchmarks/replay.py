@@ -1,0 +1,220 @@
+"""Record what the grader asks of one submission, and answer the same questions in one warm, unconfined process.
+
+The second is the checks' own TensorFlow work: no grader, no wall, no new process, nothing done for the first time.
+`python -m benchmarks.replay RECORDING REPEATS` prints the seconds of each question as JSON, medians of the repeats.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import msgspec
+
+from autograder import runner, session, wire
+from autograder.assignment import Assignment, Task
+from autograder.checking import Student
+from autograder.results import CheckResult, write_whole
+from autograder.submission import Snapshot
+from benchmarks.measuring import QUIET, ROOT
+
+START = "start"
+"""Where a question stands that is asked before the first task, such as to load the module."""
+
+
+class Asked(msgspec.Struct):
+    """One question of one student process.
+
+    Attributes:
+        process: Number of the student process, from 0.
+        task: The task whose checks asked.
+        request: The question as it crossed the wall.
+        refs: Numbers of the objects that stay over there, in the order in which the answer names them.
+    """
+
+    process: int
+    task: str
+    request: wire.Request
+    refs: list[int]
+
+    @property
+    def kind(self) -> str:
+        """The kind of question, as its class is named."""
+        return type(self.request.question).__name__
+
+
+class Recording(msgspec.Struct):
+    """All that one submission was asked, and its files."""
+
+    files: dict[str, bytes]
+    preload: list[str]
+    threads: int
+    asked: list[Asked]
+
+
+class Took(msgspec.Struct, frozen=True):
+    """What one question, or several, took in the warm process.
+
+    Attributes:
+        cpu: Seconds of all its threads.
+        wall: Seconds on the clock.
+    """
+
+    cpu: float
+    wall: float
+
+
+def record(grader: runner.Grader, snapshot: Snapshot, assignment: Assignment, threads: int) -> Recording:
+    """Grade a submission once and return what was asked.
+
+    Args:
+        grader: Grades it.
+        snapshot: The submission.
+        assignment: What is graded.
+        threads: TensorFlow's threads that the grader was made with, so that they can be answered alike.
+
+    Raises:
+        SystemExit: If it could not be graded without an error of ours.
+    """
+    asked: list[Asked] = []
+    with recorded(asked):
+        result = grader.grade(snapshot)
+    if result.has_error:
+        raise SystemExit("The submission could not be graded without an error of ours. Try `autograder check`.")
+    return Recording(snapshot.files, list(assignment.preload), threads, asked)
+
+
+@contextmanager
+def recorded(into: list[Asked]) -> Iterator[None]:
+    """While it is open, append each question that any student process of this grader is asked."""
+    processes: dict[int, int] = {}
+    here = [START]
+    ask, run_checks = session.StudentProcess.ask, runner.run_checks
+
+    def asking(process: session.StudentProcess, question: wire.Question, seconds: float | None = None) -> object:
+        number = processes.setdefault(id(process), len(processes))
+        into.append(Asked(number, here[0], wire.Request(len(into), question), []))
+        one = into[-1]
+        answer = ask(process, question, seconds)
+        one.refs = list(_refs_in(answer))
+        return answer
+
+    def running(task: Task, student: Student, seed: bytes) -> tuple[CheckResult, ...]:
+        here[0] = task.id
+        return run_checks(task, student, seed)
+
+    with mock.patch.object(session.StudentProcess, "ask", asking), mock.patch.object(runner, "run_checks", running):
+        yield
+
+
+def _refs_in(answer: Any) -> Iterator[int]:  # noqa: ANN401 - plain Python of any shape
+    if isinstance(answer, wire.Ref):
+        yield answer.id
+    elif isinstance(answer, (tuple, list)):
+        for item in answer:
+            yield from _refs_in(item)
+    elif isinstance(answer, Mapping):
+        yield from _refs_in(tuple(answer.values()))
+
+
+def _renamed(value: Any, names: Mapping[int, int]) -> Any:  # noqa: ANN401 - any part of a question
+    """Return a question that names the objects of this process in place of the recorded one's."""
+    if isinstance(value, wire.Ref):
+        return msgspec.structs.replace(value, id=names[value.id])
+    if isinstance(value, wire.Array):
+        return value
+    if isinstance(value, msgspec.Struct):
+        changed = {name: _renamed(getattr(value, name), names) for name in value.__struct_fields__}
+        return msgspec.structs.replace(value, **changed)
+    if isinstance(value, list):
+        return [_renamed(item, names) for item in value]
+    if isinstance(value, dict):
+        return {key: _renamed(item, names) for key, item in value.items()}
+    return value
+
+
+def replayed(recording: Recording, repeats: int) -> list[Took]:
+    """Return what each recorded question takes in a warm process of its own: medians of the repeats.
+
+    Raises:
+        SystemExit: If that process fails.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "recording"
+        write_whole(path, msgspec.msgpack.encode(recording))
+        words = [sys.executable, "-m", "benchmarks.replay", str(path), str(repeats)]
+        settings = os.environ | QUIET | {"CUDA_VISIBLE_DEVICES": "-1", "MPLBACKEND": "Agg", "HOME": folder}
+        settings["OMP_NUM_THREADS"] = str(recording.threads or 1)
+        if recording.threads:
+            threads = str(recording.threads)
+            settings |= {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
+        done = subprocess.run(words, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise SystemExit(f"The questions could not be answered again:\n{done.stderr[-2000:]}")
+    return msgspec.json.decode(done.stdout.splitlines()[-1], type=list[Took])
+
+
+def together(took: Iterable[Took]) -> Took:
+    """Return the sums."""
+    every = list(took)
+    return Took(sum(one.cpu for one in every), sum(one.wall for one in every))
+
+
+def _answer_all(recording: Recording, folder: Path) -> list[Took]:
+    """Answer every question once and return what each took."""
+    import tf_keras
+
+    from autograder.host import Host
+    from autograder.sandbox import Places
+
+    submission, scratch = folder / "submission", folder / "scratch"
+    Snapshot(recording.files, "").write_to(submission)
+    scratch.mkdir()
+    os.chdir(scratch)
+    hosts: dict[int, Host] = {}
+    names: dict[int, int] = {}
+    took = []
+    for one in recording.asked:
+        host = hosts.setdefault(one.process, Host(Places(str(submission), str(scratch))))
+        request = _renamed(one.request, names)
+        cpu, wall = time.process_time(), time.perf_counter()
+        reply = host.answer(request)
+        took.append(Took(time.process_time() - cpu, time.perf_counter() - wall))
+        if isinstance(reply, wire.Answer):
+            names.update(zip(one.refs, _refs_in(wire.from_value(reply.value)), strict=True))
+    tf_keras.backend.clear_session()
+    return took
+
+
+def _main(path: Path, repeats: int) -> None:
+    from autograder.zygote import PRELOADED
+
+    recording = msgspec.msgpack.decode(path.read_bytes(), type=Recording)
+    for name in (*PRELOADED, *recording.preload):
+        importlib.import_module(name)
+    rounds: list[list[Took]] = []
+    for _ in range(repeats + 1):
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(sys, "path", list(sys.path)):
+            rounds.append(_answer_all(recording, Path(folder)))
+            os.chdir("/")
+    medians = [_median(one) for one in zip(*rounds[1:], strict=True)]  # the first round warms up
+    sys.stdout.write("\n" + msgspec.json.encode(medians).decode() + "\n")
+
+
+def _median(took: Iterable[Took]) -> Took:
+    every = list(took)
+    return Took(statistics.median(one.cpu for one in every), statistics.median(one.wall for one in every))
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,267 @@
+"""Grade the same class with this package, with nbgrader's own autograde, and with Otter: submissions per minute.
+
+`python -m benchmarks.throughput [--submissions 40] [--otter] [--json FILE]`
+
+Every submission is right and differs from the others: they come from the corpus of right modules and notebook answers.
+Each grader runs as its command, from its start to its end, one after another on this machine. nbgrader and Otter run
+a notebook with only the cells that the automatic tasks need and the few asserts of `minimal_tests.py`, in the student's
+kernel; this package runs all its hidden checks behind the wall.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import shutil
+import tempfile
+import textwrap
+import venv
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nbgrader.api import Gradebook
+
+from autograder.assignment import MODULE, Assignment, load_assignment
+from autograder.corpus import load_corpus
+from autograder.submission import Snapshot
+from benchmarks.measuring import ROOT, build_course, machine, run_python, say, seconds, table, write_figures
+from benchmarks.minimal_tests import TESTS, in_kernel_files, minimal_notebook, tests_of, whole_module
+
+NBGRADER_CONFIG = """c = get_config()
+c.CourseDirectory.root = {root!r}
+c.Autograde.exclude_overwriting = {{{name!r}: ["utilities.py"]}}  # else the stubs replace each student's module
+c.Execute.timeout = 300  # seconds for a cell; the default of 30 might fail cells where the machine is busy
+"""
+OTTER_TEST = """OK_FORMAT = False
+from otter.test_files import test_case
+
+name = {task!r}
+points = {points!r}
+
+
+@test_case(points=points)
+def test_{task}(env):
+    exec(TEXT, env)
+
+
+TEXT = {text!r}
+"""
+OTTER_VERSION = "otter-grader>=6,<8"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One grader's run over the class.
+
+    Attributes:
+        grader: Name of the row.
+        seconds: From the start of its command to the end.
+        submissions: How many it graded.
+        failures: Students without full marks, with the reasons where they are known; all submissions are right.
+    """
+
+    grader: str
+    seconds: float
+    submissions: int
+    failures: tuple[str, ...]
+
+    @property
+    def per_minute(self) -> float:
+        """Submissions graded in a minute."""
+        return 60 * self.submissions / self.seconds
+
+
+def make_class(assignment: Assignment, count: int) -> dict[str, Snapshot]:
+    """Return so many different right submissions by name, spread over the corpus.
+
+    Raises:
+        SystemExit: If the corpus holds fewer right ones.
+    """
+    corpus = load_corpus(ROOT / "tests" / "submissions", assignment)
+    right = [variant for variant in corpus.variants if variant.right]
+    if not 0 < count <= len(right):
+        raise SystemExit(f"The corpus has {len(right)} right submissions; ask for 1 to {len(right)}, not {count}.")
+    chosen = [right[place * len(right) // count] for place in range(count)]
+    return {one.slug: _as_handed_in(assignment, corpus.submission(one)) for one in chosen}
+
+
+def _as_handed_in(assignment: Assignment, snapshot: Snapshot) -> Snapshot:
+    module = (snapshot.module_bytes or b"").decode()
+    return Snapshot({**snapshot.files, f"{MODULE}.py": whole_module(assignment, module)}, snapshot.notebook)
+
+
+def write_class(folder: Path, assignment: Assignment, files: Mapping[str, Mapping[str, bytes]]) -> None:
+    """Write submissions as nbgrader expects them: `<folder>/<student>/<assignment>/`."""
+    for student, theirs in files.items():
+        Snapshot(dict(theirs), "").write_to(folder / student / assignment.name)
+
+
+def run_ours(course: Path, students: Mapping[str, Snapshot], *, record: bool) -> Run:
+    """Grade with `autograder grade`, without any result from before."""
+    shutil.rmtree(course / ".autograder" / "results", ignore_errors=True)
+    with tempfile.TemporaryDirectory() as folder:
+        words = ["-m", "autograder", "grade", "--course", str(course), "--json", folder]
+        spent = seconds(lambda: run_python(*words, *([] if record else ["--no-record"])))
+        results = {student: json.loads((Path(folder) / f"{student}.json").read_text()) for student in students}
+    failed = tuple(f"{student}{_lost(result)}" for student, result in results.items() if _lost(result))
+    return Run("autograder grade" + ("" if record else " --no-record"), spent, len(students), failed)
+
+
+def _lost(result: dict[str, Any]) -> str:
+    """Return the reasons for which points were lost, in brackets; nothing where none were."""
+    checks = [check for task in result["tasks"] for check in task["checks"]]
+    reasons = [f"{check['id']}: {check['message']}" for check in checks if check["outcome"] != "passed"]
+    return f" ({'; '.join(reasons)})" if result["score"] < result["max_score"] else ""
+
+
+def run_nbgrader(folder: Path, assignment: Assignment, students: Mapping[str, Snapshot]) -> Run:
+    """Grade with `nbgrader autograde` in a course of its own, with nbgrader's own running of the notebook."""
+    source = folder / "source" / assignment.name
+    Snapshot(
+        {f"{assignment.name}.ipynb": minimal_notebook(assignment), f"{MODULE}.py": _stubs(assignment)}, ""
+    ).write_to(source)
+    config = NBGRADER_CONFIG.format(root=str(folder), name=assignment.name)
+    (folder / "nbgrader_config.py").write_text(config, "utf-8")
+    nbgrader = ("-m", "nbgrader")
+    run_python(*nbgrader, "generate_assignment", assignment.name, cwd=folder)
+    files = {student: in_kernel_files(assignment, snapshot) for student, snapshot in students.items()}
+    write_class(folder / "submitted", assignment, files)
+    spent = seconds(lambda: run_python(*nbgrader, "autograde", assignment.name, "--create", cwd=folder))
+    with Gradebook(f"sqlite:///{folder / 'gradebook.db'}") as gradebook:
+        scores = {one.student_id: one.score for one in gradebook.assignment_submissions(assignment.name)}
+    failed = tuple(student for student in students if scores.get(student, 0) < assignment.max_score)
+    return Run("nbgrader autograde", spent, len(students), failed)
+
+
+def _stubs(assignment: Assignment) -> bytes:
+    return (assignment.source_dir / f"{MODULE}.py").read_bytes()
+
+
+def run_otter(folder: Path, assignment: Assignment, students: Mapping[str, Snapshot]) -> Run:
+    """Grade with `otter run`, one submission after another: it takes one at a time."""
+    python = install_otter(folder / "environment")
+    for task, points in ((task.id, task.points) for task in assignment.tasks):
+        path = folder / "tests" / f"{task}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(OTTER_TEST.format(task=task, points=points, text=tests_of(task)), "utf-8")
+    otter = ("-m", "otter")
+    run_python(
+        *otter, "generate", "-t", "tests", "-o", "autograder.zip", "--no-requirements", cwd=folder, python=python
+    )
+    for student, snapshot in students.items():
+        (folder / f"{student}.zip").write_bytes(_zipped(in_kernel_files(assignment, snapshot)))
+
+    def grade_all() -> None:
+        for student in students:
+            words = ("run", f"{student}.zip", "-a", "autograder.zip", "-o", f"out-{student}", "--no-logo")
+            (folder / f"out-{student}").mkdir()
+            run_python(*otter, *words, cwd=folder, python=python)
+
+    spent = seconds(grade_all)
+    failed = tuple(student for student in students if _otter_score(folder / f"out-{student}") < assignment.max_score)
+    return Run("otter run", spent, len(students), failed)
+
+
+def install_otter(folder: Path) -> Path:
+    """Make an environment with Otter that sees this one's libraries, and return its interpreter.
+
+    Otter wants an older wrapt than this environment holds, so it is not put beside it.
+    """
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    own = Path(run_python("-c", "import sysconfig; print(sysconfig.get_path('purelib'))", python=python).strip())
+    libraries = run_python("-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    (own / "course.pth").write_text(f"{libraries}\n", "utf-8")
+    run_python("-m", "pip", "install", "--quiet", OTTER_VERSION, python=python)
+    return python
+
+
+def _zipped(files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def _otter_score(folder: Path) -> float:
+    tests = json.loads((folder / "results.json").read_text())["tests"]
+    return sum(float(one.get("score", 0)) for one in tests)
+
+
+def measure(count: int, *, otter: bool) -> list[Run]:
+    """Run all graders over the same class and return their runs, this package's first."""
+    with tempfile.TemporaryDirectory(prefix="throughput-") as name:
+        folder = Path(name)
+        course = build_course(folder / "ours", release=True)
+        assignment = load_assignment(course, "vit")
+        students = make_class(assignment, count)
+        write_class(course / "submitted", assignment, {student: one.files for student, one in students.items()})
+        steps: list[Callable[[], Run]] = [
+            lambda: run_ours(course, students, record=False),
+            lambda: run_ours(course, students, record=True),
+            lambda: run_nbgrader(folder / "nbgrader", assignment, students),
+        ]
+        if otter:
+            steps.append(lambda: run_otter(folder / "otter", assignment, students))
+        return [_told(step()) for step in steps]
+
+
+def _told(run: Run) -> Run:
+    say(f"{run.grader}: {run.submissions} submissions in {run.seconds:.0f} s, {len(run.failures)} without full marks")
+    return run
+
+
+def rendered(runs: Sequence[Run]) -> str:
+    """Return the table: submissions per minute, and how many times as many as nbgrader's."""
+    others = [run for run in runs if run.grader == "nbgrader autograde"]
+    rows = [
+        (
+            run.grader,
+            f"{run.seconds:.1f}",
+            f"{run.per_minute:.2f}",
+            f"{run.per_minute / others[0].per_minute:.2f}" if others else "?",
+            len(run.failures),
+        )
+        for run in runs
+    ]
+    return table(("grader", "seconds", "submissions per minute", "of nbgrader's", "without full marks"), rows)
+
+
+def what_runs() -> str:
+    """Return what the two in-kernel graders run, in words."""
+    return textwrap.fill(
+        f"All submissions are right. nbgrader and Otter run the notebook's {len(TESTS)} automatic tasks in one kernel "
+        "a submission, one submission after another, with a few asserts a task, the sizes that grading injects, the "
+        "large model built and counted, and one training of the hidden checks' small ViT. autograder grade runs all "
+        "hidden checks behind the wall, from an empty store of results, with as many workers as it chooses.",
+        width=118,
+    )
+
+
+def main() -> None:
+    """Measure and print.
+
+    Raises:
+        SystemExit: If one of this package's results misses full marks.
+    """
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--submissions", type=int, default=40, metavar="N")
+    parser.add_argument("--otter", action="store_true", help="also run Otter, in an environment made for it")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+    options = parser.parse_args()
+    runs = measure(options.submissions, otter=options.otter)
+    say(f"\n{what_runs()}\n\n{rendered(runs)}")
+    figures = [asdict(run) | {"per_minute": run.per_minute} for run in runs]
+    write_figures(options.json, {"machine": machine(), "what": what_runs(), "runs": figures})
+    wrong = [student for run in runs if run.grader.startswith("autograder") for student in run.failures]
+    if wrong:
+        raise SystemExit(f"Right submissions without full marks: {', '.join(wrong)}.")
+
+
+if __name__ == "__main__":
+    main()
