@@ -80,7 +80,7 @@ def test_nbgrader_gives_the_same_marks(course: Path) -> None:
         words = [sys.executable, "-m", "nbgrader", "autograde", "vit", "--student", student, "--force"]
         done = subprocess.run(words, cwd=course, capture_output=True, text=True, timeout=400, check=False)
         assert done.returncode == 0, done.stderr
-    assert list((course / ".autograder" / "results" / "vit").glob("*.json"))
+    assert list((course / ".autograder" / "results" / "vit").rglob("*.json"))
     assert automatic(course) == before
 
 
