@@ -100,8 +100,8 @@ def discover(submitted: Path, assignment: str, students: Sequence[str] = ()) -> 
     Raises:
         UsageError: If there is no submission, or one of `students` has none.
     """
-    names = [name for name in _names(submitted) if not students or name in students]
-    found = {name: submitted / name / assignment for name in names if os.path.isdir(f"{submitted}/{name}/{assignment}")}  # noqa: PTH112 - many
+    named = ((name, submitted / name / assignment) for name in _names(submitted) if not students or name in students)
+    found = {name: folder for name, folder in named if folder.is_dir()}
     missing = [name for name in students if name not in found]
     if missing:
         raise UsageError(

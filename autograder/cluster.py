@@ -158,7 +158,7 @@ def _connected(address: str) -> Client:
         ClusterError: If nobody answers, at once where the machine itself says so.
     """
     from distributed import Client
-    from distributed.comm import get_address_host_port
+    from distributed.comm.addressing import get_address_host_port
 
     try:
         socket.create_connection(get_address_host_port(address), CONNECT_SECONDS).close()  # Dask would try again

@@ -40,7 +40,19 @@ def server() -> Iterator[str]:
         words = ["-A", "trust", "-U", "grader", "-E", "UTF8", "--locale=C", "--no-sync"]
         _as_user([programs / "initdb", "-D", data, *words], folder)
         options = f"-k {folder} -c listen_addresses='' -c fsync=off"
-        start = [programs / "pg_ctl", "-D", data, "-w", "-t", "120", "-l", log, "-o", options, "start"]
+        start: list[Path | str] = [
+            programs / "pg_ctl",
+            "-D",
+            data,
+            "-w",
+            "-t",
+            "120",
+            "-l",
+            log,
+            "-o",
+            options,
+            "start",
+        ]
         _as_user(start, folder)
         try:
             yield f"postgresql+psycopg://grader@/postgres?host={folder}"

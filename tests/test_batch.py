@@ -27,13 +27,14 @@ class Died(Exception):
 
 
 class FakeWorkers:
-    """Grades when asked for more than fits; those named `killer` take a worker along, `broken` ones the executor."""
+    """Grades once `gather` submissions wait, or all; `killer` takes a worker along, `broken` the whole executor."""
 
     died = (Died,)
     elsewhere = True
 
-    def __init__(self, room: int) -> None:
+    def __init__(self, room: int, gather: int = 0) -> None:
         self.room = room
+        self._gather = gather or room
         self.opened_times = 0
         self.most = 0
         self.seen: Counter[str] = Counter()
@@ -54,7 +55,7 @@ class FakeWorkers:
         self.seen[student] += 1
         self.most = max(self.most, len(self._waiting))
         alone = self.opened_times > 1 and len(self.seen) > 1
-        if len(self._waiting) == self.room or alone or self.seen.total() >= 5:
+        if len(self._waiting) == self._gather or alone or self.seen.total() >= 5:
             while self._waiting:
                 self._grade(*self._waiting.popleft())
         return future
@@ -113,11 +114,15 @@ def test_no_more_are_handed_over_than_there_is_room_for(tiny_course: TinyCourse,
 
 def test_large_submissions_are_handed_over_one_by_one(tiny_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "MOST_WAITING_BYTES", 1)
-    workers = LocalWorkers(tiny_course.config, "tiny", jobs=2, grade=stand_in)
-    away = []
+    away: list[int] = []
     usual = batch._Batch._has_room
-    monkeypatch.setattr(batch._Batch, "_has_room", lambda self: away.append(len(self._away)) or usual(self))
-    grade(tiny_course, hand_in(tiny_course, "a", "b", "c"), workers)
+
+    def spy(one: batch._Batch) -> bool:
+        away.append(len(one._away))
+        return usual(one)
+
+    monkeypatch.setattr(batch._Batch, "_has_room", spy)
+    grade(tiny_course, hand_in(tiny_course, "a", "b", "c"), FakeWorkers(room=5, gather=1))
     assert max(away) == 1
 
 

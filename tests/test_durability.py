@@ -12,8 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,10 @@ from nbconvert.writers import FilesWriter
 from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateAssignment
 
-from autograder import batch, locks, store
+from autograder import locks, store
 from autograder.assignment import load_assignment
-from autograder.batch import Graded
 from autograder.config import load_config
-from autograder.errors import AutograderError, RecordingError, ZygoteError
+from autograder.errors import RecordingError, ZygoteError
 from autograder.feedback import write_feedback
 from autograder.gradebook import forget, record, scores
 from autograder.locks import course_lock
@@ -289,56 +287,6 @@ def test_a_broken_stored_result_is_computed_again(
     assert grader.known(folder, "ada") is None
     assert grader.grade(folder, "ada").score == 5.0
     assert grader.known(folder, "ada") is not None
-
-
-class FakePool(Executor):
-    """Stands in for a pool: one student's submission takes the worker along, another's raises."""
-
-    def __init__(self) -> None:
-        self.broken = False
-
-    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Do it at once."""
-        student, folder = args[2], args[3]
-        if self.broken:
-            raise BrokenProcessPool
-        future: Future[Any] = Future()
-        self.broken = student == "killer"
-        if self.broken:
-            future.set_exception(BrokenProcessPool())
-        else:
-            future.set_result(Graded(student, folder, tiny_result()))
-        return future
-
-
-def test_a_submission_that_kills_its_worker_alone_is_in_error(
-    released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    @contextmanager
-    def pool(workers: int) -> Iterator[Executor]:
-        yield FakePool()
-
-    monkeypatch.setattr(batch, "_pool", pool)
-    folders = {name: Path(name) for name in ("ada", "killer", "bob", "eve")}
-    done = {
-        one.student: one for one in batch.grade_all(released_course.config, released_course.assignment, folders, jobs=2)
-    }
-    assert sorted(done) == sorted(folders)
-    assert [name for name, one in done.items() if one.error] == ["killer"]
-    assert "worker process" in str(done["killer"].error)
-
-
-def test_an_unforeseen_error_is_ours_and_the_batch_goes_on(
-    released_course: TinyCourse, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def grader_for(*args: object) -> Any:
-        return type("Broken", (), {"known": lambda *_: None, "grade": fail})
-
-    monkeypatch.setattr(batch, "grader_for", grader_for)
-    (one,) = batch.grade_all(released_course.config, released_course.assignment, {"ada": folder}, jobs=1)
-    assert one.result is None
-    assert isinstance(one.error, AutograderError)
-    assert "No space left on device" in str(one.error)
 
 
 @pytest.mark.slow
