@@ -87,7 +87,7 @@ def _course(options: argparse.Namespace) -> tuple[CourseConfig, str]:
 
 def _prints_json(options: argparse.Namespace) -> bool:
     """Return whether JSON takes the place of the text."""
-    return str(options.json) == "-"
+    return str(getattr(options, "json", "")) == "-"
 
 
 def _write_json(options: argparse.Namespace, content: bytes) -> None:
