@@ -14,8 +14,8 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from autograder.report import write_report
+from tests.formgrader import BROWSER, SWITCHES
 from tests.made_class import made_class
-from tests.test_formgrader import BROWSER, SWITCHES
 
 ROUNDS = 5
 SORT = """() => new Promise(done => {

@@ -32,8 +32,8 @@ from autograder.results import SubmissionResult, TaskResult
 from autograder.steps import course_directory, make_step, run_step
 from autograder.student_marks import Mark, StudentMarks
 from tests.feedback_example import example_page, example_result
+from tests.formgrader import BROWSER, BROWSERS, SWITCHES
 from tests.test_exports import HOSTILE
-from tests.test_formgrader import BROWSER, BROWSERS, SWITCHES
 from tests.test_marks import HALF_OFF, configured, record_late
 from tests.tiny import TinyCourse, tiny_result
 

@@ -13,10 +13,10 @@ from autograder.gradebook import record, scores
 from tests.tiny import TinyCourse, tiny_result
 
 
-def record_ada(course: TinyCourse, **points: float) -> int:
+def record_ada(course: TinyCourse, double: float = 3.0) -> int:
     """Record a result of `ada` and return when the graded notebook was written."""
     folder = course.root / "submitted/ada/tiny"
-    record(course.config, course.assignment, "ada", folder, tiny_result(**points))
+    record(course.config, course.assignment, "ada", folder, tiny_result(double=double))
     return graded(course).stat().st_mtime_ns
 
 

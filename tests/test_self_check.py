@@ -18,7 +18,7 @@ import github_action_utils
 import junitparser
 import pytest
 
-from autograder.batch import discover, grade_all
+from autograder.batch import LocalWorkers, discover, grade_all
 from autograder.cells import load_cells, text_of
 from autograder.gradebook import record
 from autograder.release import build
@@ -237,7 +237,8 @@ def test_a_changed_check_has_no_effect_on_marks(tiny_course: TinyCourse) -> None
         folder = course.hand_in(student, solved, TINY_MODULE)
         if text is not None:
             (folder / "check.py").write_text(text)
-    graded = grade_all(course.config, course.assignment, discover(course.root / "submitted", "tiny"))
+    folders = discover(course.root / "submitted", "tiny")
+    graded = grade_all(course.config, course.assignment, folders, LocalWorkers(course.config, "tiny", jobs=1))
     found = {one.student: one.result for one in graded}
     assert [found[name].score for name in ("ada", "bo")] == [5.0, 5.0]  # type: ignore[union-attr]
     assert found["bo"].notes == found["ada"].notes == ()  # type: ignore[union-attr]
