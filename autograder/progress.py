@@ -14,6 +14,8 @@ from autograder.watch import Watch, unwatched
 
 FEWEST = 2
 """Items that must have been worked on before the time left is said: one alone also holds what starts but once."""
+PAUSE = 2.0
+"""Seconds between two lines at least, where there is no terminal; the last line always comes."""
 LINES = 10
 """Lines that a whole piece of work prints at most where there is no terminal, besides the first."""
 
@@ -99,14 +101,15 @@ class _Lines:
     def __init__(self, what: str, console: Console, alike: bool) -> None:
         self._estimate, self._alike = Estimate(), alike
         self._what, self._console = what, console
-        self._tenth = -1
+        self._tenth, self._said = -1, -PAUSE
 
     def __call__(self, done: int, total: int, current: str, *, free: int = 0) -> None:
         self._estimate.update(done, total, free)
         tenth = done * LINES // max(total, 1)
-        if tenth == self._tenth or total < 2:
+        now = time.monotonic()
+        if tenth == self._tenth or total < 2 or (now - self._said < PAUSE and done < total):
             return
-        self._tenth = tenth
+        self._tenth, self._said = tenth, now
         self._console.print(self._line(done, total, current))
 
     def _line(self, done: int, total: int, current: str) -> str:

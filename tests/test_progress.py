@@ -7,6 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
+from autograder import progress
 from autograder.progress import Estimate, about, shown
 from autograder.watch import run_of
 
@@ -72,12 +73,18 @@ def test_times_are_no_more_exact_than_they_can_be(seconds: float, words: str) ->
     assert about(seconds) == words
 
 
-def lines_of(total: int, **options: bool) -> list[str]:
+def lines_of(total: int, pause: float = 0.0, **options: bool) -> list[str]:
     file = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(progress, "PAUSE", pause)
+        follow(file, total, options)
+    return file.getvalue().splitlines()
+
+
+def follow(file: io.StringIO, total: int, options: dict[str, bool]) -> None:
     with shown("grading", Console(file=file, width=200), **options) as watch:
         for done in range(total + 1):
             watch(done, total, f"student-{done + 1}" if done < total else "")
-    return file.getvalue().splitlines()
 
 
 def test_without_a_terminal_there_is_a_line_for_every_tenth() -> None:
@@ -89,6 +96,10 @@ def test_without_a_terminal_there_is_a_line_for_every_tenth() -> None:
     assert lines[-1] == "grading: 200 of 200"
     assert [line.split(";")[0] for line in lines_of(3, alike=False)] == [f"grading: {n} of 3" for n in range(4)]
     assert lines_of(1) == [], "one item says nothing that the result does not say"
+
+
+def test_quick_work_says_only_that_it_begins_and_ends() -> None:
+    assert lines_of(50, pause=1000.0) == ["grading: 0 of 50; now student-1", "grading: 50 of 50"]
 
 
 def test_quiet_shows_nothing() -> None:
