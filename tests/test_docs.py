@@ -162,6 +162,8 @@ def taught(_tiny_template: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     shutil.copytree(_tiny_template, root)
     with (root / "course_config.py").open("a") as file:
         file.write('c.Autograder.assignment = "tiny"\n')
+        file.write('c.Exchange.root = str(course / "exchange")\n')
+    (root / "exchange").mkdir()
     course = TinyCourse(load_config(root), load_assignment(root, "tiny"))
     for student in ("student-1", "student-2"):
         folder = course.hand_in(student, json.dumps(course.released_notebook()).encode())
