@@ -167,6 +167,8 @@ def taught(_tiny_template: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     course = TinyCourse(load_config(root), load_assignment(root, "tiny"))
     for student in ("student-1", "student-2"):
         folder = course.hand_in(student, json.dumps(course.released_notebook()).encode())
+        (folder / "timestamp.txt").write_text("2026-01-01 10:00:00 UTC")  # as nbgrader's submit does
+        (folder / "submission_secret.txt").write_text("0f" * 64)
         record(course.config, course.assignment, student, folder, tiny_result(total=1.0))
         write_whole(root / "results" / f"{student}.json", to_json(tiny_result(total=1.0)))
     yield course
