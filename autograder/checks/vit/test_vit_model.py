@@ -73,11 +73,21 @@ def trainable(model: Layer):
     return sum(int(np.prod(one.shape)) for one in model.weights() if one.trainable)
 
 
+def makes_models(student: Student):
+    """Whether the module's function makes the small model."""
+    try:
+        return bool(student.once(small_model))
+    except StudentFault:
+        return False
+
+
 def has_large_model(student: Student):
     """Whether the notebook's `vit` comes from the lab's settings and has the right number of parameters.
 
     Twelve layers take longest of all to build: where the notebook has done so rightly, they are not built again.
     """
+    if not makes_models(student):
+        return False
     try:
         settings, vit = student.variable("model_params"), student.adopt(student.variable("vit"), "vit")
         return isinstance(settings, dict) and not other_settings(settings) and trainable(vit) == LARGE_PARAMETERS
@@ -137,7 +147,7 @@ def test_model_of_the_notebook(student):
         fail(f"`model_params` must set `{name}` as in the table; got {found!r}.", "model_params_other")
     vit = student.adopt(student.variable("vit"), "vit")
     found = sum(int(np.prod(one.shape)) for one in vit.weights())
-    if found == LARGE_PARAMETERS:
+    if found == LARGE_PARAMETERS and makes_models(student):
         return
     made = student.count("create_vit_classifier", **WANTED)["total"]
     require(
