@@ -396,9 +396,7 @@ def worker_pool(
     """
     others = set(multiprocessing.active_children())
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(
-        workers, mp_context=spawn, initializer=_begin_worker, initargs=(os.getpid(), begin, *words)
-    )
+    pool = _Pool(workers, mp_context=spawn, initializer=_begin_worker, initargs=(os.getpid(), begin, *words))
     try:
         yield pool
     except BaseException:
@@ -409,9 +407,22 @@ def worker_pool(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+class _Pool(ProcessPoolExecutor):
+    """Starts its workers deaf to ^C, which reaches them like this process while they still begin."""
+
+    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Hand over work; a worker that is started for it inherits what is blocked meanwhile."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(function, *args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin_worker(parent: int, begin: Callable[..., None] | None, *words: Any) -> None:  # noqa: ANN401 - any
     """Tie a worker to the process that started it, which alone is interrupted by ^C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if sys.platform == "linux":
         die_with_parent()
     if os.getppid() != parent:  # it ended before the line above
