@@ -8,6 +8,7 @@ that a task does not use, or that the reference replaces, share that task's resu
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -251,19 +252,34 @@ class _Parts:
         used = {task.id, *task.builds_on} - set(replaced)
         names = {name for one in used for name in self._assignment.task(one).provides}
         answers = {name for one in used for name in self._assignment.task(one).answers}
-        texts = [text_of(cell) for cell in load_cells(notebook) if grade_id_of(cell) in answers]
+        texts = [text for name, text in _texts(notebook) if name in answers]
         whole = repr((task.id, replaced, _without(module, self._names - names), texts))
         return hashlib.sha256(whole.encode()).hexdigest()
+
+
+@functools.lru_cache(maxsize=8)
+def _texts(notebook: bytes) -> list[tuple[str, str]]:
+    """Return grade_id and text of a notebook's cells."""
+    return [(grade_id_of(cell), text_of(cell)) for cell in load_cells(notebook)]
 
 
 def _without(module: str, names: set[str]) -> str:
     """Return a module's text without some of its top-level functions and classes."""
     lines = module.split("\n")
-    for node in reversed(ast.parse(module).body):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in names:
-            first = min((one.lineno for one in node.decorator_list), default=node.lineno)
-            del lines[first - 1 : node.end_lineno]
+    for name, first, last in reversed(_definitions(module)):
+        if name in names:
+            del lines[first - 1 : last]
     return "\n".join(lines)
+
+
+@functools.lru_cache(maxsize=8)
+def _definitions(module: str) -> list[tuple[str, int, int]]:
+    """Return name, first and last line of a module's functions and classes."""
+    return [
+        (node.name, min((one.lineno for one in node.decorator_list), default=node.lineno), node.end_lineno or 0)
+        for node in ast.parse(module).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    ]
 
 
 Setting = tuple[CourseConfig, str, Path, bytes]
