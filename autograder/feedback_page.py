@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from autograder.pictures import Shown, draw
@@ -173,7 +173,7 @@ def _sum_of(pairs: Sequence[tuple[float | None, float]]) -> tuple[float, float]:
 
 
 def _environment() -> Environment:
-    loader = PackageLoader("autograder", "templates")
+    loader = FileSystemLoader(Path(__file__).parent / "templates")
     environment = Environment(
         loader=loader, autoescape=True, finalize=_clean, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

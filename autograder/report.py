@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from autograder import charts
@@ -189,7 +189,7 @@ def _plots(marks: ClassMarks, totals: Sequence[float], checks: Sequence[CheckFig
 
 
 def _environment() -> Environment:
-    loader = PackageLoader("autograder", "templates")
+    loader = FileSystemLoader(Path(__file__).parent / "templates")
     environment = Environment(
         loader=loader, autoescape=True, finalize=_printable, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,

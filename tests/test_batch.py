@@ -141,7 +141,7 @@ def test_a_submission_with_which_workers_die_is_in_error_and_the_others_are_not(
     done = grade(tiny_course, hand_in(tiny_course, "a", "killer", "b", "broken", "c"), workers)
     assert in_error(done).keys() == {"killer", "broken"}
     assert workers.seen["killer"] == 1 + batch.TRIES
-    assert "Is there enough memory?" in in_error(done)["killer"]
+    assert batch.LOST_WORKER in in_error(done)["killer"]
 
 
 @pytest.mark.parametrize("jobs", [2])

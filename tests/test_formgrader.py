@@ -109,5 +109,6 @@ def test_one_student_goes_through_formgrader_by_its_buttons(released_course: Tin
     assert "4.5 / 7.0" in " ".join(feedback.split())
     assert "Say what it costs." in feedback
     assert MODEL_ANSWER not in feedback
-    (handed_out,) = exchange.glob("vision-transformers/feedback/*.html")
-    assert handed_out.read_text() == feedback
+    own = (course.root / "feedback/ada/tiny/feedback.html").read_text()
+    handed_out = {path.read_text() for path in exchange.glob("vision-transformers/feedback/*.html")}
+    assert handed_out == {feedback, own}
