@@ -209,6 +209,7 @@ def run_checks(task: Task, student: Student, seed: bytes) -> tuple[CheckResult, 
         AutograderError: If the machinery itself fails, such as a missing layer of confinement.
     """
     _make_importable(task.checks.parent)
+    _forget_another(task.checks)
     recorder = _Recorder(task, student, seed)
     words = [*PYTEST_WORDS, f"--rootdir={task.checks.parent}", str(task.checks)]
     outside = os.environ.pop("PYTEST_ADDOPTS", None)
@@ -321,6 +322,13 @@ def _make_importable(checks_dir: Path) -> None:
     package = types.ModuleType("autograder.checks")
     package.__path__ = [parent]
     sys.modules["autograder.checks"] = package
+
+
+def _forget_another(checks: Path) -> None:
+    """Forget the checks of another assignment, or of another course, that stand under the same name."""
+    known = sys.modules.get(checks.stem)
+    if known is not None and getattr(known, "__file__", None) != str(checks):
+        del sys.modules[checks.stem]
 
 
 def course_secret(config: CourseConfig) -> bytes:

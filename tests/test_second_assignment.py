@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from autograder.assignment import load_assignment
+from autograder.assignment import Task, load_assignment
+from autograder.checking import Student
 from autograder.cli import main
 from autograder.gradebook import record, scores
+from autograder.runner import run_checks
 from tests.tiny import TINY_MODULE, TINY_NOTEBOOK, TinyCourse, tiny_result
 
 HALVE_MODULE = TINY_MODULE.replace("double", "halve").replace("2.0 * x", "x / 2.0").replace("twice", "half")
@@ -87,3 +89,20 @@ def test_two_folders_make_a_second_assignment(released_course: TinyCourse) -> No
     assert scores(course.config, course.assignment)["ada"] == {"double": 2.0, "total": 1.0, "question_01": 0.0}
     assert "not half as large" in (root / "feedback/bo/halves/halves.html").read_text()
     assert json.loads((root / "json/ada.json").read_text())["score"] == 4
+
+
+def test_checks_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
+    """Two assignments may have a task of the same name, graded by one process."""
+
+    def sentences(folder: str) -> list[str]:
+        checks = tmp_path / folder / "test_half.py"
+        checks.parent.mkdir(exist_ok=True)
+        text = f'import pytest\n\n\n@pytest.mark.check("That of {folder}.")\ndef test_it(student):\n    pass\n'
+        checks.write_text(text)
+        task = Task(id="half", points=1.0, provides=(), answers=(), builds_on=(), checks=checks)
+        student = Student(lambda question, seconds: None, lambda: None, 1.0)
+        return [check.sentence for check in run_checks(task, student, b"seed")]
+
+    assert [sentences("first"), sentences("second"), sentences("first")] == [
+        ["That of first."], ["That of second."], ["That of first."],
+    ]  # fmt: skip
