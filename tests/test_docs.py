@@ -42,6 +42,7 @@ NOT_RUN = {
     "python -m autograder grade": "starts TensorFlow: tests/test_flow.py runs it",
     "python -m autograder audit": "starts TensorFlow: tests/test_audit.py runs it on the miniature course",
     "nbgrader generate_assignment": "the page says to use release, which runs the step",
+    "nbgrader submit": "a student's command, named in passing",
     "nbgrader fetch_feedback": "a student's command: tests/test_feedback_page.py runs the step",
     "nbgrader autograde": "starts TensorFlow: tests/test_gradebook.py runs the step",
     "make": "sets up an environment, or runs everything",
