@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from autograder.marks import ClassMarks
 
 out = Console(soft_wrap=True, highlight=False, markup=False)
-WIDE = 150
-"""Columns that the table of marks may take at least; a narrower terminal wraps it."""
 SHOWN = 200
 """Students, and failures, that are listed after grading; what more there are is counted."""
 err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
@@ -242,7 +241,8 @@ def _where_all_are(options: argparse.Namespace, count: int) -> str:
 
 def _print_table(table: Table) -> None:
     """Print a table that stays readable where the terminal is narrow: it is wrapped, not cut."""
-    Console(width=max(out.width, WIDE), markup=False, highlight=False, quiet=out.quiet).print(table)
+    needed = Measurement.get(out, out.options.update(max_width=sys.maxsize), table).maximum
+    Console(width=max(out.width, needed), markup=False, highlight=False, quiet=out.quiet).print(table)
 
 
 def _failure(graded: Graded) -> str:
