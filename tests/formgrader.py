@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.tiny import TinyCourse
 
@@ -117,3 +117,15 @@ def press(page: Page, address: str, assignment: str, button: str) -> None:
         raise RuntimeError(said)
     page.reload()
     page.wait_for_selector("td.status .label")
+
+
+def heard(browser: Browser, file: Path) -> tuple[list[str], list[str]]:
+    """Open a file until nothing more is loaded; return what the page asked for, and what it said, errors included."""
+    page = browser.new_page()
+    asked: list[str] = []
+    said: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(file.as_uri(), wait_until="networkidle")
+    return asked, said

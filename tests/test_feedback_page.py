@@ -32,7 +32,7 @@ from autograder.results import SubmissionResult, TaskResult
 from autograder.steps import course_directory, make_step, run_step
 from autograder.student_marks import Mark, StudentMarks
 from tests.feedback_example import example_page, example_result
-from tests.formgrader import BROWSER, BROWSERS, SWITCHES
+from tests.formgrader import BROWSER, BROWSERS, SWITCHES, heard
 from tests.test_exports import HOSTILE
 from tests.test_marks import HALF_OFF, configured, record_late
 from tests.tiny import TinyCourse, tiny_result
@@ -528,13 +528,7 @@ def test_numbers_in_the_heatmap_can_be_read_on_every_shade(browser: Browser, fil
 @IN_BROWSER
 @pytest.mark.slow
 def test_the_browser_asks_for_nothing_else_and_refuses_nothing(browser: Browser, file: Path) -> None:
-    page = browser.new_page()
-    asked: list[str] = []
-    said: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto(file.as_uri(), wait_until="networkidle")
+    asked, said = heard(browser, file)
     assert asked == [file.as_uri()]
     assert said == []
 

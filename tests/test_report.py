@@ -19,7 +19,7 @@ from autograder.marks import ClassMarks, Person, Standing, class_marks
 from autograder.report import PAGE, STATES, TABLE, render_report, student_row, write_report
 from autograder.results import to_json
 from autograder.similarity import Pair, Passage
-from tests.formgrader import BROWSER, BROWSERS, SWITCHES
+from tests.formgrader import BROWSER, BROWSERS, SWITCHES, heard
 from tests.made_class import made_class
 from tests.test_exports import HOSTILE, hostile, one_student
 from tests.tiny import TinyCourse, tiny_result
@@ -228,13 +228,7 @@ def test_axe_would_find_a_fault(browser: Browser, report_file: Path) -> None:
 @IN_BROWSER
 @pytest.mark.slow
 def test_the_browser_asks_for_nothing_else_and_refuses_nothing(browser: Browser, report_file: Path) -> None:
-    page = browser.new_page()
-    asked: list[str] = []
-    said: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto(report_file.as_uri(), wait_until="networkidle")
+    asked, said = heard(browser, report_file)
     assert asked == [report_file.as_uri()]
     assert said == []
 
