@@ -27,6 +27,7 @@ from autograder.assignment import MODULE, Assignment, load_assignment
 from autograder.batch import AHEAD, Outcome, Submit, attempt
 from autograder.config import CourseConfig
 from autograder.errors import ClusterError
+from autograder.package import package_digest
 from autograder.results import SubmissionResult
 from autograder.runner import course_secret
 from autograder.store import LIBRARIES, CachedGrader
@@ -170,10 +171,7 @@ def _connected(address: str) -> Client:
 
 def installed() -> dict[str, str]:
     """Return the versions, and the code, that the results of this process depend on."""
-    code = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        code.update(hashlib.sha256(path.read_bytes()).digest())
-    own = {"python": platform.python_version(), "autograder": f"{__version__} (code {code.hexdigest()[:12]})"}
+    own = {"python": platform.python_version(), "autograder": f"{__version__} (code {package_digest()[:12]})"}
     return own | {name: _version(name) for name in SAME}
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from contextlib import suppress
 from pathlib import Path
 
-from nbgrader.api import Grade, Gradebook, MissingEntry, SubmittedNotebook
+from nbgrader.coursedir import CourseDirectory
 
 from autograder.assignment import Assignment
 from autograder.config import CONFIG_NAME, CourseConfig
+from autograder.database import Recorded, recorded
 from autograder.errors import RecordingError
+from autograder.package import package_digest
 from autograder.results import SubmissionResult, to_json, write_whole
-from autograder.steps import course_directory, output_folder
+from autograder.steps import output_folder
 
 
 class RecordedMark:
@@ -21,69 +22,63 @@ class RecordedMark:
 
     It holds only as long as the gradebook has the result's scores and the graded notebook is the one
     that was written then.
+
+    Args:
+        config: The course.
+        assignment: The assignment.
+        coursedir: nbgrader's view of the course, with the student's id.
+        folder: The submission.
+        result: What grading found.
     """
 
     def __init__(
-        self, config: CourseConfig, assignment: Assignment, student: str, folder: Path, result: SubmissionResult
+        self,
+        config: CourseConfig,
+        assignment: Assignment,
+        coursedir: CourseDirectory,
+        folder: Path,
+        result: SubmissionResult,
     ) -> None:
-        self._path = config.state_dir / "recorded" / assignment.name / student
-        self._student = student
+        self._path: Path = config.state_dir / "recorded" / assignment.name / coursedir.student_id
+        self._coursedir = coursedir
         self._result = result
-        coursedir = course_directory(config, assignment.name, student_id=student)
         self._graded = output_folder(coursedir, "autograded_directory") / f"{assignment.name}.ipynb"
         texts = (config.root / CONFIG_NAME, folder / "timestamp.txt", assignment.notebook_path)
         released = assignment.release_dir / f"{assignment.name}.ipynb"
-        parts = [to_json(result), _package_digest(), *map(_digest_if_there, (*texts, released))]
+        parts = [to_json(result), package_digest().encode(), *map(_digest_if_there, (*texts, released))]
         self._texts = hashlib.sha256(b"\n".join(parts)).hexdigest()
 
-    def stands(self, book: Gradebook) -> bool:
+    def stands(self) -> bool:
         """Whether nothing is to be done."""
         with suppress(OSError, RecordingError):
-            check_recorded(book, self._student, self._result)
-            return self._path.read_text("utf-8") == self._text(book)
+            now = check_recorded(self._coursedir, self._result)
+            return self._path.read_text("utf-8") == self._text(now)
         return False
 
-    def set(self, book: Gradebook) -> None:
+    def set(self) -> None:
         """Say that the result is recorded now."""
         with suppress(OSError):  # without it the result is recorded once more, no worse
-            write_whole(self._path, self._text(book).encode())
+            write_whole(self._path, self._text(recorded(self._coursedir)).encode())
 
-    def _text(self, book: Gradebook) -> str:
-        submission = book.find_submission(self._result.assignment, self._student)
-        late = (submission.assignment.duedate, submission.extension)  # penalties depend on them
+    def _text(self, now: Recorded) -> str:
         written = self._graded.stat()
-        return f"{self._texts} {late} {written.st_mtime_ns} {written.st_size}"
+        return f"{self._texts} {now.due} {written.st_mtime_ns} {written.st_size}"
 
 
 def _digest_if_there(path: Path) -> bytes:
     return hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"-"
 
 
-@functools.cache
-def _package_digest() -> bytes:
-    """Digest the package, which decides how results are shown."""
-    return b"".join(_digest_if_there(path) for path in sorted(Path(__file__).parent.glob("*.py")))
-
-
-def check_recorded(book: Gradebook, student: str, result: SubmissionResult) -> None:
-    """See that the gradebook holds a result's scores.
+def check_recorded(coursedir: CourseDirectory, result: SubmissionResult) -> Recorded:
+    """Return what the gradebook holds of a student, having seen that these are a result's scores.
 
     Raises:
-        RecordingError: If it does not.
+        RecordingError: If they are not.
     """
-    try:
-        submitted = book.find_submission_notebook(result.assignment, result.assignment, student)
-        recorded = {grade.name: grade.auto_score for grade in automatic_grades(submitted)}
-    except MissingEntry:
-        recorded = {}
-    if recorded != {task.id: task.score for task in result.tasks}:
+    now = recorded(coursedir)
+    if now.scores != {task.id: task.score for task in result.tasks}:
         raise RecordingError(
-            f"nbgrader did not record the result of {student}.",
+            f"nbgrader did not record the result of {coursedir.student_id}.",
             "Look at c.CourseDirectory.student_id_exclude in course_config.py.",
         )
-
-
-def automatic_grades(submitted: SubmittedNotebook) -> list[Grade]:
-    """Return the grades that no person gives: those of test cells."""
-    manual = {cell.name for cell in (*submitted.notebook.solution_cells, *submitted.notebook.task_cells)}
-    return [grade for grade in submitted.grades if grade.name not in manual]
+    return now

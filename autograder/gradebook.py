@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import nbformat
-import sqlalchemy
 from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
 from nbgrader import utils
@@ -33,8 +32,9 @@ from traitlets import Instance
 
 from autograder.assignment import MODULE, Assignment
 from autograder.config import CourseConfig, load_config
+from autograder.database import open_book
 from autograder.errors import RecordingError, SubmissionUnreadable
-from autograder.freshness import RecordedMark, automatic_grades, check_recorded
+from autograder.freshness import RecordedMark, check_recorded
 from autograder.locks import course_lock
 from autograder.notebook import marking_guides, restore
 from autograder.recorded import shown_as, summary_cell
@@ -153,20 +153,19 @@ def record(config: CourseConfig, assignment: Assignment, student: str, folder: P
     _check_name(student)
     book_course = course_directory(config, assignment.name, student_id=student)
     with course_lock(config.state_dir):
-        mark = RecordedMark(config, assignment, student, folder, result)
+        mark = RecordedMark(config, assignment, book_course, folder, result)
+        if mark.stands():
+            return
         with open_book(book_course) as book:
             _check_registered(book, assignment.name)
-            if mark.stands(book):
-                return
             _forget(book, assignment.name, student)
         shutil.rmtree(output_folder(book_course, "autograded_directory"), ignore_errors=True)
         with _staged(config, assignment, student, folder) as staging:
             submitted = os.path.relpath(staging / "submitted", config.root)
             staged = course_directory(config, assignment.name, student_id=student, submitted_directory=submitted)
             _autograde(config, staged, result, staging)
-        with open_book(book_course) as book:
-            check_recorded(book, student, result)
-            mark.set(book)
+        check_recorded(book_course, result)
+        mark.set()
 
 
 def forget(config: CourseConfig, assignment: Assignment, student: str) -> None:
@@ -206,24 +205,6 @@ def _released_notebook(coursedir: CourseDirectory, assignment: str) -> Path:
     if not path.is_file():
         raise RecordingError(f"There is no released notebook {path}.", _REGISTER)
     return path
-
-
-@contextmanager
-def open_book(coursedir: CourseDirectory) -> Iterator[Gradebook]:
-    """Open the course's gradebook.
-
-    Raises:
-        RecordingError: If the database cannot be used.
-    """
-    try:
-        with Gradebook(coursedir.db_url) as book:
-            yield book
-    except sqlalchemy.exc.SQLAlchemyError as error:
-        url = sqlalchemy.engine.make_url(coursedir.db_url).render_as_string(hide_password=True)
-        reason = str(error).splitlines()[0]
-        raise RecordingError(
-            f"The gradebook {url} cannot be used: {reason}.", "Look at c.CourseDirectory.db_url in course_config.py."
-        ) from error
 
 
 @contextmanager
@@ -309,11 +290,17 @@ def _forget(book: Gradebook, assignment: str, student: str) -> None:
         submitted = book.find_submission_notebook(assignment, assignment, student)
     except MissingEntry:
         return
-    for grade in automatic_grades(submitted):
+    for grade in _automatic_grades(submitted):
         grade.auto_score = None
         grade.needs_manual_grade = True
     submitted.late_submission_penalty = None
     book.db.commit()
+
+
+def _automatic_grades(submitted: SubmittedNotebook) -> list[Grade]:
+    """Return the grades that no person gives: those of test cells."""
+    manual = {cell.name for cell in (*submitted.notebook.solution_cells, *submitted.notebook.task_cells)}
+    return [grade for grade in submitted.grades if grade.name not in manual]
 
 
 def _expect(book: Gradebook, assignment: str, student: str) -> None:
@@ -325,7 +312,7 @@ def _expect(book: Gradebook, assignment: str, student: str) -> None:
 
 
 def _check_tasks(submitted: SubmittedNotebook, result: SubmissionResult) -> None:
-    known = {(grade.name, grade.max_score) for grade in automatic_grades(submitted)}
+    known = {(grade.name, grade.max_score) for grade in _automatic_grades(submitted)}
     graded = {(task.id, task.max_score) for task in result.tasks}
     if known != graded:
         names = ", ".join(sorted({name for name, _ in known ^ graded}))

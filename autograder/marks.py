@@ -23,8 +23,8 @@ from traitlets.config import Config
 
 from autograder.assignment import Assignment
 from autograder.config import CourseConfig, load_traitlets
+from autograder.database import open_book
 from autograder.errors import UsageError
-from autograder.gradebook import open_book
 from autograder.results import SubmissionResult, from_json
 from autograder.steps import course_directory
 from autograder.store import CachedGrader

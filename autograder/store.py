@@ -24,6 +24,7 @@ from autograder.assignment import MODULE, Assignment, Task, load_assignment
 from autograder.config import CourseConfig, load_config
 from autograder.errors import SubmissionUnreadable, ZygoteError
 from autograder.notebook import build_notebook
+from autograder.package import package_digest
 from autograder.results import (
     CheckResult,
     Environment,
@@ -220,7 +221,9 @@ def _rules_digest(config: CourseConfig, assignment: Assignment) -> str:
     """Digest all that every task depends on besides the submission: texts, settings, versions, the secret."""
     settings = {key: value for key, value in asdict(config).items() if key not in _NOT_RULES}
     versions = [platform.python_version(), *(f"{name} {version(name)}" for name in LIBRARIES)]
-    whole = hashlib.sha256(course_secret(config) + repr((sorted(settings.items()), versions)).encode())
+    whole = hashlib.sha256(
+        course_secret(config) + repr((package_digest(), sorted(settings.items()), versions)).encode()
+    )
     for path in _rule_files(assignment):
         whole.update(hashlib.sha256(path.read_bytes()).digest())
     return whole.hexdigest()
@@ -256,7 +259,6 @@ def _modules_in(node: ast.AST) -> list[str]:
 
 
 def _rule_files(assignment: Assignment) -> Iterator[Path]:
-    yield from sorted(Path(__file__).parent.glob("*.py"))
     yield from sorted(assignment.checks_dir / name for name in SHARED_TEXTS if (assignment.checks_dir / name).is_file())
     yield assignment.notebook_path
     yield assignment.source_dir / f"{MODULE}.py"

@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "autograder"
 ORDER = (
-    ("errors", "nearest", "watch"),
+    ("errors", "nearest", "package", "watch"),
     ("results",),
     ("config",),
     ("assignment", "regions", "cells", "sanitizing"),
@@ -27,7 +27,8 @@ ORDER = (
     ("runner",),
     ("corpus", "store"),
     ("steps", "gate", "locks"),
-    ("freshness", "rendering", "release"),
+    ("database", "rendering", "release"),
+    ("freshness",),
     ("recorded", "pictures"),
     ("gradebook",),
     ("trial",),

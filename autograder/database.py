@@ -1,0 +1,98 @@
+"""The gradebook's database: opened so that errors name it, and read by one plain statement where that is enough."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy
+from nbgrader.api import Assignment as BookAssignment
+from nbgrader.api import BaseCell, Grade, Gradebook, Notebook, SubmittedAssignment, SubmittedNotebook
+from nbgrader.coursedir import CourseDirectory
+from sqlalchemy.orm import aliased
+
+from autograder.errors import RecordingError
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the gradebook holds of one student's submission.
+
+    Attributes:
+        scores: Automatic score by grade_id; None where one is outstanding. Empty without a submission.
+        due: When the assignment is due, and by how much longer this student has; late penalties depend on them.
+    """
+
+    scores: Mapping[str, float | None]
+    due: tuple[datetime | None, timedelta | None] = (None, None)
+
+
+@contextmanager
+def open_book(coursedir: CourseDirectory) -> Iterator[Gradebook]:
+    """Open the course's gradebook.
+
+    Raises:
+        RecordingError: If the database cannot be used.
+    """
+    with _named_errors(coursedir), Gradebook(coursedir.db_url) as book:
+        yield book
+
+
+def recorded(coursedir: CourseDirectory) -> Recorded:
+    """Return what is recorded for the student and the assignment of this course directory.
+
+    Raises:
+        RecordingError: If the database cannot be used.
+    """
+    asked = {"assignment": coursedir.assignment_id, "student": coursedir.student_id}
+    with _named_errors(coursedir), _engine(coursedir.db_url).connect() as connection:
+        rows = connection.execute(_statement(), asked).all()
+    due = next(((duedate, extension) for _, _, duedate, extension in rows), (None, None))
+    return Recorded({name: score for name, score, _, _ in rows}, due)
+
+
+@functools.cache
+def _engine(url: str) -> sqlalchemy.Engine:
+    """Return this process's engine: it keeps compiled statements, which a `Gradebook` would not, and no connection."""
+    return sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+
+
+@functools.cache
+def _statement() -> sqlalchemy.Select[str, float | None, datetime | None, timedelta | None]:
+    """Select the automatic scores, which are those of cells that no person marks, and what makes a submission late."""
+    by_hand = aliased(BaseCell)
+    marked = sqlalchemy.exists().where(
+        by_hand.notebook_id == BaseCell.notebook_id,
+        by_hand.name == BaseCell.name,
+        by_hand.type.in_(("SolutionCell", "TaskCell")),
+    )
+    return (
+        sqlalchemy.select(BaseCell.name, Grade.auto_score, BookAssignment.duedate, SubmittedAssignment.extension)
+        .select_from(Grade)
+        .join(BaseCell, BaseCell.id == Grade.cell_id)
+        .join(Notebook, Notebook.id == BaseCell.notebook_id)
+        .join(SubmittedNotebook, SubmittedNotebook.id == Grade.notebook_id)
+        .join(SubmittedAssignment, SubmittedAssignment.id == SubmittedNotebook.assignment_id)
+        .join(BookAssignment, BookAssignment.id == SubmittedAssignment.assignment_id)
+        .where(
+            BookAssignment.name == sqlalchemy.bindparam("assignment"),
+            Notebook.name == BookAssignment.name,
+            SubmittedAssignment.student_id == sqlalchemy.bindparam("student"),
+            ~marked,
+        )
+    )
+
+
+@contextmanager
+def _named_errors(coursedir: CourseDirectory) -> Iterator[None]:
+    try:
+        yield
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        url = sqlalchemy.engine.make_url(coursedir.db_url).render_as_string(hide_password=True)
+        reason = str(error).splitlines()[0]
+        raise RecordingError(
+            f"The gradebook {url} cannot be used: {reason}.", "Look at c.CourseDirectory.db_url in course_config.py."
+        ) from error
