@@ -255,6 +255,7 @@ class _Recorder:
         return _generator(self._seed, f"{self._task.id}::{request.node.name}")
 
     def pytest_configure(self, config: pytest.Config) -> None:
+        config.option.tbstyle = "native"  # others parse the source of a hundred frames, for a text that nobody reads
         config.addinivalue_line(
             "markers", "check(sentence, weight=1): what a check asks for, and its share of the task"
         )
