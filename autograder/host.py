@@ -43,6 +43,7 @@ class Host:
 
     def __init__(self, places: Places) -> None:
         self._places = places
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
         self._objects: dict[int, object] = {}
         self._module: types.ModuleType | None = None
         self._notebook: dict[str, Any] = {"__name__": "__main__", "get_ipython": _NoShell}

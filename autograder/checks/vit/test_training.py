@@ -98,7 +98,7 @@ def spoiled(student, task_rng):
     model = linear_model(student, kernel)
     training = np.zeros((192, FEATURES), np.float32)
     training[:, SEEN] = task_rng.normal(size=(192, 3))
-    validation, testing = (corners(task_rng, samples) for samples in (96, 60))
+    validation, testing = (corners(task_rng, samples) for samples in (96, 64))
     data = [(training, np.full(192, CLASSES - 1)), validation, testing]
     outcome = train(student, model, data, epochs=Spoiled.epochs, learning_rate=0.05)
     moved = responses(model) - kernel
@@ -225,7 +225,7 @@ def explain_step(once, doubled):
 @pytest.mark.check("A small ViT learns: its validation accuracy is clearly better than chance.", weight=2)
 def test_vit_learns(student, rng):
     images, labels = digits(side=8)
-    parts = np.split(rng.permutation(len(images)), [640, 960, 1080])[:3]
+    parts = np.split(rng.permutation(len(images)), [640, 960, 1088])[:3]
     data = [(images[part], labels[part]) for part in parts]
     model = student.layer("create_vit_classifier", **VIT)
     free = sum(one.trainable for one in model.weights())
