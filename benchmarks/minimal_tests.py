@@ -95,11 +95,11 @@ assert logits.std(axis=0).min() > 0
 from sklearn.datasets import load_digits
 
 digits, labels = load_digits(return_X_y=True)
-digits = np.kron(digits.reshape(-1, 8, 8, 1) / 8 - 1, np.ones((1, 2, 2, 1))).astype("float32")
-parts = np.split(np.random.permutation(len(digits)), [960, 1280, 1400])[:3]
+digits = (digits.reshape(-1, 8, 8, 1) / 8 - 1).astype("float32")
+parts = np.split(np.random.permutation(len(digits)), [640, 960, 1088])[:3]
 data = [(digits[part], labels[part]) for part in parts]
 model = create_vit_classifier(**small)
-history = run_experiment(model, *data, epochs={epochs}, batch_size={batch_size}, learning_rate=2e-3)
+history = run_experiment(model, *data, epochs={epochs}, batch_size={batch_size}, learning_rate=5e-3)
 assert len(history.history["val_accuracy"]) == {epochs}
 found = model(data[1][0], training=False).numpy().argmax(axis=-1)
 assert (found == data[1][1]).mean() >= 0.4

@@ -11,10 +11,10 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from autograder.report import write_report
-from tests.formgrader import BROWSER, SWITCHES
+from tests.browsers import launched
 from tests.made_class import made_class
 
 ROUNDS = 5
@@ -46,10 +46,8 @@ def main() -> None:
         page, _ = write_report(marks, pairs, datetime.now(UTC), folder)
         say(f"{students} students, {page.stat().st_size / 2**20:.2f} MiB")
         say(f"write: {time.perf_counter() - start:.2f} s")
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=BROWSER, args=list(SWITCHES))
+        with launched() as browser:
             measure(browser.new_page(viewport={"width": 1300, "height": 900}), page)
-            browser.close()
 
 
 def measure(page: Page, file: Path) -> None:

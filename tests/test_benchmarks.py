@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from autograder import wire
 from autograder.assignment import load_assignment
@@ -14,7 +16,7 @@ from autograder.runner import Grader
 from autograder.submission import Snapshot
 from benchmarks import cost_split, minimal_tests, replay, throughput
 from benchmarks.check_cost import ratio
-from benchmarks.measuring import table
+from benchmarks.measuring import QUIET, table
 from benchmarks.replay import Asked, Took
 from tests.tiny import TINY_MODULE, TinyCourse
 
@@ -76,6 +78,15 @@ def test_the_minimal_notebook_holds_the_students_answers_and_nothing_to_mark_by_
 
 def asked(task: str, question: wire.Question, *refs: int) -> Asked:
     return Asked(0, task, wire.Request(0, question), list(refs))
+
+
+def test_right_work_passes_the_minimal_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in QUIET.items():
+        monkeypatch.setenv(name, value)
+    (snapshot,) = throughput.make_class(VIT, 1).values()
+    Snapshot(minimal_tests.in_kernel_files(VIT, snapshot), snapshot.notebook).write_to(tmp_path / "vit")
+    notebook = nbformat.read(tmp_path / "vit" / snapshot.notebook, as_version=4)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path / "vit")}}).execute()
 
 
 def test_objects_get_the_names_that_the_replaying_process_gives_them() -> None:
