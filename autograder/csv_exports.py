@@ -13,7 +13,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from nbgrader.plugins import ExportPlugin
 
 from autograder.errors import UsageError
 from autograder.marks import ClassMarks, LatePolicy, Standing, late_policy
+from autograder.rendering import clean
 from autograder.results import write_whole
 
 Value = str | float | None
@@ -79,11 +79,6 @@ class Export:
     left_out: tuple[str, ...] = ()
 
 
-def printable(text: str) -> str:
-    """Return a text with what could break a file or deceive a reader replaced: control and format characters."""
-    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in "\n\t" else c for c in text)
-
-
 def safe_cell(value: Value) -> str:
     """Return a cell that no spreadsheet takes for a formula; numbers are left alone."""
     if isinstance(value, int | float):
@@ -91,7 +86,7 @@ def safe_cell(value: Value) -> str:
     if not value or value == "-" or _NUMBER.fullmatch(value):
         return value or ""
     inside = _OTHER_CELL.sub("'", value)
-    return printable(f"'{inside}" if _FORMULA.match(value) else inside)
+    return clean(f"'{inside}" if _FORMULA.match(value) else inside)
 
 
 def csv_bytes(rows: Iterable[Sequence[Value]], encoding: str = "utf-8") -> bytes:

@@ -17,12 +17,12 @@ import msgspec
 import numpy as np
 
 from autograder.assignment import MODULE
-from autograder.csv_exports import CANVAS_FILE, MOODLE_FILE, Export, canvas_csv, moodle_csv, nbgrader_csv, printable
+from autograder.csv_exports import CANVAS_FILE, MOODLE_FILE, Export, canvas_csv, moodle_csv, nbgrader_csv
 from autograder.errors import UsageError
 from autograder.item_analysis import misconceptions, seconds_spent
 from autograder.marks import ClassMarks, Standing
 from autograder.nearest import did_you_mean
-from autograder.rendering import render_summary_text, render_task_text
+from autograder.rendering import clean, render_summary_text, render_task_text
 from autograder.results import CheckResult, TaskResult, said_once, write_whole
 
 FORMATS = {
@@ -173,7 +173,7 @@ def _lost_lines(task: TaskResult) -> list[str]:
 
 def _command(text: str, also: str = "") -> str:
     """Return text as a workflow command holds it: on one line, `also` escaped in properties."""
-    return re.sub(f"[%\n{also}]", lambda found: f"%{ord(found[0]):02X}", printable(text))
+    return re.sub(f"[%\n{also}]", lambda found: f"%{ord(found[0]):02X}", clean(text))
 
 
 def _alone(kind: str, content: bytes) -> Export:
@@ -231,7 +231,7 @@ def _case(assignment: str, task: TaskResult, check: CheckResult) -> ET.Element:
 
 def _xml(text: str) -> str:
     """Return text that XML 1.0 can hold."""
-    return re.sub("[\ufffe\uffff]", "\ufffd", printable(text))
+    return re.sub("[\ufffe\uffff]", "\ufffd", clean(text))
 
 
 def _md_table(marks: ClassMarks) -> list[str]:
@@ -254,5 +254,5 @@ def _md_mistakes(marks: ClassMarks) -> list[str]:
 
 def _md(text: str) -> str:
     """Return text that Markdown takes literally, on one line: no markup, no HTML, no link, no mention."""
-    line = re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$&:])", r"\\\1", " ".join(printable(text).split()))
+    line = re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$&:])", r"\\\1", " ".join(clean(text).split()))
     return line.replace("@", "@\u200b")

@@ -10,14 +10,13 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from autograder.pages import page_template, page_text
 from autograder.pictures import Shown, draw
-from autograder.rendering import CARRIED, MARKS, anchor_of, clean, reasons_of, sentence_of, spoken
+from autograder.rendering import CARRIED, MARKS, anchor_of, reasons_of, sentence_of, spoken
 from autograder.results import CheckResult, SubmissionResult, TaskResult, said_once
 from autograder.student_marks import Mark, StudentMarks
 
@@ -81,8 +80,8 @@ def render_page(
     link = quote(notebook_page)
     parts = _parts(result, marks, link)
     questions = marks.questions if marks else ()
-    style = _text("base.css") + _text("feedback.css")
-    page = _environment().get_template(PAGE)
+    style = page_text("base.css", "feedback.css")
+    page = page_template(PAGE, points=_points)
     return page.render(
         assignment=assignment,
         student=marks.student if marks else result.submission.student if result else None,
@@ -172,36 +171,5 @@ def _sum_of(pairs: Sequence[tuple[float | None, float]]) -> tuple[float, float]:
     return round(sum(score or 0.0 for score, _ in pairs), 2), sum(worth for _, worth in pairs)
 
 
-def _environment() -> Environment:
-    loader = FileSystemLoader(Path(__file__).parent / "templates")
-    environment = Environment(
-        loader=loader, autoescape=True, finalize=_clean, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"points": _points, "duration": _duration, "breakable": _breakable}
-    return environment
-
-
-def _text(name: str) -> str:
-    return (Path(__file__).parent / "templates" / name).read_text("utf-8")
-
-
-def _clean(value: object) -> object:
-    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
 def _points(value: float | None) -> str:
     return "–" if value is None else f"{value:g}"
-
-
-def _duration(seconds: float) -> str:
-    """Return a time in its two greatest units."""
-    minutes = max(round(seconds / 60), 1)
-    days, hours, rest = minutes // 1440, minutes // 60 % 24, minutes % 60
-    if days:
-        return f"{days} d {hours} h"
-    return f"{hours} h {rest} min" if hours else f"{rest} min"
-
-
-def _breakable(name: str) -> Markup:
-    """Return a name that may be broken after underscores."""
-    return Markup(str(Markup.escape(clean(name))).replace("_", "_<wbr>"))  # noqa: S704

@@ -14,11 +14,10 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from autograder import charts
-from autograder.csv_exports import Value, csv_bytes, printable
+from autograder.csv_exports import Value, csv_bytes
 from autograder.item_analysis import (
     FEWEST,
     CheckFigures,
@@ -28,6 +27,7 @@ from autograder.item_analysis import (
     task_figures,
 )
 from autograder.marks import ClassMarks, Standing
+from autograder.pages import page_template, page_text
 from autograder.results import write_whole
 from autograder.similarity import Pair
 
@@ -86,8 +86,8 @@ def render_report(marks: ClassMarks, pairs: Sequence[Pair], made: datetime) -> s
     results = {one.person.id: one.result for one in marks.students if one.result}
     tasks, checks = task_figures(marks), check_figures(list(results.values()))
     totals = [row.standing.total for row in rows if row.standing.submitted]
-    page = _environment().get_template(PAGE)
-    style, script = _text("base.css") + _text("report.css"), _text("report.js")
+    page = page_template(PAGE, number=_number, share=_share)
+    style, script = page_text("base.css", "report.css"), page_text("report.js")
     return page.render(
         marks=marks,
         made=made,
@@ -188,42 +188,9 @@ def _plots(marks: ClassMarks, totals: Sequence[float], checks: Sequence[CheckFig
     return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704
 
 
-def _environment() -> Environment:
-    loader = FileSystemLoader(Path(__file__).parent / "templates")
-    environment = Environment(
-        loader=loader, autoescape=True, finalize=_printable, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters |= {"number": _number, "share": _share, "duration": _duration, "breakable": _breakable}
-    return environment
-
-
-def _text(name: str) -> str:
-    return (Path(__file__).parent / "templates" / name).read_text("utf-8")
-
-
-def _printable(value: object) -> object:
-    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
 def _number(value: float | None, digits: int = 2) -> str:
     return "–" if value is None else f"{value:.{digits}f}".rstrip("0").rstrip(".") if digits else f"{value:.0f}"
 
 
 def _share(value: float | None) -> str:
     return "–" if value is None else f"{value:.0%}"
-
-
-def _duration(seconds: float) -> str:
-    """Return a time in its two greatest units."""
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{max(minutes, 1)} min"
-    hours, days = minutes // 60, minutes // 1440
-    return f"{hours} h {minutes % 60} min" if days < 1 else f"{days} d {hours % 24} h"
-
-
-def _breakable(name: str) -> Markup:
-    """Return a name that may be broken after underscores and colons."""
-    escaped = str(Markup.escape(printable(name)))
-    return Markup(escaped.replace("_", "_<wbr>").replace("::", "::<wbr>"))  # noqa: S704

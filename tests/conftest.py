@@ -10,11 +10,13 @@ from pathlib import Path
 import nbgrader.api
 import pytest
 from nbgrader.converters import GenerateAssignment
+from playwright.sync_api import Browser
 
 from autograder.assignment import load_assignment
 from autograder.config import load_config
 from autograder.release import build
 from autograder.steps import course_directory, make_step, run_step
+from tests.browsers import launched
 from tests.tiny import TinyCourse, write_tiny_sources
 
 
@@ -34,6 +36,13 @@ def _tiny_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = load_config(root)
     run_step(make_step(GenerateAssignment, config, course_directory(config, "tiny")))
     return root
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser for the tests of one file."""
+    with launched() as browser:
+        yield browser
 
 
 @pytest.fixture

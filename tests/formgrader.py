@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,20 +11,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page
 
+from tests.browsers import launched
 from tests.tiny import TinyCourse
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-BROWSER = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-SWITCHES = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 START_MILLISECONDS = 60_000
 WORK_MILLISECONDS = 300_000
 HANDED_IN = {"timestamp.txt": "2030-05-01 17:30:00.000000 UTC", "submission_secret.txt": "0123456789abcdef" * 8}
@@ -64,8 +54,7 @@ def served(course: TinyCourse, scratch: Path) -> Iterator[str]:
 @contextmanager
 def opened(address: str) -> Iterator[Page]:
     """Open an address in a browser, as soon as something answers there."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=list(SWITCHES))
+    with launched() as browser:
         page = browser.new_page(viewport={"width": 1200, "height": 1600})
         deadline = START_MILLISECONDS // 500
         for _ in range(deadline):
@@ -77,7 +66,6 @@ def opened(address: str) -> Iterator[Page]:
                     raise
                 page.wait_for_timeout(500)
         yield page
-        browser.close()
 
 
 def go(page: Page, address: str, place: str, ready: str) -> None:
@@ -117,15 +105,3 @@ def press(page: Page, address: str, assignment: str, button: str) -> None:
         raise RuntimeError(said)
     page.reload()
     page.wait_for_selector("td.status .label")
-
-
-def heard(browser: Browser, file: Path) -> tuple[list[str], list[str]]:
-    """Open a file until nothing more is loaded; return what the page asked for, and what it said, errors included."""
-    page = browser.new_page()
-    asked: list[str] = []
-    said: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto(file.as_uri(), wait_until="networkidle")
-    return asked, said

@@ -28,7 +28,7 @@ ORDER = (
     ("corpus", "store"),
     ("steps", "gate", "locks"),
     ("database", "rendering", "release"),
-    ("freshness",),
+    ("freshness", "pages"),
     ("recorded", "pictures"),
     ("gradebook",),
     ("trial",),

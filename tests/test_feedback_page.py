@@ -6,7 +6,6 @@ import itertools
 import json
 import logging
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from nbgrader.auth import Authenticator
 from nbgrader.converters import GenerateFeedback
 from nbgrader.exchange.default import ExchangeFetchFeedback, ExchangeReleaseFeedback
 from nbgrader.utils import notebook_hash
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from autograder import cli, feedback, store
 from autograder.errors import RecordingError
@@ -31,13 +30,12 @@ from autograder.rendering import CARRIED
 from autograder.results import SubmissionResult, TaskResult
 from autograder.steps import course_directory, make_step, run_step
 from autograder.student_marks import Mark, StudentMarks
+from tests.browsers import IN_BROWSER, heard, opened_file
 from tests.feedback_example import example_page, example_result
-from tests.formgrader import BROWSER, BROWSERS, SWITCHES, heard
 from tests.test_exports import HOSTILE
 from tests.test_marks import HALF_OFF, configured, record_late
 from tests.tiny import TinyCourse, tiny_result
 
-IN_BROWSER = pytest.mark.skipif(BROWSER is None, reason=f"needs a browser: none of {', '.join(BROWSERS)} is installed")
 GOLDEN = """\
 tiny: your feedback
 For ada.
@@ -449,14 +447,6 @@ def test_check_writes_a_page(
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A browser for the tests of this file."""
-    with sync_playwright() as playwright:
-        yield (started := playwright.chromium.launch(executable_path=BROWSER, args=list(SWITCHES)))
-        started.close()
-
-
-@pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page with all that a page can show."""
     path = tmp_path_factory.mktemp("page") / PAGE
@@ -465,12 +455,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def opened(browser: Browser, file: Path, scheme: str = "light", width: int = 1280) -> Page:
-    """Open the page without scripts, with everything unfolded."""
-    context = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme="dark" if scheme == "dark" else "light"
-    )
-    page = context.new_page()
-    page.goto(file.as_uri())
+    """Open the page with everything unfolded."""
+    page = opened_file(browser, file, scheme, width)
     page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
     return page
 

@@ -13,9 +13,8 @@ from nbgrader.api import Gradebook
 
 from autograder.feedback import write_feedback
 from autograder.gradebook import GUIDE_HEADING, record
+from tests.browsers import IN_BROWSER
 from tests.formgrader import (
-    BROWSER,
-    BROWSERS,
     HANDED_IN,
     give,
     go,
@@ -30,10 +29,7 @@ from tests.tiny import TinyCourse, tiny_result
 RUBRIC = "Marking: 1 point for the factor; 1 point for its cost."
 MODEL_ANSWER = "Doubling is multiplying by two"
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(BROWSER is None, reason=f"needs a browser: none of {', '.join(BROWSERS)} is installed"),
-]
+pytestmark = [pytest.mark.slow, IN_BROWSER]
 
 
 def hand_in(course: TinyCourse, module: str = "") -> Path:

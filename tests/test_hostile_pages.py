@@ -18,7 +18,8 @@ from autograder.feedback import write_feedback
 from autograder.gradebook import record
 from autograder.results import SubmissionResult
 from autograder.sanitizing import clean_html
-from tests.formgrader import BROWSER, opened, served, submission_page
+from tests.browsers import IN_BROWSER
+from tests.formgrader import opened, served, submission_page
 from tests.tiny import TinyCourse, tiny_result
 
 RUN = "window.pwned=(window.pwned||0)+1"
@@ -74,8 +75,6 @@ BAD = """place => {
   }
   return bad;
 }"""
-
-in_browser = pytest.mark.skipif(BROWSER is None, reason="needs a browser: Chromium is not installed")
 
 
 def hostile_notebook(course: TinyCourse) -> bytes:
@@ -146,7 +145,7 @@ def test_plain_formatting_stays() -> None:
 
 
 @pytest.mark.slow
-@in_browser
+@IN_BROWSER
 def test_the_students_page_runs_nothing(released_course: TinyCourse) -> None:
     record_hostile(released_course)
     (path,) = write_feedback(released_course.config, released_course.assignment)
@@ -162,7 +161,7 @@ def test_the_students_page_runs_nothing(released_course: TinyCourse) -> None:
 
 
 @pytest.mark.slow
-@in_browser
+@IN_BROWSER
 def test_formgraders_page_runs_nothing(released_course: TinyCourse, tmp_path: Path) -> None:
     scratch = tmp_path / "jupyter"
     scratch.mkdir()

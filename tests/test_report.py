@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from autograder import cli
 from autograder.gradebook import record
@@ -19,13 +18,12 @@ from autograder.marks import ClassMarks, Person, Standing, class_marks
 from autograder.report import PAGE, STATES, TABLE, render_report, student_row, write_report
 from autograder.results import to_json
 from autograder.similarity import Pair, Passage
-from tests.formgrader import BROWSER, BROWSERS, SWITCHES, heard
+from tests.browsers import IN_BROWSER, heard, opened_file
 from tests.made_class import made_class
 from tests.test_exports import HOSTILE, hostile, one_student
 from tests.tiny import TinyCourse, tiny_result
 
 MADE = datetime(2030, 1, 2, 12, 0, tzinfo=UTC)
-IN_BROWSER = pytest.mark.skipif(BROWSER is None, reason=f"needs a browser: none of {', '.join(BROWSERS)} is installed")
 
 
 def soup(marks: ClassMarks, pairs: list[Pair] | None = None) -> BeautifulSoup:
@@ -172,29 +170,10 @@ def test_the_command_writes_page_and_table(
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A browser for the tests of this file."""
-    with sync_playwright() as playwright:
-        yield (started := playwright.chromium.launch(executable_path=BROWSER, args=list(SWITCHES)))
-        started.close()
-
-
-@pytest.fixture(scope="module")
 def report_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report on a made class."""
     marks, pairs = made_class(60)
     return write_report(marks, pairs, MADE, tmp_path_factory.mktemp("report"))[0]
-
-
-def opened(browser: Browser, file: Path, scheme: str = "light", width: int = 1280, scripts: bool = True) -> Page:
-    context = browser.new_context(
-        viewport={"width": width, "height": 900},
-        color_scheme="dark" if scheme == "dark" else "light",
-        java_script_enabled=scripts,
-    )
-    page = context.new_page()
-    page.goto(file.as_uri())
-    return page
 
 
 def column(page: Page, number: int) -> list[str]:
@@ -207,7 +186,7 @@ def column(page: Page, number: int) -> list[str]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_axe_finds_nothing(browser: Browser, report_file: Path, scheme: str, width: int) -> None:
-    page = opened(browser, report_file, scheme, width)
+    page = opened_file(browser, report_file, scheme, width)
     page.locator("#class thead button").nth(1).click()
     found = Axe().run(page).response
     assert [(one["id"], one["impact"], one["nodes"][0]["html"]) for one in found["violations"]] == []
@@ -218,7 +197,7 @@ def test_axe_finds_nothing(browser: Browser, report_file: Path, scheme: str, wid
 @IN_BROWSER
 @pytest.mark.slow
 def test_axe_would_find_a_fault(browser: Browser, report_file: Path) -> None:
-    page = opened(browser, report_file)
+    page = opened_file(browser, report_file)
     page.evaluate("document.querySelector('main').style.color = 'light-dark(#bbb, #555)'")
     page.evaluate("document.querySelector('svg').removeAttribute('aria-label')")
     serious = {one["id"] for one in Axe().run(page).response["violations"] if one["impact"] == "serious"}
@@ -248,7 +227,7 @@ def test_a_hostile_class_runs_nothing(browser: Browser, tmp_path: Path) -> None:
 @IN_BROWSER
 @pytest.mark.slow
 def test_columns_sort_both_ways_and_say_so(browser: Browser, report_file: Path) -> None:
-    page = opened(browser, report_file)
+    page = opened_file(browser, report_file)
     total = page.locator("#class thead th").nth(1)
     for direction in ("descending", "ascending"):
         total.locator("button").focus()
@@ -267,7 +246,7 @@ def test_columns_sort_both_ways_and_say_so(browser: Browser, report_file: Path) 
 @IN_BROWSER
 @pytest.mark.slow
 def test_rows_are_filtered_by_name_and_state(browser: Browser, report_file: Path) -> None:
-    page = opened(browser, report_file)
+    page = opened_file(browser, report_file)
     page.get_by_label("Name or id").fill("STUDENT-01")
     assert len(column(page, 1)) == 10
     page.get_by_label("Show", exact=True).select_option("late")
@@ -282,7 +261,7 @@ def test_rows_are_filtered_by_name_and_state(browser: Browser, report_file: Path
 @IN_BROWSER
 @pytest.mark.slow
 def test_without_scripts_everything_is_shown(browser: Browser, report_file: Path) -> None:
-    page = opened(browser, report_file, scripts=False)
+    page = opened_file(browser, report_file, scripts=False)
     assert len(column(page, 1)) == 60
     assert not page.locator("form").is_visible()
     assert page.locator("thead button").count() == 0
