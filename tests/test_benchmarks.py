@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
+from collections import Counter
 from pathlib import Path
 
 import nbformat
@@ -14,7 +18,7 @@ from autograder.assignment import load_assignment
 from autograder.cells import flag, grade_id_of, load_cells, text_of
 from autograder.runner import Grader
 from autograder.submission import Snapshot
-from benchmarks import cost_split, minimal_tests, replay, throughput
+from benchmarks import cost_split, minimal_tests, replay, throughput, worker_memory
 from benchmarks.check_cost import ratio
 from benchmarks.measuring import QUIET, table
 from benchmarks.replay import Asked, Took
@@ -128,3 +132,20 @@ def test_questions_of_a_grading_are_answered_again(tiny_course: TinyCourse) -> N
     took = replay.replayed(recording, repeats=1)
     assert len(took) == len(recording.asked)
     assert replay.together(took).cpu > 0
+
+
+def test_the_peak_of_a_worker_is_that_of_all_parts_together() -> None:
+    seen = [Counter(grader=100, zygote=600, student=300), Counter(grader=150, zygote=500, student=320)]
+    shown = worker_memory.rendered(Counter(grader=90, zygote=700), seen).splitlines()
+    rows = {cells[1].strip(): [cell.strip() for cell in cells[2:-1]] for cells in (line.split("|") for line in shown)}
+    assert rows["student"] == ["0", "320", "300"]
+    assert rows["together"] == ["790", "", "1000"]
+
+
+def test_a_worker_is_looked_at_while_it_works() -> None:
+    seen: list[Counter[str]] = []
+    with worker_memory.watched(seen), subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as one:
+        while not any(look["zygote"] for look in seen):
+            time.sleep(worker_memory.SECONDS)
+        one.communicate(b"\n")
+    assert all(look["grader"] > 10 for look in seen)
