@@ -22,12 +22,12 @@ from typing import Any, NoReturn
 import tensorflow as tf
 import tf_keras as keras
 from IPython.core.inputtransformer2 import TransformerManager
-from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
 
 from autograder import wire
 from autograder.assignment import MODULE
 from autograder.observation import observed_evaluations, observed_events, traced_once
 from autograder.sandbox import Places
+from autograder.weightless import weightless
 
 LONGEST_MESSAGE = 600
 _MOST_FRAMES = 40
@@ -195,10 +195,9 @@ class Host:
         return self._find("module", name)
 
     def _count(self, question: wire.Count) -> wire.Value:
-        """Count with variables that have a shape but no memory: building a model never reads them."""
         make = self._find("module", question.name)
         kwargs = {key: _plain(value) for key, value in question.kwargs.items()}
-        with tf.variable_creator_scope(_variable_without_memory):
+        with weightless():
             model = make(**kwargs)
         weights, trainable = _unique(model.weights), _unique(model.trainable_weights)
         keras.backend.clear_session()
@@ -219,7 +218,7 @@ class Host:
     def _run_cell(self, cell: wire.Cell) -> None:
         source = TransformerManager().transform_cell(cell.source)
         code = compile(source, f"cell {cell.id}", "exec")
-        with tf.variable_creator_scope(_variable_without_memory) if cell.weightless else nullcontext():
+        with weightless() if cell.weightless else nullcontext():
             exec(code, self._notebook)  # noqa: S102 - the purpose
 
     def _read(self, question: wire.Read) -> wire.Value:
@@ -338,16 +337,6 @@ def _weight_row(weight: Any, trainable: bool) -> wire.Value:  # noqa: ANN401 - a
 
 def _values_in(weights: Sequence[Any]) -> int:
     return sum(math.prod(int(size) for size in weight.shape) for weight in weights)
-
-
-def _variable_without_memory(make: Callable[..., Any], **wanted: Any) -> Any:  # noqa: ANN401 - a tf.Variable
-    """Make an uninitialised variable where the initial value is not computed yet, else the one wanted."""
-    shape = tf.TensorShape(wanted.get("shape"))
-    if not callable(wanted.get("initial_value")) or not shape.is_fully_defined():
-        return make(**wanted)
-    dtype = tf.as_dtype(wanted.get("dtype") or tf.float32)
-    trainable = wanted.get("trainable") is not False
-    return UninitializedVariable(trainable=trainable, shape=shape, dtype=dtype, name=wanted.get("name"))
 
 
 def _lenient(part: Any, own: Any) -> Any:  # noqa: ANN401 - functions or layer classes

@@ -21,7 +21,7 @@ ORDER = (
     ("seccomp", "cgroup"),
     ("sandbox",),
     ("warden",),
-    ("observation",),
+    ("observation", "weightless"),
     ("evidence", "checking", "host", "session", "zygote"),
     ("respondent",),
     ("runner",),

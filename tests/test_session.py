@@ -81,6 +81,16 @@ def build_large():
     layer = tf_keras.layers.Dense(1 << 20)
     layer.build((None, 1 << 20))
     return layer
+def build_tokens(width):
+    import tf_keras
+    inputs = tf_keras.Input((5, 8))
+    hidden = tf_keras.layers.Dense(width, activation="gelu")(inputs)
+    assert hidden.shape == (None, 5, width)
+    return tf_keras.Model(inputs, tf_keras.layers.Dense(3)(hidden[:, 0]))
+def outputs_of_tokens():
+    import tensorflow, tf_keras
+    layer = tf_keras.layers.Dense(1, kernel_initializer="ones", bias_initializer="ones")
+    return layer(tensorflow.constant([[[1.0, 2.0], [3.0, 4.0]]]))
 """
 REFERENCE = """
 def scale(x, factor=1): return x * factor
@@ -235,6 +245,12 @@ def test_a_weightless_cell_builds_what_no_machine_could_hold(student: StudentPro
     large = student.ask(wire.Read("large"))
     weights = student.ask(wire.Describe(large))["weights"]
     assert [one["shape"] for one in weights] == [(1 << 20, 1 << 20), (1 << 20,)]
+
+
+def test_a_model_is_counted_as_it_would_be_built_and_layers_work_afterwards(student: StudentProcess) -> None:
+    counts = student.ask(wire.Count("build_tokens", {"width": 1 << 28}))
+    assert counts == {"total": (found := (8 + 1 + 3) * (1 << 28) + 3), "trainable": found}
+    np.testing.assert_array_equal(call(student, "outputs_of_tokens"), [[[4], [8]]])
 
 
 def test_a_loop_is_cut_off(student: StudentProcess) -> None:
