@@ -211,7 +211,10 @@ def run_checks(task: Task, student: Student, seed: bytes) -> tuple[CheckResult, 
     _make_importable(task.checks.parent)
     _forget_another(task.checks)
     recorder = _Recorder(task, student, seed)
-    words = [*PYTEST_WORDS, f"--rootdir={task.checks.parent}", str(task.checks)]
+    place = (
+        task.checks.parent
+    )  # nothing above it is looked at, which would take a listing of each folder up to the root
+    words = [*PYTEST_WORDS, f"--rootdir={place}", f"--confcutdir={place}", str(task.checks)]
     outside = os.environ.pop("PYTEST_ADDOPTS", None)
     try:
         status = pytest.main(words, plugins=[recorder])

@@ -88,7 +88,7 @@ class Spoiled:
     moved: np.ndarray
     outcome: dict
     validation: tuple
-    epochs: int = 8
+    epochs: int = 6
 
 
 @pytest.fixture(scope="module")
