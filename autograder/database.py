@@ -1,8 +1,12 @@
-"""The gradebook's database: opened so that errors name it, and read by one plain statement where that is enough."""
+"""The gradebook's database: waited for where it is busy, with errors that name it, and read by a plain statement.
+
+Import this wherever a `Gradebook` is opened: every connection to SQLite that this process makes then waits.
+"""
 
 from __future__ import annotations
 
 import functools
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +19,9 @@ from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.orm import aliased
 
 from autograder.errors import RecordingError
+
+BUSY_SECONDS = 30.0
+"""How long SQLite waits for another program's transaction; its own 5 s are short for a busy folder on a network."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ def open_book(coursedir: CourseDirectory) -> Iterator[Gradebook]:
         yield book
 
 
-def recorded(coursedir: CourseDirectory) -> Recorded:
+def recorded_scores(coursedir: CourseDirectory) -> Recorded:
     """Return what is recorded for the student and the assignment of this course directory.
 
     Raises:
@@ -52,6 +59,12 @@ def recorded(coursedir: CourseDirectory) -> Recorded:
         rows = connection.execute(_statement(), asked).all()
     due = next(((duedate, extension) for _, _, duedate, extension in rows), (None, None))
     return Recorded({name: score for name, score, _, _ in rows}, due)
+
+
+@sqlalchemy.event.listens_for(sqlalchemy.Engine, "connect")
+def _wait_when_busy(connection: object, record: object) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from nbgrader.coursedir import CourseDirectory
 
 from autograder.assignment import Assignment
 from autograder.config import CONFIG_NAME, CourseConfig
-from autograder.database import Recorded, recorded
+from autograder.database import Recorded, recorded_scores
 from autograder.errors import RecordingError
 from autograder.package import package_digest
 from autograder.results import SubmissionResult, to_json, write_whole
@@ -51,14 +51,14 @@ class RecordedMark:
     def stands(self) -> bool:
         """Whether nothing is to be done."""
         with suppress(OSError, RecordingError):
-            now = check_recorded(self._coursedir, self._result)
-            return self._path.read_text("utf-8") == self._text(now)
+            marked = self._path.read_text("utf-8")
+            return marked == self._text(check_recorded(self._coursedir, self._result))
         return False
 
-    def set(self) -> None:
-        """Say that the result is recorded now."""
+    def set(self, now: Recorded) -> None:
+        """Say that the result is recorded, as the gradebook holds it now."""
         with suppress(OSError):  # without it the result is recorded once more, no worse
-            write_whole(self._path, self._text(recorded(self._coursedir)).encode())
+            write_whole(self._path, self._text(now).encode())
 
     def _text(self, now: Recorded) -> str:
         written = self._graded.stat()
@@ -75,7 +75,7 @@ def check_recorded(coursedir: CourseDirectory, result: SubmissionResult) -> Reco
     Raises:
         RecordingError: If they are not.
     """
-    now = recorded(coursedir)
+    now = recorded_scores(coursedir)
     if now.scores != {task.id: task.score for task in result.tasks}:
         raise RecordingError(
             f"nbgrader did not record the result of {coursedir.student_id}.",

@@ -164,8 +164,7 @@ def record(config: CourseConfig, assignment: Assignment, student: str, folder: P
             submitted = os.path.relpath(staging / "submitted", config.root)
             staged = course_directory(config, assignment.name, student_id=student, submitted_directory=submitted)
             _autograde(config, staged, result, staging)
-        check_recorded(book_course, result)
-        mark.set()
+        mark.set(check_recorded(book_course, result))
 
 
 def forget(config: CourseConfig, assignment: Assignment, student: str) -> None:

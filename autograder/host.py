@@ -42,8 +42,9 @@ class Host:
     """
 
     def __init__(self, places: Places) -> None:
-        self._places = places
+        # Graphs run only a few times here, so making them better takes longer than running them as they are.
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+        self._places = places
         self._objects: dict[int, object] = {}
         self._module: types.ModuleType | None = None
         self._notebook: dict[str, Any] = {"__name__": "__main__", "get_ipython": _NoShell}

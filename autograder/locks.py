@@ -1,23 +1,18 @@
-"""One writer at a time: a lock for each course, and patience with a busy database."""
+"""One writer at a time: a lock for each course."""
 
 from __future__ import annotations
 
 import fcntl
 import os
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import sqlalchemy
-
 from autograder.errors import RecordingError
 
 LOCK_SECONDS = 120.0
 """How long to wait for another process that records."""
-BUSY_SECONDS = 30.0
-"""How long SQLite waits for another program's transaction; its own 5 s are short for a busy folder on a network."""
 _POLL_SECONDS = 0.02
 _held: set[Path] = set()
 
@@ -63,9 +58,3 @@ def _wait_for(descriptor: int, path: Path) -> None:
                     "Let the other grading run end, then run the same command again.",
                 ) from error
         time.sleep(_POLL_SECONDS)
-
-
-@sqlalchemy.event.listens_for(sqlalchemy.Engine, "connect")
-def _wait_when_busy(connection: object, record: object) -> None:
-    if isinstance(connection, sqlite3.Connection):
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")

@@ -35,7 +35,7 @@ class GradingCell:
         id: grade_id, or the cell's own id where it has none.
         given: The instructor's cell, as it is; otherwise the student's answer.
         parameters: Sizes are set here; the grader puts its own after it.
-        weightless: Only builds models that are too large for grading: their weights get a shape, but no memory.
+        weightless: Only builds models that are too large for grading: they can be counted and no more.
     """
 
     id: str

@@ -211,9 +211,8 @@ def run_checks(task: Task, student: Student, seed: bytes) -> tuple[CheckResult, 
     _make_importable(task.checks.parent)
     _forget_another(task.checks)
     recorder = _Recorder(task, student, seed)
-    place = (
-        task.checks.parent
-    )  # nothing above it is looked at, which would take a listing of each folder up to the root
+    # Without a cut pytest lists each folder up to the root, and runs the conftest.py that it finds there.
+    place = task.checks.parent
     words = [*PYTEST_WORDS, f"--rootdir={place}", f"--confcutdir={place}", str(task.checks)]
     outside = os.environ.pop("PYTEST_ADDOPTS", None)
     try:
@@ -223,7 +222,7 @@ def run_checks(task: Task, student: Student, seed: bytes) -> tuple[CheckResult, 
             os.environ["PYTEST_ADDOPTS"] = outside
     if recorder.fatal is not None:
         raise recorder.fatal
-    if status == pytest.ExitCode.INTERRUPTED:
+    if status == pytest.ExitCode.INTERRUPTED and not recorder.trouble:  # checks that cannot be collected end so, too
         raise KeyboardInterrupt  # pytest took it for itself
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not recorder.checks:
         reason = recorder.trouble or f"pytest ended with {status!r}"
@@ -258,10 +257,13 @@ class _Recorder:
         return _generator(self._seed, f"{self._task.id}::{request.node.name}")
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        config.option.tbstyle = "native"  # others parse the source of a hundred frames, for a text that nobody reads
         config.addinivalue_line(
             "markers", "check(sentence, weight=1): what a check asks for, and its share of the task"
         )
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        # How a failed check is shown is read by nobody; other styles parse the source of a hundred frames for it.
+        session.config.option.tbstyle = "native"
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:

@@ -14,28 +14,34 @@ from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
 
 @contextmanager
 def weightless() -> Iterator[None]:
-    """Let models be built in the block whose parameters can be counted, and that can do nothing else.
+    """Within the block, models are only built to count their parameters; they can do nothing else.
 
-    Building never reads a weight, so variables get a shape and no memory. It calls each layer once for the shape of
-    what comes out, so layers that a Transformer has many of do that with one operation in place of ten or twenty.
+    Building never reads a weight, so variables get a shape and no memory. Keras calls each layer once to learn the
+    shape of what comes out; Dense and LayerNormalization, of which a Transformer has many, do that here with a product
+    or nothing in place of ten or twenty operations. Layers that were made before work as ever.
     """
     with ExitStack() as restored:
-        _replace_call(keras.layers.Dense, _multiplied, restored)
-        _replace_call(keras.layers.LayerNormalization, _as_it_came, restored)
+        _shorten(keras.layers.Dense, _multiplied, restored)
+        _shorten(keras.layers.LayerNormalization, _as_it_came, restored)
         restored.enter_context(tf.variable_creator_scope(_variable_without_memory))
         yield
 
 
-def _replace_call(layer: Any, short: Callable[..., Any], restored: ExitStack) -> None:  # noqa: ANN401 - a class
-    original = layer.call
+def _shorten(kind: Any, short: Callable[..., Any], restored: ExitStack) -> None:  # noqa: ANN401 - a layer's class
+    original = kind.call
 
     @functools.wraps(original)
     def call(self: Any, inputs: Any) -> Any:  # noqa: ANN401 - a layer, a tensor
-        plain = isinstance(inputs, tf.Tensor) and inputs.shape.rank is not None
-        return short(self, inputs) if plain else original(self, inputs)
+        symbolic = isinstance(inputs, tf.Tensor) and tf.is_symbolic_tensor(inputs) and inputs.shape.rank is not None
+        return short(self, inputs) if symbolic and _was_made_here(self) else original(self, inputs)
 
-    layer.call = call
-    restored.callback(setattr, layer, "call", original)
+    kind.call = call
+    restored.callback(setattr, kind, "call", original)
+
+
+def _was_made_here(layer: Any) -> bool:  # noqa: ANN401
+    weights = (getattr(one, "_variable", one) for one in layer.weights)  # Keras wraps those of mixed precision
+    return all(isinstance(one, UninitializedVariable) for one in weights)
 
 
 def _multiplied(layer: Any, inputs: tf.Tensor) -> tf.Tensor:  # noqa: ANN401

@@ -166,7 +166,7 @@ class Cell(msgspec.Struct, frozen=True):
     """One notebook cell to run.
 
     Attributes:
-        weightless: Make variables that have a shape but no memory, as `Count` does.
+        weightless: Only build models in it that are counted, as `Count` does; see `autograder.weightless`.
     """
 
     id: str

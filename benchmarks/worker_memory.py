@@ -40,7 +40,7 @@ def shares() -> Counter[str]:
 
 
 def _share(process: psutil.Process) -> int:
-    with suppress(OSError):
+    with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
         lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
         return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) >> 10
     return 0

@@ -24,7 +24,7 @@ from nbconvert.writers import FilesWriter
 from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateAssignment
 
-from autograder import locks, store
+from autograder import database, locks, store
 from autograder.assignment import load_assignment
 from autograder.config import load_config
 from autograder.errors import RecordingError, ZygoteError
@@ -107,7 +107,7 @@ def test_the_lock_may_be_taken_twice_in_one_process(tmp_path: Path) -> None:
 def test_a_locked_database_is_an_error_and_grading_again_mends_it(
     released_course: TinyCourse, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(locks, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
     other = sqlite3.connect(released_course.root / "gradebook.db")
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(RecordingError, match="database is locked"):
@@ -116,6 +116,19 @@ def test_a_locked_database_is_an_error_and_grading_again_mends_it(
     other.close()
     put_down(released_course, folder)
     assert scores(released_course.config, released_course.assignment) == {"ada": MARKS}
+
+
+ASK_PATIENCE = """
+with sqlalchemy.create_engine("sqlite://").connect() as connection:
+    print(connection.exec_driver_sql("PRAGMA busy_timeout").scalar())
+"""
+
+
+@pytest.mark.parametrize("module", ["marks", "feedback", "csv_exports", "gradebook"])
+def test_whatever_opens_the_gradebook_waits_for_it(module: str) -> None:
+    words = [sys.executable, "-c", f"import sqlalchemy, autograder.{module}\n{ASK_PATIENCE}"]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert float(said) == 1000 * database.BUSY_SECONDS
 
 
 def test_a_database_that_is_locked_for_a_while_is_waited_for(released_course: TinyCourse, folder: Path) -> None:

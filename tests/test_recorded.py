@@ -53,6 +53,11 @@ def change_due_date(course: TinyCourse) -> None:
         book.db.commit()
 
 
+def change_extension(course: TinyCourse) -> None:
+    with Gradebook(f"sqlite:///{course.root}/gradebook.db") as book:
+        book.grant_extension("tiny", "ada", days=1)
+
+
 def change_settings(course: TinyCourse) -> None:
     path = course.root / "course_config.py"
     path.write_text(path.read_text() + "\n# changed\n")
@@ -72,7 +77,15 @@ def lose_mark(course: TinyCourse) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [change_score, change_due_date, change_settings, change_time_of_hand_in, lose_graded_notebook, lose_mark],
+    [
+        change_score,
+        change_due_date,
+        change_extension,
+        change_settings,
+        change_time_of_hand_in,
+        lose_graded_notebook,
+        lose_mark,
+    ],
 )
 def test_what_changed_is_recorded_again(
     released_course: TinyCourse, written: int, change: Callable[[TinyCourse], None]

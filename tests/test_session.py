@@ -83,14 +83,22 @@ def build_large():
     return layer
 def build_tokens(width):
     import tf_keras
+    class Doubled(tf_keras.layers.Dense):
+        def call(self, inputs): return 2 * super().call(inputs)
     inputs = tf_keras.Input((5, 8))
-    hidden = tf_keras.layers.Dense(width, activation="gelu")(inputs)
+    hidden = tf_keras.layers.LayerNormalization()(Doubled(width, activation="gelu")(inputs))
     assert hidden.shape == (None, 5, width)
+    if width == 1: raise ValueError("too narrow")
     return tf_keras.Model(inputs, tf_keras.layers.Dense(3)(hidden[:, 0]))
-def outputs_of_tokens():
-    import tensorflow, tf_keras
-    layer = tf_keras.layers.Dense(1, kernel_initializer="ones", bias_initializer="ones")
-    return layer(tensorflow.constant([[[1.0, 2.0], [3.0, 4.0]]]))
+def make_layers():
+    import tf_keras
+    global layers
+    dense = tf_keras.layers.Dense(2, kernel_initializer="ones", bias_initializer="ones")
+    normal = tf_keras.layers.LayerNormalization(beta_initializer="ones")
+    layers = tf_keras.Sequential([tf_keras.Input((1, 2)), dense, normal])
+def outputs_of_layers():
+    import tensorflow
+    return tensorflow.function(layers)(tensorflow.constant([[[1.0, 2.0]]]))
 """
 REFERENCE = """
 def scale(x, factor=1): return x * factor
@@ -247,10 +255,20 @@ def test_a_weightless_cell_builds_what_no_machine_could_hold(student: StudentPro
     assert [one["shape"] for one in weights] == [(1 << 20, 1 << 20), (1 << 20,)]
 
 
-def test_a_model_is_counted_as_it_would_be_built_and_layers_work_afterwards(student: StudentProcess) -> None:
-    counts = student.ask(wire.Count("build_tokens", {"width": 1 << 28}))
-    assert counts == {"total": (found := (8 + 1 + 3) * (1 << 28) + 3), "trainable": found}
-    np.testing.assert_array_equal(call(student, "outputs_of_tokens"), [[[4], [8]]])
+def test_a_model_is_counted_as_it_would_be_built(student: StudentProcess) -> None:
+    width = 1 << 28
+    expected = (8 + 1 + 2 + 3) * width + 3
+    assert student.ask(wire.Count("build_tokens", {"width": width})) == {"total": expected, "trainable": expected}
+
+
+def test_layers_work_beside_and_after_a_weightless_cell(student: StudentProcess) -> None:
+    call(student, "make_layers")
+    cells = [wire.Cell("a", "import utilities\nfound = utilities.outputs_of_layers()", weightless=True)]
+    assert student.ask(wire.RunCells(cells)) == {}
+    with pytest.raises(StudentRaised, match="too narrow"):
+        student.ask(wire.Count("build_tokens", {"width": 1}))
+    np.testing.assert_array_equal(student.ask(wire.Read("found")), np.ones((1, 1, 2)))
+    np.testing.assert_array_equal(call(student, "outputs_of_layers"), np.ones((1, 1, 2)))
 
 
 def test_a_loop_is_cut_off(student: StudentProcess) -> None:

@@ -88,7 +88,7 @@ class Spoiled:
     moved: np.ndarray
     outcome: dict
     validation: tuple
-    epochs: int = 6
+    epochs: int = 8
 
 
 @pytest.fixture(scope="module")
