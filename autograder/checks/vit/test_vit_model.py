@@ -62,10 +62,19 @@ def large_count(student: Student):
     return student.count("create_vit_classifier", **LARGE)
 
 
+def draw_weight(rng, shape):
+    """Return a random weight as float32; vectors, which are added to or scale features, are about 1."""
+    return (0.4 * rng.normal(size=shape) + (len(shape) == 1)).astype(np.float32)
+
+
 def make(student: Student, rng):
-    """Return the small model with random weights, and these weights."""
+    """Return the small model with random weights, and these weights.
+
+    Biases and gains are about 1: about 0 they would, for one submission in some hundred, silence every ReLU of the head, and
+    its logits would depend on nothing.
+    """
     model = student.once(small_model)
-    arrays = [0.4 * rng.normal(size=one.shape).astype(np.float32) for one in model.weights()]
+    arrays = [draw_weight(rng, one.shape) for one in model.weights()]
     model.set_weights(arrays)
     return model, arrays
 
