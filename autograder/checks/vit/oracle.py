@@ -167,7 +167,8 @@ def mlp_variants(x: Floats, layers: Sequence[tuple[Floats, Floats]]) -> list[Flo
 def layer_norm(x: Floats, scale: Floats, offset: Floats) -> Floats:
     """Normalise each token over its features (Ba et al. 2016), without an epsilon: checks make it negligible."""
     centred = x - x.mean(axis=-1, keepdims=True)
-    return centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True)) * scale + offset
+    spread = np.sqrt((centred**2).mean(axis=-1, keepdims=True))
+    return centred / np.where(spread > 0, spread, 1) * scale + offset  # equal features, as after a ReLU, stay at 0
 
 
 def wrong_blocks(
