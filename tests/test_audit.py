@@ -15,6 +15,7 @@ from autograder.audit_report import render_audit
 from autograder.checks.vit.misconceptions import SENTENCES
 from autograder.checks.vit.oracle import (
     Projections,
+    layer_norm,
     wrong_attention,
     wrong_blocks,
     wrong_multi_head_attention,
@@ -80,6 +81,11 @@ def test_every_check_kills_something_alone(found: Audit) -> None:
 def test_corpus_is_as_large_as_it_must_be() -> None:
     corpus = read_corpus()
     assert {one.task for one in corpus.variants if not one.right} == {task.id for task in ASSIGNMENT.tasks}
+
+
+def test_equal_features_are_normalised_without_dividing_by_zero() -> None:
+    """A wrong block may make them, and NumPy's warning would be an error of ours."""
+    assert layer_norm(np.zeros((2, 3)), np.ones(3), np.full(3, 0.5)).tolist() == [[0.5] * 3] * 2
 
 
 def test_every_wrong_oracle_has_a_sentence() -> None:
