@@ -63,16 +63,15 @@ def large_count(student: Student):
 
 
 def draw_weight(rng, shape):
-    """Return a random weight as float32; vectors, which are added to or scale features, are about 1."""
+    """Return a random weight as float32. Vectors, which are biases and gains, are about 1.
+
+    About 0 they would, seldom, silence every ReLU of the head, and the logits would depend on nothing.
+    """
     return (0.4 * rng.normal(size=shape) + (len(shape) == 1)).astype(np.float32)
 
 
 def make(student: Student, rng):
-    """Return the small model with random weights, and these weights.
-
-    Biases and gains are about 1: about 0 they would, for one submission in some hundred, silence every ReLU of the head, and
-    its logits would depend on nothing.
-    """
+    """Return the small model with random weights, and these weights."""
     model = student.once(small_model)
     arrays = [draw_weight(rng, one.shape) for one in model.weights()]
     model.set_weights(arrays)
