@@ -1,11 +1,12 @@
 """Where the cpu time of grading one submission goes: the checks' own TensorFlow work, and everything else.
 
-`python -m benchmarks.cost_split [--repeats 3] [--submission FOLDER] [--json FILE]`
+`python -m benchmarks.cost_split [--repeats 7] [--submission FOLDER] [--json FILE]`
 
 First one submission is graded through the real path: a zygote, confined student processes, pytest, the oracle. The
-cpu time of the grader process and of the zygote with all that it forks is read from the kernel. Then the questions that
+cpu time of the grader process and of the zygote with all that it forks is read from the kernel. The questions that
 were asked are answered again, by the same code (`autograder.host`), in one warm process without grader and wall: that
-is the checks' own TensorFlow work. The worker's start, which a batch pays once, is shown beside it.
+is the checks' own TensorFlow work. Both take turns, since a processor's speed drifts by more than what is looked for.
+The worker's start, which a batch pays once, is shown beside it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from autograder.runner import Grader
 from autograder.store import read_for_check
 from autograder.submission import Snapshot
 from benchmarks.measuring import ROOT, build_course, machine, median, say, table, write_figures
-from benchmarks.replay import Asked, Took, record, replayed, together
+from benchmarks.replay import Asked, Took, Warm, medians, record, together
 
 TICKS = os.sysconf("SC_CLK_TCK")
 THREADS = 1
@@ -134,7 +135,7 @@ def grade_once(grader: Grader, snapshot: Snapshot) -> Spent:
 def measure(
     config: CourseConfig, assignment: Assignment, snapshot: Snapshot, repeats: int
 ) -> tuple[Split, list[Asked], list[Took]]:
-    """Grade a submission again and again in one warm worker, record its questions, and answer them again.
+    """Grade a submission in one warm worker and answer its questions in a warm process, in turns.
 
     Returns:
         The split in medians; each question; what it takes in a warm process.
@@ -144,14 +145,15 @@ def measure(
         grade_once(grader, snapshot)  # waits for the zygote, and warms this process up
         first = read_spent() - before
         recording = record(grader, snapshot, assignment, THREADS)
-        runs = [grade_once(grader, snapshot) for _ in range(repeats)]
-    took = replayed(recording, repeats)
+        with Warm(recording) as warm:
+            turns = [(grade_once(grader, snapshot), warm.answer_all()) for _ in range(repeats)]
+    runs, took = [run for run, _ in turns], medians(answers for _, answers in turns)
     total = median(run.cpu for run in runs)
     split = Split(
         total=total,
         grader=median(run.grader for run in runs),
         student=median(run.student for run in runs),
-        tensorflow=round(together(took).cpu, 4),
+        tensorflow=median(together(answers).cpu for _, answers in turns),
         wall=median(run.wall for run in runs),
         start=round(first.cpu - total, 4),
         processes=len({one.process for one in recording.asked}),
@@ -181,7 +183,7 @@ def rendered_rows(head: str, rows: Iterable[Row]) -> str:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cost_split", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--repeats", type=int, default=3, metavar="N")
+    parser.add_argument("--repeats", type=int, default=7, metavar="N")
     parser.add_argument("--submission", type=Path, default=ROOT / "solutions" / "vit", metavar="FOLDER")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     options = parser.parse_args()

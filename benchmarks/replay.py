@@ -1,7 +1,8 @@
 """Record what the grader asks of one submission, and answer the same questions in one warm, unconfined process.
 
 The second is the checks' own TensorFlow work: no grader, no wall, no new process, nothing done for the first time.
-`python -m benchmarks.replay RECORDING REPEATS` prints the seconds of each question as JSON, medians of the repeats.
+`python -m benchmarks.replay RECORDING` answers all of them for each line that it reads, and prints the seconds of each
+question as one line of JSON.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -143,25 +144,68 @@ def _renamed(value: Any, names: Mapping[int, int]) -> Any:  # noqa: ANN401 - any
     return value
 
 
+class Warm:
+    """A process of its own that answers all recorded questions whenever it is told to, as often as one likes.
+
+    It has answered them once before, so that nothing is done for the first time.
+
+    Args:
+        recording: What was asked, of which files.
+
+    Raises:
+        SystemExit: If that process fails, also from `answer_all`.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        path = Path(self._folder.name) / "recording"
+        write_whole(path, msgspec.msgpack.encode(recording))
+        settings = os.environ | QUIET | {"CUDA_VISIBLE_DEVICES": "-1", "MPLBACKEND": "Agg", "HOME": self._folder.name}
+        settings["OMP_NUM_THREADS"] = str(recording.threads or 1)
+        if recording.threads:
+            threads = str(recording.threads)
+            settings |= {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
+        self._said = (Path(self._folder.name) / "said").open("w+")
+        self._process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "benchmarks.replay", str(path)],
+            cwd=ROOT, env=settings, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, text=True,
+        )  # fmt: skip
+
+    def __enter__(self) -> Warm:
+        self.answer_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.communicate()  # closes its input, which ends it
+        self._said.close()
+        self._folder.cleanup()
+
+    def answer_all(self) -> list[Took]:
+        """Return what each recorded question takes now."""
+        process: Any = self._process  # both pipes are there
+        with suppress(BrokenPipeError):
+            process.stdin.write("again\n")
+            process.stdin.flush()
+        line = process.stdout.readline()
+        if not line:
+            self._said.seek(0)
+            raise SystemExit(f"The questions could not be answered again:\n{self._said.read()[-2000:]}")
+        return msgspec.json.decode(line, type=list[Took])
+
+
 def replayed(recording: Recording, repeats: int) -> list[Took]:
     """Return what each recorded question takes in a warm process of its own: medians of the repeats.
 
     Raises:
         SystemExit: If that process fails.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "recording"
-        write_whole(path, msgspec.msgpack.encode(recording))
-        words = [sys.executable, "-m", "benchmarks.replay", str(path), str(repeats)]
-        settings = os.environ | QUIET | {"CUDA_VISIBLE_DEVICES": "-1", "MPLBACKEND": "Agg", "HOME": folder}
-        settings["OMP_NUM_THREADS"] = str(recording.threads or 1)
-        if recording.threads:
-            threads = str(recording.threads)
-            settings |= {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
-        done = subprocess.run(words, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        raise SystemExit(f"The questions could not be answered again:\n{done.stderr[-2000:]}")
-    return msgspec.json.decode(done.stdout.splitlines()[-1], type=list[Took])
+    with Warm(recording) as warm:
+        return medians([warm.answer_all() for _ in range(repeats)])
+
+
+def medians(rounds: Iterable[Iterable[Took]]) -> list[Took]:
+    """Return the median of each question over rounds that answered all of them."""
+    return [_median(one) for one in zip(*rounds, strict=True)]
 
 
 def together(took: Iterable[Took]) -> Took:
@@ -196,19 +240,20 @@ def _answer_all(recording: Recording, folder: Path) -> list[Took]:
     return took
 
 
-def _main(path: Path, repeats: int) -> None:
+def _main(path: Path) -> None:
     from autograder.zygote import PRELOADED
 
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what training prints is no answer
     recording = msgspec.msgpack.decode(path.read_bytes(), type=Recording)
     for name in (*PRELOADED, *recording.preload):
         importlib.import_module(name)
-    rounds: list[list[Took]] = []
-    for _ in range(repeats + 1):
+    for _ in sys.stdin:
         with tempfile.TemporaryDirectory() as folder, mock.patch.object(sys, "path", list(sys.path)):
-            rounds.append(_answer_all(recording, Path(folder)))
+            took = _answer_all(recording, Path(folder))
             os.chdir("/")
-    medians = [_median(one) for one in zip(*rounds[1:], strict=True)]  # the first round warms up
-    sys.stdout.write("\n" + msgspec.json.encode(medians).decode() + "\n")
+        answers.write(msgspec.json.encode(took).decode() + "\n")
+        answers.flush()
 
 
 def _median(took: Iterable[Took]) -> Took:
@@ -217,4 +262,4 @@ def _median(took: Iterable[Took]) -> Took:
 
 
 if __name__ == "__main__":
-    _main(Path(sys.argv[1]), int(sys.argv[2]))
+    _main(Path(sys.argv[1]))
