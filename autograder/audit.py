@@ -22,10 +22,10 @@ from autograder.cells import grade_id_of, load_cells, text_of
 from autograder.checking import OBSERVATIONS
 from autograder.config import CourseConfig
 from autograder.corpus import Corpus, Variant, load_corpus
+from autograder.hidden_checks import with_checks
 from autograder.notebook import assemble
 from autograder.respondent import Case, Reference, Respondent
 from autograder.results import CheckResult, task_score
-from autograder.runner import run_checks
 from autograder.session import Zygote
 from autograder.watch import Watch, unwatched
 
@@ -326,9 +326,12 @@ class _Worker:
         return found
 
     def _ask(self, keys: Mapping[str, str], respondent: Respondent, seed: bytes) -> Found:
+        tasks = {key: self._assignment.task(name) for name, key in keys.items()}
         try:
-            tasks = ((self._assignment.task(name), key) for name, key in keys.items())
-            return {key: run_checks(task, respondent.student(task), seed) for task, key in tasks}
+            return with_checks(
+                list(tasks.values()),
+                lambda checks: {key: checks.run(task, respondent.student(task), seed) for key, task in tasks.items()},
+            )
         finally:
             respondent.close()
 

@@ -22,10 +22,12 @@ from unittest import mock
 
 import msgspec
 
-from autograder import runner, session, wire
+from autograder import session, wire
 from autograder.assignment import Assignment, Task
 from autograder.checking import Student
+from autograder.hidden_checks import Checks
 from autograder.results import CheckResult, write_whole
+from autograder.runner import Grader
 from autograder.submission import Snapshot
 from benchmarks.measuring import QUIET, ROOT
 
@@ -75,7 +77,7 @@ class Took(msgspec.Struct, frozen=True):
     wall: float
 
 
-def record(grader: runner.Grader, snapshot: Snapshot, assignment: Assignment, threads: int) -> Recording:
+def record(grader: Grader, snapshot: Snapshot, assignment: Assignment, threads: int) -> Recording:
     """Grade a submission once and return what was asked.
 
     Args:
@@ -100,7 +102,7 @@ def recorded(into: list[Asked]) -> Iterator[None]:
     """While it is open, append each question that any student process of this grader is asked."""
     processes: dict[int, int] = {}
     here = [START]
-    ask, run_checks = session.StudentProcess.ask, runner.run_checks
+    ask, run = session.StudentProcess.ask, Checks.run
 
     def asking(process: session.StudentProcess, question: wire.Question, seconds: float | None = None) -> object:
         number = processes.setdefault(id(process), len(processes))
@@ -110,11 +112,11 @@ def recorded(into: list[Asked]) -> Iterator[None]:
         one.refs = list(_refs_in(answer))
         return answer
 
-    def running(task: Task, student: Student, seed: bytes) -> tuple[CheckResult, ...]:
+    def running(checks: Checks, task: Task, student: Student, seed: bytes) -> tuple[CheckResult, ...]:
         here[0] = task.id
-        return run_checks(task, student, seed)
+        return run(checks, task, student, seed)
 
-    with mock.patch.object(session.StudentProcess, "ask", asking), mock.patch.object(runner, "run_checks", running):
+    with mock.patch.object(session.StudentProcess, "ask", asking), mock.patch.object(Checks, "run", running):
         yield
 
 

@@ -23,7 +23,7 @@ ORDER = (
     ("warden",),
     ("observation", "weightless"),
     ("evidence", "checking", "host", "session", "zygote"),
-    ("respondent",),
+    ("hidden_checks", "respondent"),
     ("runner",),
     ("corpus", "store"),
     ("steps", "gate", "locks"),
@@ -78,7 +78,7 @@ def test_only_the_command_line_prints(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["runner", "respondent", "session", "checking", "store", "batch", "cluster", "gradebook"]
+    "module", ["runner", "hidden_checks", "respondent", "session", "checking", "store", "batch", "cluster", "gradebook"]
 )
 def test_the_grader_process_imports_no_tensorflow(module: str) -> None:
     tree = ast.parse((PACKAGE / f"{module}.py").read_text())

@@ -10,10 +10,10 @@ import pytest
 
 from autograder.assignment import load_assignment
 from autograder.config import CourseConfig
+from autograder.hidden_checks import run_checks
 from autograder.notebook import assemble
 from autograder.respondent import Case, Reference, Respondent
 from autograder.results import CheckResult
-from autograder.runner import run_checks
 from autograder.session import Zygote
 from autograder.submission import Snapshot
 

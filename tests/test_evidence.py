@@ -22,6 +22,7 @@ from autograder.evidence import (
     curve_picture,
     patch_picture,
 )
+from autograder.hidden_checks import with_checks
 from autograder.pictures import Shown, draw
 from autograder.results import (
     AttentionPicture,
@@ -181,7 +182,10 @@ def test_a_check_keeps_its_picture_unless_a_reference_part_helped(tmp_path: Path
     checks.parent.mkdir()
     checks.write_text(SHOWING)
     task = Task(id="showing", points=3.0, provides=(), answers=(), builds_on=(), checks=checks)
-    graded = runner._grade_task(task, Respondent(), b"seed", carried_forward=carried_forward)  # type: ignore[arg-type]
+    graded = with_checks(
+        [task],
+        lambda found: runner._grade_task(found, task, Respondent(), b"seed", carried_forward=carried_forward),  # type: ignore[arg-type]
+    )
     first, second = graded.checks
     wrong = AttentionPicture(got=((1.0, 1.0), (1.0, 1.0)), right=((1.0, 0.0), (0.0, 1.0)))
     assert first.pictures == (() if carried_forward else (wrong,))

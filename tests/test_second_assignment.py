@@ -12,7 +12,7 @@ from autograder.assignment import Task, load_assignment
 from autograder.checking import Student
 from autograder.cli import main
 from autograder.gradebook import record, scores
-from autograder.runner import run_checks
+from autograder.hidden_checks import run_checks
 from tests.tiny import TINY_MODULE, TINY_NOTEBOOK, TinyCourse, tiny_result
 
 HALVE_MODULE = TINY_MODULE.replace("double", "halve").replace("2.0 * x", "x / 2.0").replace("twice", "half")
