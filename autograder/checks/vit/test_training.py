@@ -32,6 +32,7 @@ VIT = {
     "mlp_classification_head_dropout_rate": 0.0,
 }
 STEPS, RATE = 4, 0.01
+SURE = 2.0
 START = 0.3  # of biases: above zero, so that even a loss that takes logits for probabilities has a gradient
 EPOCHS, CHANCE, CLEARLY_BETTER = 3, 0.1, 0.4
 
@@ -143,15 +144,18 @@ def test_validation_data_are_not_learned(spoiled):
 class Stepped:
     """A linear model after one epoch of STEPS batches whose points are zeros of one class, so that only its biases learn.
 
+    Its answers to the validation data are right before and after, so the best epoch is the first, however many there
+    are: who trains for more epochs than asked, which another check judges, is still seen after one.
+
     Attributes:
         moved: By how much each bias changed, in learning rates: about 1 for each step of Adam.
-        loss: The loss on validation data that was reported.
+        losses: The losses on validation data that were reported: one, unless there were more epochs.
         right_loss: The cross-entropy of the model's logits on these data.
         wrong_loss: What comes out when the loss takes the logits for probabilities.
     """
 
     moved: np.ndarray
-    loss: float | None
+    losses: np.ndarray
     right_loss: float
     wrong_loss: float
 
@@ -164,36 +168,44 @@ def stepped(student, task_rng):
 
 def step(student, rng, steps, rate):
     """Train a linear model for one epoch of so many steps."""
-    model = linear_model(student, rng.normal(size=(FEATURES, CLASSES)))
+    kernel = rng.normal(size=(FEATURES, CLASSES))
+    model = linear_model(student, kernel)
     training = (np.zeros((steps * BATCH_SIZE, FEATURES), np.float32), np.zeros(steps * BATCH_SIZE, np.int64))
-    others = (rng.normal(size=(8, FEATURES)).astype(np.float32), rng.integers(0, CLASSES, size=8))
+    others = clear_points(rng, kernel, 8)
     outcome = train(student, model, [training, others, others], epochs=1, learning_rate=rate)
     moved = np.abs(model(np.zeros((1, FEATURES), np.float32), training=False)[0] - START) / rate
     logits = model(others[0], training=False).astype(np.float64)
     losses = (one(logits, others[1]) for one in (cross_entropy, cross_entropy_of_probabilities))
-    return Stepped(moved, measured_loss(outcome), *losses)
+    return Stepped(moved, np.array(measured_losses(outcome)), *losses)
 
 
-def measured_loss(outcome):
-    """Return the loss on data that are not trained on, from the history or else from a test; None if there is none."""
+def clear_points(rng, kernel, samples):
+    """Return points for which a linear model is sure, by about SURE between its two largest logits, and its answers."""
+    points = rng.normal(size=(8 * samples, FEATURES)).astype(np.float32)
+    logits = np.sort(points @ kernel, axis=-1)
+    chosen = points[np.argsort(np.abs(logits[:, -1] - logits[:, -2] - SURE))[:samples]]
+    return chosen, (chosen @ kernel).argmax(axis=-1)
+
+
+def measured_losses(outcome):
+    """Return the losses on data that are not trained on, from the history or else from tests."""
     values = outcome["history"].get("val_loss") if isinstance(outcome["history"], dict) else None
-    if isinstance(values, tuple) and values and isinstance(values[-1], float):
-        return values[-1]
-    losses = [one["loss"] for one in outcome["evaluations"] if isinstance(one, dict) and "loss" in one]
-    return losses[-1] if losses else None
+    if isinstance(values, tuple) and values and all(isinstance(one, float) for one in values):
+        return values
+    return [one["loss"] for one in outcome["evaluations"] if isinstance(one, dict) and "loss" in one]
 
 
 @pytest.mark.check("The loss is the cross-entropy of the logits with integer labels.")
 def test_loss(stepped):
-    if stepped.loss is None:
+    if not len(stepped.losses):
         fail("Neither the history nor a test of the model gives a loss.")
-    if np.isclose(stepped.loss, stepped.right_loss, rtol=1e-3):
+    if np.isclose(stepped.losses, stepped.right_loss, rtol=1e-3).any():
         return
-    if np.isclose(stepped.loss, stepped.wrong_loss, rtol=1e-3):
+    if np.isclose(stepped.losses, stepped.wrong_loss, rtol=1e-3).any():
         blame("loss_not_from_logits")
     fail(
         f"For a model whose logits are known, the mean cross-entropy is {stepped.right_loss:.4f}; your loss is "
-        f"{stepped.loss:.4f}."
+        f"{stepped.losses[-1]:.4f}."
     )
 
 
@@ -222,8 +234,14 @@ def explain_step(once, doubled):
     )
 
 
+def judged_already(student, stepped, rng):
+    """Whether the loss or the first step is wrong: a model may not learn with those, and other checks judge them."""
+    right_loss = np.isclose(stepped.losses, stepped.right_loss, rtol=1e-3).any()
+    return not right_loss or not np.allclose(step(student, rng, 1, RATE).moved, 1, rtol=0.05)
+
+
 @pytest.mark.check("A small ViT learns: its validation accuracy is clearly better than chance.", weight=2)
-def test_vit_learns(student, rng):
+def test_vit_learns(student, rng, request):
     images, labels = digits(side=8)
     parts = np.split(rng.permutation(len(images)), [640, 960, 1088])[:3]
     data = [(images[part], labels[part]) for part in parts]
@@ -235,7 +253,7 @@ def test_vit_learns(student, rng):
     require(frozen == 0, f"{frozen} of the model's {free} weights are not trained: `run_experiment` freezes them.")
     reached = accuracy(model, data[1])
     require(
-        reached >= CLEARLY_BETTER,
+        reached >= CLEARLY_BETTER or judged_already(student, request.getfixturevalue("stepped"), rng),
         f"After {EPOCHS} epochs the model is right on {reached:.0%} of the validation images; guessing gives {CHANCE:.0%}, "
         f"and at least {CLEARLY_BETTER:.0%} is expected.",
     )
