@@ -159,6 +159,14 @@ class Stepped:
     right_loss: float
     wrong_loss: float
 
+    def reported(self, loss):
+        """Whether one of the reported losses is this one."""
+        return bool(np.isclose(self.losses, loss, rtol=1e-3).any())
+
+    def moved_once(self):
+        """Whether each bias moved by the learning rate, as in one step of Adam."""
+        return np.allclose(self.moved, 1, rtol=0.05)
+
 
 @pytest.fixture(scope="module")
 def stepped(student, task_rng):
@@ -199,9 +207,9 @@ def measured_losses(outcome):
 def test_loss(stepped):
     if not len(stepped.losses):
         fail("Neither the history nor a test of the model gives a loss.")
-    if np.isclose(stepped.losses, stepped.right_loss, rtol=1e-3).any():
+    if stepped.reported(stepped.right_loss):
         return
-    if np.isclose(stepped.losses, stepped.wrong_loss, rtol=1e-3).any():
+    if stepped.reported(stepped.wrong_loss):
         blame("loss_not_from_logits")
     fail(
         f"For a model whose logits are known, the mean cross-entropy is {stepped.right_loss:.4f}; your loss is "
@@ -216,11 +224,11 @@ def test_settings(student, stepped, rng):
         return
     if np.allclose(stepped.moved, STEPS + 1, rtol=0.1):
         return  # a step more with the validation data: another check judges that
-    first = step(student, rng, 1, RATE).moved
-    if not np.allclose(first, first[0], rtol=0.01):
+    first = step(student, rng, 1, RATE)
+    if not np.allclose(first.moved, first.moved[0], rtol=0.01):
         blame("not_adam")
-    if not np.allclose(first, 1, rtol=0.05):
-        explain_step(first[0], 2 * step(student, rng, 1, 2 * RATE).moved[0])
+    if not first.moved_once():
+        explain_step(first.moved[0], 2 * step(student, rng, 1, 2 * RATE).moved[0])
     blame("batch_size_ignored")
 
 
@@ -236,8 +244,7 @@ def explain_step(once, doubled):
 
 def judged_already(student, stepped, rng):
     """Whether the loss or the first step is wrong: a model may not learn with those, and other checks judge them."""
-    right_loss = np.isclose(stepped.losses, stepped.right_loss, rtol=1e-3).any()
-    return not right_loss or not np.allclose(step(student, rng, 1, RATE).moved, 1, rtol=0.05)
+    return not stepped.reported(stepped.right_loss) or not step(student, rng, 1, RATE).moved_once()
 
 
 @pytest.mark.check("A small ViT learns: its validation accuracy is clearly better than chance.", weight=2)
