@@ -119,12 +119,24 @@ class Student:
         training_seconds: float,
         process: Callable[[], object] = object,
     ) -> None:
-        self._ask = ask
+        self._asks = ask
         self._run_answers = run_answers
         self._training_seconds = training_seconds
         self._process = process
         self._made: dict[tuple[object, ...], Any] = {}
+        self._described: dict[tuple[object, int], Any] = {}
         self._pictures: list[Picture] = []
+
+    def _ask(self, question: wire.Question, seconds: float | None) -> Any:  # noqa: ANN401 - compared by the callers
+        """Ask, but for a layer's description that came before and that nothing asked since can have changed."""
+        if not isinstance(question, wire.Describe):
+            if not isinstance(question, (wire.Read, wire.SetWeights)):
+                self._described.clear()
+            return self._asks(question, seconds)
+        key = (self._process(), question.target.id)
+        if key not in self._described:
+            self._described[key] = self._asks(question, seconds)
+        return self._described[key]
 
     def once(self, make: Callable[..., _Made], *args: object) -> _Made:
         """Return `make(student, *args)`, made once for all checks of a task, and again in another student process.

@@ -25,6 +25,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from autograder import wire
 from autograder.assignment import MODULE
+from autograder.lean import make_lean
 from autograder.observation import observed_evaluations, observed_events, traced_once
 from autograder.sandbox import Places
 from autograder.weightless import weightless
@@ -42,8 +43,7 @@ class Host:
     """
 
     def __init__(self, places: Places) -> None:
-        # Graphs run only a few times here, so making them better takes longer than running them as they are.
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+        make_lean()
         self._places = places
         self._objects: dict[int, object] = {}
         self._module: types.ModuleType | None = None

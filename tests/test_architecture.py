@@ -21,7 +21,7 @@ ORDER = (
     ("seccomp", "cgroup"),
     ("sandbox",),
     ("warden",),
-    ("observation", "weightless"),
+    ("lean", "observation", "weightless"),
     ("evidence", "checking", "host", "session", "zygote"),
     ("hidden_checks", "respondent"),
     ("runner",),

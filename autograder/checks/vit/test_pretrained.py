@@ -58,15 +58,18 @@ def draw(rng, tiny: Tiny):
     If possible, an image that has another first label when it is not prepared as it must be.
     """
 
-    def how_clear(image):
-        right = tiny.probabilities(image)
-        best = np.sort(right)[::-1][: ASKED + 1]
-        wrong = {tiny.probabilities(image, *how).argmax() for how in UNPREPARED.values()}
-        return right.argmax() not in wrong, np.min(best[:-1] - best[1:])
+    def clearness(image):
+        best = np.sort(tiny.probabilities(image))[::-1][: ASKED + 1]
+        return np.min(best[:-1] - best[1:])
+
+    def tells(image):
+        right = tiny.probabilities(image).argmax()
+        return all(tiny.probabilities(image, *how).argmax() != right for how in UNPREPARED.values())
 
     colours = rng.integers(0, 256, size=(CANDIDATES, SIDE // PATCH, SIDE // PATCH, 3))  # one for each patch
     images = np.kron(colours, np.ones((1, PATCH, PATCH, 1))).astype(np.uint8)
-    return max(images, key=how_clear)
+    clearest = sorted(images, key=clearness, reverse=True)
+    return next(filter(tells, clearest), clearest[0])
 
 
 def classify(student: Student, tiny: Tiny, image):

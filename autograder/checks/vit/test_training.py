@@ -34,7 +34,7 @@ VIT = {
 STEPS, RATE = 4, 0.01
 SURE = 2.0
 START = 0.3  # of biases: above zero, so that even a loss that takes logits for probabilities has a gradient
-EPOCHS, CHANCE, CLEARLY_BETTER = 3, 0.1, 0.4
+EPOCHS, CHANCE, CLEARLY_BETTER = 2, 0.1, 0.4
 
 
 def linear_model(student: Student, kernel):
