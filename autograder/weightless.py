@@ -14,8 +14,8 @@ import tf_keras as keras
 from tensorflow.python.ops import gen_random_ops, gen_stateless_random_ops_v2
 from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
 
-LARGE = 1 << 16
-"""Numbers that are drawn at once from which on zeros do as well."""
+MANY = 1 << 16
+"""So many random numbers are not drawn: zeros take their place."""
 _DRAWS = (
     (gen_random_ops, ("random_standard_normal", "random_uniform", "truncated_normal")),
     (
@@ -29,8 +29,8 @@ _DRAWS = (
 def weightless() -> Iterator[None]:
     """Within the block, models are only built to count their parameters; they can do nothing else.
 
-    Building never reads a weight, so variables get a shape and no memory, and large random numbers, which a variable
-    may begin with, are zeros. Keras calls each layer once to learn the shape of what comes out; Dense and
+    Building never reads a weight, so variables get a shape and no memory, and many random numbers, which a variable may
+    begin with, are one number many times. Keras calls each layer once to learn the shape of what comes out; Dense and
     LayerNormalization, of which a Transformer has many, do that here with one operation or none in place of ten or
     twenty. Layers that were made before work as ever.
     """
@@ -63,7 +63,7 @@ def _spare_draws(module: Any, name: str, restored: ExitStack) -> None:  # noqa: 
     @functools.wraps(original)
     def draw(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         given = signature.bind(*args, **kwargs).arguments
-        if tf.executing_eagerly() and np.prod(given["shape"], dtype=float) >= LARGE:
+        if tf.executing_eagerly() and np.prod(given["shape"], dtype=float) >= MANY:
             return tf.zeros(given["shape"], given.get("dtype", tf.float32))
         return original(*args, **kwargs)
 
