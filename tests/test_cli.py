@@ -77,6 +77,17 @@ def test_help_imports_nothing_that_takes_long() -> None:
         assert not set(SLOW_TO_IMPORT) & set(imported)
 
 
+def test_a_command_makes_no_grammar_of_addresses(released_course: TinyCourse) -> None:
+    """The library of jsonschema that makes one takes a second to import; `release` needs nbformat, and so jsonschema."""
+    command = [sys.executable, "-X", "importtime", "-m", "autograder", "release", "--assignment", "tiny"]
+    command += ["--course", str(released_course.root)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "jsonschema" in imported
+    assert "lark" not in imported
+
+
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
