@@ -78,7 +78,7 @@ def test_help_imports_nothing_that_takes_long() -> None:
 
 
 def test_a_command_makes_no_grammar_of_addresses(released_course: TinyCourse) -> None:
-    """The library of jsonschema that makes one takes a second to import; `release` needs nbformat, and so jsonschema."""
+    """The library of jsonschema that makes one takes a second to import; `release` needs jsonschema for notebooks."""
     command = [sys.executable, "-X", "importtime", "-m", "autograder", "release", "--assignment", "tiny"]
     command += ["--course", str(released_course.root)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
