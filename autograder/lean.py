@@ -14,6 +14,9 @@ import tensorflow as tf
 import tf_keras as keras
 from tensorflow.python.ops import gen_resource_variable_ops as variable_ops
 from tf_keras.src.engine import data_adapter
+from tf_keras.src.engine.keras_tensor import KerasTensor
+
+_PLAIN = (keras.layers.Add, keras.layers.Dense, keras.layers.Dropout, keras.layers.LayerNormalization)
 
 
 @functools.cache
@@ -23,6 +26,7 @@ def make_lean() -> None:
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     _share_handles()
     _step_at_once()
+    _infer_shapes()
     adapters = data_adapter.ALL_ADAPTER_CLS
     adapters[adapters.index(data_adapter.TensorLikeDataAdapter)] = _Arrays
 
@@ -51,23 +55,63 @@ def _step_at_once() -> None:
         if self.amsgrad or self.adaptive_epsilon or isinstance(gradient, tf.IndexedSlices):
             original(self, gradient, variable)
             return
-        kind, place = variable.dtype, self._index_dict[self._var_key(variable)]
-        beta_1, beta_2, epsilon = (tf.cast(one, kind) for one in (self.beta_1, self.beta_2, self.epsilon))
-        step = tf.cast(self.iterations + 1, kind)
+        place = self._index_dict[self._var_key(variable)]
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[place].handle,
             v=self._velocities[place].handle,
-            beta1_power=tf.pow(beta_1, step),
-            beta2_power=tf.pow(beta_2, step),
-            lr=tf.cast(self.learning_rate, kind),
-            beta1=beta_1,
-            beta2=beta_2,
-            epsilon=epsilon,
             grad=gradient,
+            **_factors(self, variable.dtype),
         )
 
     keras.optimizers.Adam.update_step = update_step
+
+
+def _factors(adam: Any, kind: tf.DType) -> dict[str, tf.Tensor]:  # noqa: ANN401 - Keras' own
+    """Return what the updates of all weights in this step share; in a graph, they share the operations, too."""
+    made: dict[tuple[int, tf.DType], dict[str, tf.Tensor]] = {}
+    if not tf.executing_eagerly():
+        graph = tf.compat.v1.get_default_graph()
+        made = graph._factors_of_adam = getattr(graph, "_factors_of_adam", made)
+    if (id(adam), kind) not in made:
+        beta_1, beta_2, epsilon = (tf.cast(one, kind) for one in (adam.beta_1, adam.beta_2, adam.epsilon))
+        step = tf.cast(adam.iterations + 1, kind)
+        powers = {"beta1_power": tf.pow(beta_1, step), "beta2_power": tf.pow(beta_2, step)}
+        rate = tf.cast(adam.learning_rate, kind)
+        made[id(adam), kind] = {"lr": rate, "beta1": beta_1, "beta2": beta_2, "epsilon": epsilon} | powers
+    return made[id(adam), kind]
+
+
+def _infer_shapes() -> None:
+    """Let Keras' plain layers say what shape comes out, where it would call each in a graph of its own to find out.
+
+    That holds while a model is put together. How often a layer is called later, and what it computes, is not touched.
+    """
+    original = keras.layers.Layer._keras_tensor_symbolic_call
+
+    @functools.wraps(original)
+    def symbolic_call(self: Any, inputs: Any, input_masks: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
+        if not _is_plain(self, inputs, input_masks):
+            return original(self, inputs, input_masks, args, kwargs)
+        with keras.backend.name_scope(self._name_scope()):
+            self._maybe_build(inputs)
+        shape = self.compute_output_shape(tf.nest.map_structure(lambda one: one.shape, inputs))
+        self._set_save_spec(inputs, args, kwargs)
+        return KerasTensor(tf.TensorSpec(shape, self.compute_dtype))
+
+    keras.layers.Layer._keras_tensor_symbolic_call = symbolic_call
+
+
+def _is_plain(layer: Any, inputs: Any, masks: Any) -> bool:  # noqa: ANN401 - Keras' own
+    """Whether a new layer's settings say what shape it gives: no mask, and no function of a student's."""
+    if type(layer) not in _PLAIN or layer.built or layer.activity_regularizer is not None:
+        return False
+    given = tf.nest.flatten(inputs)
+    if any(mask is not None for mask in tf.nest.flatten(masks)) or not all(type(one) is KerasTensor for one in given):
+        return False
+    activation = getattr(layer, "activation", keras.activations.linear)
+    known = getattr(activation, "__module__", "") == keras.activations.linear.__module__
+    return known and all(one.dtype == layer.compute_dtype and one.shape.rank is not None for one in given)
 
 
 class _Arrays(data_adapter.TensorLikeDataAdapter):  # type: ignore[misc]

@@ -11,6 +11,7 @@ import pytest
 from autograder import wire
 from autograder.checking import Student
 from autograder.config import CourseConfig
+from autograder.errors import StudentRaised
 from autograder.session import StudentProcess, Zygote
 from autograder.submission import Snapshot
 
@@ -65,6 +66,32 @@ def rows_of_adam(start, rows):
     gradient = tf.IndexedSlices(tf.ones((len(rows), start.shape[1])), rows, start.shape)
     keras.optimizers.Adam(0.1).apply_gradients([(gradient, variable)])
     return variable.numpy()
+
+def plain_model(inferred):
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(1)
+    call = keras.layers.Layer._keras_tensor_symbolic_call
+    keras.layers.Layer._keras_tensor_symbolic_call = call if inferred else call.__wrapped__
+    try:
+        inputs = keras.Input((5, 8))
+        wide = keras.layers.Dense(6, activation="gelu")(inputs)
+        calm = keras.layers.Dropout(0.5)(keras.layers.LayerNormalization()(wide))
+        cut = keras.layers.Dense(6, activation=lambda x: x[..., :1])(calm)
+        logits = keras.layers.Dense(3)(keras.layers.Add()([wide, calm, cut])[:, 0])
+        model = keras.Model(inputs, [logits, wide, calm, cut])
+    finally:
+        keras.layers.Layer._keras_tensor_symbolic_call = call
+    outputs = [(list(one.shape), one.dtype.name) for one in model.outputs]
+    weights = [(one.name, list(one.shape)) for one in model.weights]
+    return outputs, weights, [layer.name for layer in model.layers], model(tf.ones((2, 5, 8)))
+
+def sum_of_unlike_shapes():
+    return keras.layers.Add()([keras.Input((5, 8)), keras.Input((5, 7))])
+
+def dense_of_another_width():
+    dense = keras.layers.Dense(2)
+    dense(keras.Input((3,)))
+    return dense(keras.Input((4,)))
 
 def two_variables():
     one, other = tf.Variable(1.0, name="one"), tf.Variable(2.0, name="other")
@@ -134,7 +161,7 @@ def test_batches_have_the_size_that_keras_would_choose(student: Student) -> None
 
 def test_weights_of_samples_and_other_data_go_the_usual_way(student: Student) -> None:
     samples, labels = pairs(6)
-    with pytest.raises(Exception, match="too many values to unpack"):  # a batch holds the weights as well
+    with pytest.raises(StudentRaised, match="too many values to unpack"):  # a batch holds the weights as well
         student.call("batches", (samples, labels), None, sample_weight=np.ones(6, np.float32))
     batches = student.call("batches", (samples, labels), None, shuffle="batch", batch_size=3)
     assert sorted(np.concatenate([x[:, 0] for _, x, _ in batches])) == list(range(6))  # labels lose their samples
@@ -173,6 +200,20 @@ def test_adam_keeps_its_variants_and_sparse_gradients(student: Student) -> None:
     assert np.max(variant - plain) > 0.05
     moved = student.call("rows_of_adam", start, [1])
     np.testing.assert_allclose(moved, np.array([[1, 1], [0.9, 0.9]]), atol=1e-4)
+
+
+def test_a_model_is_the_same_whose_plain_layers_say_their_shapes(student: Student) -> None:
+    (*parts, values), (*usual, right) = (student.call("plain_model", inferred) for inferred in (True, False))
+    assert parts == usual
+    assert [shape for shape, _ in parts[0]] == [(None, 3), (None, 5, 6), (None, 5, 6), (None, 5, 1)]
+    for found, expected in zip(values, right, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("mistake", ["sum_of_unlike_shapes", "dense_of_another_width"])
+def test_layers_that_do_not_fit_are_still_told(student: Student, mistake: str) -> None:
+    with pytest.raises(StudentRaised, match="ValueError"):
+        student.call(mistake)
 
 
 def test_variables_that_share_an_operation_are_two(student: Student) -> None:
