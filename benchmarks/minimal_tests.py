@@ -96,7 +96,7 @@ from sklearn.datasets import load_digits
 
 digits, labels = load_digits(return_X_y=True)
 digits = (digits.reshape(-1, 8, 8, 1) / 8 - 1).astype("float32")
-parts = np.split(np.random.permutation(len(digits)), [640, 960, 1088])[:3]
+parts = np.split(np.random.permutation(len(digits)), {parts})[:3]
 data = [(digits[part], labels[part]) for part in parts]
 model = create_vit_classifier(**small)
 history = run_experiment(model, *data, epochs={epochs}, batch_size={batch_size}, learning_rate=5e-3)
@@ -131,7 +131,7 @@ def tests_of(task: str) -> str:
     """Return the text of one task's tests, with the sizes and epochs of the hidden checks' own training."""
     hidden = _constants(HIDDEN.read_text("utf-8"))
     text = TESTS[task].strip("\n")
-    for word, name in (("{epochs}", "EPOCHS"), ("{batch_size}", "BATCH_SIZE")):
+    for word, name in (("{epochs}", "EPOCHS"), ("{batch_size}", "BATCH_SIZE"), ("{parts}", "PARTS")):
         text = text.replace(word, str(hidden[name]))
     return f"small = {hidden['VIT']!r}\n{text}" if "**small" in text else text
 
