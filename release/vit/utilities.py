@@ -929,7 +929,7 @@ def save_tiny_vit(folder, labels=None, seed=0):
         label2id={label: number for number, label in enumerate(labels)},
     )
     model = TFViTForImageClassification(config)
-    model(model.dummy_inputs)  # makes the weights
+    model.build_in_name_scope()  # makes the weights
     model.save_pretrained(folder)
     ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
     return folder
@@ -983,7 +983,7 @@ def save_tiny_t5(folder, seed=0):
         decoder_start_token_id=0,
     )
     model = TFT5ForConditionalGeneration(config)
-    model(model.dummy_inputs)  # makes the weights
+    model.build_in_name_scope()  # makes the weights
     model.save_pretrained(folder)
     words = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
