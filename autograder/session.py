@@ -78,7 +78,7 @@ class Zygote:
             self._process = subprocess.Popen(  # noqa: S603 - our own module, fixed words
                 [sys.executable, "-I", "-m", "autograder.zygote", str(theirs.fileno()), *preload],
                 pass_fds=[theirs.fileno()],
-                env=_environment(threads, gpu),
+                env=environment_of(threads, gpu),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -180,9 +180,11 @@ def _readable(control: socket.socket) -> bool:
     return bool(poller.poll(0))
 
 
-def _environment(threads: int, gpu: bool) -> dict[str, str]:
+def environment_of(threads: int, gpu: bool) -> dict[str, str]:
+    """Return the environment variables of a zygote; for the arguments see `Zygote`."""
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     environment |= {"MPLBACKEND": "Agg", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONNOUSERSITE": "1"}
+    environment["TF_ENABLE_ONEDNN_OPTS"] = "0"  # it compiles for each new shape, which takes longer than it saves here
     if not gpu:
         environment["CUDA_VISIBLE_DEVICES"] = "-1"
     if threads:

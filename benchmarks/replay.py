@@ -1,6 +1,7 @@
 """Record what the grader asks of one submission, and answer the same questions in one warm, unconfined process.
 
-The second is the checks' own TensorFlow work: no grader, no wall, no new process, nothing done for the first time.
+The second is the checks' own TensorFlow work: no grader, no wall, no new process, nothing done for the first time but
+what each submission needs: TensorFlow converts the functions of its module.
 `python -m benchmarks.replay RECORDING` answers all of them for each line that it reads, and prints the seconds of each
 question as one line of JSON.
 """
@@ -23,7 +24,7 @@ from unittest import mock
 import msgspec
 
 from autograder import session, wire
-from autograder.assignment import Assignment, Task
+from autograder.assignment import MODULE, Assignment, Task
 from autograder.checking import Student
 from autograder.hidden_checks import Checks
 from autograder.results import CheckResult, write_whole
@@ -162,11 +163,8 @@ class Warm:
         self._folder = tempfile.TemporaryDirectory()
         path = Path(self._folder.name) / "recording"
         write_whole(path, msgspec.msgpack.encode(recording))
-        settings = os.environ | QUIET | {"CUDA_VISIBLE_DEVICES": "-1", "MPLBACKEND": "Agg", "HOME": self._folder.name}
-        settings["OMP_NUM_THREADS"] = str(recording.threads or 1)
-        if recording.threads:
-            threads = str(recording.threads)
-            settings |= {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
+        settings = os.environ | QUIET | session.environment_of(recording.threads, gpu=False)
+        settings["HOME"] = self._folder.name
         self._said = (Path(self._folder.name) / "said").open("w+")
         self._process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "benchmarks.replay", str(path)],
@@ -216,15 +214,20 @@ def together(took: Iterable[Took]) -> Took:
     return Took(sum(one.cpu for one in every), sum(one.wall for one in every))
 
 
-def _answer_all(recording: Recording, folder: Path) -> list[Took]:
-    """Answer every question once and return what each took."""
+def _answer_all(recording: Recording, folder: Path, turn: int = 0) -> list[Took]:
+    """Answer every question once and return what each took.
+
+    In each turn the module begins a line further down. TensorFlow, which keeps what it converted, then takes its
+    functions for others, as those of the next submission are.
+    """
     import tf_keras
 
     from autograder.host import Host
     from autograder.sandbox import Places
 
     submission, scratch = folder / "submission", folder / "scratch"
-    Snapshot(recording.files, "").write_to(submission)
+    moved = {f"{MODULE}.py": b"\n" * turn}
+    Snapshot({name: moved.get(name, b"") + file for name, file in recording.files.items()}, "").write_to(submission)
     scratch.mkdir()
     os.chdir(scratch)
     hosts: dict[int, Host] = {}
@@ -250,9 +253,9 @@ def _main(path: Path) -> None:
     recording = msgspec.msgpack.decode(path.read_bytes(), type=Recording)
     for name in (*PRELOADED, *recording.preload):
         importlib.import_module(name)
-    for _ in sys.stdin:
+    for turn, _ in enumerate(sys.stdin):
         with tempfile.TemporaryDirectory() as folder, mock.patch.object(sys, "path", list(sys.path)):
-            took = _answer_all(recording, Path(folder))
+            took = _answer_all(recording, Path(folder), turn)
             os.chdir("/")
         answers.write(msgspec.json.encode(took).decode() + "\n")
         answers.flush()

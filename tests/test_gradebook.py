@@ -151,6 +151,13 @@ def test_marks_are_exact_without_a_readable_notebook(released_course: TinyCourse
     assert "There is no notebook in your hand-in." in "".join(summary["text/html"])
 
 
+def test_a_hook_of_the_courses_own_runs_before_a_result_is_recorded(released_course: TinyCourse) -> None:
+    with (released_course.root / "course_config.py").open("a") as settings:
+        settings.write("c.Autograde.pre_convert_hook = lambda **told: (course / 'hook').write_text(told['student'])\n")
+    record(released_course.config, released_course.assignment, "ada", hand_in(released_course), PART)
+    assert (released_course.root / "hook").read_text() == "ada"
+
+
 def test_an_empty_folder_can_be_recorded(released_course: TinyCourse, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     zero = tiny_result(double=0.0, total=0.0)

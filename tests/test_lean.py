@@ -18,8 +18,21 @@ from autograder.submission import Snapshot
 pytestmark = pytest.mark.slow
 
 MODULE = b"""
+import sys
 import tensorflow as tf
 import tf_keras as keras
+from tensorflow.python.util import _pywrap_util_port
+
+def imported_keras_3():
+    return "keras" in sys.modules
+
+def layer_of_keras_3():
+    from tensorflow.keras.layers import Dense
+    assert Dense is tf.keras.layers.Dense
+    return Dense.__module__.partition(".")[0], tf.keras.layers.Dense(3)(tf.ones((2, 4))).numpy()
+
+def compiles_for_each_shape():
+    return _pywrap_util_port.IsMklEnabled()
 
 class Watched(keras.Model):
     def __init__(self):
@@ -228,6 +241,18 @@ def test_a_counted_model_begins_with_numbers_that_are_all_alike(student: Student
     assert max(process.ask(wire.Read("large"))) < 1e-6
     assert min(process.ask(wire.Read("small"))) > 0.1
     assert min(student.call("drawn", 256)) > 0.03
+
+
+def test_keras_3_is_imported_where_it_is_asked_for(student: Student) -> None:
+    assert student.call("imported_keras_3") is False
+    package, answer = student.call("layer_of_keras_3")
+    assert package == "keras"
+    assert answer.shape == (2, 3)
+    assert student.call("imported_keras_3") is True
+
+
+def test_nothing_is_compiled_for_each_shape(student: Student) -> None:
+    assert student.call("compiles_for_each_shape") is False
 
 
 class Described:
