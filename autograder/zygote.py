@@ -20,7 +20,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 import msgspec
@@ -54,8 +54,8 @@ def main() -> None:
     if _is_closed(control):
         return  # the grader ended before the line above the last
     later = sys.argv[2:]
-    with _without_keras_3():
-        _import(PRELOADED)
+    _import_tensorflow()
+    _import(PRELOADED)
     landlock_version()  # finds libc now: inside the wall nothing could be searched for
     control.sendall(READY)
     while True:
@@ -81,13 +81,12 @@ def _is_closed(control: socket.socket) -> bool:
     return bool(poller.poll(0))
 
 
-@contextlib.contextmanager
-def _without_keras_3() -> Iterator[None]:
-    """Let TensorFlow leave out Keras 3, which the course does not use; `tf.keras` imports it where code asks for it."""
+def _import_tensorflow() -> None:
+    """Import it without Keras 3, which the course does not use; `tf.keras` imports that where code asks for it."""
     name = "keras.src.optimizers"
     sys.modules[name] = None  # type: ignore[assignment]  # Python's way to say that there is no such module
     try:
-        yield
+        importlib.import_module("tensorflow")
     finally:
         del sys.modules[name]
 
