@@ -54,8 +54,7 @@ def main() -> None:
     if _is_closed(control):
         return  # the grader ended before the line above the last
     later = sys.argv[2:]
-    _import_tensorflow()
-    _import(PRELOADED)
+    import_preloaded()
     landlock_version()  # finds libc now: inside the wall nothing could be searched for
     control.sendall(READY)
     while True:
@@ -81,14 +80,15 @@ def _is_closed(control: socket.socket) -> bool:
     return bool(poller.poll(0))
 
 
-def _import_tensorflow() -> None:
-    """Import it without Keras 3, which the course does not use; `tf.keras` imports that where code asks for it."""
+def import_preloaded() -> None:
+    """Import PRELOADED without Keras 3, which the course does not use; `tf.keras` imports it where code asks for it."""
     name = "keras.src.optimizers"
     sys.modules[name] = None  # type: ignore[assignment]  # Python's way to say that there is no such module
     try:
         importlib.import_module("tensorflow")
     finally:
         del sys.modules[name]
+    _import(PRELOADED)
 
 
 def _import(names: Sequence[str]) -> None:

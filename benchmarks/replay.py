@@ -214,7 +214,7 @@ def together(took: Iterable[Took]) -> Took:
     return Took(sum(one.cpu for one in every), sum(one.wall for one in every))
 
 
-def _answer_all(recording: Recording, folder: Path, turn: int = 0) -> list[Took]:
+def _answer_all(recording: Recording, folder: Path, turn: int) -> list[Took]:
     """Answer every question once and return what each took.
 
     In each turn the module begins a line further down. TensorFlow, which keeps what it converted, then takes its
@@ -246,12 +246,13 @@ def _answer_all(recording: Recording, folder: Path, turn: int = 0) -> list[Took]
 
 
 def _main(path: Path) -> None:
-    from autograder.zygote import PRELOADED
+    from autograder.zygote import import_preloaded
 
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what training prints is no answer
     recording = msgspec.msgpack.decode(path.read_bytes(), type=Recording)
-    for name in (*PRELOADED, *recording.preload):
+    import_preloaded()
+    for name in recording.preload:
         importlib.import_module(name)
     for turn, _ in enumerate(sys.stdin):
         with tempfile.TemporaryDirectory() as folder, mock.patch.object(sys, "path", list(sys.path)):

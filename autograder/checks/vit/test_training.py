@@ -100,6 +100,10 @@ class Evidence:
         """Whether each bias moved as by so many steps of Adam."""
         return np.allclose(self.moved, steps, rtol=rtol)
 
+    def moved_once(self):
+        """Whether each bias moved by the learning rate, as in one step of Adam."""
+        return self.moved_by(1, rtol=0.05)
+
 
 def gather(model, outcome, validation, rate):
     """Return the evidence of a training with this learning rate."""
@@ -252,7 +256,7 @@ def test_settings(student, spoiling, rng, request):
     first = step(student, rng, 1, RATE)
     if not np.allclose(first.moved, first.moved[0], rtol=0.01):
         blame("not_adam")
-    if not first.moved_by(1, rtol=0.05):
+    if not first.moved_once():
         explain_step(first.moved[0], 2 * step(student, rng, 1, 2 * RATE).moved[0])
     blame("batch_size_ignored")
 
@@ -269,7 +273,7 @@ def explain_step(once, doubled):
 
 def judged_already(student, stepped, rng):
     """Whether the loss or the first step is wrong: a model may not learn with those, and other checks judge them."""
-    return not stepped.reported(stepped.right_loss) or not step(student, rng, 1, RATE).moved_by(1, rtol=0.05)
+    return not stepped.reported(stepped.right_loss) or not step(student, rng, 1, RATE).moved_once()
 
 
 @pytest.mark.check("A small ViT learns: its validation accuracy is clearly better than chance.", weight=2)
