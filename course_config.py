@@ -34,27 +34,27 @@ c.Autograde.exclude_overwriting = {
 }
 
 # Before: take back the old automatic scores, so that none outlives a run that fails.
-c.Autograde.pre_convert_hook = "autograder.gradebook.forget_scores"
+c.Autograde.pre_convert_hook = "autograder.nbgrader_plugins.forget_scores"
 
 # Reading: put the release's cells and metadata back into the student's notebook, whatever was done to it.
-c.Autograde.exporter_class = "autograder.gradebook.SubmissionExporter"
+c.Autograde.exporter_class = "autograder.nbgrader_plugins.SubmissionExporter"
 
 # Grading, in this order:
 c.Autograde.autograde_preprocessors = [
-    "autograder.gradebook.RecordGrades",  # scores and reasons, in place of running the notebook here
+    "autograder.nbgrader_plugins.RecordGrades",  # scores and reasons, in place of running the notebook here
     "nbgrader.preprocessors.AssignLatePenalties",  # needs the scores
     "nbgrader.preprocessors.CheckCellMetadata",  # last: nothing malformed is written
 ]
 
 # Feedback for students: nbgrader's page without the marking guides that formgrader shows to markers.
-c.GenerateFeedback.exporter_class = "autograder.feedback.FeedbackExporter"
+c.GenerateFeedback.exporter_class = "autograder.nbgrader_plugins.FeedbackExporter"
 
 # Marks as CSV: quoted, safe for spreadsheets, late penalties counted anew. nbgrader's own quotes nothing.
-c.ExportApp.plugin_class = "autograder.csv_exports.QuotedCsvExport"
+c.ExportApp.plugin_class = "autograder.nbgrader_plugins.QuotedCsvExport"
 
 # Pages with a student's text in them, formgrader's too, are cleaned of all that could run or load in a browser.
 c.HTMLExporter.sanitize_html = True
-c.HTMLExporter.filters = {name: f"autograder.sanitizing.{name}" for name in ("clean_html", "markdown2html")}
+c.HTMLExporter.filters = {name: f"autograder.nbgrader_plugins.{name}" for name in ("clean_html", "markdown2html")}
 
 # --- The autograder -----------------------------------------------------------------------------------------
 

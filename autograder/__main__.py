@@ -15,7 +15,7 @@ def run() -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no error
     # A grammar of addresses: jsonschema does without, and it takes a second to make whenever nbformat is imported.
     sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
-    from autograder.cli import main
+    from autograder.cli.main import main
 
     return main()
 

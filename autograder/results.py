@@ -5,10 +5,7 @@ The JSON form is a stable contract (`"schema": 1`); other tools read it.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -180,18 +177,3 @@ def from_json(data: bytes) -> SubmissionResult:
         msgspec.ValidationError: If it is no result of this schema.
     """
     return msgspec.json.decode(data, type=SubmissionResult)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: temporary name, fsync, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

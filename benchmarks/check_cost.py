@@ -15,13 +15,13 @@ import tempfile
 from pathlib import Path
 
 from autograder import wire
-from autograder.assignment import load_assignment
-from autograder.checking import Student
+from autograder.checking.remote import Student
 from autograder.config import load_config
-from autograder.runner import Grader
-from autograder.session import StudentProcess, Zygote
-from autograder.store import read_for_check
-from autograder.submission import Snapshot
+from autograder.course.assignment import load_assignment
+from autograder.course.submission import Snapshot
+from autograder.grading.grader import Grader
+from autograder.grading.result_store import read_for_check
+from autograder.grading.student_process import StudentProcess, Zygote
 from benchmarks.measuring import ROOT, build_course, machine, run_python, say, seconds, table, write_figures
 from benchmarks.replay import record, replayed, together
 

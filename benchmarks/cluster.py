@@ -21,10 +21,10 @@ from pathlib import Path
 
 from distributed import Client, Worker
 
-from autograder.assignment import MODULE, load_assignment
-from autograder.batch import Graded, discover, grade_all
-from autograder.cluster import cluster_workers
+from autograder.batch.batch import Graded, discover, grade_all
+from autograder.batch.dask_workers import cluster_workers
 from autograder.config import load_config
+from autograder.course.assignment import MODULE, load_assignment
 from tests.clusters import cluster
 from tests.submissions.__main__ import copy_course
 from tests.submissions.corpus import ROOT, read_corpus

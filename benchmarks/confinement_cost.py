@@ -18,8 +18,8 @@ import psutil
 
 from autograder import wire
 from autograder.config import CourseConfig, load_config
-from autograder.session import StudentProcess, Zygote, layers_to_put_up
-from autograder.submission import Snapshot
+from autograder.course.submission import Snapshot
+from autograder.grading.student_process import StudentProcess, Zygote, layers_to_put_up
 
 ROOT = Path(__file__).parents[1]
 MODULE = b"def same(x):\n    return x\n"

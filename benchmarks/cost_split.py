@@ -4,9 +4,9 @@
 
 First one submission is graded through the real path: a zygote, confined student processes, pytest, the oracle. The
 cpu time of the grader process and of the zygote with all that it forks is read from the kernel. The questions that
-were asked are answered again, by the same code (`autograder.host`), in one warm process without grader and wall: that
-is the checks' own TensorFlow work. Both take turns, since a processor's speed drifts by more than what is looked for.
-The worker's start, which a batch pays once, is shown beside it.
+were asked are answered again, by the same code (`student_side.server`), in one warm process without grader and wall:
+that is the checks' own TensorFlow work. Both take turns, since a processor's speed drifts by more than what is looked
+for. The worker's start, which a batch pays once, is shown beside it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from pathlib import Path
 
 import psutil
 
-from autograder.assignment import Assignment, load_assignment
 from autograder.config import CourseConfig, load_config
-from autograder.runner import Grader
-from autograder.store import read_for_check
-from autograder.submission import Snapshot
+from autograder.course.assignment import Assignment, load_assignment
+from autograder.course.submission import Snapshot
+from autograder.grading.grader import Grader
+from autograder.grading.result_store import read_for_check
 from benchmarks.measuring import ROOT, build_course, machine, median, say, table, write_figures
 from benchmarks.replay import Asked, Took, Warm, medians, record, together
 

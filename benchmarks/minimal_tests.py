@@ -13,10 +13,10 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from autograder.assignment import MODULE, Assignment
-from autograder.cells import Cell, flag, grade_id_of, load_cells, text_of
-from autograder.notebook import GRADING_TAG, PARAMETERS_TAG
-from autograder.submission import Snapshot
+from autograder.course.assignment import MODULE, Assignment
+from autograder.course.cells import Cell, flag, grade_id_of, load_cells, text_of
+from autograder.course.notebook import GRADING_TAG, PARAMETERS_TAG
+from autograder.course.submission import Snapshot
 from benchmarks.measuring import ROOT
 
 HIDDEN = ROOT / "autograder" / "checks" / "vit" / "test_training.py"

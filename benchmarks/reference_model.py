@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from autograder.assignment import MODULE
+from autograder.course.assignment import MODULE
 from benchmarks.measuring import QUIET, ROOT, machine, median, say, table, write_figures
 
 os.environ.update(QUIET)  # before TensorFlow is imported

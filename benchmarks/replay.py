@@ -23,13 +23,15 @@ from unittest import mock
 
 import msgspec
 
-from autograder import session, wire
-from autograder.assignment import MODULE, Assignment, Task
-from autograder.checking import Student
-from autograder.hidden_checks import Checks
-from autograder.results import CheckResult, write_whole
-from autograder.runner import Grader
-from autograder.submission import Snapshot
+from autograder import wire
+from autograder.checking.remote import Student
+from autograder.course.assignment import MODULE, Assignment, Task
+from autograder.course.submission import Snapshot
+from autograder.files import write_whole
+from autograder.grading import student_process as session
+from autograder.grading.check_runner import Checks
+from autograder.grading.grader import Grader
+from autograder.results import CheckResult
 from benchmarks.measuring import QUIET, ROOT
 
 START = "start"
@@ -222,8 +224,8 @@ def _answer_all(recording: Recording, folder: Path, turn: int) -> list[Took]:
     """
     import tf_keras
 
-    from autograder.host import Host
-    from autograder.sandbox import Places
+    from autograder.sandbox.confine import Places
+    from autograder.student_side.server import Host
 
     submission, scratch = folder / "submission", folder / "scratch"
     moved = {f"{MODULE}.py": b"\n" * turn}
@@ -246,7 +248,7 @@ def _answer_all(recording: Recording, folder: Path, turn: int) -> list[Took]:
 
 
 def _main(path: Path) -> None:
-    from autograder.zygote import import_preloaded
+    from autograder.student_side.zygote import import_preloaded
 
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what training prints is no answer

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-from autograder.report import write_report
+from autograder.reports.class_report import write_report
 from tests.browsers import launched
 from tests.made_class import made_class
 

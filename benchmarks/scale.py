@@ -23,13 +23,13 @@ from pathlib import Path
 
 import psutil
 
-from autograder.assignment import Assignment, load_assignment
-from autograder.batch import LocalWorkers, discover, grade_all, write_json
+from autograder.batch.batch import LocalWorkers, discover, grade_all, write_json
 from autograder.config import CourseConfig, load_config
+from autograder.course.assignment import Assignment, load_assignment
+from autograder.course.submission import Snapshot
+from autograder.grading.grader import summarise
+from autograder.grading.result_store import grader_for
 from autograder.results import CheckResult, Environment, SubmissionResult, TaskResult
-from autograder.runner import summarise
-from autograder.store import grader_for
-from autograder.submission import Snapshot
 
 ROOT = Path(__file__).parents[1]
 POINTS = 10

@@ -25,9 +25,9 @@ from typing import Any
 
 from nbgrader.api import Gradebook
 
-from autograder.assignment import MODULE, Assignment, load_assignment
-from autograder.corpus import load_corpus
-from autograder.submission import Snapshot
+from autograder.audit.corpus import load_corpus
+from autograder.course.assignment import MODULE, Assignment, load_assignment
+from autograder.course.submission import Snapshot
 from benchmarks.measuring import ROOT, build_course, machine, run_python, say, seconds, table, write_figures
 from benchmarks.minimal_tests import TESTS, in_kernel_files, minimal_notebook, tests_of, whole_module
 

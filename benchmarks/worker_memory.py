@@ -17,10 +17,10 @@ from pathlib import Path
 
 import psutil
 
-from autograder.assignment import load_assignment
 from autograder.config import load_config
-from autograder.runner import Grader
-from autograder.store import read_for_check
+from autograder.course.assignment import load_assignment
+from autograder.grading.grader import Grader
+from autograder.grading.result_store import read_for_check
 from benchmarks.cost_split import THREADS
 from benchmarks.measuring import ROOT, build_course, machine, say, table, write_figures
 

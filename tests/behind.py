@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 
 from autograder.errors import SandboxUnavailable
-from autograder.sandbox import (
+from autograder.sandbox.confine import (
     MS_PRIVATE,
     MS_RDONLY,
     MS_REC,
@@ -35,7 +35,7 @@ from autograder.sandbox import (
     enter_namespaces,
     landlock_version,
 )
-from autograder.warden import ENDED, Warden
+from autograder.sandbox.watchdog import ENDED, Warden
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 MIB = 1 << 20

@@ -12,10 +12,10 @@ import pytest
 from nbgrader.converters import GenerateAssignment
 from playwright.sync_api import Browser
 
-from autograder.assignment import load_assignment
 from autograder.config import load_config
-from autograder.release import build
-from autograder.steps import course_directory, make_step, run_step
+from autograder.course.assignment import load_assignment
+from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
+from autograder.release.publish import build
 from tests.browsers import launched
 from tests.tiny import TinyCourse, write_tiny_sources
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from autograder.evidence import attention_picture, curve_picture, patch_picture
-from autograder.feedback_page import render_page
+from autograder.checking.pictures import attention_picture, curve_picture, patch_picture
+from autograder.feedback.page import render_page
+from autograder.gradebook.student_marks import Mark, StudentMarks
 from autograder.results import (
     CheckResult,
     Environment,
@@ -16,7 +17,6 @@ from autograder.results import (
     TaskResult,
     task_score,
 )
-from autograder.student_marks import Mark, StudentMarks
 from tests.made_class import QUESTIONS, TASKS
 
 SCALED = "The attention weights are softmax(q kᵀ / sqrt(d)), with other numbers of queries and keys."

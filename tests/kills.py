@@ -29,9 +29,9 @@ from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateAssignment
 
 from autograder.config import load_config
-from autograder.release import build
-from autograder.runner import course_secret
-from autograder.steps import course_directory, make_step, run_step
+from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
+from autograder.grading.grader import course_secret
+from autograder.release.publish import build
 from tests.tiny import REPOSITORY, write_tiny_sources
 
 MODULES = (
@@ -124,7 +124,7 @@ def processes_of(parent: int) -> Iterator[tuple[str, psutil.Process]]:
         for child in main.children(recursive=True):
             with suppress(psutil.NoSuchProcess):
                 words, above = " ".join(child.cmdline()), " ".join(child.parent().cmdline())  # type: ignore[union-attr]
-                if "autograder.zygote" in words and "autograder.zygote" not in above:
+                if "autograder.student_side.zygote" in words and "autograder.student_side.zygote" not in above:
                     yield "zygote", child
                 elif "spawn_main" in words:
                     yield "worker", child

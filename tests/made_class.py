@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from datetime import datetime, timedelta
 
-from autograder.marks import ClassMarks, Person, Standing
+from autograder.gradebook.class_marks import ClassMarks, Person, Standing
+from autograder.reports.similarity import Pair, Passage
 from autograder.results import CheckResult, Environment, Outcome, Submission, SubmissionResult, TaskResult, task_score
-from autograder.similarity import Pair, Passage
 
 TASKS = {
     "attention": 8.0,

@@ -14,13 +14,13 @@ from typing import Any
 
 import msgspec
 
-from autograder.assignment import load_assignment
 from autograder.config import load_config
+from autograder.course.assignment import load_assignment
 from autograder.errors import AutograderError
-from autograder.gradebook import record, scores
-from autograder.rendering import render_text
+from autograder.gradebook.recording import record, scores
+from autograder.grading.result_store import CachedGrader
+from autograder.rendering.result_views import render_text
 from autograder.results import SubmissionResult, from_json, to_json
-from autograder.store import CachedGrader
 from tests.kills import make_course
 
 MODULES = (

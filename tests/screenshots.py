@@ -16,10 +16,10 @@ from nbgrader.converters import GenerateAssignment
 from PIL import Image
 from playwright.sync_api import Page
 
-from autograder.assignment import load_assignment
 from autograder.config import load_config
-from autograder.release import build
-from autograder.steps import course_directory, make_step, run_step
+from autograder.course.assignment import load_assignment
+from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
+from autograder.release.publish import build
 from tests.formgrader import HANDED_IN, give, go, opened, press, served, submission_page, use_exchange
 from tests.tiny import REPOSITORY, TinyCourse, write_tiny_sources
 

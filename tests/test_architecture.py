@@ -1,4 +1,4 @@
-"""The shape of the package: imports point one way, and only the command line prints."""
+"""The shape of the package: rooms in one order, imports one way, small modules, and only the command line prints."""
 
 from __future__ import annotations
 
@@ -9,80 +9,109 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "autograder"
-ORDER = (
-    ("errors", "nearest", "package", "watch"),
-    ("results",),
-    ("config",),
-    ("assignment", "regions", "cells", "sanitizing"),
-    ("requirements",),
-    ("structure", "bounds"),
-    ("notebook", "wire", "submission"),
-    ("mends",),
-    ("seccomp", "cgroup"),
-    ("sandbox",),
-    ("warden",),
-    ("lean", "observation", "weightless"),
-    ("evidence", "checking", "host", "session", "zygote"),
-    ("hidden_checks", "respondent"),
-    ("runner",),
-    ("corpus", "store"),
-    ("steps", "gate", "locks"),
-    ("database", "rendering", "release"),
-    ("freshness", "pages"),
-    ("recorded", "pictures"),
-    ("gradebook",),
-    ("trial",),
-    ("batch", "doctor"),
-    ("cluster",),
-    ("marks", "similarity"),
-    ("student_marks",),
-    ("feedback_page",),
-    ("feedback",),
-    ("item_analysis", "csv_exports"),
-    ("charts", "exports"),
-    ("report",),
-    ("audit",),
-    ("audit_report", "stability"),
-    ("parser", "progress", "tables"),
-    ("cli",),
-    ("__main__",),
+ROOMS = (
+    "__main__",
+    "nbgrader_plugins",
+    "cli",
+    "release",
+    "audit",
+    "feedback",
+    "exports",
+    "reports",
+    "batch",
+    "gradebook",
+    "grading",
+    "checks",
+    "checking",
+    "student_side",
+    "course",
+    "rendering",
+    "sandbox",
+    "wire",
+    "vocabulary",
 )
-RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
-MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+"""From the top to the ground: a room imports from itself and from what stands below it."""
+VOCABULARY = ("config", "errors", "files", "marks", "progress", "results", "suggestions", "text")
+"""Modules at the package's root; they import each other alone."""
+MOST_MODULES = 12
+MOST_LINES = 320
+MODULES = sorted(
+    path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__"
+)
 
 
-def imported(module: str) -> Iterator[str]:
-    """Yield the package's modules that one imports, at the top or inside functions."""
-    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text())):
+def room_of(module: str) -> str:
+    """Return the room of a dotted name within the package, such as `grading.grader`."""
+    first = module.split(".")[0]
+    return "vocabulary" if first in VOCABULARY else first
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the package's modules that one imports, at the top or inside functions, named within the package."""
+    for node in ast.walk(ast.parse((PACKAGE / path).read_text())):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("autograder."):
-            yield node.module.split(".")[1]
+            yield node.module.removeprefix("autograder.")
         elif isinstance(node, ast.ImportFrom) and node.module == "autograder":
-            yield from (alias.name for alias in node.names if alias.name in MODULES)
+            yield from (alias.name for alias in node.names if not alias.name.startswith("__"))
+        elif isinstance(node, ast.Import):
+            names = (alias.name for alias in node.names)
+            yield from (name.removeprefix("autograder.") for name in names if name.startswith("autograder."))
 
 
-def test_every_module_has_its_place() -> None:
-    assert sorted(RANK) == MODULES
+def named(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts)
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_point_one_way(module: str) -> None:
-    upward = [name for name in imported(module) if RANK[name] > RANK[module]]
-    assert not upward, f"{module} imports {upward}"
+def test_every_module_has_its_room() -> None:
+    assert {room_of(named(path)) for path in MODULES} == set(ROOMS)
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name != "cli"])
-def test_only_the_command_line_prints(module: str) -> None:
-    tree = ast.parse((PACKAGE / f"{module}.py").read_text())
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_imports_point_down(path: Path) -> None:
+    here = ROOMS.index(room_of(named(path)))
+    upward = [name for name in imported(path) if ROOMS.index(room_of(name)) < here]
+    assert not upward, f"{named(path)} imports {upward}"
+
+
+def test_the_student_side_knows_the_wire_the_sandbox_and_errors_alone() -> None:
+    modules = (path for path in MODULES if path.parts[0] == "student_side")
+    known = {room_of(name) if room_of(name) != "vocabulary" else name for path in modules for name in imported(path)}
+    assert known <= {"student_side", "wire", "sandbox", "errors"}
+
+
+def test_no_import_goes_round_in_a_circle_at_the_root() -> None:
+    """The root's modules are records and words: none of them imports a room."""
+    for path in MODULES:
+        if room_of(named(path)) == "vocabulary":
+            assert {room_of(name) for name in imported(path)} <= {"vocabulary"}
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if (PACKAGE / room).is_dir() and room != "checks"])
+def test_a_room_is_small(room: str) -> None:
+    modules = [path for path in (PACKAGE / room).glob("*.py") if path.stem != "__init__"]
+    assert len(modules) <= MOST_MODULES
+
+
+def test_the_root_is_small() -> None:
+    assert len([path for path in PACKAGE.glob("*.py") if path.stem != "__init__"]) <= 10
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_a_module_is_short(path: Path) -> None:
+    assert len((PACKAGE / path).read_text().splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.parts[0] != "cli"], ids=named)
+def test_only_the_command_line_prints(path: Path) -> None:
+    tree = ast.parse((PACKAGE / path).read_text())
     calls = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     assert "print" not in calls
 
 
-@pytest.mark.parametrize(
-    "module", ["runner", "hidden_checks", "respondent", "session", "checking", "store", "batch", "cluster", "gradebook"]
-)
-def test_the_grader_process_imports_no_tensorflow(module: str) -> None:
-    tree = ast.parse((PACKAGE / f"{module}.py").read_text())
+@pytest.mark.parametrize("path", [path for path in MODULES if path.parts[0] != "student_side"], ids=named)
+def test_trusted_processes_import_no_tensorflow(path: Path) -> None:
+    tree = ast.parse((PACKAGE / path).read_text())
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert not {name for name in names if name.split(".")[0] in ("tensorflow", "tf_keras", "keras")}
-    assert "autograder.host" not in names
+    assert "student_side.server" not in set(imported(path))

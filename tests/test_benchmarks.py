@@ -14,10 +14,10 @@ import pytest
 from nbclient import NotebookClient
 
 from autograder import wire
-from autograder.assignment import load_assignment
-from autograder.cells import flag, grade_id_of, load_cells, text_of
-from autograder.runner import Grader
-from autograder.submission import Snapshot
+from autograder.course.assignment import load_assignment
+from autograder.course.cells import flag, grade_id_of, load_cells, text_of
+from autograder.course.submission import Snapshot
+from autograder.grading.grader import Grader
 from benchmarks import cost_split, minimal_tests, replay, throughput, worker_memory
 from benchmarks.check_cost import ratio
 from benchmarks.measuring import QUIET, table

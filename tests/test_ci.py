@@ -14,7 +14,7 @@ import junitparser
 import pytest
 import yaml
 
-from autograder.parser import read_words
+from autograder.cli.arguments import read_words
 from tests.tiny import REPOSITORY, TINY_MODULE, TinyCourse
 
 FOLDER = REPOSITORY / "docs" / "ci"

@@ -17,12 +17,13 @@ import pytest
 from nbgrader.apps import NbGraderApp
 from nbgrader.apps.baseapp import NbGrader
 
-from autograder import cli
-from autograder.assignment import load_assignment
+from autograder.cli import main as cli
+from autograder.cli.arguments import read_words
 from autograder.config import load_config
-from autograder.gradebook import record
-from autograder.parser import read_words
-from autograder.results import from_json, to_json, write_whole
+from autograder.course.assignment import load_assignment
+from autograder.files import write_whole
+from autograder.gradebook.recording import record
+from autograder.results import from_json, to_json
 from tests.tiny import TinyCourse, tiny_result
 
 ROOT = Path(__file__).parents[1]
@@ -40,11 +41,11 @@ NOT_RUN = {
     "python -m autograder build --assignment halves": "needs the page's files: the last slow test here runs it",
     "python -m autograder check": "starts TensorFlow: tests/test_flow.py runs it",
     "python -m autograder grade": "starts TensorFlow: tests/test_flow.py runs it",
-    "python -m autograder audit": "starts TensorFlow: tests/test_audit.py runs it on the miniature course",
+    "python -m autograder audit": "starts TensorFlow: tests/audit/test_audit.py runs it on the miniature course",
     "nbgrader generate_assignment": "the page says to use release, which runs the step",
     "nbgrader submit": "a student's command, named in passing",
-    "nbgrader fetch_feedback": "a student's command: tests/test_feedback_page.py runs the step",
-    "nbgrader autograde": "starts TensorFlow: tests/test_gradebook.py runs the step",
+    "nbgrader fetch_feedback": "a student's command: tests/feedback/test_page.py runs the step",
+    "nbgrader autograde": "starts TensorFlow: tests/gradebook/test_recording.py runs the step",
     "make": "sets up an environment, or runs everything",
     "python -m tests": "take minutes; each is made of parts that tests run",
     "python -m benchmarks": "take minutes",

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from autograder.assignment import load_assignment
-from autograder.cgroup import delegated
-from autograder.cli import main
+from autograder.cli.main import main
 from autograder.config import load_config
-from autograder.gradebook import scores
-from autograder.regions import solution_lines
-from autograder.release import is_built
+from autograder.course.assignment import load_assignment
+from autograder.course.solution_regions import solution_lines
+from autograder.gradebook.recording import scores
+from autograder.release.publish import is_built
+from autograder.sandbox.cgroup import delegated
 from tests.submissions.__main__ import copy_course, write_class
 
 pytestmark = pytest.mark.slow

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from autograder.assignment import Task, load_assignment
-from autograder.checking import Student
-from autograder.cli import main
-from autograder.gradebook import record, scores
-from autograder.hidden_checks import run_checks
+from autograder.checking.remote import Student
+from autograder.cli.main import main
+from autograder.course.assignment import Task, load_assignment
+from autograder.gradebook.recording import record, scores
+from autograder.grading.check_runner import run_checks
 from tests.tiny import TINY_MODULE, TINY_NOTEBOOK, TinyCourse, tiny_result
 
 HALVE_MODULE = TINY_MODULE.replace("double", "halve").replace("2.0 * x", "x / 2.0").replace("twice", "half")
@@ -34,7 +34,7 @@ HALVE_CHECKS = '''"""Checks of `halve`."""
 import numpy as np
 import pytest
 
-from autograder.checking import close, expect_array, require
+from autograder.checking.comparisons import close, expect_array, require
 
 
 @pytest.mark.check("Every element is halved.")

@@ -10,8 +10,8 @@ from typing import Any
 
 from nbgrader.plugins import BasePlugin
 
-from autograder.assignment import Assignment
 from autograder.config import CourseConfig
+from autograder.course.assignment import Assignment
 from autograder.results import CheckResult, Environment, Outcome, Submission, SubmissionResult, TaskResult
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -81,7 +81,7 @@ TINY_DOUBLE = '''"""Checks of `double`."""
 import numpy as np
 import pytest
 
-from autograder.checking import close, expect_array, require
+from autograder.checking.comparisons import close, expect_array, require
 
 
 @pytest.mark.check("Every element is doubled.", weight=2)
@@ -101,7 +101,7 @@ TINY_TOTAL = '''"""Checks of `total`."""
 
 import pytest
 
-from autograder.checking import require
+from autograder.checking.comparisons import require
 
 
 @pytest.mark.check("The numbers below `size` are added up.", weight=1)

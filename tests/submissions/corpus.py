@@ -1,10 +1,10 @@
-"""The corpus of this folder: right modules, and tables of right and wrong variants; see `autograder.corpus`."""
+"""The corpus of this folder: right modules, and tables of right and wrong variants; see `autograder.audit.corpus`."""
 
 import functools
 from pathlib import Path
 
-from autograder.assignment import load_assignment
-from autograder.corpus import Corpus, load_corpus
+from autograder.audit.corpus import Corpus, load_corpus
+from autograder.course.assignment import load_assignment
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[1]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from autograder.corpus import Variant
+from autograder.audit.corpus import Variant
 
 from .corpus import RIGHT, read_corpus
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from autograder.checking import Floats
+from autograder.checking.comparisons import Floats
 
 
 @cache

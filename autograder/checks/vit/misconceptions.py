@@ -7,7 +7,8 @@ from typing import NoReturn
 
 import numpy as np
 
-from autograder.checking import Answers, Floats, Layer, fail
+from autograder.checking.comparisons import Answers, Floats, fail
+from autograder.checking.remote import Layer
 
 SENTENCES = {
     "unscaled": "Your scores are not scaled. Without a factor that depends on the size of the queries, large "

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from autograder.checking import Student, describe, expect, expect_array, fail, require
+from autograder.checking.comparisons import describe, expect, expect_array, fail, require
+from autograder.checking.pictures import attention_picture
+from autograder.checking.remote import Student
 from autograder.checks.vit.misconceptions import answers, blame
 from autograder.checks.vit.oracle import attention, wrong_attention
-from autograder.evidence import attention_picture
 
 BATCH, QUERIES, KEYS, HEAD_DIM, VALUE_DIM = 2, 5, 7, 6, 3
 

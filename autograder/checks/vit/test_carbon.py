@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from autograder import wire
-from autograder.checking import Student, fail, require
+from autograder.checking.comparisons import fail, require
+from autograder.checking.remote import Student
 from autograder.checks.vit.misconceptions import blame
 
 CLASSES, FEATURES, SAMPLES = 3, 6, 96

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from autograder.checking import Student, describe, fail, require
+from autograder.checking.comparisons import describe, fail, require
+from autograder.checking.remote import Student
 from autograder.checks.vit.misconceptions import SENTENCES, blame
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from autograder.checking import Student, close, expect, expect_array, fail, node, require
+from autograder.checking.comparisons import close, expect, expect_array, fail, require
+from autograder.checking.remote import Student, node
 from autograder.checks.vit.misconceptions import answers, blame, expect_dropout, expect_rates
 from autograder.checks.vit.oracle import dense, identity, mlp, mlp_variants
 

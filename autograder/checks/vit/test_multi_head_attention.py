@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from autograder.checking import Student, close, expect, expect_array, fail, require
+from autograder.checking.comparisons import close, expect, expect_array, fail, require
+from autograder.checking.remote import Student
 from autograder.checks.vit.layouts import Sizes, readings
 from autograder.checks.vit.misconceptions import answers, blame
 from autograder.checks.vit.oracle import multi_head_attention, wrong_multi_head_attention

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from autograder import wire
-from autograder.checking import Student, close, expect, expect_array, fail, require
+from autograder.checking.comparisons import close, expect, expect_array, fail, require
+from autograder.checking.remote import Student
 from autograder.checks.vit.misconceptions import answers, blame
 from autograder.checks.vit.oracle import dense
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from autograder import wire
-from autograder.checking import Student, expect, expect_array, require
+from autograder.checking.comparisons import expect, expect_array, require
+from autograder.checking.pictures import patch_picture
+from autograder.checking.remote import Student
 from autograder.checks.vit.misconceptions import answers
 from autograder.checks.vit.oracle import extract_patches, wrong_patches
-from autograder.evidence import patch_picture
 
 
 def draw(rng, batch, side, channels):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from autograder.checking import Student, close, expect_array, fail, require
+from autograder.checking.comparisons import close, expect_array, fail, require
+from autograder.checking.remote import Student
 from autograder.checks.vit.misconceptions import blame
 
 PARTS = ("train", "val", "test")

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from autograder.checking import Layer, Student, describe, fail, require
+from autograder.checking.comparisons import describe, fail, require
+from autograder.checking.remote import Layer, Student
 from autograder.checks.vit.hugging_face import logits, short_name
 from autograder.checks.vit.misconceptions import SENTENCES, blame
 from autograder.checks.vit.oracle import softmax

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from autograder import wire
-from autograder.checking import Layer, Student, describe, fail, require
+from autograder.checking.comparisons import describe, fail, require
+from autograder.checking.pictures import curve_picture
+from autograder.checking.remote import Layer, Student
 from autograder.checks.vit.data import digits
 from autograder.checks.vit.misconceptions import SENTENCES, blame
 from autograder.checks.vit.oracle import cross_entropy, cross_entropy_of_probabilities
-from autograder.evidence import curve_picture
 
 CLASSES, FEATURES = 3, 6
 BATCH_SIZE = 48  # no size that anybody would choose: Keras takes 32 where `fit` is given none

@@ -11,7 +11,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from autograder.checking import Layer, Student, close, expect, expect_array, fail, node, require
+from autograder.checking.comparisons import close, expect, expect_array, fail, require
+from autograder.checking.remote import Layer, Student, node
 from autograder.checks.vit.misconceptions import answers, blame, expect_dropout, expect_rates
 from autograder.checks.vit.oracle import ACTIVATIONS, dense, layer_norm, mlp, wrong_blocks
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from autograder.checking import Layer, Student, close, describe, expect, expect_array, fail, require
+from autograder.checking.comparisons import close, describe, expect, expect_array, fail, require
+from autograder.checking.remote import Layer, Student
 from autograder.checks.vit.misconceptions import answers, blame, expect_dropout, expect_rates
 from autograder.checks.vit.oracle import vit_parameters
 from autograder.errors import StudentFault

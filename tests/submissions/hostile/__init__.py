@@ -1,1 +1,1 @@
-"""Hostile and malformed submissions, and what must hold after each; `tests/test_hostile.py` grades them."""
+"""Hostile and malformed submissions, and what must hold after each; `tests/sandbox/test_hostile.py` grades them."""

@@ -21,13 +21,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autograder.assignment import load_assignment
 from autograder.config import CourseConfig
-from autograder.release import build
-from autograder.rendering import render_summary_html, render_task_html, render_text
+from autograder.course.assignment import load_assignment
+from autograder.grading.grader import course_secret
+from autograder.grading.result_store import CachedGrader
+from autograder.release.publish import build
+from autograder.rendering.result_views import render_summary_html, render_task_html, render_text
 from autograder.results import SubmissionResult, to_json
-from autograder.runner import course_secret
-from autograder.store import CachedGrader
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 NAME = "hostile"
@@ -99,7 +99,7 @@ _CHECK_HEAD = '''"""CANARY-7f3a-checks."""
 import numpy as np
 import pytest
 
-from autograder.checking import close, expect_array, require
+from autograder.checking.comparisons import close, expect_array, require
 
 '''
 

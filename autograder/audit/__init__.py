@@ -1,0 +1,1 @@
+"""Trying the hidden checks on right and wrong work."""

@@ -1,0 +1,124 @@
+"""Comparisons of a submission's answers with right and wrong values, which explain what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+
+from autograder import wire
+from autograder.errors import CheckFailed
+
+Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+
+FLOAT32_TOLERANCE = 1e-5
+"""Relative to the largest right value. One float32 rounding is 6e-8; sums of a few hundred products, an
+exponential and a division, in any order, stay below 1e-5, while every mistake we look for is above 1e-3."""
+
+
+OBSERVATIONS = ("wrong_shape", "not_finite", "wrong_number_of_weights", "wrong_parameter_count")
+"""Slugs that say what is observably wrong, not which mistake made it so."""
+
+
+def fail(message: str, misconception: str | None = None) -> NoReturn:
+    """End the check: the answer is wrong for this reason."""
+    raise CheckFailed(message, misconception)
+
+
+def require(condition: bool, message: str, misconception: str | None = None) -> None:
+    """End the check with `message` unless `condition` holds."""
+    if not condition:
+        fail(message, misconception)
+
+
+def expect_array(got: object, shape: Sequence[int], what: str) -> Floats:
+    """Return `got` as a float array after checking that it is one, of this shape and finite.
+
+    Args:
+        got: What the submission answered.
+        shape: The right shape.
+        what: Names it in messages, such as `The output`.
+
+    Raises:
+        CheckFailed: With the first of these that does not hold.
+    """
+    if not isinstance(got, np.ndarray):
+        fail(f"{what} must be a tensor of shape {tuple(shape)}; got {describe(got)}.")
+    if got.shape != tuple(shape):
+        fail(f"{what} must have shape {tuple(shape)}; got {got.shape}.", "wrong_shape")
+    if not np.issubdtype(got.dtype, np.floating):
+        fail(f"{what} must hold floating-point numbers; got {got.dtype}.")
+    if not np.isfinite(got).all():
+        fail(f"{what} holds values that are not finite (inf or nan).", "not_finite")
+    return got
+
+
+def close(got: Floats, right: Floats, tolerance: float = FLOAT32_TOLERANCE) -> bool:
+    """Whether two arrays of one shape agree within `tolerance` times the largest right value (at least 1)."""
+    if got.shape != right.shape:
+        return False
+    return bool(
+        np.max(np.abs(got - right), initial=0.0) <= tolerance * max(1.0, float(np.max(np.abs(right), initial=0)))
+    )
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The right answer beside the wrong ones that we know.
+
+    Attributes:
+        right: Every accepted value.
+        wrong: Slug of a misconception to the value that it gives.
+        sentences: Slug to the sentence a student reads.
+    """
+
+    right: Sequence[Floats]
+    wrong: Mapping[str, Floats]
+    sentences: Mapping[str, str]
+
+
+def expect(got: object, answers: Answers, what: str, tolerance: float = FLOAT32_TOLERANCE) -> None:
+    """Compare with the right answers; when wrong, name the misconception whose value it equals.
+
+    Args:
+        got: What the submission answered.
+        answers: Right and wrong values.
+        what: Names it in messages.
+        tolerance: See `FLOAT32_TOLERANCE`.
+
+    Raises:
+        CheckFailed: If no right answer agrees; with every misconception that does.
+    """
+    array = got if isinstance(got, np.ndarray) else expect_array(got, answers.right[0].shape, what)
+    if any(_agrees(array, one, tolerance) for one in answers.right):
+        return
+    distinct = {slug: value for slug, value in answers.wrong.items() if not close(value, answers.right[0], 1e-3)}
+    found = [slug for slug, value in distinct.items() if _agrees(array, value, 10 * tolerance)]
+    if found:
+        fail(" Or: ".join(answers.sentences[slug] for slug in found), "+".join(found))
+    array = expect_array(array, answers.right[0].shape, what)
+    if not array.any():
+        fail(f"{what}: all values are zero.", "only_zeros")
+    largest = min(float(np.max(np.abs(array - one))) for one in answers.right if one.shape == array.shape)
+    size = float(np.max(np.abs(answers.right[0])))
+    fail(f"{what}: the shape is right, the values are wrong, by up to {largest:.2g} where values reach {size:.2g}.")
+
+
+def _agrees(array: Floats, value: Floats, tolerance: float) -> bool:
+    return array.shape == value.shape and bool(np.isfinite(array).all()) and close(array, value, tolerance)
+
+
+def describe(value: object) -> str:
+    """Return a few words on what came, without repeating any of the submission's own text."""
+    if value is None:
+        return "nothing (None). Is a return missing?"
+    if isinstance(value, np.ndarray):
+        return f"a tensor of shape {value.shape}"
+    if isinstance(value, tuple):
+        return f"a tuple or list of {len(value)}"
+    if isinstance(value, wire.Ref):
+        return f"a {value.kind} that is no tensor"
+    return f"a {type(value).__name__}"

@@ -1,0 +1,289 @@
+"""What hidden checks are written with: the remote submission, and comparisons that explain.
+
+A check is a plain pytest function in `autograder/checks/<assignment>/test_<task>.py`:
+
+    @pytest.mark.check("The weights of each query sum to 1.", weight=1)
+    def test_weights_sum_to_one(student, rng): ...
+
+`student` is a `Student`, `rng` a NumPy generator seeded for this submission and this check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from autograder import wire
+from autograder.checking.comparisons import Floats, describe, fail
+from autograder.errors import CheckFailed, StudentRaised
+from autograder.results import Picture
+
+Ask = Callable[[wire.Question, float | None], Any]
+_Made = TypeVar("_Made")
+
+
+MOST_PICTURES = 2
+"""Pictures that are kept of one check."""
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One variable of a layer or model, as the student's process lists it."""
+
+    name: str
+    shape: tuple[int, ...]
+    trainable: bool
+
+
+@dataclass(frozen=True)
+class Part:
+    """One layer of a model.
+
+    Attributes:
+        kind: Name of its class.
+        weights: Indices into the model's list of weights.
+        settings: Plain numbers such as `rate`, `epsilon`, `units`.
+        layer: To call it by itself.
+    """
+
+    kind: str
+    weights: tuple[int, ...]
+    settings: Mapping[str, float]
+    layer: Layer
+
+
+class Layer:
+    """A Keras layer or model that lives in the student's process."""
+
+    def __init__(self, ask: Ask, ref: wire.Ref) -> None:
+        self._ask = ask
+        self.ref = ref
+
+    def __call__(self, *inputs: Floats, training: bool | None = None) -> Any:  # noqa: ANN401 - compared later
+        """Return the output on these arrays: an array, or a tuple of arrays."""
+        return self._ask(wire.Apply(self.ref, [wire.to_value(one) for one in inputs], training), None)
+
+    def weights(self) -> tuple[Weight, ...]:
+        """Return all variables in Keras' order."""
+        return tuple(_weight(row) for row in _rows(self._describe(), "weights"))
+
+    def parts(self) -> tuple[Part, ...]:
+        """Return the model's layers in order, or a layer's sub-layers."""
+        return tuple(_part(self._ask, row) for row in _rows(self._describe(), "layers"))
+
+    def set_weights(self, arrays: Sequence[Floats]) -> None:
+        """Assign all variables, in the order of `weights`."""
+        self._ask(wire.SetWeights(self.ref, [wire.pack_array(np.asarray(one, np.float32)) for one in arrays]), None)
+
+    def gradients(
+        self, *inputs: Floats, cotangent: Floats, training: bool | None = None
+    ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Return gradients of `sum(output * cotangent)` by the inputs and by the trainable weights.
+
+        A gradient that does not exist is None.
+        """
+        packed = [wire.to_value(one) for one in inputs]
+        answer = self._ask(wire.Gradients(self.ref, packed, wire.pack_array(cotangent), training), None)
+        try:
+            return tuple(answer["inputs"]), tuple(answer["weights"])
+        except (TypeError, KeyError) as error:
+            raise CheckFailed("Your code's answer could not be read.") from error
+
+    def _describe(self) -> Any:  # noqa: ANN401 - taken apart by the callers
+        return self._ask(wire.Describe(self.ref), None)
+
+
+class Student:
+    """The submission, on the other side of the wall.
+
+    Args:
+        ask: Asks one question with an optional limit in seconds.
+        run_answers: Runs the notebook up to this task's answer cells.
+        training_seconds: Wall-clock limit of `train` and of `count`.
+        process: Returns what stands for the student process that answers now; another one after it ended.
+    """
+
+    def __init__(
+        self,
+        ask: Ask,
+        run_answers: Callable[[], None],
+        training_seconds: float,
+        process: Callable[[], object] = object,
+    ) -> None:
+        self._asks = ask
+        self._run_answers = run_answers
+        self._training_seconds = training_seconds
+        self._process = process
+        self._made: dict[tuple[object, ...], Any] = {}
+        self._described: dict[tuple[object, int], Any] = {}
+        self._pictures: list[Picture] = []
+
+    def _ask(self, question: wire.Question, seconds: float | None) -> Any:  # noqa: ANN401 - compared by the callers
+        """Ask, but for a layer's description that came before and that nothing asked since can have changed."""
+        if not isinstance(question, wire.Describe):
+            if not isinstance(question, (wire.Read, wire.SetWeights)):
+                self._described.clear()
+            return self._asks(question, seconds)
+        key = (self._process(), question.target.id)
+        if key not in self._described:
+            self._described[key] = self._asks(question, seconds)
+        return self._described[key]
+
+    def once(self, make: Callable[..., _Made], *args: object) -> _Made:
+        """Return `make(student, *args)`, made once for all checks of a task, and again in another student process.
+
+        Building a model costs more than asking it. Each check gives such a model weights of its own.
+        """
+        key = (self._process(), make, *args)
+        if key not in self._made:
+            self._made[key] = make(self, *args)
+        made: _Made = self._made[key]
+        return made
+
+    def show(self, picture: Picture | None) -> None:
+        """Attach a picture to the check that runs; see `evidence`. None attaches nothing."""
+        if picture is not None:
+            self._pictures.append(picture)
+
+    def take_pictures(self) -> tuple[Picture, ...]:
+        """Return what was shown since the last call, as far as it is kept."""
+        taken, self._pictures = self._pictures[:MOST_PICTURES], []
+        return tuple(taken)
+
+    def call(self, name: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - compared later
+        """Call a function of the student's module with arrays (as tensors) and plain values."""
+        return self._ask(wire.Call("module", name, _values(args), _table(kwargs)), None)
+
+    def layer(self, name: str, *args: object, **kwargs: object) -> Layer:
+        """Make a layer, or anything Keras, of the student's module.
+
+        Raises:
+            CheckFailed: If what comes back is neither a layer nor a model.
+        """
+        made = self.call(name, *args, **kwargs)
+        if isinstance(made, wire.Ref) and made.kind in ("layer", "model"):
+            return Layer(self._ask, made)
+        fail(f"`{name}` must be a tf_keras layer or return a tf_keras model; got {describe(made)}.")
+
+    def call_notebook(self, name: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - compared later
+        """Run the notebook up to this task's cells and call one of its functions with NumPy arrays and plain values.
+
+        Raises:
+            CheckFailed: If the notebook does not define it.
+        """
+        self._run_answers()
+        with _naming("function", name):
+            return self._ask(wire.Call("notebook", name, _values(args), _table(kwargs)), None)
+
+    def adopt(self, answer: object, what: str) -> Layer:
+        """Return the layer or model that came back in an answer.
+
+        Args:
+            answer: What came.
+            what: Names it in messages, such as `vit`.
+
+        Raises:
+            CheckFailed: If it is neither a layer nor a model.
+        """
+        if isinstance(answer, wire.Ref) and answer.kind in ("layer", "model"):
+            return Layer(self._ask, answer)
+        fail(f"`{what}` must be a tf_keras layer or model; got {describe(answer)}.")
+
+    def model(self, inputs: Sequence[Sequence[int | None]], *nodes: wire.Node) -> Layer:
+        """Build `Model(inputs, nodes applied in turn)` through the functional API; shapes without the batch."""
+        made = self._ask(wire.BuildModel([list(shape) for shape in inputs], list(nodes)), None)
+        if not isinstance(made, wire.Ref):
+            fail("No model came back.")
+        return Layer(self._ask, made)
+
+    def count(self, name: str, **kwargs: object) -> Mapping[str, int]:
+        """Return `total` and `trainable` parameters of the model that `name` makes; no weights are made."""
+        counts = self._ask(wire.Count(name, _table(kwargs)), self._training_seconds)  # twelve layers take a while
+        if not isinstance(counts, dict) or not {"total", "trainable"} <= counts.keys():
+            fail("The model's parameters could not be counted.")
+        return counts
+
+    def variable(self, name: str) -> Any:  # noqa: ANN401 - compared later
+        """Run the notebook up to this task's cells and return one of its variables.
+
+        Raises:
+            CheckFailed: If the notebook does not define it.
+        """
+        self._run_answers()
+        with _naming("variable", name):
+            return self._ask(wire.Read(name), None)
+
+    def train(self, name: str, *args: object, **kwargs: object) -> Mapping[str, Any]:
+        """Run the notebook up to this task's cells and call its training function.
+
+        Returns:
+            `history` (a dict, or None), `type` of what was returned, `evaluations`: what each `model.evaluate`
+            that the function called gave, and `events`: the order in which `fit` and the carbon tracker's
+            `epoch_start`, `epoch_end` and `stop` began and ended, as in `"fit begins"`.
+        """
+        self._run_answers()
+        question = wire.Train(name, _values(args), _table(kwargs))
+        with _naming("function", name):
+            outcome = self._ask(question, self._training_seconds)
+        if not isinstance(outcome, dict) or not {"type", "history", "evaluations", "events"} <= outcome.keys():
+            fail("Your code's answer could not be read.")
+        return outcome
+
+
+@contextmanager
+def _naming(kind: str, name: str) -> Iterator[None]:
+    """Say which name of the notebook is expected when the student's process has none such."""
+    try:
+        yield
+    except StudentRaised as error:
+        if error.exception == "NameError" and f"`{name}`" in error.message:
+            fail(f"The notebook must define a {kind} named `{name}`, and yours does not.")
+        raise
+
+
+def node(name: str, inputs: Sequence[int], *args: object, **kwargs: object) -> wire.Node:
+    """Return one function call in a graph: earlier tensors first, then plain arguments."""
+    return wire.Node(name, list(inputs), _values(args), _table(kwargs))
+
+
+def _values(args: Sequence[object]) -> list[wire.Value]:
+    return [_value(one) for one in args]
+
+
+def _table(kwargs: Mapping[str, object]) -> dict[str, wire.Value]:
+    return {key: _value(one) for key, one in kwargs.items()}
+
+
+def _value(one: object) -> wire.Value:
+    if isinstance(one, Layer):
+        return one.ref
+    if isinstance(one, (list, tuple)):
+        return wire.Items([_value(item) for item in one])
+    return wire.to_value(one)
+
+
+def _rows(description: object, key: str) -> Sequence[Any]:
+    if isinstance(description, dict) and isinstance(description.get(key), tuple):
+        return description[key]  # type: ignore[no-any-return]
+    fail("Your code's answer could not be read.")
+
+
+def _weight(row: Any) -> Weight:  # noqa: ANN401 - from the student's process
+    try:
+        shape = tuple(int(size) for size in row["shape"])
+        return Weight(str(row["name"]), shape, bool(row["trainable"]))
+    except (TypeError, KeyError, ValueError) as error:
+        raise CheckFailed("Your code's answer could not be read.") from error
+
+
+def _part(ask: Ask, row: Any) -> Part:  # noqa: ANN401 - from the student's process
+    try:
+        settings = {key: float(row[key]) for key in ("rate", "epsilon", "axis", "units") if key in row}
+        indices = tuple(int(index) for index in row["weights"])
+        return Part(str(row["class"]), indices, settings, Layer(ask, row["ref"]))
+    except (TypeError, KeyError, ValueError) as error:
+        raise CheckFailed("Your code's answer could not be read.") from error

@@ -1,0 +1,212 @@
+"""Say what this machine can do: system, confinement, GPU, libraries, course, gradebook. Works without any of them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+import msgspec
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from autograder import __version__
+from autograder.config import CONFIG_NAME, CourseConfig, find_root, load_config
+from autograder.course.assignment import load_assignment
+from autograder.errors import AutograderError, ConfigError
+
+PACKAGE = "vit-course-autograder"
+LIBRARIES = ("tensorflow", "tf-keras", "numpy", "nbgrader", "nbconvert", "transformers", "carbontracker", "pytest")
+"""Libraries that are always listed; others that we need only where something is wrong with them."""
+OLDEST_PYTHON = (3, 11)
+ROOM_GIB = 1.0
+"""Free space below which a class may fill the disk."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing looked at.
+
+    Attributes:
+        name: What it is, such as `sandbox: landlock`.
+        good: Whether grading can rely on it.
+        found: What was seen.
+        mend: What to do where it is not good.
+        needed: Whether the course's settings demand it.
+    """
+
+    name: str
+    good: bool
+    found: str
+    mend: str = ""
+    needed: bool = True
+
+
+def examine(start: Path, assignment: str | None = None) -> Iterator[Finding]:
+    """Yield one finding after another; nothing is changed.
+
+    Args:
+        start: The course folder, or one in it. Without a course, all that needs none is looked at.
+        assignment: By default the one that the settings name.
+    """
+    yield Finding("autograder", True, f"{__version__} in {Path(__file__).parents[1]}, run by {sys.executable}")
+    yield _system()
+    yield _disk(start)
+    config, settings = _settings(start)
+    yield settings
+    yield from _confinement(config)
+    yield from _libraries()
+    if settings.good:
+        name = assignment or config.assignment
+        yield _assignment(config, name)
+        yield _gradebook(config, name)
+
+
+def _system() -> Finding:
+    found = f"{platform.system()} {platform.release()}{_distribution()}, {platform.machine()}, "
+    found += f"Python {platform.python_version()}, {os.cpu_count()} processors"
+    wanted = [] if _on_linux() else ["Linux (a Linux machine, a virtual machine, or WSL 2 on Windows)"]
+    wanted += [] if sys.version_info >= OLDEST_PYTHON else ["Python 3.11 or later"]
+    return Finding("system", not wanted, found, f"Grading needs {' and '.join(wanted)}." if wanted else "")
+
+
+def _on_linux() -> bool:
+    return platform.system() == "Linux"
+
+
+def _distribution() -> str:
+    with suppress(OSError, AttributeError):
+        return f" ({platform.freedesktop_os_release()['PRETTY_NAME']})"
+    return ""
+
+
+def _disk(start: Path) -> Finding:
+    folder = start.resolve()
+    try:
+        free = shutil.disk_usage(folder).free / 2**30
+    except OSError as error:
+        return Finding("disk", False, f"{error}.", "Name the course folder with --course.")
+    good = free >= ROOM_GIB and os.access(folder, os.W_OK)
+    found = f"{free:.1f} GiB free in {folder}" + ("" if os.access(folder, os.W_OK) else ", which cannot be written")
+    return Finding("disk", good, found, "" if good else "Make room, or make the folder writable.", needed=False)
+
+
+def _settings(start: Path) -> tuple[CourseConfig, Finding]:
+    """Return the course's settings, or the default ones where they cannot be had."""
+    try:
+        config = load_config(find_root(start))
+    except ConfigError as error:
+        return CourseConfig(root=start.resolve()), Finding("settings", False, error.problem, error.mend)
+    return config, Finding("settings", True, f"{config.root / CONFIG_NAME}, assignment {config.assignment}")
+
+
+def _confinement(config: CourseConfig) -> Iterator[Finding]:
+    """Yield what can be said of a machine that student code is to run on."""
+    if not _on_linux():
+        found = f"not tried: namespaces, Landlock and seccomp are features of Linux, and this is {platform.system()}"
+        mend = "Here you can build, and read reports and feedback; check, grade, release and audit need Linux."
+        yield Finding("sandbox", False, found, mend)
+        return
+    from autograder.batch.batch import default_jobs
+    from autograder.grading.student_process import gpu_present
+
+    if config.sandbox == "none":
+        mend = "Take c.Autograder.sandbox out of course_config.py."
+        yield Finding("sandbox", False, "switched off: student code runs unconfined", mend, needed=False)
+    yield from _layers(config)
+    jobs, chosen = default_jobs(), f"; course_config.py says {config.jobs}" if config.jobs else ""
+    yield Finding("memory", True, f"{_memory()}: {jobs} submissions at once fit processors and memory{chosen}")
+    gpu = "NVIDIA device" if gpu_present() else "none: training runs on the CPU"
+    mend = "" if config.device != "gpu" or gpu_present() else 'Set c.Autograder.device = "auto" in course_config.py.'
+    yield Finding("gpu", gpu_present(), gpu, mend, needed=config.device == "gpu")
+
+
+def _layers(config: CourseConfig) -> Iterator[Finding]:
+    """Try each layer in a child process, alone; of the two bounds of memory the course needs only one."""
+    from autograder.sandbox.cgroup import delegated
+    from autograder.sandbox.try_layer import FOUND, try_layer
+
+    required = config.required_layers if config.sandbox == "required" else ()
+    bounded = "cgroup" if delegated() else "watchdog"
+    for layer, shown in FOUND.items():
+        needed = layer in required or ("memory" in required and layer == bounded)
+        try:
+            try_layer(layer)
+            yield Finding(f"sandbox: {layer}", True, shown(), needed=needed)
+        except AutograderError as error:
+            problem = error.problem.removeprefix(f"{layer}: ")
+            yield Finding(f"sandbox: {layer}", False, problem, error.mend, needed)
+
+
+def _memory() -> str:
+    with suppress(OSError, KeyError, ValueError, IndexError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        kib = {key: int(value.split()[0]) for key, value in (line.split(":", 1) for line in lines)}
+        return f"{kib['MemAvailable'] / 2**20:.1f} of {kib['MemTotal'] / 2**20:.1f} GiB free"
+    return "size unknown"
+
+
+def _libraries() -> Iterator[Finding]:
+    """Yield the libraries that matter most, and any other that is missing or too old."""
+    needed = _needed()
+    for name in dict.fromkeys([*LIBRARIES, *needed]):
+        finding = _library(name, needed.get(name, SpecifierSet()))
+        if name in LIBRARIES or not finding.good:
+            yield finding
+
+
+def _needed() -> dict[str, SpecifierSet]:
+    """Return the libraries that this package requires here, and their versions; empty if it is not installed."""
+    try:
+        wanted = [Requirement(text) for text in requires(PACKAGE) or ()]
+    except PackageNotFoundError:
+        return {}
+    here = [one for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
+    return {one.name: one.specifier for one in here}
+
+
+def _library(name: str, wanted: SpecifierSet) -> Finding:
+    mend = "Run: make install"
+    try:
+        found = version(name)
+    except PackageNotFoundError:
+        return Finding(name, False, "not installed", mend)
+    if not wanted.contains(found, prereleases=True):
+        return Finding(name, False, f"{found}, and {wanted} is needed", mend)
+    return Finding(name, True, found)
+
+
+def _assignment(config: CourseConfig, name: str) -> Finding:
+    try:
+        assignment = load_assignment(config.root, name)
+    except AutograderError as error:
+        return Finding("assignment", False, error.problem, error.mend, needed=False)
+    tasks = f"{name}: {len(assignment.tasks)} automatic tasks, {assignment.max_score:g} points"
+    if not (assignment.release_dir / f"{name}.ipynb").is_file():
+        mend = "Run: python -m autograder release"
+        return Finding("assignment", False, f"{tasks}; built, not released", mend, needed=False)
+    return Finding("assignment", True, f"{tasks}; built and released")
+
+
+def _gradebook(config: CourseConfig, name: str) -> Finding:
+    from sqlalchemy import create_engine
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from autograder.gradebook.nbgrader_steps import course_directory
+
+    mend = "Look at c.CourseDirectory.db_url in course_config.py."
+    try:
+        url = make_url(course_directory(config, name).db_url)
+        shown = url.render_as_string(hide_password=True)
+        if url.drivername.startswith("sqlite") and not (url.database and Path(url.database).exists()):
+            return Finding("gradebook", True, f"{shown} (made by the first release)")
+        with create_engine(url).connect() as book:
+            students = book.exec_driver_sql("select count(*) from student").scalar()
+    except (SQLAlchemyError, ImportError) as error:
+        return Finding("gradebook", False, str(error).splitlines()[0], mend)
+    return Finding("gradebook", True, f"{shown}, {students} students")

@@ -1,0 +1,252 @@
+"""Notebooks: build the instructor's, and take only what may be taken from a student's.
+
+Of a student's notebook nothing is trusted but the text of the cells that answer something, found by their
+`grade_id`. Metadata, tags, outputs, extra, moved and deleted cells have no effect on marks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+
+from autograder.course.cells import Cell, StudentCell, flag, grade_id_of, load_cells, read_cells, text_of
+from autograder.course.notebook_changes import describe_changes
+from autograder.course.solution_regions import BEGIN, find_regions
+from autograder.errors import AssignmentError
+
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+GRADING_TAG = "grading"
+PARAMETERS_TAG = "parameters"
+WEIGHTLESS_TAG = "weightless"
+
+_NBGRADER_DEFAULTS = {"schema_version": 3, "grade": False, "locked": False, "solution": False, "task": False}
+_KEPT_METADATA = ("nbgrader", "tags", "deletable", "editable")
+_JUPYTEXT_METADATA = ("title", "cell_depth", "lines_to_next_cell", "lines_to_end_of_cell_marker", "cell_marker")
+_GRADE_ID = re.compile(r"[A-Za-z0-9_-]{1,60}")
+
+
+@dataclass(frozen=True)
+class GradingCell:
+    """One code cell that the grader runs.
+
+    Attributes:
+        id: grade_id, or the cell's own id where it has none.
+        given: The instructor's cell, as it is; otherwise the student's answer.
+        parameters: Sizes are set here; the grader puts its own after it.
+        weightless: Only builds models that are too large for grading: they can be counted and no more.
+    """
+
+    id: str
+    source: str
+    given: bool
+    parameters: bool = False
+    weightless: bool = False
+
+
+@dataclass(frozen=True)
+class GradingNotebook:
+    """What the grader runs of a submission's notebook.
+
+    Attributes:
+        missing: grade_ids of answers that the student's notebook lacks; their source is empty.
+        notes: Sentences for the student.
+    """
+
+    cells: tuple[GradingCell, ...]
+    missing: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def build_notebook(percent: str) -> bytes:
+    """Return the nbgrader source notebook of a percent script, byte for byte the same at every call.
+
+    Args:
+        percent: The notebook as text, in jupytext's percent format with nbgrader's metadata in cell headers.
+
+    Raises:
+        AssignmentError: If it cannot be read, or nbgrader's metadata does not fit the cells.
+    """
+    import jupytext  # slow to import, and graders only read notebooks that are built
+    import nbformat
+
+    try:
+        cells = [_plain_cell(cell) for cell in jupytext.reads(percent, fmt="py:percent").cells]
+    except nbformat.ValidationError as error:
+        raise AssignmentError(f"The notebook's text cannot be read as percent format: {error}.") from error
+    _check_cells(cells)
+    _set_ids(cells)
+    metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    notebook = nbformat.from_dict({"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells})
+    nbformat.validate(notebook)
+    return (str(nbformat.writes(notebook)).rstrip("\n") + "\n").encode()
+
+
+def assemble(source_notebook: bytes, student_notebook: bytes | None) -> GradingNotebook:
+    """Put a student's answers into the trusted notebook; never raises for anything in the student's.
+
+    Args:
+        source_notebook: The built source notebook, whose cells tagged `grading` run as they are.
+        student_notebook: The submission's notebook, or None if it has none.
+    """
+    theirs, problem = read_cells(student_notebook)
+    trusted = [cell for cell in load_cells(source_notebook) if cell["cell_type"] == "code"]
+    answers = {grade_id_of(cell): _matches(cell, theirs) for cell in trusted if flag(cell, "solution")}
+    missing = tuple(name for name, found in answers.items() if not found)
+    cells = (_grading_cell(cell, answers.get(grade_id_of(cell))) for cell in trusted)
+    notes = (problem,) if problem else tuple(describe_changes(load_cells(source_notebook), theirs))
+    return GradingNotebook(tuple(cell for cell in cells if cell is not None), missing, notes)
+
+
+def restore(release_notebook: bytes, student_notebook: bytes | None) -> bytes:
+    """Return the student's notebook with the release's structure put back, as JSON of format 4.5.
+
+    The student's texts stay, also of cells that the student added. What nbgrader goes by comes from the release:
+    flags, points, ids, and cells that were deleted. Outputs and all other metadata are dropped. A notebook
+    that cannot be read gives the release notebook, untouched.
+    """
+    released = json.loads(release_notebook)
+    theirs, problem = read_cells(student_notebook)
+    if not problem:
+        released["cells"] = _restored_cells(released["cells"], theirs)
+    return (json.dumps(released, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def answer_sources(source_notebook: bytes) -> dict[str, str]:
+    """Return the instructor's text of each code solution cell, by grade_id."""
+    cells = load_cells(source_notebook)
+    answers = (cell for cell in cells if cell["cell_type"] == "code" and flag(cell, "solution"))
+    return {grade_id_of(cell): text_of(cell) for cell in answers}
+
+
+def manual_tasks(source_notebook: bytes) -> dict[str, float]:
+    """Return the points of each cell that a person marks, by grade_id."""
+    cells = _manual_cells(source_notebook)
+    return {grade_id_of(cell): float(cell["metadata"]["nbgrader"]["points"]) for cell in cells}
+
+
+def marking_guides(source_notebook: bytes) -> dict[str, str]:
+    """Return model answer and rubric of each answer that a person marks, by grade_id: its solution regions."""
+    guides: dict[str, str] = {}
+    for cell in _manual_cells(source_notebook):
+        lines = text_of(cell).split("\n")
+        regions = find_regions(text_of(cell), f"The cell {grade_id_of(cell)!r}")
+        inside = ["\n".join(lines[one.first + 1 : one.last]) for one in regions]
+        if inside:
+            guides[grade_id_of(cell)] = "\n\n".join(inside)
+    return guides
+
+
+def _manual_cells(source_notebook: bytes) -> list[Cell]:
+    cells = load_cells(source_notebook)
+    return [cell for cell in cells if flag(cell, "task") or (flag(cell, "grade") and flag(cell, "solution"))]
+
+
+def _plain_cell(cell: Cell) -> Cell:
+    metadata = {key: value for key, value in cell["metadata"].items() if key not in _JUPYTEXT_METADATA}
+    unknown = sorted(set(metadata) - set(_KEPT_METADATA))
+    if unknown:
+        known = ", ".join(_KEPT_METADATA)
+        raise AssignmentError(f"A cell header has the unknown key {unknown[0]!r}.", f"Known keys: {known}.")
+    if "nbgrader" in metadata:
+        metadata["nbgrader"] = _NBGRADER_DEFAULTS | metadata["nbgrader"]
+    plain = {"cell_type": cell["cell_type"], "metadata": metadata, "source": cell["source"]}
+    if cell["cell_type"] == "code":
+        plain |= {"execution_count": None, "outputs": []}
+    return plain
+
+
+def _check_cells(cells: list[Cell]) -> None:
+    seen: set[str] = set()
+    for cell in cells:
+        if "nbgrader" in cell["metadata"]:
+            _check_graded(cell)
+            grade_id = grade_id_of(cell)
+            if grade_id in seen:
+                raise AssignmentError(f"Two cells have the grade_id {grade_id!r}.", "Rename one of them.")
+            seen.add(grade_id)
+        if BEGIN in cell["source"] and not flag(cell, "solution"):
+            raise AssignmentError(
+                f"A solution region stands in a cell that is no solution cell: {cell['source'][:60]!r}.",
+                'Give its header "solution": true and a grade_id.',
+            )
+
+
+def _check_graded(cell: Cell) -> None:
+    grade_id = cell["metadata"]["nbgrader"].get("grade_id")
+    if not isinstance(grade_id, str) or not _GRADE_ID.fullmatch(grade_id):
+        raise AssignmentError(f"A cell has the grade_id {grade_id!r}.", "Use 1 to 60 letters, digits, _ and -.")
+    graded = flag(cell, "grade") or flag(cell, "task")
+    if graded and not isinstance(cell["metadata"]["nbgrader"].get("points"), int | float):
+        raise AssignmentError(f"The graded cell {grade_id!r} has no points.", 'Give its header "points".')
+    if "BEGIN HIDDEN TESTS" in cell["source"]:
+        raise AssignmentError(
+            f"The cell {grade_id!r} has hidden tests in it, and nbgrader's feedback would show them.",
+            "Hidden checks belong into autograder/checks.",
+        )
+    find_regions(cell["source"], f"The cell {grade_id!r}")
+
+
+def _set_ids(cells: list[Cell]) -> None:
+    used: set[str] = set()
+    for cell in cells:
+        digest = hashlib.sha256(f"{cell['cell_type']}\n{cell['source']}".encode()).hexdigest()[:12]
+        wanted = grade_id_of(cell).replace("_", "-") or digest
+        name, count = wanted, 1
+        while name in used:
+            count += 1
+            name = f"{wanted}-{count}"
+        used.add(name)
+        cell["id"] = name
+
+
+def _matches(trusted: Cell, theirs: list[StudentCell]) -> list[StudentCell]:
+    wanted = (grade_id_of(trusted), trusted["cell_type"])
+    return [cell for cell in theirs if (cell.grade_id, cell.kind) == wanted]
+
+
+def _grading_cell(cell: Cell, found: list[StudentCell] | None) -> GradingCell | None:
+    tags = cell["metadata"].get("tags", [])
+    name = grade_id_of(cell) or cell["id"]
+    if found is not None:
+        source = found[0].source if found else ""
+        return GradingCell(id=name, source=source, given=False, weightless=WEIGHTLESS_TAG in tags)
+    if GRADING_TAG not in tags:
+        return None
+    return GradingCell(id=name, source=text_of(cell), given=True, parameters=PARAMETERS_TAG in tags)
+
+
+def _restored_cells(released: list[Cell], theirs: list[StudentCell]) -> list[Cell]:
+    graded = [cell for cell in released if grade_id_of(cell)]
+    place = {place: cell for cell in graded if (place := _place(cell, theirs)) is not None}
+    cells = [_with_text(place.get(n, _added(n, cell)), cell) for n, cell in enumerate(theirs)]
+    after = 0
+    for cell in graded:
+        here = next((n for n, other in enumerate(cells) if other["id"] == cell["id"]), None)
+        if here is None:
+            here = after
+            cells.insert(here, cell)
+        after = here + 1
+    return cells
+
+
+def _place(trusted: Cell, theirs: list[StudentCell]) -> int | None:
+    """Where a released cell stands in the student's notebook; words may stand in a cell of another type."""
+    same = [n for n, cell in enumerate(theirs) if cell.grade_id == grade_id_of(trusted)]
+    right = [n for n in same if theirs[n].kind == trusted["cell_type"]]
+    if not right and trusted["cell_type"] == "markdown":
+        right = same
+    return right[0] if right else None
+
+
+def _added(number: int, cell: StudentCell) -> Cell:
+    added = {"cell_type": cell.kind, "id": f"student-cell-{number}", "metadata": {}}
+    return added | ({"execution_count": None, "outputs": []} if cell.kind == "code" else {})
+
+
+def _with_text(frame: Cell, cell: StudentCell) -> Cell:
+    filled = frame | {"source": cell.source}
+    if cell.attachments and frame["cell_type"] == "markdown":
+        filled["attachments"] = frame.get("attachments", {}) | cell.attachments
+    return filled

@@ -1,0 +1,274 @@
+"""Read a submission once, safely, into a snapshot that grading, recording and caching share."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+import sys
+import sysconfig
+import tokenize
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+from autograder.config import CourseConfig
+from autograder.course.assignment import MODULE
+from autograder.course.cells import without_outputs
+from autograder.errors import SubmissionUnreadable, UsageError
+
+_IGNORED = {"__pycache__", ".ipynb_checkpoints", ".git", "feedback"}
+_DEEPEST = 8
+_CHUNK = 1 << 20
+_MOST_NOTES = 12
+_OUTPUTS_SHARE = 2  # a notebook alone may have this many times the size of a submission, if that is outputs
+_STARTUP = {"sitecustomize", "usercustomize"}
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The files of one submission as they were when they were read.
+
+    Attributes:
+        files: Relative POSIX path to content; links and special files are left out.
+        notebook: Name of the assignment's notebook file.
+        notes: What was left out or cannot work, in words for the student.
+    """
+
+    files: dict[str, bytes]
+    notebook: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all names and contents, as `sha256:<hex>`."""
+        whole = hashlib.sha256()
+        for name, content in sorted(self.files.items()):
+            whole.update(f"{len(name.encode())} {len(content)}\n".encode() + name.encode() + content)
+        return f"sha256:{whole.hexdigest()}"
+
+    @property
+    def module_bytes(self) -> bytes | None:
+        """The student's module, or None."""
+        return self.files.get(f"{MODULE}.py")
+
+    @property
+    def notebook_bytes(self) -> bytes | None:
+        """The student's notebook, or None."""
+        return self.files.get(self.notebook)
+
+    def write_to(self, folder: Path) -> None:
+        """Write all files below a new, empty folder that the student process may read."""
+        folder.mkdir(parents=True)
+        for name, content in self.files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+
+def read_submission(path: Path, assignment: str, config: CourseConfig) -> Snapshot:
+    """Read a submission folder, or one bare module or notebook file.
+
+    Every file is reached from its folder's descriptor and read through its own: links are never followed,
+    special files never opened.
+
+    Args:
+        path: The folder `<student>/<assignment>`, or one file.
+        assignment: Name of the assignment, which is its notebook's name.
+        config: For the bounds on size and number of files.
+
+    Raises:
+        UsageError: If there is nothing at `path`.
+        SubmissionUnreadable: If it is larger than the course allows, or a link.
+    """
+    notebook = f"{assignment}.ipynb"
+    reader = _Reader(notebook, config)
+    if path.is_symlink():
+        raise SubmissionUnreadable("The submission is a link to another place.", "Hand in the folder itself.")
+    if path.is_file():
+        renamed = notebook if path.suffix == ".ipynb" else f"{MODULE}.py"
+        with _opened(path.parent) as folder:
+            reader.read_file(folder, path.name, renamed)
+    elif path.is_dir():
+        with _opened(path) as folder:
+            reader.read_folder(folder)
+    else:
+        raise UsageError(f"No submission at {path}.", f"Name a folder that holds {MODULE}.py and {notebook}.")
+    return Snapshot(reader.files, notebook, tuple(reader.all_notes()))
+
+
+class _Reader:
+    """Collects what may be taken of one submission, and notes on the rest."""
+
+    def __init__(self, notebook: str, config: CourseConfig) -> None:
+        self._notebook = notebook
+        self._bytes_left = config.max_submission_mib << 20
+        self._most_bytes = self._bytes_left
+        self._most_entries = config.max_submission_files
+        self._entries = 0
+        self._notes: list[str] = []
+        self.files: dict[str, bytes] = {}
+
+    def read_folder(self, folder: int, parents: tuple[str, ...] = ()) -> None:
+        """Read all that is in an open folder, and in folders below it."""
+        for name in sorted(self._names(folder)):
+            relative = "/".join((*parents, name))
+            mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+            if not stat.S_ISDIR(mode):
+                self.read_file(folder, name, relative)
+            elif relative in (f"{MODULE}.py", self._notebook):
+                self._notes.append(f"{_shown(relative)} is a folder. Hand in the file itself.")
+            elif name not in _IGNORED:
+                self._read_below(folder, name, (*parents, name))
+
+    def read_file(self, folder: int, name: str, relative: str) -> None:
+        """Read one file of an open folder under the name `relative`; anything but a regular file gives a note."""
+        try:
+            relative.encode()
+            content = self._content(folder, name, relative)
+        except UnicodeEncodeError:
+            self._notes.append(f"The name {_shown(relative)} is not UTF-8; the file was left out. Rename it.")
+        except _LeftOut as reason:
+            self._notes.append(f"{_shown(relative)} {reason}; it was left out. Hand in the file itself.")
+        except OSError:
+            self._notes.append(f"{_shown(relative)} could not be opened; it was left out.")
+        else:
+            self._bytes_left -= len(content)
+            self.files[relative] = content
+
+    def all_notes(self) -> Iterator[str]:
+        """Yield sentences for the student: on what was left out, then on what cannot work."""
+        yield from self._notes[:_MOST_NOTES]
+        if len(self._notes) > _MOST_NOTES:
+            yield f"{len(self._notes) - _MOST_NOTES} more files were left out."
+        yield from _module_notes(self.files)
+        yield from _shadow_notes(self.files)
+
+    def _names(self, folder: int) -> Iterator[str]:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                self._entries += 1
+                if self._entries > self._most_entries:
+                    raise SubmissionUnreadable(
+                        f"The submission has more than {self._most_entries} files.",
+                        f"Hand in {MODULE}.py and {self._notebook} alone.",
+                    )
+                yield entry.name
+
+    def _read_below(self, folder: int, name: str, parents: tuple[str, ...]) -> None:
+        if len(parents) > _DEEPEST:
+            self._notes.append(f"{_shown('/'.join(parents))} lies too deep; it was left out.")
+            return
+        try:
+            with _opened(name, folder) as below:
+                self.read_folder(below, parents)
+        except OSError:
+            self._notes.append(f"{_shown('/'.join(parents))} could not be opened; it was left out.")
+
+    def _content(self, folder: int, name: str, relative: str) -> bytes:
+        """Return a regular file's content.
+
+        Raises:
+            _LeftOut: If it is anything else, or another user's file under a second name.
+            SubmissionUnreadable: If the submission becomes too large.
+        """
+        seen = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if not stat.S_ISREG(seen.st_mode):
+            raise _LeftOut("is a link" if stat.S_ISLNK(seen.st_mode) else "is no file but a pipe, a socket or a device")
+        descriptor = os.open(name, _OPEN, dir_fd=folder)
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise _LeftOut("is no file")
+            if found.st_nlink > 1 and found.st_uid != os.fstat(folder).st_uid:
+                raise _LeftOut("is a link to a file of somebody else")
+            if relative == self._notebook:
+                return self._slim(_read_bounded(descriptor, self._most_bytes * _OUTPUTS_SHARE))
+            return _read_bounded(descriptor, self._bytes_left)
+        finally:
+            os.close(descriptor)
+
+    def _slim(self, notebook: bytes) -> bytes:
+        """Return the notebook; without its outputs if it is too large with them."""
+        if len(notebook) <= self._bytes_left:
+            return notebook
+        slim = without_outputs(notebook)
+        if slim is None or len(slim) > self._bytes_left:
+            raise _too_large()
+        size = len(notebook) >> 20
+        self._notes.append(f"Your notebook has {size} MiB; its outputs were left out. Clear them before you hand in.")
+        return slim
+
+
+class _LeftOut(Exception):
+    """A file that is not read; the message says what it is."""
+
+
+@contextmanager
+def _opened(folder: str | Path, within: int | None = None) -> Iterator[int]:
+    descriptor = os.open(folder, _OPEN | os.O_DIRECTORY, dir_fd=within)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _read_bounded(descriptor: int, limit: int) -> bytes:
+    content = bytearray()
+    while chunk := os.read(descriptor, _CHUNK):
+        content += chunk
+        if len(content) > limit:
+            raise _too_large()
+    return bytes(content)
+
+
+def _too_large() -> SubmissionUnreadable:
+    return SubmissionUnreadable(
+        "The submission is larger than the course allows.", "Clear the notebook's outputs and remove data files."
+    )
+
+
+def _module_notes(files: dict[str, bytes]) -> Iterator[str]:
+    """Yield what keeps Python from reading the module, or where one of another name may be it."""
+    module = files.get(f"{MODULE}.py")
+    if module is None:
+        near = sorted(name for name in files if MODULE in name.lower() and ".py" in name.lower())
+        if near:
+            yield f"There is no {MODULE}.py, but {_shown(near[0])}. Hand it in as {MODULE}.py, in no other folder."
+    elif b"\0" in module:
+        yield f"{MODULE}.py holds NUL bytes, so Python cannot read it. Save it as plain text in UTF-8."
+    elif not _is_text(module):
+        yield f"{MODULE}.py is not UTF-8 text, which Python expects. Save it as UTF-8 in your editor."
+
+
+def _is_text(module: bytes) -> bool:
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(module).readline)
+        module.decode(encoding)
+    except (SyntaxError, UnicodeDecodeError, LookupError):
+        return False
+    return True
+
+
+def _shadow_notes(names: Iterable[str]) -> Iterator[str]:
+    """Yield a note for each module of the student's that has a library's name: grading imports the library."""
+    own = {name.partition("/")[0].partition(".")[0] for name in names if name.endswith((".py", ".so"))}
+    for name in sorted(one for one in own if one.isidentifier() and one != MODULE and _is_library(one))[:_MOST_NOTES]:
+        yield f"{name} is the name of a library, which is imported in place of your own file. Rename your file."
+
+
+def _is_library(name: str) -> bool:
+    if name in sys.stdlib_module_names or name in _STARTUP:
+        return True
+    paths = sysconfig.get_paths()
+    spec = PathFinder.find_spec(name, [paths["purelib"], paths["platlib"]])
+    return spec is not None and spec.origin is not None
+
+
+def _shown(name: str) -> str:
+    """Return a file's name as it can be printed anywhere."""
+    return "".join(one if one.isprintable() else "\ufffd" for one in name[:80])

@@ -1,0 +1,254 @@
+"""Run hidden checks: pytest functions in this trusted process that ask the submission behind the wall."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import types
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from typing import TypeVar, cast
+
+import numpy as np
+import pytest
+
+from autograder.checking.remote import Student
+from autograder.course.assignment import Task
+from autograder.errors import AssignmentError, AutograderError, StudentFault
+from autograder.results import CheckResult, Outcome
+
+LONGEST_REASON = 2000
+"""Characters of a reason that are kept: a submission may say anything, at any length."""
+UNUSED_PLUGINS = (
+    "cacheprovider", "doctest", "faulthandler", "junitxml", "logging", "terminal",
+    "unraisableexception",  # collects garbage again and again at the end, which took longer than most checks
+)  # fmt: skip
+PYTEST_WORDS = (
+    "--assert=plain",
+    "--capture=no",
+    "--disable-plugin-autoload",
+    "--import-mode=importlib",
+    "--strict-markers",
+    *(f"-pno:{name}" for name in UNUSED_PLUGINS),
+    f"-c{os.devnull}",
+)
+
+_Done = TypeVar("_Done")
+
+
+def run_checks(task: Task, student: Student, seed: bytes) -> tuple[CheckResult, ...]:
+    """Run one task's hidden checks; for arguments and errors see `Checks.run` and `with_checks`."""
+    return with_checks([task], lambda checks: checks.run(task, student, seed))
+
+
+def with_checks(tasks: Sequence[Task], work: Callable[[Checks], _Done]) -> _Done:
+    """Let pytest collect the checks of these tasks, and return what `work` returns with them.
+
+    Args:
+        tasks: At least one; their files lie in one folder.
+        work: May run the checks of each task, any number of times.
+
+    Raises:
+        AssignmentError: If a check file cannot be collected.
+        Exception: What `work` raises.
+    """
+    place = tasks[0].checks.parent
+    _make_importable(place)
+    for task in tasks:
+        _forget_another(task.checks)
+    plugin = _Plugin(work)
+    # Without a cut pytest lists each folder up to the root, and runs the conftest.py that it finds there.
+    words = [*PYTEST_WORDS, f"--rootdir={place}", f"--confcutdir={place}", *(str(task.checks) for task in tasks)]
+    outside = os.environ.pop("PYTEST_ADDOPTS", None)
+    try:
+        status = pytest.main(words, plugins=[plugin])
+    finally:
+        if outside is not None:
+            os.environ["PYTEST_ADDOPTS"] = outside
+    if plugin.raised is not None:
+        raise plugin.raised
+    if plugin.done:
+        return cast("_Done", plugin.done[0])
+    if status == pytest.ExitCode.INTERRUPTED and not plugin.trouble:
+        raise KeyboardInterrupt  # pytest took it for itself
+    reason = plugin.trouble or f"pytest ended with {status!r}"
+    raise AssignmentError(f"The checks in {place} could not be run: {reason}")
+
+
+class Checks:
+    """The hidden checks of some tasks, collected, as `with_checks` gives them.
+
+    One pytest run lasts while a submission is graded: starting one for each task took a third of the grader's time.
+    """
+
+    def __init__(self, plugin: _Plugin, items: Sequence[pytest.Item]) -> None:
+        self._plugin = plugin
+        self._items: dict[Path, list[pytest.Item]] = {}
+        for item in items:
+            self._items.setdefault(item.path, []).append(item)
+
+    def run(self, task: Task, student: Student, seed: bytes) -> tuple[CheckResult, ...]:
+        """Run one task's checks.
+
+        Args:
+            task: The task.
+            student: The submission.
+            seed: Makes the inputs; each check draws its own from it.
+
+        Raises:
+            AssignmentError: If there is no check, or one ends pytest.
+            AutograderError: If the machinery itself fails, such as a missing layer of confinement.
+        """
+        items = self._items.get(Path(os.path.abspath(task.checks)), [])  # noqa: PTH100 - as pytest does, links stay
+        running = self._plugin.running = _Running(task, student, seed)
+        try:
+            for item, following in zip_longest(items, items[1:]):  # None behind the last: fixtures end there
+                item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+                if running.fatal is not None:
+                    raise running.fatal
+        except pytest.exit.Exception as ended:
+            raise AssignmentError(f"A check in {task.checks} ended pytest: {ended}") from ended
+        if not running.found:
+            raise AssignmentError(f"There is no check in {task.checks}.")
+        return tuple(running.found)
+
+
+@dataclass
+class _Running:
+    """The checks of one task that run now."""
+
+    task: Task
+    student: Student
+    seed: bytes
+    found: list[CheckResult] = field(default_factory=list)
+    fatal: AutograderError | None = None
+
+
+class _Plugin:
+    """The pytest plugin: gives checks their fixtures and turns reports into results.
+
+    Args:
+        work: Is called as soon as the checks are collected.
+
+    Attributes:
+        running: What runs now.
+        done: What `work` returned, once it has.
+        raised: What `work` raised: pytest itself would only print it.
+        trouble: Why checks could not be collected.
+    """
+
+    running: _Running
+
+    def __init__(self, work: Callable[[Checks], object]) -> None:
+        self._work = work
+        self.done: list[object] = []
+        self.raised: BaseException | None = None
+        self.trouble = ""
+
+    @pytest.fixture(scope="session")
+    def student(self) -> Student:
+        """The submission, on the other side of the wall."""
+        return self.running.student
+
+    @pytest.fixture(scope="session")
+    def task_rng(self) -> np.random.Generator:
+        """As `rng`, for fixtures that several checks of a task share."""
+        return _generator(self.running.seed, self.running.task.id)
+
+    @pytest.fixture
+    def rng(self, request: pytest.FixtureRequest) -> np.random.Generator:
+        """Random numbers that are the same for one submission and one check, and secret."""
+        return _generator(self.running.seed, f"{self.running.task.id}::{request.node.name}")
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.addinivalue_line(
+            "markers", "check(sentence, weight=1): what a check asks for, and its share of the task"
+        )
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        # How a failed check is shown is read by nobody; other styles parse the source of a hundred frames for it.
+        session.config.option.tbstyle = "native"
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.trouble = self.trouble or report.longreprtext
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Do the work in place of running all checks once."""
+        if self.trouble:
+            return True
+        try:
+            self.done.append(self._work(Checks(self, session.items)))
+        except BaseException as error:  # raised again outside
+            self.raised = error
+        return True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        error = call.excinfo.value if call.excinfo else None
+        if isinstance(error, AutograderError):
+            self.running.fatal = error
+        elif call.when == "call" or error is not None:
+            self.running.found.append(self._result(item, call, error))
+        return report
+
+    def _result(self, item: pytest.Item, call: pytest.CallInfo[None], error: BaseException | None) -> CheckResult:
+        marker = item.get_closest_marker("check")
+        name = item.name.removeprefix("test_")
+        outcome, message, misconception = _verdict(error)
+        message = message if len(message) <= LONGEST_REASON else f"{message[:LONGEST_REASON]} …"
+        return CheckResult(
+            id=f"{self.running.task.id}::{name}",
+            sentence=str(marker.args[0]) if marker and marker.args else name.replace("_", " ").capitalize() + ".",
+            outcome=outcome,
+            weight=float(marker.kwargs.get("weight", 1)) if marker else 1.0,
+            message=message,
+            misconception=misconception,
+            duration=round(call.duration, 4),
+            pictures=self.running.student.take_pictures(),
+        )
+
+
+def _generator(seed: bytes, name: str) -> np.random.Generator:
+    own = hashlib.sha256(seed + name.encode()).digest()
+    return np.random.default_rng(int.from_bytes(own, "little"))
+
+
+def _verdict(error: BaseException | None) -> tuple[Outcome, str, str | None]:
+    """Return outcome, message and misconception of a check that ended with this exception."""
+    if error is None:
+        return "passed", "", None
+    if isinstance(error, StudentFault):
+        return "failed", error.message, getattr(error, "misconception", None)
+    if isinstance(error, AssertionError):
+        return "failed", str(error), None
+    if isinstance(error, pytest.skip.Exception):
+        return "skipped", str(error), None
+    return "error", f"{type(error).__name__}: {error}", None
+
+
+def _make_importable(checks_dir: Path) -> None:
+    """Let checks import their neighbours as `autograder.checks.<assignment>.<module>`, in any course folder."""
+    parent = str(checks_dir.parent)
+    package = sys.modules.get("autograder.checks")
+    if package is not None and list(package.__path__) == [parent]:
+        return
+    for name in [name for name in sys.modules if name.startswith("autograder.checks")]:
+        del sys.modules[name]
+    package = types.ModuleType("autograder.checks")
+    package.__path__ = [parent]
+    sys.modules["autograder.checks"] = package
+
+
+def _forget_another(checks: Path) -> None:
+    """Forget the checks of another assignment, or of another course, that stand under the same name."""
+    known = sys.modules.get(checks.stem)
+    if known is not None and getattr(known, "__file__", None) != str(checks):
+        del sys.modules[checks.stem]

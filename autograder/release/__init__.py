@@ -1,0 +1,1 @@
+"""Building an assignment and releasing it to students."""

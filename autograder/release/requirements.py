@@ -1,0 +1,64 @@
+"""What students have to install: the packages that a lab imports, in the versions that it is graded with."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from importlib.metadata import packages_distributions
+
+from autograder.course.assignment import MODULE
+from autograder.errors import AssignmentError
+
+HEADING = "# In the versions that the course grades with, from its build: python -m pip install -r requirements.txt\n"
+_BY_JUPYTER = "IPython"  # comes with whatever runs notebooks; Colab needs its own version of it
+_PIN = re.compile(r"^([A-Za-z0-9._-]+)==[^\s;\\]+(?: ; [^\\\n]*[^\\\s])?", re.MULTILINE)
+
+
+def student_requirements(lock: str, sources: Iterable[str]) -> str:
+    """Return the text of a requirements.txt with what Python sources import, inside functions too.
+
+    Args:
+        lock: The course's requirements.lock.
+        sources: The notebook as a script, and the module.
+
+    Raises:
+        AssignmentError: If a source is not Python, or imports what the lock does not pin.
+    """
+    pins: dict[str, list[str]] = {}
+    for pin in _PIN.finditer(lock):
+        pins.setdefault(_normal(pin[1]), []).append(pin[0])
+    installed = packages_distributions()
+    modules = sorted({name for source in sources for name in _imported(source)})
+    needed = {_distribution(name, installed.get(name, ()), pins) for name in modules}
+    return HEADING + "".join(f"{line}\n" for name in sorted(needed) for line in pins[name])
+
+
+def _imported(source: str) -> Iterator[str]:
+    """Yield the top-level names of what a source imports from elsewhere than Python and the lab itself."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError as error:
+        raise AssignmentError(f"The solutions are not Python, line {error.lineno}: {error.msg}.") from error
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module]
+        tops = {name.partition(".")[0] for name in names}
+        yield from tops - sys.stdlib_module_names - {MODULE, _BY_JUPYTER}
+
+
+def _distribution(module: str, providers: Iterable[str], pins: Iterable[str]) -> str:
+    """Return the name of the pinned package that a module comes from: mostly, but not always, its own name."""
+    for name in map(_normal, (module, *sorted(providers))):
+        if name in pins:
+            return name
+    raise AssignmentError(
+        f"The solutions import {module}, which requirements.lock does not pin.",
+        "Name its package in pyproject.toml, then run: make lock install",
+    )
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

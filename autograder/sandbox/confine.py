@@ -1,0 +1,348 @@
+"""Confine the calling process, layer by layer, before it reads one byte of a submission.
+
+Linux only. Everything here runs in a fresh fork of the zygote: `enter_namespaces` in a process that
+stays outside as the warden, `confine` in its child, process 1 of the new namespaces. Kernel
+interfaces that have no kept Python library are called through libc, here and in `seccomp` alone.
+
+Reference: man pages user_namespaces(7), pivot_root(2), landlock(7), capabilities(7), prctl(2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import os
+import platform
+import resource
+import signal
+import sys
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from autograder.errors import SandboxUnavailable
+from autograder.sandbox import seccomp
+from autograder.sandbox.remedies import mend
+
+CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
+MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
+MNT_DETACH = 2
+# statvfs flags that a bind mount inherits and an unprivileged remount must keep, as mount flags
+_KEPT_FLAGS = {2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: 1 << 21}
+PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 24, 36, 38
+LAST_CAPABILITY = 63
+CAPABILITY_VERSION_3 = 0x20080522
+
+SUBMISSION, SCRATCH, SHARED_MEMORY = "/submission", "/scratch", "/dev/shm"  # noqa: S108 - inside the new root
+DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
+SYSTEM = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share/zoneinfo", "/usr/share/fonts")
+SETTINGS = ("/etc/ld.so.cache", "/etc/localtime", "/etc/mime.types", "/etc/fonts")
+MACHINE = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/uptime")  # what psutil reads for carbontracker
+TOPOLOGY = ("/sys/devices/system/cpu", "/sys/devices/system/node")
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What one student process may use.
+
+    Attributes:
+        submission: Folder with the copy of the submission; becomes `/submission`.
+        work: Private folder of the grader's on which the new root is mounted.
+        layers: Layers to put up; each must hold, or the process refuses to go on.
+        memory_mib: Memory and address space it may add to what the zygote holds.
+        scratch_mib: Size of all files it may write.
+        scratch_files: How many files and folders it may make.
+        max_processes: Processes and threads.
+        max_descriptors: Open files.
+        cpu_seconds: CPU time of all its threads together.
+        gpu: Whether the GPU's devices are shown to it.
+        cgroup: Control group to make its own below, for the layer `cgroup`.
+    """
+
+    submission: str
+    work: str
+    layers: tuple[str, ...]
+    memory_mib: int
+    scratch_mib: int
+    scratch_files: int
+    max_processes: int
+    max_descriptors: int
+    cpu_seconds: int
+    gpu: bool = False
+    cgroup: str = ""
+
+
+class Places(msgspec.Struct, frozen=True):
+    """Where the student process finds the submission and may write."""
+
+    submission: str
+    scratch: str
+
+
+def enter_namespaces() -> None:
+    """Move into new user, mount, network, IPC and UTS namespaces; children into a new PID namespace.
+
+    Raises:
+        SandboxUnavailable: If the kernel or its settings forbid it.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWPID
+    if _libc.unshare(flags) != 0:
+        reason = os.strerror(ctypes.get_errno())
+        raise SandboxUnavailable(
+            f"namespaces: this machine does not allow new user namespaces ({reason}).", mend("namespaces")
+        )
+    try:
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+        Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+    except OSError as error:
+        problem = f"namespaces: user and group could not be mapped ({error})."
+        raise SandboxUnavailable(problem, mend("namespaces")) from error
+
+
+def confine(policy: Policy) -> Places:
+    """Put up the policy's layers around the calling process, for good.
+
+    Raises:
+        SandboxUnavailable: If a layer cannot be put up; its name starts the message.
+    """
+    own_root = "namespaces" in policy.layers
+    places = Places(SUBMISSION, SCRATCH) if own_root else _outside(policy)
+    steps: tuple[tuple[str, bool, Callable[[], None]], ...] = (
+        ("namespaces", own_root, lambda: _enter_new_root(policy)),
+        ("privileges", bool(policy.layers), _drop_privileges),
+        ("landlock", "landlock" in policy.layers, lambda: _restrict_files(places, policy.gpu, own_root)),
+        ("rlimits", "rlimits" in policy.layers, functools.partial(_limit_resources, policy, _address_space())),
+        ("seccomp", "seccomp" in policy.layers, _filter_calls),  # last: the others make calls that it refuses
+    )
+    for layer, wanted, put_up in steps:
+        if wanted:
+            _guarded(layer, put_up)
+    os.chdir(places.scratch)
+    return places
+
+
+def _outside(policy: Policy) -> Places:
+    scratch = Path(policy.work) / "scratch"
+    scratch.mkdir()
+    return Places(policy.submission, str(scratch))
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the thread that forked it ends."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of all descendants whose own parent ends, so that none gets out of sight."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def landlock_version() -> int:
+    """Return the kernel's Landlock version, 0 where there is none."""
+    from py_landlock import get_abi_version
+    from py_landlock.errors import LandlockError
+
+    try:
+        return int(get_abi_version())
+    except LandlockError:
+        return 0
+
+
+def readable_paths(gpu: bool) -> list[str]:
+    """Return what every student process may read besides its submission, existing paths only."""
+    python = {sys.prefix, sys.base_prefix, *(sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib"))}
+    system = (*SYSTEM, *SETTINGS, *TOPOLOGY, *MACHINE, *DEVICES, *(_gpu_paths() if gpu else ()))
+    paths = sorted(path for path in (*python, *system) if Path(path).exists())
+    inside = (path for path in paths if not any(path.startswith(f"{other}/") for other in paths))
+    return list(inside)
+
+
+def _gpu_paths() -> tuple[str, ...]:
+    devices = sorted(str(path) for path in Path("/dev").glob("nvidia*"))
+    return (*devices, "/usr/local/cuda", "/usr/local/nvidia", "/proc/driver/nvidia")
+
+
+def _guarded(layer: str, put_up: Callable[[], None]) -> None:
+    try:
+        put_up()
+    except SandboxUnavailable:
+        raise
+    except Exception as error:  # a layer that fails in any way does not hold
+        problem = f"{layer}: could not be put up ({type(error).__name__}: {error})."
+        raise SandboxUnavailable(problem, mend(layer)) from error
+
+
+def _enter_new_root(policy: Policy) -> None:
+    """Build a root of read-only views and a bounded scratch folder, and leave the old one behind."""
+    _forbid_new_user_namespaces()
+    _mount(None, "/", None, MS_REC | MS_PRIVATE, None)
+    root = Path(policy.work) / "root"
+    root.mkdir()
+    _mount("tmpfs", str(root), "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=0755")
+    for path in readable_paths(policy.gpu):
+        _expose(root, path)
+    _bind(policy.submission, f"{root}{SUBMISSION}")
+    _make_scratch(root, f"size={policy.scratch_mib}m,nr_inodes={policy.scratch_files},mode=0755")
+    _show_own_process(root / "proc")
+    _mount(None, str(root), None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, None)
+    os.chdir(root)
+    _check(_libc.pivot_root(b".", b"."), "pivot_root")
+    _check(_libc.umount2(b".", MNT_DETACH), "umount2")
+    os.chdir("/")
+
+
+def _make_scratch(root: Path, options: str) -> None:
+    """Mount the one file system that can be written; shared memory is a folder of it, within the same bound."""
+    scratch, shared = Path(f"{root}{SCRATCH}"), Path(f"{root}{SHARED_MEMORY}")
+    scratch.mkdir()
+    shared.mkdir(parents=True)
+    _mount("tmpfs", str(scratch), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options)
+    (scratch / ".shm").mkdir()
+    _mount(str(scratch / ".shm"), str(shared), None, MS_BIND, None)
+
+
+def _expose(root: Path, path: str) -> None:
+    """Show `path` read-only below the new root under its own name, links on the way included."""
+    real = os.path.realpath(path)
+    if real != path:
+        link = next(str(part) for part in (*reversed(Path(path).parents), Path(path)) if part.is_symlink())
+        place = Path(f"{root}{link}")
+        if not place.is_symlink():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(os.path.realpath(link))
+    if not _already_visible(root, real):
+        _bind(real, f"{root}{real}")
+
+
+def _already_visible(root: Path, real: str) -> bool:
+    try:
+        return Path(f"{root}{real}").samefile(real)
+    except FileNotFoundError:
+        return False
+
+
+def _bind(source: str, target: str) -> None:
+    place = Path(target)
+    if Path(source).is_dir():
+        place.mkdir(parents=True, exist_ok=True)
+    else:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+    _mount(source, target, None, MS_BIND | MS_REC, None)
+    if not source.startswith("/dev/"):
+        flags = os.statvfs(target).f_flag
+        kept = sum(mount for stat, mount in _KEPT_FLAGS.items() if flags & stat)
+        _mount(None, target, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | kept & ~MS_NOSUID, None)
+
+
+def _show_own_process(place: Path) -> None:
+    """Show this process alone below the new /proc, beside the files of `MACHINE`.
+
+    A /proc of the own PID namespace, where the kernel allows one; inside some containers it does not, then the
+    old one's folder of this process, whose numbers are those outside.
+    """
+    own = place / "1"
+    own.mkdir()
+    flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
+    try:
+        _mount("proc", str(own), "proc", flags, None)
+        _mount(f"{own}/1", str(own), None, MS_BIND, None)
+    except PermissionError:
+        _bind(os.path.realpath("/proc/self"), str(own))
+    (place / "self").symlink_to("1")
+
+
+def _forbid_new_user_namespaces() -> None:
+    """Set this user namespace's own limit to 0; containers often show a read-only /proc, then seccomp alone forbids."""
+    with contextlib.suppress(OSError):
+        Path("/proc/sys/user/max_user_namespaces").write_text("0")
+
+
+def _restrict_files(places: Places, gpu: bool, own_root: bool) -> None:
+    """Allow what is listed; Landlock also refuses TCP and, from version 6, abstract sockets and signals outwards.
+
+    Shared memory and the whole of /proc only where they are this process's own: outside the new root they are
+    everyone's.
+    """
+    from py_landlock import AccessFs, Landlock
+
+    read_file, read_all = AccessFs.READ_FILE, AccessFs.READ_FILE | AccessFs.READ_DIR
+    write = (
+        AccessFs.WRITE_FILE | AccessFs.TRUNCATE | AccessFs.MAKE_REG | AccessFs.MAKE_DIR | AccessFs.MAKE_SYM
+        | AccessFs.REMOVE_FILE | AccessFs.REMOVE_DIR | AccessFs.REFER
+    )  # fmt: skip
+    rules = Landlock(strict=False)
+    for path in (*readable_paths(gpu), places.submission, "/proc" if own_root else "/proc/self"):
+        rules.add_path_rule(path, access=read_all if Path(path).is_dir() else read_file)
+    for path in (places.scratch, *((SHARED_MEMORY,) if own_root else ())):
+        rules.add_path_rule(path, access=read_all | write)
+    devices = _gpu_paths() if gpu else ()
+    for path in ("/dev/null", *devices):
+        if Path(path).is_char_device():
+            rules.add_path_rule(path, access=read_file | AccessFs.WRITE_FILE | AccessFs.IOCTL_DEV)
+    rules.apply()
+
+
+def _limit_resources(policy: Policy, held: int) -> None:
+    mib = 1 << 20
+    limits = {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_CPU: policy.cpu_seconds,
+        resource.RLIMIT_FSIZE: policy.scratch_mib * mib,
+        resource.RLIMIT_NOFILE: policy.max_descriptors,
+        resource.RLIMIT_NPROC: policy.max_processes,
+        resource.RLIMIT_MEMLOCK: 64 * mib,
+        resource.RLIMIT_MSGQUEUE: 0,
+    }
+    if not policy.gpu:  # CUDA reserves far more address space than it uses
+        limits[resource.RLIMIT_AS] = held + policy.memory_mib * mib
+    for kind, value in limits.items():
+        hard = resource.getrlimit(kind)[1]
+        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (bound, bound))
+
+
+def _filter_calls() -> None:
+    if platform.machine() not in seccomp.MACHINES:
+        raise OSError(f"no table of system calls for {platform.machine()}")
+    seccomp.load(seccomp.program(platform.machine(), os.getpid()))
+
+
+def _address_space() -> int:
+    """Return the bytes of address space this process holds now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * resource.getpagesize()
+
+
+def _drop_privileges() -> None:
+    """Give up all capabilities and every way to win one back: what each layer rests on."""
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)
+    for capability in range(LAST_CAPABILITY + 1):
+        _libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)  # fails for numbers the kernel does not know
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
+    nothing = (ctypes.c_uint32 * 6)()
+    _check(_libc.capset(header, nothing), "capset")
+
+
+def _prctl(option: int, value: int) -> None:
+    _check(_libc.prctl(option, value, 0, 0, 0), "prctl")
+
+
+def _mount(source: str | None, target: str, kind: str | None, flags: int, options: str | None) -> None:
+    encoded = [None if text is None else text.encode() for text in (source, target, kind, options)]
+    status = _libc.mount(encoded[0], encoded[1], encoded[2], ctypes.c_ulong(flags), encoded[3])
+    _check(status, f"mount {target}")
+
+
+def _check(status: int, what: str) -> None:
+    if status != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{what}: {os.strerror(code)}")

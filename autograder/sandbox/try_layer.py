@@ -1,0 +1,96 @@
+"""Try each layer of confinement alone, in a child process that ends at once. Linux only."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import socket
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from autograder.errors import SandboxUnavailable
+from autograder.sandbox.cgroup import delegated
+from autograder.sandbox.confine import Policy, confine, enter_namespaces, landlock_version
+from autograder.sandbox.remedies import mend
+from autograder.sandbox.watchdog import Warden
+
+HELD = "held"
+LANDLOCK_SINCE = {"truncation": 3, "TCP": 4, "device controls": 5, "abstract sockets and signals": 6}
+
+
+def try_layer(layer: str) -> None:
+    """Put one layer up in a child process, which ends at once.
+
+    Raises:
+        SandboxUnavailable: If it cannot be put up here.
+    """
+    group = delegated()
+    if layer == "cgroup" and group is None:
+        raise SandboxUnavailable("cgroup: no control group (v2) is delegated to this process", mend(layer))
+    with tempfile.TemporaryDirectory(prefix="autograder-", ignore_cleanup_errors=True) as work:
+        submission = Path(work) / "submission"
+        submission.mkdir()
+        policy = Policy(
+            submission=str(submission), work=work, layers=(layer,), memory_mib=1024, scratch_mib=16, scratch_files=1000,
+            max_processes=512, max_descriptors=256, cpu_seconds=60, cgroup=str(group or ""),
+        )  # fmt: skip
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            _report(writing, lambda: _stand_behind(policy, writing))
+        os.close(writing)
+        with os.fdopen(reading, encoding="utf-8") as answer:
+            text = answer.read()
+        os.waitpid(child, 0)
+    if text != HELD:
+        raise SandboxUnavailable(*text.split("\0")) if text else SandboxUnavailable(f"{layer}: cannot be tried here.")
+
+
+def _stand_behind(policy: Policy, writing: int) -> None:
+    """Do as the zygote does: prepare outside, fork, confine inside."""
+    warden = Warden(policy)
+    if "namespaces" in policy.layers:
+        enter_namespaces()
+    child = os.fork()
+    if child == 0:
+        _report(writing, lambda: _confine(warden, policy), HELD)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        warden.watch(child, theirs)
+
+
+def _confine(warden: Warden, policy: Policy) -> None:
+    warden.take_in()
+    confine(policy)
+
+
+def _report(writing: int, work: Callable[[], None], good: str = "") -> NoReturn:
+    """Do the work, write the reason if it fails, and end this process."""
+    text = ""
+    try:
+        work()
+        text = good
+    except SandboxUnavailable as error:
+        text = f"{error.problem}\0{error.mend}"
+    finally:
+        os.write(writing, text.encode())
+        os._exit(0)
+
+
+def _describe_landlock() -> str:
+    version = landlock_version()
+    lacks = [what for what, since in LANDLOCK_SINCE.items() if version < since]
+    return f"version {version}" + (f", without {', '.join(lacks)}: other layers hold those" if lacks else "")
+
+
+FOUND: dict[str, Callable[[], str]] = {
+    "namespaces": lambda: "user, mount, pid, network, ipc and uts namespaces can be made",
+    "landlock": _describe_landlock,
+    "seccomp": lambda: f"filter for {platform.machine()} loads",
+    "rlimits": lambda: f"file descriptors up to {resource.getrlimit(resource.RLIMIT_NOFILE)[1]}",
+    "cgroup": lambda: f"memory and processes can be bounded below {delegated()}",
+    "watchdog": lambda: "memory, processes and threads can be watched",
+}

@@ -1,0 +1,186 @@
+"""The warden: stays outside, watches one student process, and ends it where it uses more than it may.
+
+It samples /proc every few milliseconds: a watchdog, for machines where no control group is delegated; a process
+may overrun its bound for as long as one sample takes. It also reads all that the process prints, keeps the
+beginning, and tells the grader on request.
+
+Reference: man pages proc(5), prctl(2).
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from autograder.errors import SandboxUnavailable
+from autograder.sandbox.cgroup import Group
+from autograder.sandbox.confine import Policy, adopt_orphans
+from autograder.sandbox.remedies import mend
+
+PROC = Path("/proc")
+INTERVAL = 0.05
+LONGEST_OUTPUT, CHUNK = 4096, 1 << 16
+QUESTION, PRINTED, ENDED = b"?", b"p", b"e"
+"""Messages on the channel to the grader: its only question, and how the two answers begin."""
+_THREADS, _RESIDENT = 17, 21  # fields of /proc/<pid>/stat behind the name
+_GONE = (FileNotFoundError, ProcessLookupError)
+_MIB = 1 << 20
+
+
+class Warden:
+    """What is prepared before the fork and used after it.
+
+    Args:
+        policy: The student process's.
+
+    Raises:
+        SandboxUnavailable: If a layer that works from outside cannot.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._printing, self.output = os.pipe()
+        self._printed = b""
+        self._group = None
+        if "cgroup" in policy.layers:
+            bound = (policy.memory_mib + policy.scratch_mib) * _MIB
+            self._group = Group(Path(policy.cgroup), bound, policy.max_processes)
+        if "watchdog" in policy.layers:
+            self._bound = _resident_here() + policy.memory_mib * _MIB
+        adopt_orphans()
+
+    def take_in(self) -> None:
+        """Called by the student process: move it where it can be held.
+
+        Raises:
+            SandboxUnavailable: If that is not allowed.
+        """
+        if self._group is not None:
+            self._group.join()
+
+    def watch(self, child: int, channel: socket.socket) -> None:
+        """Wait until the student process ends, or end it; then tell the grader which bound it overran, if any."""
+        os.close(self.output)
+        os.set_blocking(self._printing, False)
+        pidfd = os.pidfd_open(child)
+        overrun = self._until_end(child, pidfd, channel)
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        os.waitpid(child, 0)
+        end_children()
+        if self._group is not None:
+            overrun = self._group.overrun()
+            self._group.remove()
+        with suppress(OSError):  # the grader need not be there any more
+            channel.send(ENDED + overrun.encode())
+
+    def _until_end(self, child: int, pidfd: int, channel: socket.socket) -> str:
+        watched = "watchdog" in self._policy.layers
+        poller = select.poll()
+        for descriptor in (pidfd, self._printing, channel.fileno()):
+            poller.register(descriptor, select.POLLIN)
+        due = time.monotonic()
+        while True:
+            ready = {descriptor for descriptor, _ in poller.poll(INTERVAL * 1000 if watched else None)}
+            if pidfd in ready:
+                return ""
+            if self._printing in ready and not self._keep_printed():
+                poller.unregister(self._printing)
+            if channel.fileno() in ready and not self._answer(channel):
+                poller.unregister(channel)
+            if watched and time.monotonic() >= due:
+                if overrun := self.overrun(child):
+                    return overrun
+                due = time.monotonic() + INTERVAL
+
+    def _keep_printed(self) -> bool:
+        """Read what was printed and keep the beginning; return whether more can come."""
+        with suppress(BlockingIOError):
+            chunk = os.read(self._printing, CHUNK)
+            self._printed += chunk[: LONGEST_OUTPUT - len(self._printed)]
+            return bool(chunk)
+        return True
+
+    def _answer(self, channel: socket.socket) -> bool:
+        """Answer the grader's question; return whether it is still there."""
+        with suppress(OSError):
+            if channel.recv(1) == QUESTION:
+                self._keep_printed()
+                channel.send(PRINTED + self._printed)
+                return True
+        return False
+
+    def overrun(self, child: int) -> str:
+        """Return the bound that the student process and all its descendants overrun: `processes`, `memory` or none."""
+        alone = "seccomp" in self._policy.layers  # then it cannot have descendants
+        family = [child] if alone else [pid for pid in descendants(os.getpid())]
+        samples = [sample for pid in family if (sample := _sample(pid)) is not None]
+        if sum(threads for threads, _ in samples) > self._policy.max_processes:
+            return "processes"
+        # what is resident counts shared pages in every process: cheap, and never too low
+        if sum(resident for _, resident in samples) <= self._bound:
+            return ""
+        return "memory" if sum(map(_proportional, family)) > self._bound else ""
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """Yield all living descendants of a process."""
+    for child in _children(pid):
+        yield child
+        yield from descendants(child)
+
+
+def end_children() -> None:
+    """Kill and reap all that is left below this process, orphans included, until nothing is."""
+    while True:
+        for pid in descendants(os.getpid()):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    with suppress(*_GONE):
+        for task in (PROC / str(pid) / "task").iterdir():
+            with suppress(*_GONE):
+                found += map(int, (task / "children").read_text().split())
+    return found
+
+
+def _sample(pid: int) -> tuple[int, int] | None:
+    """Return the threads and resident bytes of a process, or None if it is gone."""
+    try:
+        text = (PROC / str(pid) / "stat").read_text(errors="replace")
+    except _GONE:
+        return None
+    fields = text.rpartition(")")[2].split()
+    return int(fields[_THREADS]), int(fields[_RESIDENT]) * resource.getpagesize()
+
+
+def _proportional(pid: int) -> int:
+    """Return a process's bytes of memory, each shared page divided by how many share it."""
+    with suppress(*_GONE, PermissionError):
+        for line in (PROC / str(pid) / "smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def _resident_here() -> int:
+    own = os.getpid()
+    there = (PROC / str(own) / "task" / str(own) / "children").exists()
+    sample = _sample(own) if there else None
+    if sample is None:
+        raise SandboxUnavailable(f"watchdog: {PROC} does not say what processes use.", mend("watchdog"))
+    return sample[1]

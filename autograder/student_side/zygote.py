@@ -1,0 +1,186 @@
+"""The zygote: imports TensorFlow once, runs no student code, and forks student processes.
+
+Started as `python -I -m autograder.zygote DESCRIPTOR [MODULE...]`, where the descriptor is one end of a
+socket pair and the modules are what the assignment wants imported, too: they are, after the first fork. Each
+message on the socket asks for one student process and carries three descriptors: where that process reads
+questions, where it writes answers, and where its warden sends a pidfd, what was printed, and at the end the
+bound that was overrun. The zygote ends when the grader closes the socket, and everything it forked ends with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import io
+import os
+import random
+import select
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Sequence
+from typing import NoReturn
+
+import msgspec
+
+from autograder import wire
+from autograder.errors import SandboxUnavailable
+from autograder.sandbox.confine import Places, Policy, confine, die_with_parent, enter_namespaces, landlock_version
+from autograder.sandbox.watchdog import Warden
+
+PRELOADED = (
+    "tensorflow",
+    "tf_keras",
+    "sklearn.datasets",
+    "sklearn.model_selection",
+    "matplotlib.pyplot",
+    "IPython",
+    "IPython.display",
+    "carbontracker.tracker",
+    "py_landlock",
+    "autograder.student_side.server",
+)
+LARGEST_ORDER = 1 << 16
+READY = b"\x01"
+ACROSS = ("CUDA_VISIBLE_DEVICES", "LANG", "LC_ALL", "OMP_NUM_THREADS", "PATH", "TZ")
+
+
+def main() -> None:
+    """Import, say so with one byte, then fork on demand until the grader closes the socket."""
+    die_with_parent()
+    control = socket.socket(fileno=int(sys.argv[1]))
+    if _is_closed(control):
+        return  # the grader ended before the line above the last
+    later = sys.argv[2:]
+    import_preloaded()
+    landlock_version()  # finds libc now: inside the wall nothing could be searched for
+    control.sendall(READY)
+    while True:
+        order, descriptors, _, _ = socket.recv_fds(control, LARGEST_ORDER, 3)
+        if not order:
+            return
+        policy = msgspec.msgpack.decode(order, type=Policy)
+        if os.fork() == 0:
+            control.close()
+            _warden(policy, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        _reap()
+        if later:  # beside the first student process, which needs them last
+            _import(later)
+            later = []
+            control.sendall(READY)
+
+
+def _is_closed(control: socket.socket) -> bool:
+    poller = select.poll()
+    poller.register(control, 0)  # errors and hang-ups are always told
+    return bool(poller.poll(0))
+
+
+def import_preloaded() -> None:
+    """Import PRELOADED without Keras 3, which the course does not use; `tf.keras` imports it where code asks for it."""
+    name = "keras.src.optimizers"
+    sys.modules[name] = None  # type: ignore[assignment]  # Python's way to say that there is no such module
+    try:
+        importlib.import_module("tensorflow")
+    finally:
+        del sys.modules[name]
+    _import(PRELOADED)
+
+
+def _import(names: Sequence[str]) -> None:
+    for name in names:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # keeps the forks from copying pages just to count references
+
+
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _warden(policy: Policy, descriptors: list[int]) -> NoReturn:
+    """Stay outside, fork the student process into its namespaces, and watch it until its end."""
+    requests, replies, status = descriptors
+    die_with_parent()
+    try:
+        warden = Warden(policy)
+        if "namespaces" in policy.layers:
+            enter_namespaces()
+    except SandboxUnavailable as error:
+        _refuse(replies, error)
+    child = os.fork()
+    if child == 0:
+        os.close(status)
+        _student(policy, warden, requests, replies)
+    os.close(requests)
+    os.close(replies)
+    with socket.socket(fileno=status) as channel:
+        socket.send_fds(channel, [b"\x01"], [os.pidfd_open(child)])
+        warden.watch(child, channel)
+    os._exit(0)
+
+
+def _student(policy: Policy, warden: Warden, requests: int, replies: int) -> NoReturn:
+    """Confine this process for good, say which layers hold, and answer questions."""
+    import tensorflow as tf
+
+    from autograder.student_side.server import Host
+
+    try:
+        die_with_parent()
+        os.setsid()  # a signal to its own process group would reach the grader's on kernels before 6.12
+        requests, replies = _keep_only(requests, replies, warden.output)
+        warden.take_in()
+        places = confine(policy)
+    except SandboxUnavailable as error:
+        _refuse(replies, error)
+    _scrub(places)
+    device = "gpu" if policy.gpu and tf.config.list_physical_devices("GPU") else "cpu"
+    ready = wire.Ready(layers=list(policy.layers), tensorflow=tf.__version__, device=device)
+    wire.write_frame(replies, wire.encode_frame(ready))
+    Host(places).serve(requests, replies)
+
+
+def _refuse(replies: int, error: SandboxUnavailable) -> NoReturn:
+    layer, _, reason = error.problem.partition(": ")
+    wire.write_frame(replies, wire.encode_frame(wire.Refused(layer=layer, reason=reason)))
+    os._exit(1)
+
+
+def _keep_only(requests: int, replies: int, output: int) -> tuple[int, int]:
+    """Lead what is printed to the warden, move the two pipes to unpredictable numbers, close the rest."""
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # as on a terminal: a line is out before the answer
+    low = random.SystemRandom().randrange(100, 500)
+    os.dup2(requests, low, inheritable=False)
+    os.dup2(replies, low + 1, inheritable=False)
+    os.closerange(3, low)
+    os.closerange(low + 2, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 1 << 16 else 1 << 16)
+    return low, low + 1
+
+
+def _scrub(places: Places) -> None:
+    """Leave no environment but language and paths, and no way to import from the course folder."""
+    kept = {name: value for name, value in os.environ.items() if name in ACROSS or name.startswith("TF_NUM_")}
+    os.environ.clear()
+    os.environ.update(kept)
+    for name in ("HOME", "TMPDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "KERAS_HOME", "HF_HOME", "IPYTHONDIR"):
+        os.environ[name] = places.scratch
+    os.environ.update({"HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg", "TF_CPP_MIN_LOG_LEVEL": "3"})
+    tempfile.tempdir = places.scratch  # a library may have asked for the folder before, outside
+    prefixes = (sys.prefix, sys.base_prefix)
+    sys.path[:] = [path for path in sys.path if path.startswith(prefixes)]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+"""The messages: questions of the grader, replies of a student process, and the values that they hold."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+DType = Literal[
+    "bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64",
+    "float16", "float32", "float64",
+]  # fmt: skip
+_Words = Annotated[str, msgspec.Meta(max_length=4096)]
+
+
+class Array(msgspec.Struct, frozen=True, tag="array", forbid_unknown_fields=True):
+    """A numeric array: little-endian, row-major bytes."""
+
+    dtype: DType
+    shape: list[int]
+    data: bytes
+
+
+class Items(msgspec.Struct, frozen=True, tag="items", forbid_unknown_fields=True):
+    """A list or a tuple."""
+
+    items: list[Value]
+
+
+class Table(msgspec.Struct, frozen=True, tag="table", forbid_unknown_fields=True):
+    """A mapping with string keys."""
+
+    items: dict[str, Value]
+
+
+class Ref(msgspec.Struct, frozen=True, tag="ref", forbid_unknown_fields=True):
+    """Something that stays in the student's process.
+
+    Attributes:
+        id: Number by which later requests name it.
+        kind: `layer`, `model`, `function` or `object`.
+        type_name: Name of its class.
+    """
+
+    id: int
+    kind: Literal["layer", "model", "function", "object"]
+    type_name: _Words
+
+
+Value = None | bool | int | float | str | Array | Items | Table | Ref
+
+
+class Load(msgspec.Struct, frozen=True, tag="load"):
+    """Import the student's module, then put the given helpers over its own of the same names.
+
+    Attributes:
+        given: Text of the released module.
+        own: False leaves the student's module out: it is missing, or ended the process before.
+    """
+
+    given: str
+    own: bool = True
+
+
+class StandIn(msgspec.Struct, frozen=True, tag="stand_in"):
+    """Replace names of the student's module by those of a reference module."""
+
+    source: str
+    names: list[str]
+
+
+class Call(msgspec.Struct, frozen=True, tag="call"):
+    """Call a function, or make an object of a class.
+
+    Attributes:
+        space: Where the name is looked up. Functions of the module get arrays as tensors, the notebook's as NumPy's.
+    """
+
+    space: Literal["module", "notebook"]
+    name: str
+    args: list[Value]
+    kwargs: dict[str, Value]
+
+
+class Apply(msgspec.Struct, frozen=True, tag="apply"):
+    """Call a layer or a model on arrays. `training=None` leaves the flag out."""
+
+    target: Ref
+    args: list[Value]
+    training: bool | None = None
+
+
+class Gradients(msgspec.Struct, frozen=True, tag="gradients"):
+    """Gradients of `sum(output * cotangent)` by the inputs and by each trainable weight."""
+
+    target: Ref
+    args: list[Value]
+    cotangent: Array
+    training: bool | None = None
+
+
+class Describe(msgspec.Struct, frozen=True, tag="describe"):
+    """List the weights and, for a model, the layers."""
+
+    target: Ref
+
+
+class SetWeights(msgspec.Struct, frozen=True, tag="set_weights"):
+    """Assign all weights, in the order that `Describe` lists them."""
+
+    target: Ref
+    weights: list[Array]
+
+
+class Node(msgspec.Struct, frozen=True):
+    """One call in a small graph: something applied to earlier tensors.
+
+    Attributes:
+        name: In the student's module; `keras.<Name>` is a layer class of Keras itself.
+        inputs: Indices of earlier tensors: first the graph's inputs, then the nodes.
+        init: Given: the name is a layer class made with these arguments, then called.
+    """
+
+    name: str
+    inputs: list[int]
+    args: list[Value]
+    kwargs: dict[str, Value]
+    init: list[Value] | None = None
+
+
+class BuildModel(msgspec.Struct, frozen=True, tag="build_model"):
+    """Build `keras.Model(inputs, last node)` through the functional API."""
+
+    inputs: list[list[int | None]]
+    nodes: list[Node]
+
+
+class Count(msgspec.Struct, frozen=True, tag="count"):
+    """Count the parameters of a model that is built from variables without memory."""
+
+    name: str
+    kwargs: dict[str, Value]
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """One notebook cell to run.
+
+    Attributes:
+        weightless: Only build models in it that are counted, as `Count` does; see `student_side.parameter_counting`.
+    """
+
+    id: str
+    source: str
+    weightless: bool = False
+
+
+class RunCells(msgspec.Struct, frozen=True, tag="run_cells"):
+    """Run cells one after another in the notebook's namespace; an error ends only its own cell."""
+
+    cells: list[Cell]
+
+
+class Read(msgspec.Struct, frozen=True, tag="read"):
+    """Read a variable of the notebook."""
+
+    name: str
+
+
+class Train(msgspec.Struct, frozen=True, tag="train"):
+    """Call the notebook's training function and observe Keras and the carbon tracker while it runs."""
+
+    name: str
+    args: list[Value]
+    kwargs: dict[str, Value]
+
+
+Question = (
+    Load | StandIn | Call | Apply | Gradients | Describe | SetWeights | BuildModel | Count | RunCells | Read | Train
+)
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A question with a number that the answer must repeat."""
+
+    id: int
+    question: Question
+
+
+class Answer(msgspec.Struct, frozen=True, tag="answer", forbid_unknown_fields=True):
+    """The question was answered."""
+
+    id: int
+    value: Value
+
+
+class Raised(msgspec.Struct, frozen=True, tag="raised", forbid_unknown_fields=True):
+    """The student's code raised.
+
+    Attributes:
+        line: Line of the student's file or cell, 0 where unknown.
+        place: File or cell, and function, where it was raised.
+    """
+
+    id: int
+    exception: _Words
+    message: _Words
+    place: _Words = ""
+    line: int = 0
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready", forbid_unknown_fields=True):
+    """First frame of a student process, sent before it reads a byte of the submission."""
+
+    layers: list[str]
+    tensorflow: str
+    device: str
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused", forbid_unknown_fields=True):
+    """First frame when a layer of confinement could not be put up."""
+
+    layer: str
+    reason: str
+
+
+Reply = Answer | Raised | Ready | Refused

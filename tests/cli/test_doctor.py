@@ -1,0 +1,173 @@
+"""A machine that lacks a layer: doctor says which and how to mend it, and grading refuses to start.
+
+The lack is real: before the command starts, a filter takes the layer's system call away, as a container's profile does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autograder.cli import doctor
+from autograder.config import CourseConfig
+from autograder.errors import SandboxUnavailable
+from autograder.grading import student_process as session
+from autograder.sandbox import remedies as mends
+from autograder.sandbox import seccomp
+from autograder.sandbox import try_layer as trial
+from autograder.sandbox import watchdog as warden
+from tests.tiny import TinyCourse
+
+ROOT = Path(__file__).parents[2]
+COLUMN = seccomp.MACHINES.get(platform.machine(), ("", 0))[1]
+TAKEN_AWAY: dict[str, int] = {
+    "namespaces": (272, 97)[COLUMN],  # unshare
+    "landlock": 444,  # landlock_create_ruleset
+    "seccomp": seccomp.SECCOMP[COLUMN],
+    "rlimits": (302, 261)[COLUMN],  # prlimit64
+}
+WITHOUT = """
+import os, platform, sys
+from autograder.sandbox import seccomp
+from autograder.sandbox.confine import _prctl, PR_SET_NO_NEW_PRIVS
+_prctl(PR_SET_NO_NEW_PRIVS, 1)
+seccomp.load(seccomp.refusing(platform.machine(), [int(sys.argv[1])]))
+os.execv(sys.executable, [sys.executable, "-m", "autograder", *sys.argv[2:]])
+"""
+
+
+def run_without(layer: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run our command on a machine that lacks a layer."""
+    command = [sys.executable, "-c", WITHOUT, str(TAKEN_AWAY[layer]), *words]
+    environment = {**os.environ, "COLUMNS": "1000"}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False)
+
+
+def use_tiny(course: TinyCourse, further: str = "") -> None:
+    with (course.root / "course_config.py").open("a") as file:
+        file.write(f'c.Autograder.assignment = "tiny"\n{further}')
+
+
+def layers_of(findings: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {one["name"].removeprefix("sandbox: "): one for one in findings if one["name"].startswith("sandbox: ")}
+
+
+@pytest.mark.parametrize("layer", TAKEN_AWAY)
+def test_doctor_names_the_missing_layer_and_its_mend(tmp_path: Path, layer: str) -> None:
+    shutil.copy(ROOT / "course_config.py", tmp_path)
+    done = run_without(layer, "doctor", "--json", "--course", str(tmp_path))
+    assert done.returncode == 1, done.stderr
+    found = layers_of(json.loads(done.stdout))
+    assert not found[layer]["good"]
+    assert found[layer]["needed"]
+    assert found[layer]["mend"] == mends.mend(layer) != ""
+    others = [name for name in TAKEN_AWAY if name != layer]
+    assert all(found[name]["good"] for name in others)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layer", TAKEN_AWAY)
+def test_grading_refuses_to_start_without_a_layer(tiny_course: TinyCourse, layer: str) -> None:
+    use_tiny(tiny_course)
+    folder = tiny_course.hand_in("student", None, "def double(x):\n    return 2 * x\n")
+    done = run_without(layer, "check", str(folder), "--course", str(tiny_course.root), "--json", "-")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    said = " ".join(done.stderr.split())
+    assert f"{layer}: " in said
+    assert " ".join(mends.mend(layer).split()) in said
+
+
+@pytest.mark.slow
+def test_grading_starts_without_a_layer_that_the_course_does_not_require(tiny_course: TinyCourse) -> None:
+    use_tiny(tiny_course, 'c.Autograder.required_layers = ["namespaces", "seccomp", "rlimits", "memory"]\n')
+    folder = tiny_course.hand_in("student", None, "def double(x):\n    return 2 * x\n")
+    done = run_without("landlock", "check", str(folder), "--course", str(tiny_course.root), "--json", "-")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["environment"]["sandbox"][:3] == ["namespaces", "seccomp", "rlimits"]
+
+
+def test_a_watchdog_that_sees_nothing_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warden, "PROC", tmp_path)
+    with pytest.raises(SandboxUnavailable, match=r"watchdog: .* does not say"):
+        trial.try_layer("watchdog")
+
+
+def test_a_control_group_that_is_demanded_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autograder.sandbox.cgroup.delegated", lambda: None)
+    for required, expected in ((("memory",), ("watchdog",)), (("watchdog",), ("watchdog",))):
+        config = CourseConfig(root=ROOT, required_layers=required)
+        assert session.layers_to_put_up(config) == expected
+    with pytest.raises(SandboxUnavailable, match="systemd-run"):
+        session.layers_to_put_up(CourseConfig(root=ROOT, required_layers=("cgroup",)))
+
+
+def test_ubuntus_rule_names_the_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    switch = tmp_path / "switch"
+    switch.write_text("1\n")
+    monkeypatch.setattr(mends, "APPARMOR_SWITCH", switch)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    rule = mends.mend("namespaces")
+    assert f"profile autograder {os.path.realpath(sys.executable)} flags=(unconfined) {{ userns, }}" in rule
+    switch.write_text("0\n")
+    assert "AppArmor forbids" not in mends.mend("namespaces")
+
+
+def test_doctor_on_another_system_says_what_can_be_done_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(ROOT / "course_config.py", tmp_path)
+    monkeypatch.setattr(platform, "system", lambda: "Windows")
+    for module in (
+        "autograder.sandbox.try_layer",
+        "autograder.grading.student_process",
+        "autograder.batch.batch",
+    ):  # they need what only Linux has
+        monkeypatch.setitem(sys.modules, module, None)
+    found = {one.name: one for one in doctor.examine(tmp_path)}
+    assert "Linux (a Linux machine, a virtual machine, or WSL 2 on Windows)" in found["system"].mend
+    assert not found["sandbox"].good
+    assert "check, grade, release and audit need Linux" in found["sandbox"].mend
+    assert found["settings"].good
+    assert found["gradebook"].good
+
+
+def test_doctor_works_where_the_course_does_not(tmp_path: Path) -> None:
+    found = {one.name: one for one in doctor.examine(tmp_path)}
+    assert not found["settings"].good
+    assert "--course" in found["settings"].mend
+    assert found["sandbox: rlimits"].good
+    (tmp_path / "course_config.py").write_text("c = get_config()\nc.Autograder.job = 1\n")
+    (settings,) = [one for one in doctor.examine(tmp_path) if one.name == "settings"]
+    assert settings.found == "Unknown setting c.Autograder.job."
+    assert settings.mend == "Did you mean jobs?"
+
+
+def test_doctor_says_which_library_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["numpy>=999", "no-such-library", "rich>=1", "psycopg; extra == 'postgresql'"]
+    monkeypatch.setattr(doctor, "requires", lambda name: texts)
+    found = {one.name: one for one in doctor.examine(tmp_path)}
+    assert ">=999 is needed" in found["numpy"].found
+    assert found["numpy"].mend == "Run: make install"
+    assert found["no-such-library"].found == "not installed"
+    assert "rich" not in found
+    assert "psycopg" not in found
+
+
+def test_doctor_sees_built_released_and_recorded(released_course: TinyCourse) -> None:
+    use_tiny(released_course)
+    found = {one.name: one for one in doctor.examine(released_course.root)}
+    assert found["assignment"].found == "tiny: 2 automatic tasks, 5 points; built and released"
+    assert found["gradebook"].found.endswith("gradebook.db, 0 students")
+    shutil.rmtree(released_course.root / "release")
+    (released_course.root / "gradebook.db").write_bytes(b"no database")
+    found = {one.name: one for one in doctor.examine(released_course.root)}
+    assert found["assignment"].found.endswith("built, not released")
+    assert not found["gradebook"].good
+    assert "db_url" in found["gradebook"].mend

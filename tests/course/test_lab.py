@@ -1,0 +1,182 @@
+"""The lab as a student meets it: the solved notebook runs, and what is given works with students' own layers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autograder.course.cells import load_cells, text_of
+from autograder.course.notebook import manual_tasks
+from benchmarks.quick_profile import execute, printed
+from tests.submissions.corpus import RIGHT
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "source" / "vit" / "vit.ipynb"
+RELEASE = ROOT / "release" / "vit" / "vit.ipynb"
+LOOK_INSIDE = """
+import sys, types
+import matplotlib
+matplotlib.use("Agg")
+import numpy as np
+
+solved, theirs = sys.argv[1:]
+module = types.ModuleType("utilities")
+sys.modules["utilities"] = module
+names = vars(module)
+exec(compile(open(solved).read(), "utilities.py", "exec"), names)
+given = {name: value for name, value in names.items() if getattr(value, "__module__", "") == "utilities"}
+exec(compile(open(theirs).read(), "utilities.py", "exec"), names)  # as in a student's file: their layers, our helpers
+model = names["create_vit_classifier"](
+    input_shape=(16, 16, 3), patch_size=4, embedding_proj_dim=8, msa_proj_dim=8, num_heads=2, transformer_layers=3
+)
+images = np.random.default_rng(0).normal(size=(2, 16, 16, 3)).astype("float32")
+for weights in names["attention_of_layers"](model, images):
+    assert weights.shape[0] == 2 and weights.shape[2:] == (17, 17), weights.shape
+    np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-5)
+for class_token in (0, -1):
+    names["plot_class_token_attention"](model, images, class_token)
+    names["plot_position_similarity"](model, class_token)
+"""
+FAILURES = """
+import os, sys, tempfile
+sys.path.insert(0, sys.argv[1])
+import utilities
+
+def raises(kind, words, function, *args):
+    try:
+        function(*args)
+    except kind as error:
+        assert words in str(error), error
+    else:
+        raise AssertionError(f"{function.__name__} did not raise")
+
+os.environ["VIT_PROFILE"] = "huge"
+raises(ValueError, "must be 'quick' or 'full', got 'huge'", utilities.choose_profile)
+os.environ["VIT_PROFILE"] = "full"
+assert utilities.choose_profile() == "full"
+del os.environ["VIT_PROFILE"]
+os.environ["KERAS_HOME"] = tempfile.mkdtemp()
+assert utilities.choose_profile() == "quick"
+raises(ValueError, "no complete log", utilities.read_footprint, "nowhere")
+tracker = utilities.make_carbon_tracker("never_started")
+tracker.stop()
+raises(ValueError, "epoch_start()", utilities.read_footprint, "never_started")
+plain = utilities.build_cnn_baseline()
+raises(ValueError, "no MultiHeadAttention", utilities.attention_of_layers, plain, None)
+raises(ValueError, "no PatchEncoder", utilities.plot_position_similarity, plain)
+"""
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The solved notebook after a run in the quick profile."""
+    return execute(tmp_path_factory.mktemp("lab"))
+
+
+def run_script(folder: Path, script: str, *words: Path) -> None:
+    settings = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, words)],
+        cwd=folder,
+        env=settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_quick_profile_runs_offline_to_the_end(executed: dict[str, Any]) -> None:
+    text = printed(executed)
+    assert "Profile 'quick'" in text
+    assert len(re.findall("all public tests passed", text)) == 8
+    assert "google/vit-base-patch16-224 is neither in the Hugging Face cache" in text
+    assert float(re.findall(r"Test accuracy: ([\d.]+)%", text)[0]) > 50
+
+
+@pytest.mark.slow
+def test_footprints_come_from_the_tracker(executed: dict[str, Any]) -> None:
+    rows = re.findall(
+        r"\| (ViT|CNN) \| ([\d.e-]+) \| ([\d.e-]+) \| ([\d.]+) \| ([\d.]+)% \| ([\d,]+) \|", printed(executed)
+    )
+    assert [row[0] for row in rows] == ["ViT", "CNN"]
+    for _, energy, grams, seconds, accuracy, _ in rows:
+        assert 0 < float(energy) < 1
+        assert 0 < float(grams)
+        assert 0 < float(seconds)
+        assert float(accuracy) > 30
+
+
+@pytest.mark.slow
+def test_every_figure_is_drawn(executed: dict[str, Any]) -> None:
+    outputs = [output for cell in executed["cells"] for output in cell.get("outputs", ())]
+    figures = [output for output in outputs if "image/png" in output.get("data", {})]
+    assert len(figures) == 11
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("style", sorted(RIGHT))
+def test_look_inside_works_with_students_layers(style: str, tmp_path: Path) -> None:
+    run_script(tmp_path, LOOK_INSIDE, ROOT / "solutions" / "vit" / "utilities.py", RIGHT[style])
+
+
+@pytest.mark.slow
+def test_given_functions_say_what_is_wrong(tmp_path: Path) -> None:
+    run_script(tmp_path, FAILURES, ROOT / "release" / "vit")
+
+
+def test_release_has_no_answers_or_rubrics() -> None:
+    released = "\n".join(map(text_of, load_cells(RELEASE.read_bytes())))
+    for cell in load_cells(SOURCE.read_bytes()):
+        answer = text_of(cell)
+        if "BEGIN SOLUTION" in answer:
+            inside = [line for line in answer.splitlines() if len(line) > 40 and "SOLUTION" not in line]
+            hidden = [line for line in inside if "Marking" in line or cell["cell_type"] == "markdown"]
+            assert not [line for line in hidden if line in released]
+    assert "Marking" not in released
+    assert "SOLUTION" not in released
+
+
+def test_questions_have_a_model_answer_and_a_rubric_of_two_points() -> None:
+    cells = {
+        cell["metadata"].get("nbgrader", {}).get("grade_id"): text_of(cell) for cell in load_cells(SOURCE.read_bytes())
+    }
+    assert manual_tasks(SOURCE.read_bytes()) == {f"question_{number:02}": 2.0 for number in range(1, 15)}
+    for number in range(1, 15):
+        assert f"**Question {number}** (2 points)" in cells[f"question_{number:02}_text"]
+        answer, _, rubric = cells[f"question_{number:02}"].partition("*Marking:")
+        assert len(answer.split()) > 60
+        assert len(re.findall(r"\b1 point\s+for", rubric)) == 2
+
+
+def test_pictures_are_shipped_and_shown() -> None:
+    shown = set(re.findall(r"\]\((images/\w+\.svg)\)", RELEASE.read_text("utf-8")))
+    shipped = {path.relative_to(RELEASE.parent).as_posix() for path in RELEASE.parent.glob("images/*")}
+    assert shown == shipped
+    assert len(shown) == 4
+    for path in shown:
+        text = (RELEASE.parent / path).read_text("utf-8")
+        assert "<title>" in text
+        assert "<desc>" in text
+        assert not re.search(r"<script|https?://(?!www\.w3\.org)", text)
+
+
+def test_every_section_of_the_lab_is_there() -> None:
+    titles = [
+        line
+        for cell in load_cells(RELEASE.read_bytes())
+        for line in text_of(cell).splitlines()
+        if line.startswith("## ")
+    ]
+    assert [title.split(".")[0] for title in titles] == [f"## {number}" for number in range(1, 14)]
+    points = json.loads(RELEASE.read_text())["cells"]
+    grades = [cell["metadata"].get("nbgrader", {}) for cell in points]
+    assert sum(cell.get("points", 0) for cell in grades if cell.get("grade")) == 100

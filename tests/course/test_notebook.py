@@ -1,0 +1,357 @@
+"""Notebooks: built the same every time, and nothing taken from a student's but the answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from autograder.course.cells import load_cells, text_of
+from autograder.course.notebook import answer_sources, assemble, build_notebook, manual_tasks, restore
+from autograder.course.notebook_changes import MOST_NOTES
+from autograder.course.solution_regions import only_needed, solution_lines, stub_module
+from autograder.errors import AssignmentError
+from tests.tiny import TINY_MODULE, TINY_NOTEBOOK
+
+SOURCE = build_notebook(TINY_NOTEBOOK)
+LAB = (Path(__file__).parents[2] / "source" / "vit" / "vit.ipynb").read_bytes()
+
+
+def cell(grade_id: str | None, source: Any = "x = 1", kind: str = "code", **metadata: Any) -> dict[str, Any]:
+    """A cell as a student's notebook may hold it."""
+    nbgrader = {} if grade_id is None else {"nbgrader": {"grade_id": grade_id}}
+    return {"cell_type": kind, "source": source, "metadata": nbgrader | metadata}
+
+
+def notebook(*cells: Any, nbformat: Any = 4) -> bytes:
+    """A student's notebook."""
+    return json.dumps({"nbformat": nbformat, "cells": list(cells)}).encode()
+
+
+def test_rebuild_is_byte_identical() -> None:
+    assert build_notebook(TINY_NOTEBOOK) == SOURCE
+
+
+def test_built_notebook_is_valid_clean_and_ends_with_a_newline() -> None:
+    built = json.loads(SOURCE)
+    nbformat.validate(nbformat.from_dict(built))
+    assert set(built["metadata"]) == {"kernelspec", "language_info"}
+    assert [one["id"] for one in built["cells"]][1:3] == ["parameters", "0d2251a34a58"]
+    assert SOURCE.endswith(b"}\n")
+
+
+def test_cell_ids_do_not_move_when_a_cell_is_put_in_front() -> None:
+    longer = build_notebook(TINY_NOTEBOOK.replace("# %% [markdown]\n# # Doubling", "# %%\n1\n\n# %% [markdown]\n# # D"))
+    before = {one["id"] for one in json.loads(SOURCE)["cells"][1:]}
+    assert before <= {one["id"] for one in json.loads(longer)["cells"]}
+
+
+def test_equal_cells_get_different_ids() -> None:
+    ids = [one["id"] for one in json.loads(build_notebook("# %%\n1\n\n# %%\n1\n"))["cells"]]
+    assert len(set(ids)) == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ('"grade_id": "total"', '"grade_id": "double"', "Two cells have the grade_id 'double'"),
+        (', "points": 3', "", "The graded cell 'double' has no points"),
+        ('{"grade_id": "total_answer", "solution": true}', '{"grade_id": "total_answer"}', "no solution cell"),
+        ("### END SOLUTION\n\n", "\n\n", "begins that never ends"),
+        ("# Hidden checks of `double`", "### BEGIN HIDDEN TESTS\n# `double`", "has hidden tests in it"),
+        ('"grade_id": "total"', '"grade_id": "a b"', "has the grade_id 'a b'"),
+        ('tags=["grading"]', 'tag=["grading"]', "unknown key 'tag'"),
+    ],
+)
+def test_build_refuses(old: str, new: str, problem: str) -> None:
+    assert old in TINY_NOTEBOOK
+    with pytest.raises(AssignmentError, match=problem):
+        build_notebook(TINY_NOTEBOOK.replace(old, new))
+
+
+def test_stub_names_the_function_and_keeps_everything_else() -> None:
+    stub = stub_module(TINY_MODULE)
+    assert "    # YOUR CODE HERE: multiply every element by two.\n" in stub
+    assert '    raise NotImplementedError("double is not written yet: multiply every element by two.")\n' in stub
+    assert "twice_of_everything" not in stub
+    assert "Float tensor (batch, features)." in stub
+
+
+def test_stub_of_a_method_is_qualified_wrapped_and_raises_the_whole_sentence() -> None:
+    sentence = 'say "twice-over" ' * 20 + "and end."
+    region = f"        ### BEGIN SOLUTION: {sentence}\n        x\n        ### END SOLUTION\n"
+    solved = f"class Layer:\n    def call(self):\n{region}"
+    stub = stub_module(solved)
+    assert all(len(line) <= 110 for line in stub.split("\n"))
+    names: dict[str, Any] = {}
+    exec(stub, names)  # noqa: S102 - our own text
+    with pytest.raises(NotImplementedError) as raised:
+        names["Layer"]().call()
+    assert str(raised.value) == f"Layer.call is not written yet: {sentence}"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("def f():\n    ### BEGIN SOLUTION\n    1\n", "line 2: a solution region begins that never ends"),
+        ("### BEGIN SOLUTION\n### BEGIN SOLUTION\n### END SOLUTION\n", "line 2: .* inside another"),
+        ("x = 1\n### END SOLUTION\n", "line 2: .* never began"),
+        ("def f(:\n", "is not Python, line 1"),
+    ],
+)
+def test_stub_refuses(text: str, problem: str) -> None:
+    with pytest.raises(AssignmentError, match=problem):
+        stub_module(text)
+
+
+def test_solution_lines_are_those_that_stand_nowhere_else() -> None:
+    text = "a = 1\n### BEGIN SOLUTION\n  a = 1\n\n  b = 2\n### END SOLUTION\n"
+    assert solution_lines(text) == {"b = 2"}
+
+
+def test_only_what_a_part_needs_goes_with_it() -> None:
+    text = (
+        "import os\nSIZE = 3\nOTHER = 4\ndef a(x):\n    return b(x) + SIZE\ndef b(x):\n    return x\n"
+        "def c(x):\n    return a(x)\nclass a(a):\n    pass\n"
+    )
+    kept = only_needed(text, ["a"])
+    names: dict[str, Any] = {}
+    assert [line.split("(")[0].split(" = ")[0] for line in kept.split("\n") if line and line[0] != " "] == [
+        "import os", "SIZE", "def a", "def b", "class a",
+    ]  # fmt: skip
+    exec(only_needed(text, ["c"]).replace("class a(a):\n    pass", ""), names)  # noqa: S102 - our own text
+    assert names["c"](1) == 4
+
+
+def released(**changes: Any) -> list[dict[str, Any]]:
+    """The cells that students get, with some texts changed, as Jupyter and nbgrader leave them."""
+    cells = [json.loads(json.dumps(one)) for one in load_cells(SOURCE)]
+    for one in cells:
+        name = one["metadata"].get("nbgrader", {}).get("grade_id")
+        one["source"] = changes.get(name, one["source"])
+        if name:
+            one["metadata"]["nbgrader"] |= {"checksum": "0123", "cell_type": one["cell_type"]}
+        one["metadata"] |= {"editable": False, "deletable": False, "scrolled": True, "jupyter": {"source_hidden": True}}
+        one["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "hello"}]
+    return cells
+
+
+def named(cells: list[dict[str, Any]], grade_id: str) -> dict[str, Any]:
+    """The cell of this name."""
+    return next(one for one in cells if one["metadata"].get("nbgrader", {}).get("grade_id") == grade_id)
+
+
+def test_assemble_takes_given_cells_as_they_are_and_answers_from_the_student() -> None:
+    graded = assemble(SOURCE, notebook(*released(parameters="size = 1", total_answer=["total", " = 1"])))
+    assert [(one.id, one.source, one.given, one.parameters) for one in graded.cells] == [
+        ("parameters", "size = 1000", True, True),
+        ("0d2251a34a58", "import utilities", True, False),
+        ("total_answer", "total = 1", False, False),
+    ]
+    assert graded.missing == ()
+    assert graded.notes == ("The given cell parameters was changed; grading uses the original.",)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        cell("total_answer", "mine", tags=["skip-execution", "parameters"]),
+        {"cell_type": "code", "source": "mine", "metadata": {"nbgrader": {"grade_id": "total_answer", "grade": True}}},
+        {"cell_type": "code", "source": "mine", "metadata": {"nbgrader": {"grade_id": "total_answer", "points": -1}}},
+    ],
+)
+def test_assemble_ignores_metadata(hostile: dict[str, Any]) -> None:
+    extra = [cell(None, "import os"), cell("double", "evil"), cell("unknown", "evil"), cell("imports", "evil")]
+    graded = assemble(SOURCE, notebook(*extra, hostile, *extra))
+    assert graded.cells == assemble(SOURCE, notebook(cell("total_answer", "mine"))).cells
+    assert graded.missing == ()
+
+
+def test_untouched_and_saved_notebooks_give_no_notes() -> None:
+    extra = [cell(None, "own = 1"), cell(None, "words", "markdown")]
+    assert assemble(SOURCE, notebook(*released())).notes == ()
+    assert (
+        assemble(SOURCE, notebook(*extra, *released(total_answer="total = 1", question_01="words"), *extra)).notes == ()
+    )
+
+
+def _deleted(*names: str) -> list[dict[str, Any]]:
+    return [one for one in released() if one["metadata"].get("nbgrader", {}).get("grade_id") not in names]
+
+
+def _retyped(name: str, kind: str) -> list[dict[str, Any]]:
+    cells = released()
+    named(cells, name)["cell_type"] = kind
+    return cells
+
+
+def _renamed(old: str, new: str) -> list[dict[str, Any]]:
+    cells = released()
+    named(cells, old)["metadata"]["nbgrader"]["grade_id"] = new
+    return cells
+
+
+def _with_settings(name: str, tags: list[str] | None = None, **settings: Any) -> list[dict[str, Any]]:
+    cells = released()
+    named(cells, name)["metadata"]["nbgrader"] |= settings
+    named(cells, name)["metadata"] |= {"tags": tags} if tags else {}
+    return cells
+
+
+def _moved_up(name: str) -> list[dict[str, Any]]:
+    cells = released()
+    cells.insert(0, cells.pop(cells.index(named(cells, name))))
+    return cells
+
+
+CHANGES = {
+    "answer deleted": (_deleted("total_answer"), ["total_answer is not in your notebook as a code cell, so it counts"]),
+    "question deleted": (_deleted("question_01"), ["question_01 is not in your notebook, so it counts as not given"]),
+    "test deleted": (_deleted("double"), ["The given cell double is not in your notebook; grading uses the original"]),
+    "answer duplicated": (
+        [*released(), cell("total_answer", "total = 2", locked=1) | {"metadata": released()[4]["metadata"]}],
+        ["The answer cell total_answer is in your notebook 2 times; the first one counts."],
+    ),
+    "answer retyped": (
+        _retyped("total_answer", "markdown"),
+        ["Make it a code cell again: select it, press Esc, then Y"],
+    ),
+    "question retyped": (_retyped("question_01", "code"), ["question_01 stands in a code cell; it is read as text"]),
+    "test retyped": (_retyped("double", "markdown"), ["The given cell double is a markdown cell in your notebook"]),
+    "answer renamed": (
+        _renamed("total_answer", "mine"),
+        ["counts as empty", "1 cell name(s) that are not the lab's: mine."],
+    ),
+    "renamed to nonsense": (
+        _renamed("double", "<b>" * 99),
+        ["double is not in your", "1 cell name(s) that are not the lab's."],
+    ),
+    "points raised": (
+        _with_settings("double", points=100),
+        ["The settings of the cell double (points, locks, tags) were"],
+    ),
+    "flag flipped": (
+        _with_settings("total", grade=False),
+        ["The settings of the cell total (points, locks, tags) were"],
+    ),
+    "tag added": (
+        _with_settings("double", ["skip-execution"]),
+        ["The settings of the cell double (points, locks, tags)"],
+    ),
+    "test moved": (
+        _moved_up("total"),
+        ["These cells were moved: total. Grading runs all cells in the lab's own order."],
+    ),
+    "names dropped": ([cell(None, "total = 1")], ["None of the lab's cells is in your notebook"]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_each_change_of_the_structure_gives_a_clear_line(change: str) -> None:
+    cells, expected = CHANGES[change]
+    graded = assemble(SOURCE, notebook(*cells))
+    assert len(graded.notes) == len(expected), graded.notes
+    for note, words in zip(graded.notes, expected, strict=True):
+        assert words in note
+        assert len(note) < 300
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_no_change_of_the_structure_changes_what_is_run_or_recorded(change: str) -> None:
+    cells, _ = CHANGES[change]
+    untouched, graded = assemble(SOURCE, notebook(*released())), assemble(SOURCE, notebook(*cells))
+    assert [one.id for one in graded.cells] == [one.id for one in untouched.cells]
+    for one, before in zip(graded.cells, untouched.cells, strict=True):
+        assert one.source in (before.source, "")
+        assert one.given == before.given
+    restored, source = (load_cells(one) for one in (restore(SOURCE, notebook(*cells)), SOURCE))
+    assert graded_metadata(restored) == graded_metadata(source)
+
+
+def graded_metadata(cells: list[dict[str, Any]]) -> dict[str, Any]:
+    """The metadata of the cells that nbgrader knows, by cell id."""
+    return {one["id"]: one["metadata"] for one in cells if "nbgrader" in one["metadata"]}
+
+
+def test_many_changes_are_counted_not_listed() -> None:
+    cells = [json.loads(json.dumps(one)) for one in load_cells(LAB)]
+    for one in cells:
+        if "nbgrader" in one["metadata"]:
+            one["metadata"]["nbgrader"]["points"] = 100
+    notes = assemble(LAB, notebook(*cells)).notes
+    assert len(notes) == MOST_NOTES + 1
+    assert notes[-1].endswith("more changes of this kind.")
+
+
+def test_first_of_two_answers_counts() -> None:
+    graded = assemble(SOURCE, notebook(cell("total_answer", "text", "markdown"), *map(_answer, ("one", "two"))))
+    assert graded.cells[-1].source == "one"
+
+
+def _answer(source: str) -> dict[str, Any]:
+    return cell("total_answer", source)
+
+
+@pytest.mark.parametrize(
+    ("student", "note"),
+    [
+        (None, "There is no notebook"),
+        (b"", "not valid JSON"),
+        (b"\xff\xfe\x00", "not valid JSON"),
+        (b"[" * 100_000, "not valid JSON"),
+        (b"[]", "expected a JSON object"),
+        (notebook(nbformat=3), "has format 3; expected format 4"),
+        (notebook(nbformat=True), "has format none"),
+        (b'{"nbformat": 4}', "no list of cells"),
+        (notebook(), "None of the lab's cells is in your notebook"),
+        (notebook(1, None, [], {"cell_type": "code"}, {"cell_type": ["code"]}), "None of the lab's cells"),
+        (notebook(cell("total_answer", kind="markdown")), "is not in your notebook as a code cell"),
+        (notebook(cell("total_answer", source=[1])), "None of the lab's cells"),
+        (notebook({"cell_type": "code", "source": "", "metadata": {"nbgrader": []}}), "None of the lab's cells"),
+    ],
+)
+def test_a_notebook_without_the_answer_is_missing_it(student: bytes | None, note: str) -> None:
+    graded = assemble(SOURCE, student)
+    assert graded.missing == ("total_answer",)
+    assert graded.cells[-1].source == ""
+    assert note in graded.notes[0]
+
+
+def test_half_characters_are_replaced() -> None:
+    graded = assemble(SOURCE, notebook(cell("total_answer", "a = '\ud800'")))
+    assert graded.cells[-1].source == "a = '?'"
+
+
+def test_answers_and_manual_tasks_of_the_source() -> None:
+    assert "total = sum(range(size))" in answer_sources(SOURCE)["total_answer"]
+    assert manual_tasks(SOURCE) == {"question_01": 2.0}
+
+
+def test_restore_puts_the_structure_back_and_keeps_the_texts() -> None:
+    picture = {"image/png": "AAAA", "text/html": "<script>"}
+    answer = cell("question_01", "my words", "code", tags=["skip-execution"]) | {"attachments": {"a.png": picture}}
+    theirs = notebook(answer, cell("total_answer", "mine"), cell("total_answer", "again"), cell(None, "own", "raw"))
+    restored = json.loads(restore(SOURCE, theirs))
+    nbformat.validate(nbformat.from_dict(restored))
+    by_id = {one["id"]: one for one in restored["cells"]}
+    released = {one["id"]: one for one in json.loads(SOURCE)["cells"]}
+    for name in ("parameters", "double", "total", "total-answer", "question-01"):
+        assert by_id[name]["metadata"] == released[name]["metadata"]
+    assert by_id["total-answer"]["source"] == "mine"
+    assert (by_id["question-01"]["cell_type"], by_id["question-01"]["source"]) == ("markdown", "my words")
+    assert by_id["question-01"]["attachments"] == {"a.png": {"image/png": "AAAA"}}
+    assert [one["source"] for one in restored["cells"] if one["metadata"] == {}] == ["again", "own"]
+    order = [one["id"] for one in restored["cells"]]
+    assert order.index("total") == order.index("total-answer") + 1
+
+
+def test_restore_twice_is_restore_once() -> None:
+    once = restore(SOURCE, notebook(cell("total_answer", "mine"), cell(None, "own")))
+    assert list(map(text_of, load_cells(restore(SOURCE, once)))) == list(map(text_of, load_cells(once)))
+
+
+def test_restore_of_an_unreadable_notebook_is_the_release() -> None:
+    assert json.loads(restore(SOURCE, b"nonsense")) == json.loads(SOURCE)

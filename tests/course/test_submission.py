@@ -1,0 +1,104 @@
+"""Reading submissions: bounded, and never through a link."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from autograder.config import CourseConfig
+from autograder.course.submission import Snapshot, read_submission
+from autograder.errors import SubmissionUnreadable, UsageError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    place = tmp_path / "student" / "vit"
+    place.mkdir(parents=True)
+    (place / "utilities.py").write_text("x = 1\n")
+    return place
+
+
+def read(folder: Path, **limits: int) -> Snapshot:
+    return read_submission(folder, "vit", CourseConfig(root=folder, **limits))  # type: ignore[arg-type]
+
+
+def test_files_are_read_and_digested(folder: Path) -> None:
+    first = read(folder)
+    assert first.module_bytes == b"x = 1\n"
+    assert first.notebook_bytes is None
+    assert first.digest == read(folder).digest
+    (folder / "utilities.py").write_text("x = 2\n")
+    assert first.digest != read(folder).digest
+
+
+def test_links_and_special_files_are_left_out(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    (folder / "link.txt").symlink_to(tmp_path / "secret")
+    (folder / "folder").symlink_to(tmp_path)
+    os.mkfifo(folder / "fifo")
+    snapshot = read(folder)
+    assert set(snapshot.files) == {"utilities.py"}
+    assert len(snapshot.notes) == 3
+    assert not [content for content in snapshot.files.values() if b"secret" in content]
+
+
+def test_sizes_are_bounded(folder: Path) -> None:
+    (folder / "large.bin").write_bytes(bytes(2 << 20))
+    with pytest.raises(SubmissionUnreadable, match="larger"):
+        read(folder, max_submission_mib=1)
+    (folder / "large.bin").unlink()
+    for number in range(5):
+        (folder / f"{number}.txt").touch()
+    with pytest.raises(SubmissionUnreadable, match="more than 3 files"):
+        read(folder, max_submission_files=3)
+
+
+def test_one_file_is_a_submission_too(folder: Path) -> None:
+    renamed = folder / "my_solution.py"
+    renamed.write_text("y = 1\n")
+    assert read(renamed).module_bytes == b"y = 1\n"
+
+
+def test_nothing_there_is_wrong_usage(folder: Path) -> None:
+    with pytest.raises(UsageError, match="No submission"):
+        read(folder / "nowhere")
+
+
+def test_a_single_file_is_bounded_too(folder: Path) -> None:
+    (folder / "utilities.py").write_bytes(bytes(2 << 20))
+    with pytest.raises(SubmissionUnreadable, match="larger"):
+        read(folder / "utilities.py", max_submission_mib=1)
+
+
+def test_a_submission_that_is_a_link_is_refused(folder: Path) -> None:
+    (folder.parent / "other").symlink_to(folder)
+    with pytest.raises(SubmissionUnreadable, match="is a link"):
+        read(folder.parent / "other")
+
+
+def test_outputs_go_where_they_make_a_notebook_too_large(folder: Path) -> None:
+    cell = {"cell_type": "code", "source": "x = 1", "metadata": {}, "outputs": ["x" * (3 << 19)]}
+    (folder / "vit.ipynb").write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "cells": [cell]}))
+    snapshot = read(folder, max_submission_mib=1)
+    slim = json.loads(snapshot.notebook_bytes or b"")
+    assert "outputs" not in slim["cells"][0]
+    assert slim["cells"][0]["source"] == "x = 1"
+    assert snapshot.notes == ("Your notebook has 1 MiB; its outputs were left out. Clear them before you hand in.",)
+
+
+def test_names_of_libraries_are_noted(folder: Path) -> None:
+    (folder / "numpy.py").touch()
+    (folder / "my_layers.py").touch()
+    (note,) = read(folder).notes
+    assert note.startswith("numpy is the name of a library")
+
+
+def test_a_name_that_is_no_text_is_left_out(folder: Path) -> None:
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff.txt")).touch()
+    snapshot = read(folder)
+    assert set(snapshot.files) == {"utilities.py"}
+    assert snapshot.digest
+    assert "is not UTF-8" in "".join(snapshot.notes)

@@ -1,0 +1,353 @@
+"""Marks are never lost: killed processes, several at once, locked or missing databases, full disks."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+from nbconvert.writers import FilesWriter
+from nbgrader.api import Gradebook
+from nbgrader.converters import GenerateAssignment
+
+from autograder.config import load_config
+from autograder.course.assignment import load_assignment
+from autograder.course.submission import Snapshot
+from autograder.errors import RecordingError, ZygoteError
+from autograder.feedback.exporter import write_feedback
+from autograder.files import write_whole
+from autograder.gradebook import course_lock as locks
+from autograder.gradebook import database
+from autograder.gradebook.course_lock import course_lock
+from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
+from autograder.gradebook.recording import forget, record, scores
+from autograder.grading import result_store as store
+from autograder.grading.grader import Kept, course_secret
+from autograder.results import Submission, SubmissionResult
+from tests.kills import Round, commands, kill_rounds, make_course, processes_of, run_undisturbed, start, state_of
+from tests.tiny import REPOSITORY, TinyCourse, tiny_result
+
+MARKS = {"double": 3.0, "total": 2.0, "question_01": 0.0}
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+HOLDER = """
+import sys, time
+from pathlib import Path
+from autograder.gradebook.course_lock import course_lock
+with course_lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def folder(released_course: TinyCourse) -> Path:
+    """A submission of ada's."""
+    return released_course.hand_in("ada", json.dumps(released_course.released_notebook()).encode())
+
+
+def put_down(course: TinyCourse, folder: Path, double: float = 3.0) -> None:
+    """Record a result of ada's."""
+    record(course.config, course.assignment, "ada", folder, tiny_result(double=double))
+
+
+def waits(course: TinyCourse) -> bool:
+    """Whether ada's submission is shown as one that needs grading."""
+    with Gradebook(f"sqlite:///{course.root / 'gradebook.db'}") as book:
+        return bool(book.find_submission("tiny", "ada").needs_manual_grade)
+
+
+def graded_notebook(course: TinyCourse) -> Path:
+    """What formgrader shows of ada's."""
+    return course.root / "autograded/ada/tiny/tiny.ipynb"
+
+
+@contextmanager
+def held_elsewhere(state_dir: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds the course's lock."""
+    words = [sys.executable, "-c", HOLDER, str(state_dir)]
+    with subprocess.Popen(words, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout and holder.stdout.readline() == "held\n"
+        try:
+            yield holder
+        finally:
+            holder.kill()
+
+
+def test_only_one_process_records_at_a_time(
+    released_course: TinyCourse, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "LOCK_SECONDS", 0.1)
+    with held_elsewhere(released_course.config.state_dir) as holder:
+        with pytest.raises(RecordingError, match=r"Another process has held .*lock.*run end"):
+            put_down(released_course, folder)
+        holder.kill()
+        holder.wait()
+        put_down(released_course, folder)  # the kernel gave the lock back
+    assert scores(released_course.config, released_course.assignment) == {"ada": MARKS}
+
+
+def test_the_lock_may_be_taken_twice_in_one_process(tmp_path: Path) -> None:
+    with course_lock(tmp_path), course_lock(tmp_path):
+        pass
+    with held_elsewhere(tmp_path):
+        pass
+
+
+def test_a_locked_database_is_an_error_and_grading_again_mends_it(
+    released_course: TinyCourse, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
+    other = sqlite3.connect(released_course.root / "gradebook.db")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(RecordingError, match="database is locked"):
+        put_down(released_course, folder)
+    other.rollback()
+    other.close()
+    put_down(released_course, folder)
+    assert scores(released_course.config, released_course.assignment) == {"ada": MARKS}
+
+
+ASK_PATIENCE = """
+with sqlalchemy.create_engine("sqlite://").connect() as connection:
+    print(connection.exec_driver_sql("PRAGMA busy_timeout").scalar())
+"""
+
+
+@pytest.mark.parametrize("module", ["marks", "feedback", "csv_exports", "gradebook"])
+def test_whatever_opens_the_gradebook_waits_for_it(module: str) -> None:
+    words = [sys.executable, "-c", f"import sqlalchemy, autograder.{module}\n{ASK_PATIENCE}"]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert float(said) == 1000 * database.BUSY_SECONDS
+
+
+def test_a_database_that_is_locked_for_a_while_is_waited_for(released_course: TinyCourse, folder: Path) -> None:
+    other = sqlite3.connect(released_course.root / "gradebook.db", check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    with ThreadPoolExecutor(1) as pool:
+        timer = pool.submit(time.sleep, 0.5)
+        timer.add_done_callback(lambda _: other.rollback())
+        put_down(released_course, folder)
+    other.close()
+    assert scores(released_course.config, released_course.assignment) == {"ada": MARKS}
+
+
+def test_a_read_only_database_is_an_error_and_grading_again_mends_it(released_course: TinyCourse, folder: Path) -> None:
+    put_down(released_course, folder, double=1.0)
+    settings = released_course.root / "course_config.py"
+    usual = settings.read_text()
+    url = f"sqlite:///file:{released_course.root}/gradebook.db?mode=ro&uri=true"
+    settings.write_text(f"{usual}\nc.CourseDirectory.db_url = {url!r}\n")
+    with pytest.raises(RecordingError, match="readonly database"):
+        put_down(released_course, folder)
+    with pytest.raises(RecordingError, match="readonly database"):
+        forget(released_course.config, released_course.assignment, "ada")
+    settings.write_text(usual)
+    put_down(released_course, folder)
+    assert scores(released_course.config, released_course.assignment) == {"ada": MARKS}
+
+
+@pytest.mark.parametrize(("content", "reason"), [(None, "does not know"), (b"no database " * 500, "not a database")])
+def test_a_lost_database_is_an_error_and_registering_again_mends_it(
+    released_course: TinyCourse, folder: Path, content: bytes | None, reason: str
+) -> None:
+    database = released_course.root / "gradebook.db"
+    database.unlink()
+    if content is not None:
+        database.write_bytes(content)
+    with pytest.raises(RecordingError, match=reason):
+        put_down(released_course, folder)
+    database.unlink()
+    coursedir = course_directory(released_course.config, "tiny")
+    run_step(make_step(GenerateAssignment, released_course.config, coursedir))
+    put_down(released_course, folder)
+    assert scores(released_course.config, released_course.assignment) == {"ada": MARKS}
+
+
+def fail(*args: object, **kwargs: object) -> Any:
+    """Stands in for what writes to a full disk."""
+    raise FULL
+
+
+FULL_AT: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "the graded notebook": lambda patch: patch.setattr(FilesWriter, "write", fail),
+    "the copy of the submission": lambda patch: patch.setattr("pathlib.Path.write_bytes", fail),
+    "the folder's new place": lambda patch: patch.setattr("autograder.gradebook.nbgrader_steps.shutil.move", fail),
+}
+
+
+@pytest.mark.parametrize("breaks", FULL_AT.values(), ids=FULL_AT.keys())
+def test_a_full_disk_leaves_no_old_score_and_no_part_of_a_notebook(
+    released_course: TinyCourse, folder: Path, breaks: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    put_down(released_course, folder, double=1.0)
+    with pytest.MonkeyPatch.context() as patch:
+        breaks(patch)
+        with pytest.raises(RecordingError, match="No space left on device"):
+            put_down(released_course, folder)
+    assert not graded_notebook(released_course).parent.exists()
+    current = scores(released_course.config, released_course.assignment) == {"ada": MARKS}
+    assert current or waits(released_course)
+    put_down(released_course, folder)
+    assert scores(released_course.config, released_course.assignment) == {"ada": MARKS}
+    assert graded_notebook(released_course).is_file()
+    assert not waits(released_course)
+
+
+def test_feedback_on_a_full_disk_leaves_the_old_page_whole(released_course: TinyCourse, folder: Path) -> None:
+    put_down(released_course, folder, double=1.0)
+    (page,) = write_feedback(released_course.config, released_course.assignment)
+    before = page.read_bytes()
+    put_down(released_course, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FilesWriter, "write", fail)
+        with pytest.raises(RecordingError, match="No space left on device"):
+            write_feedback(released_course.config, released_course.assignment)
+    assert page.read_bytes() == before
+    write_feedback(released_course.config, released_course.assignment)
+    assert page.read_bytes() != before
+    assert {path.name for path in page.parent.parent.iterdir()} == {"tiny"}
+
+
+def test_a_file_on_a_full_disk_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_whole(tmp_path / "result.json", b"old")
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(tmp_path / "result.json", b"new")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("result.json", b"old")]
+
+
+def test_what_a_killed_process_left_is_removed(released_course: TinyCourse, folder: Path) -> None:
+    left = released_course.config.state_dir / "recording-killed" / "submitted"
+    left.mkdir(parents=True)
+    put_down(released_course, folder)
+    assert not left.parent.exists()
+
+
+def test_graders_that_start_together_agree_on_the_secret(released_course: TinyCourse) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        secrets = set(pool.map(lambda _: course_secret(released_course.config), range(32)))
+    assert len(secrets) == 1
+    assert len(secrets.pop()) == 64
+    assert [path.name for path in released_course.config.state_dir.iterdir()] == ["secret"]
+
+
+class FakeGrader:
+    """Stands in for a grader whose zygote is lost at the given moments."""
+
+    fates: list[str] = []  # noqa: RUF012 - set by each test
+    closed = 0
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        self.alive = True
+
+    def grade(self, snapshot: Snapshot, kept: Kept) -> SubmissionResult:
+        """Grade, lose the zygote before the end, or find that it is gone."""
+        fate = FakeGrader.fates.pop(0)
+        if fate == "gone":
+            raise ZygoteError("The process that imports TensorFlow is gone.")
+        self.alive = fate == "well"
+        marks = tiny_result() if self.alive else tiny_result(double=0.0, total=0.0)
+        return msgspec.structs.replace(marks, submission=Submission(digest=snapshot.digest))
+
+    def close(self) -> None:
+        """Count."""
+        FakeGrader.closed += 1
+
+
+@pytest.mark.parametrize("fates", [["well"], ["lost", "well"], ["gone", "well"]])
+def test_a_lost_zygote_costs_no_points(
+    released_course: TinyCourse, folder: Path, monkeypatch: pytest.MonkeyPatch, fates: list[str]
+) -> None:
+    monkeypatch.setattr(store, "Grader", FakeGrader)
+    monkeypatch.setattr(FakeGrader, "fates", list(fates))
+    grader = store.CachedGrader(released_course.config, released_course.assignment)
+    assert grader.grade(folder, "ada").score == 5.0
+    assert grader.grade(folder, "ada").score == 5.0  # from the store
+
+
+def test_a_zygote_that_is_always_lost_is_an_error_of_ours(
+    released_course: TinyCourse, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "Grader", FakeGrader)
+    monkeypatch.setattr(FakeGrader, "fates", ["lost", "gone"])
+    grader = store.CachedGrader(released_course.config, released_course.assignment)
+    with pytest.raises(ZygoteError):
+        grader.grade(folder, "ada")
+    assert grader.known(folder) is None
+
+
+@pytest.mark.parametrize("content", [b"", b'{"schema": 1, "assig', b"\xff", b"[]"])
+def test_a_broken_stored_result_is_computed_again(
+    released_course: TinyCourse, folder: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    monkeypatch.setattr(store, "Grader", FakeGrader)
+    monkeypatch.setattr(FakeGrader, "fates", ["well", "well"])
+    grader = store.CachedGrader(released_course.config, released_course.assignment)
+    grader.grade(folder, "ada")
+    (stored,) = (released_course.config.state_dir / "results/tiny").rglob("*.json")
+    stored.write_bytes(content)
+    assert grader.known(folder, "ada") is None
+    assert grader.grade(folder, "ada").score == 5.0
+    assert grader.known(folder, "ada") is not None
+
+
+@pytest.mark.slow
+def test_kills_lose_nothing(tmp_path: Path) -> None:
+    (one,) = kill_rounds(tmp_path, [Round(3)], students=4, seed=3)
+    assert len(one.killed) == 3
+    assert (one.left, one.differences) == (0, ())
+
+
+@pytest.mark.slow
+def test_two_graders_and_nbgrader_at_once_lose_nothing(tmp_path: Path) -> None:
+    make_course(tmp_path / "calm", 4)
+    grade = commands(tmp_path / "calm")[0]
+    start([*grade, "--no-record"], tmp_path / "log").wait()  # grading itself takes no turns; recording does
+    shutil.copytree(tmp_path / "calm", tmp_path / "busy")
+    statuses = run_undisturbed(tmp_path / "calm")
+    course = tmp_path / "busy"
+    ours = commands(course)[0]
+    nbgraders = [sys.executable, "-m", "nbgrader", "autograde", "tiny", "--force", f"--course-dir={course}"]
+    running = [start(ours, course / "log"), start(ours, course / "log")]
+    running.append(subprocess.Popen(nbgraders, cwd=course, stderr=subprocess.PIPE))
+    assert [one.wait() for one in running[:2]] == [statuses[0]] * 2
+    said = running[2].communicate()[1].decode()
+    assert "locked" not in said + (course / "log").read_text()
+    assert run_undisturbed(course) == statuses
+    assert state_of(course) == state_of(tmp_path / "calm")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_interrupted_run_ends_at_once_and_is_resumed(tmp_path: Path, jobs: int) -> None:
+    make_course(tmp_path / "course", 4)
+    words = commands(tmp_path / "course", jobs)[0]
+    running = start(words, tmp_path / "log")
+    zygotes: list[psutil.Process] = []
+    while not zygotes:
+        assert running.poll() is None
+        zygotes = [process for kind, process in processes_of(running.pid) if kind == "zygote"]
+    started = [process for _, process in processes_of(running.pid)]
+    os.killpg(running.pid, signal.SIGINT)
+    assert running.wait() == 1
+    assert psutil.wait_procs(started, timeout=20)[1] == []
+    assert "interrupted" in (tmp_path / "log").read_text()
+    assert "Traceback" not in (tmp_path / "log").read_text()
+    config = load_config(tmp_path / "course")
+    start(words, tmp_path / "log").wait()
+    course = TinyCourse(config, load_assignment(config.root, "tiny"))
+    assert len(scores(config, course.assignment)) == 4

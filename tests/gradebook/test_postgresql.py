@@ -1,0 +1,138 @@
+"""The gradebook in a real PostgreSQL server: grade, record, mark by hand, regrade, feedback, export."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from nbgrader.api import Gradebook
+from nbgrader.converters import GenerateAssignment
+
+from autograder.batch.batch import LocalWorkers, discover, grade_all
+from autograder.cli.main import main
+from autograder.config import load_config
+from autograder.feedback.exporter import write_feedback
+from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
+from autograder.gradebook.recording import record, scores
+from tests.batch.test_batch import stand_in
+from tests.postgresql import binaries, server
+from tests.tiny import REPOSITORY, TinyCourse, tiny_result
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        binaries() is None, reason="no PostgreSQL server is installed (apt-get install postgresql); .ci/run installs it"
+    ),
+]
+RECORDER = """
+import sys
+from pathlib import Path
+
+from autograder.course.assignment import load_assignment
+from autograder.config import load_config
+from autograder.gradebook.recording import record
+from tests.tiny import tiny_result
+
+config = load_config(Path(sys.argv[1]))
+assignment = load_assignment(config.root, "tiny")
+print("ready", flush=True)
+sys.stdin.readline()
+for student in sys.argv[2:]:
+    record(config, assignment, student, config.root / "submitted" / student / "tiny", tiny_result(double=1.0))
+"""
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A running server's database."""
+    with server() as one:
+        yield one
+
+
+@pytest.fixture
+def course(released_course: TinyCourse, url: str) -> TinyCourse:
+    """The miniature course with its gradebook there."""
+    (released_course.root / "gradebook.db").unlink()
+    with (released_course.root / "course_config.py").open("a") as settings:
+        settings.write(f"\nc.CourseDirectory.db_url = {url!r}\n")
+    config = load_config(released_course.root)
+    run_step(make_step(GenerateAssignment, config, course_directory(config, "tiny")))
+    return TinyCourse(config, released_course.assignment)
+
+
+def hand_in(course: TinyCourse, *students: str) -> dict[str, Path]:
+    """Hand in the released notebook with an answer in words."""
+    notebook = course.released_notebook()
+    for cell in notebook["cells"]:
+        if cell["metadata"].get("nbgrader", {}).get("grade_id") == "question_01":
+            cell["source"] = "Twice as much."
+    for student in students:
+        course.hand_in(student, json.dumps(notebook).encode(), f"# {student}")
+    return discover(course.root / "submitted", "tiny")
+
+
+def test_marks_live_in_postgresql(course: TinyCourse, url: str) -> None:
+    folders = hand_in(course, "ada", "bob")
+    workers = LocalWorkers(course.config, "tiny", jobs=1, grade=stand_in)
+    for one in grade_all(course.config, course.assignment, folders, workers):
+        assert one.result is not None
+        record(course.config, course.assignment, one.student, one.folder, one.result)
+    assert scores(course.config, course.assignment) == {
+        student: {"double": 3.0, "total": 2.0, "question_01": 0.0} for student in ("ada", "bob")
+    }
+    assert not (course.root / "gradebook.db").exists()
+    with Gradebook(url) as book:
+        assert book.find_grade("question_01", "tiny", "tiny", "ada").needs_manual_grade
+        book.find_grade("question_01", "tiny", "tiny", "ada").manual_score = 1.5
+        book.db.commit()
+    record(course.config, course.assignment, "ada", folders["ada"], tiny_result(double=1.0))
+    assert scores(course.config, course.assignment)["ada"] == {"double": 1.0, "total": 2.0, "question_01": 1.5}
+    pages = write_feedback(course.config, course.assignment)
+    assert [path.parent.parent.name for path in pages] == ["ada", "bob"]
+    assert main(["export", "csv", "--course", str(course.root), "--assignment", "tiny"]) == 0
+    (table,) = (course.root / "exports" / "tiny").glob("*.csv")
+    rows = {row["student_id"]: row for row in csv.DictReader(table.read_text().splitlines())}
+    assert float(rows["ada"]["score"]) == 4.5
+    assert float(rows["bob"]["score"]) == 5.0
+
+
+def test_two_recorders_at_once_lose_nothing(course: TinyCourse) -> None:
+    students = [f"student-{number}" for number in range(6)]
+    hand_in(course, *students)
+    words = [sys.executable, "-c", RECORDER, str(course.root), *students]
+    both = [
+        subprocess.Popen(words, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    for one in both:
+        assert one.stdout and one.stdout.readline() == "ready\n"
+    for one in both:
+        one.communicate("go\n")
+    assert [one.returncode for one in both] == [0, 0]
+    book = scores(course.config, course.assignment)
+    for student in students:
+        assert book[student] == {"double": 1.0, "total": 2.0, "question_01": 0.0}
+    graded = [course.root / "autograded" / student / "tiny" / "tiny.ipynb" for student in students]
+    assert all(path.is_file() for path in graded)
+
+
+def test_a_server_that_is_away_is_named_without_its_password(
+    released_course: TinyCourse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (released_course.root / "course_config.py").open("a") as settings:
+        url = f"postgresql+psycopg://grader:s3cret@/postgres?host={tmp_path}"
+        settings.write(f"\nc.CourseDirectory.db_url = {url!r}\n")
+    folders = hand_in(released_course, "ada")
+    workers = LocalWorkers(released_course.config, "tiny", jobs=1, grade=stand_in)
+    (one,) = grade_all(released_course.config, released_course.assignment, folders, workers)
+    assert one.result is not None and one.result.score == 5.0
+    assert main(["grade", "--course", str(released_course.root), "--assignment", "tiny", "--jobs", "1"]) == 1
+    said = capsys.readouterr().err
+    assert "cannot be used" in said
+    assert "db_url" in said
+    assert "s3cret" not in said

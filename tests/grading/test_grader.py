@@ -1,0 +1,98 @@
+"""Running hidden checks: what is said where they cannot be run, what is not run with them, and running them again."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import pytest
+
+from autograder.checking.remote import Student
+from autograder.errors import AssignmentError
+from autograder.grading.check_runner import Checks, run_checks, with_checks
+from autograder.results import CheckResult
+from tests.tiny import TinyCourse
+
+
+def unasked(*question: object) -> NoReturn:
+    """Stand in for a student process where nothing may be asked."""
+    raise AssertionError(question)
+
+
+STUDENT = Student(unasked, unasked, 0)
+
+
+def test_a_check_file_that_cannot_be_imported_is_told_shortly(tiny_course: TinyCourse) -> None:
+    task = tiny_course.assignment.task("double")
+    task.checks.write_text("import pytest\n\nvalue = misspelt\n")
+    with pytest.raises(AssignmentError, match="NameError: name 'misspelt' is not defined") as raised:
+        run_checks(task, STUDENT, b"seed")
+    assert "test_double.py:3" in str(raised.value)
+    assert "pluggy" not in str(raised.value)
+
+
+def test_a_conftest_above_the_checks_is_not_run(tiny_course: TinyCourse) -> None:
+    task = tiny_course.assignment.task("double")
+    task.checks.write_text("def test_nothing():\n    pass\n")
+    for folder in task.checks.parents[1:4]:
+        (folder / "conftest.py").write_text("raise SystemExit('a stranger')\n")
+    (task.checks.parent / "conftest.py").write_text(
+        "import pytest\n\n\n@pytest.fixture(autouse=True)\ndef ours():\n    raise ValueError('ours')\n"
+    )
+    (check,) = run_checks(task, STUDENT, b"seed")
+    assert check.message == "ValueError: ours"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("NUMBER = 3\n", "There is no check in .*test_double.py"),
+        ("import pytest\n\n\ndef test_it():\n    pytest.exit('enough')\n", "test_double.py ended pytest: enough"),
+    ],
+)
+def test_checks_that_give_no_result_are_an_error_of_the_course(tiny_course: TinyCourse, text: str, said: str) -> None:
+    task = tiny_course.assignment.task("double")
+    task.checks.write_text(text)
+    with pytest.raises(AssignmentError, match=said):
+        run_checks(task, STUDENT, b"seed")
+
+
+COUNTING = """
+import pytest
+
+drawn = []
+
+
+@pytest.fixture(scope="module")
+def shared(student, task_rng):
+    return student, task_rng.integers(1 << 60)
+
+
+def test_first(shared):
+    drawn.append(shared)
+
+
+def test_second(shared, rng):
+    pytest.fail(f"{shared[1]} {rng.integers(1 << 60)} {len(drawn)} {shared[0] is drawn[-1][0]}")
+"""
+
+
+def test_collected_checks_run_again_with_fixtures_of_their_own(tiny_course: TinyCourse) -> None:
+    """As when a task is graded with a reference part first, and with the student's own parts after it."""
+    task = tiny_course.assignment.task("double")
+    task.checks.write_text(COUNTING)
+
+    def work(checks: Checks) -> list[tuple[CheckResult, ...]]:
+        return [checks.run(task, Student(unasked, unasked, 0), seed) for seed in (b"one", b"one", b"two")]
+
+    said = [checks[1].message.split() for checks in with_checks([task], work)]
+    assert [words[-2:] for words in said] == [["1", "True"], ["2", "True"], ["3", "True"]]
+    assert said[0][-4:-2] == said[1][-4:-2]
+    assert not set(said[0][-4:-2]) & set(said[2][-4:-2])
+
+
+def test_what_the_work_with_the_checks_raises_comes_out(tiny_course: TinyCourse) -> None:
+    def work(checks: Checks) -> NoReturn:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        with_checks(tiny_course.assignment.tasks, work)

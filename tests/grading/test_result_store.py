@@ -1,0 +1,155 @@
+"""A result that exists is not computed again; where checks changed, only their tasks are."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from autograder.course.assignment import load_assignment
+from autograder.course.submission import Snapshot, read_submission
+from autograder.grading import result_store as store
+from autograder.grading.grader import Kept
+from autograder.results import SubmissionResult, TaskResult
+from tests.tiny import REPOSITORY, TinyCourse, tiny_result
+
+CHECKS = REPOSITORY / "autograder" / "checks" / "vit"
+
+
+class CountingGrader:
+    """Stands in for a grader: gives each task that is not kept the marks set here, and counts it."""
+
+    marks = tiny_result()
+    graded: list[str] = []  # noqa: RUF012 - emptied by each test
+
+    def __init__(self, config: object, assignment: object, **kwargs: object) -> None:
+        self.alive = True
+
+    def grade(self, snapshot: Snapshot, kept: Kept) -> SubmissionResult:
+        """Grade the tasks that are not kept."""
+        course = CountingGrader
+        assignment = load_assignment(snapshot_root(), "tiny")
+        tasks: list[TaskResult] = []
+        for task in assignment.tasks:
+            broken = [
+                assignment.task(one.id) for one in tasks if one.id in task.builds_on and one.score < one.max_score
+            ]
+            known = kept(task, broken)
+            if known is None:
+                course.graded.append(task.id)
+                known = course.marks.task(task.id)
+            assert known is not None
+            tasks.append(known)
+        digest = msgspec.structs.replace(course.marks.submission, digest=snapshot.digest)
+        return msgspec.structs.replace(course.marks, submission=digest, tasks=tuple(tasks))
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+_root: list[Path] = []
+
+
+def snapshot_root() -> Path:
+    """Return the course that is graded."""
+    return _root[-1]
+
+
+@pytest.fixture
+def course(tiny_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> TinyCourse:
+    """A course whose second task builds on the first, and a counting grader for it."""
+    plan = tiny_course.root / "autograder/checks/tiny/tasks.toml"
+    plan.write_text(plan.read_text().replace("builds_on = []", 'builds_on = ["double"]'))
+    monkeypatch.setattr(store, "Grader", CountingGrader)
+    monkeypatch.setattr(CountingGrader, "marks", tiny_result())
+    monkeypatch.setattr(CountingGrader, "graded", [])
+    _root[:] = [tiny_course.root]
+    tiny_course.hand_in("ada", b"{}")
+    return tiny_course
+
+
+def graded(course: TinyCourse) -> list[str]:
+    """Grade in a new grader, as another run would, and return the tasks that were graded."""
+    CountingGrader.graded.clear()
+    grader = store.CachedGrader(course.config, load_assignment(course.root, "tiny"))
+    grader.grade(course.root / "submitted/ada/tiny", "ada")
+    return list(CountingGrader.graded)
+
+
+def change(course: TinyCourse, name: str) -> None:
+    """Change a file beside the checks without changing what it does."""
+    path = course.root / "autograder/checks/tiny" / name
+    path.write_text(f"{path.read_text()}\n# changed\n")
+
+
+def test_an_unchanged_submission_is_not_graded_again(course: TinyCourse) -> None:
+    assert graded(course) == ["double", "total"]
+    assert graded(course) == []
+
+
+def test_a_changed_check_reruns_its_task_alone(course: TinyCourse) -> None:
+    graded(course)
+    change(course, "test_total.py")
+    assert graded(course) == ["total"]
+    assert graded(course) == []
+
+
+def test_a_task_is_graded_again_where_another_part_stands_in(
+    course: TinyCourse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graded(course)
+    change(course, "test_double.py")
+    assert graded(course) == ["double"]
+    change(course, "test_double.py")
+    monkeypatch.setattr(CountingGrader, "marks", tiny_result(double=1.0))
+    assert graded(course) == ["double", "total"]
+
+
+def test_a_text_that_all_tasks_share_reruns_all(course: TinyCourse) -> None:
+    graded(course)
+    change(course, "tasks.toml")
+    assert graded(course) == ["double", "total"]
+
+
+def test_only_the_task_in_error_is_graded_again(course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CountingGrader, "marks", tiny_result(outcome="error"))
+    assert graded(course) == ["double", "total"]
+    monkeypatch.setattr(CountingGrader, "marks", tiny_result())
+    assert graded(course) == ["double"]
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("layouts", {"multi_head_attention"}),
+        ("data", {"training"}),
+        ("hugging_face", {"pretrained"}),
+        ("test_mlp", {"mlp"}),
+    ],
+)
+def test_a_shared_module_counts_for_the_tasks_that_import_it(tmp_path: Path, name: str, changed: set[str]) -> None:
+    shutil.copytree(CHECKS, tmp_path / "vit")
+
+    def digests() -> dict[str, str]:
+        files = (tmp_path / "vit").glob("test_*.py")
+        return {path.stem.removeprefix("test_"): store._checks_digest(path) for path in files}
+
+    before = digests()
+    path = tmp_path / "vit" / f"{name}.py"
+    path.write_text(path.read_text() + "\n# changed\n")
+    after = digests()
+    assert {task for task in before if before[task] != after[task]} == changed
+
+
+def test_a_result_of_another_submission_is_not_taken(course: TinyCourse) -> None:
+    graded(course)
+    folder = course.root / "submitted/ada/tiny"
+    grader = store.CachedGrader(course.config, load_assignment(course.root, "tiny"))
+    kept = grader._path(read_submission(folder, "tiny", course.config)).read_bytes()
+    (folder / "utilities.py").write_text("changed = 1\n")
+    path = grader._path(read_submission(folder, "tiny", course.config))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(kept)
+    assert grader.known(folder, "ada") is None

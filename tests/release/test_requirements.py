@@ -1,0 +1,67 @@
+"""What students install: what the lab imports, and nothing else, in the versions of the lock file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from autograder.errors import AssignmentError
+from autograder.release.publish import build
+from autograder.release.requirements import student_requirements
+from tests.tiny import REPOSITORY, write_tiny_sources
+
+LOCK = """numpy==2.4.6 ; python_full_version < '3.12' \\
+    --hash=sha256:aa
+numpy==2.5.5 ; python_full_version >= '3.12' \\
+    --hash=sha256:bb
+pandas==3.0.0 \\
+    --hash=sha256:cc
+scikit-learn==1.9.1 \\
+    --hash=sha256:dd
+"""
+
+
+def lines_of(*sources: str) -> list[str]:
+    heading, *lines = student_requirements(LOCK, sources).splitlines()
+    assert heading.startswith("# ")
+    return lines
+
+
+def test_only_what_is_imported_is_pinned_with_its_markers() -> None:
+    module = "import os.path\nimport numpy as np\nfrom . import own\ndef load():\n    from sklearn.datasets import x\n"
+    notebook = "from IPython.display import display\nimport utilities\n# %load_ext autoreload\n"
+    assert lines_of(module, notebook) == [
+        "numpy==2.4.6 ; python_full_version < '3.12'",
+        "numpy==2.5.5 ; python_full_version >= '3.12'",
+        "scikit-learn==1.9.1",
+    ]
+
+
+def test_what_the_lock_does_not_pin_is_refused() -> None:
+    with pytest.raises(AssignmentError, match=r"import torch, which requirements.lock does not pin"):
+        lines_of("import torch\n")
+    with pytest.raises(AssignmentError, match="not Python, line 1"):
+        lines_of("import (\n")
+
+
+def test_the_released_file_has_the_versions_that_grading_uses() -> None:
+    lock = (REPOSITORY / "requirements.lock").read_text()
+    released = (REPOSITORY / "release/vit/requirements.txt").read_text()
+    sources = [(REPOSITORY / "solutions/vit" / name).read_text() for name in ("vit.py", "utilities.py")]
+    assert released == student_requirements(lock, sources)
+    asked = [Requirement(line) for line in released.splitlines()[1:]]
+    locked = [Requirement(line.removesuffix(" \\")) for line in lock.splitlines() if "==" in line]
+    assert [one for one in asked if one not in locked] == []
+    assert {"transformers", "carbontracker", "tf-keras"} <= {canonicalize_name(one.name) for one in asked}
+
+
+def test_a_course_with_a_lock_builds_the_file(tmp_path: Path) -> None:
+    write_tiny_sources(tmp_path)
+    (tmp_path / "requirements.lock").write_text(LOCK)
+    module = tmp_path / "solutions/tiny/utilities.py"
+    module.write_text(module.read_text() + "\nimport pandas\n")
+    build(tmp_path, "tiny")
+    assert (tmp_path / "source/tiny/requirements.txt").read_text().splitlines()[1:] == ["pandas==3.0.0"]

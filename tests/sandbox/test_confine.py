@@ -1,0 +1,290 @@
+"""Each layer alone: what it forbids is forbidden behind it, and allowed with nothing up."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from autograder.config import CourseConfig
+from autograder.grading.student_process import layers_to_put_up
+from autograder.sandbox import seccomp
+from autograder.sandbox.cgroup import delegated
+from autograder.sandbox.confine import Policy, landlock_version
+from tests.behind import Order
+
+ROOT = Path(__file__).parents[2]
+NOBODY = 65534
+FORBIDDEN = {"EACCES", "EPERM", "ENOENT", "EROFS"}
+COLUMN = seccomp.MACHINES.get(platform.machine(), ("", 0))[1]
+NUMBERS = {name: row[COLUMN] for name, row in seccomp.REFUSED.items()}
+GENEROUS = Policy(
+    submission="", work="", layers=(), memory_mib=1 << 20, scratch_mib=1024, scratch_files=100_000,
+    max_processes=100_000, max_descriptors=4096, cpu_seconds=600,
+)  # fmt: skip
+TCP_ALONE = pytest.mark.skipif(landlock_version() < 4, reason="Landlock 4 refuses TCP")
+ABSTRACT_ALONE = pytest.mark.skipif(landlock_version() < 6, reason="Landlock 6 has scopes")
+ONLY_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may do it with nothing up")
+
+
+def behind(
+    layers: tuple[str, ...], probe: str, *args: Any, user: int = -1, container: bool = False, **limits: int
+) -> dict[str, Any]:
+    """Run a probe of `tests.behind` and return what it told."""
+    policy = msgspec.structs.replace(GENEROUS, layers=layers, cgroup=str(delegated() or ""), **limits)
+    order = msgspec.json.encode(Order(policy, probe, list(args), user, container)).decode()
+    words = [sys.executable, "-m", "tests.behind", order]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
+    assert "refused" not in told, told
+    return told
+
+
+def code(told: dict[str, Any]) -> str:
+    """Return the name of the error number that a probe got, or an empty string."""
+    return errno.errorcode.get(told.get("errno") or 0, "")
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    path = tmp_path / "gradebook.db"
+    path.write_text("secret")
+    return path
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def abstract() -> Iterator[str]:
+    name = f"\0autograder-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(name)
+        server.listen()
+        yield name
+
+
+@pytest.mark.parametrize("layer", ["namespaces", "landlock"])
+def test_files_outside_cannot_be_read(secret: Path, layer: str) -> None:
+    assert behind((), "read", str(secret))["answer"] == 6
+    assert code(behind((layer,), "read", str(secret))) in FORBIDDEN
+
+
+@pytest.mark.parametrize("layer", ["namespaces", "landlock"])
+def test_files_outside_cannot_be_written(secret: Path, layer: str) -> None:
+    for path in (secret, secret.parent / "new"):
+        assert behind((), "write", str(path))["answer"] == 1
+        assert code(behind((layer,), "write", str(path))) in FORBIDDEN
+    assert behind((layer,), "write", "SCRATCH/new")["answer"] == 1
+
+
+def test_the_new_root_itself_cannot_be_written() -> None:
+    for folder in ("/", "/submission", "/usr/lib", "/proc", "/dev"):
+        assert code(behind(("namespaces",), "write", f"{folder}/new")) == "EROFS", folder
+    assert behind(("namespaces",), "write", "/dev/shm/new")["answer"] == 1  # noqa: S108 - it is the scratch folder's
+
+
+@ONLY_ROOT
+def test_kernel_settings_cannot_be_written() -> None:
+    """The kernel lets user 0 change settings even without a capability: they must not be there."""
+    setting = "/proc/sys/vm/swappiness"
+    assert behind((), "read", setting)["answer"]
+    for layer in ("namespaces", "landlock"):
+        assert code(behind((layer,), "read", setting)) in FORBIDDEN
+
+
+def test_all_that_is_written_is_bounded_in_size() -> None:
+    assert behind((), "fill", 24, scratch_mib=16)["answer"] == 24
+    assert code(behind(("namespaces",), "fill", 24, scratch_mib=16)) == "ENOSPC"
+
+
+def test_all_that_is_written_is_bounded_in_number() -> None:
+    assert behind((), "make_files", 120, scratch_files=100)["answer"] == 120
+    assert code(behind(("namespaces",), "make_files", 120, scratch_files=100)) == "ENOSPC"
+
+
+@pytest.mark.parametrize("layer", ["namespaces", "seccomp", pytest.param("landlock", marks=TCP_ALONE)])
+def test_there_is_no_network(port: int, layer: str) -> None:
+    assert behind((), "connect", "AF_INET", ["127.0.0.1", port])["answer"] == 0
+    assert code(behind((layer,), "connect", "AF_INET", ["127.0.0.1", port]))
+
+
+@pytest.mark.parametrize("layer", ["namespaces", "seccomp", pytest.param("landlock", marks=ABSTRACT_ALONE)])
+def test_abstract_sockets_are_out_of_reach(abstract: str, layer: str) -> None:
+    assert behind((), "connect", "AF_UNIX", abstract)["answer"] == 0
+    assert code(behind((layer,), "connect", "AF_UNIX", abstract))
+
+
+def test_a_connected_pair_is_the_only_socket() -> None:
+    assert behind((), "make_pair", "SOCK_DGRAM")["answer"] == 0
+    assert code(behind(("seccomp",), "make_pair", "SOCK_DGRAM")) == "EPERM"
+    assert behind(("seccomp",), "make_pair", "SOCK_STREAM")["answer"] == 0
+
+
+def test_other_processes_are_out_of_sight() -> None:
+    assert len(behind((), "processes")["answer"]) > 1
+    assert behind(("namespaces",), "processes")["answer"] == ["1"]
+    assert code(behind(("landlock",), "processes")) in FORBIDDEN
+
+
+@pytest.mark.parametrize("layer", ["namespaces", "seccomp", pytest.param("landlock", marks=ABSTRACT_ALONE)])
+def test_other_processes_cannot_be_signalled(layer: str) -> None:
+    assert behind((), "signal_parent", os.getpid())["answer"] == 0
+    assert code(behind((layer,), "signal_parent", os.getpid())) in {"EPERM", "ESRCH"}
+
+
+@pytest.mark.parametrize("container", [False, True])
+def test_the_own_process_is_seen_also_where_no_new_proc_can_be_mounted(container: bool) -> None:
+    """Inside a container parts of /proc are covered; then the kernel lets nobody below mount it anew."""
+    own = behind(("namespaces",), "own_number", container=container)["answer"]
+    assert (own != "1") == container  # else the old /proc's folder of this process is shown
+    assert behind(("namespaces",), "listing", "/proc", container=container)["answer"] == [
+        "1", "cpuinfo", "meminfo", "self", "stat", "uptime",
+    ]  # fmt: skip
+
+
+NEW_USER_NAMESPACE = 0x10000000
+CALLS: dict[str, tuple[Any, ...]] = {
+    "ptrace": (0,),
+    "process_vm_readv": (1, 0, 0, 0, 0, 0),
+    "add_key": ("user", "name", "text", 4, -2),
+    "keyctl": (0, -2, 1),
+    "unshare": (NEW_USER_NAMESPACE,),
+    "setns": (-1, 0),
+    "open_tree": (-100, "/", 0),
+    "name_to_handle_at": (-1, "/", 0, 0, 0),
+    "io_uring_enter": (-1, 0, 0, 0, 0),
+    "memfd_create": ("name", 0),
+    "shmget": (0, 4096, 0o1600),
+    "mq_unlink": ("nothing",),
+    "socket": (2, 1, 0),
+    "connect": (-1, 0, 0),
+    "personality": (0xFFFFFFFF,),
+    "vmsplice": (-1, 0, 0, 0),
+    "pidfd_send_signal": (-1, 0, 0, 0),
+    "tkill": (1 << 22, 0),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_is_refused(name: str) -> None:
+    assert code(behind((), "call", NUMBERS[name], *CALLS[name])) != "EPERM"
+    assert code(behind(("seccomp",), "call", NUMBERS[name], *CALLS[name])) == "EPERM"
+
+
+@ONLY_ROOT
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [("mount", ("none", "/", "nothing", 0, 0)), ("sethostname", ("x", 4096)), ("swapoff", ("/nothing",))],
+)
+def test_every_layer_takes_roots_privileges_away(name: str, args: tuple[Any, ...]) -> None:
+    """With nothing up, root gets another error than that of a missing privilege."""
+    assert code(behind((), "call", NUMBERS[name], *args)) != "EPERM"
+    for layer in ("namespaces", "landlock", "seccomp", "rlimits", "watchdog"):
+        assert code(behind((layer,), "call", NUMBERS[name], *args)) == "EPERM", layer
+
+
+def test_no_namespace_inside_the_namespaces() -> None:
+    assert behind((), "call", NUMBERS["unshare"], NEW_USER_NAMESPACE)["answer"] == 0
+    assert code(behind(("namespaces",), "call", NUMBERS["unshare"], NEW_USER_NAMESPACE)) in {"ENOSPC", "EPERM"}
+
+
+def test_clone3_is_unknown_so_that_libraries_fall_back() -> None:
+    assert code(behind((), "call", seccomp.CLONE3[COLUMN], 0, 0)) != "ENOSYS"
+    assert code(behind(("seccomp",), "call", seccomp.CLONE3[COLUMN], 0, 0)) == "ENOSYS"
+    assert behind(("seccomp",), "start_threads", 4, 0.0)["answer"] == 4
+
+
+def test_no_process_and_no_program_can_be_started() -> None:
+    assert behind((), "start_process")["answer"] == 0
+    assert code(behind(("seccomp",), "start_process")) == "EPERM"
+    assert behind((), "run_program").get("ended")  # the probe was replaced, so it told nothing
+    for layer in ("seccomp", "landlock"):
+        assert code(behind((layer,), "run_program")) in FORBIDDEN
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="int 0x80 is x86's")
+def test_calls_of_another_architecture_end_the_process() -> None:
+    assert behind((), "call_as_i386")["answer"] == 1
+    assert behind(("seccomp",), "call_as_i386").get("ended")
+
+
+def test_address_space_is_bounded() -> None:
+    assert behind((), "reserve", 512, memory_mib=256)["answer"] == 512
+    assert behind(("rlimits",), "reserve", 512, memory_mib=256)["error"] == "MemoryError"
+
+
+def test_cpu_time_is_bounded() -> None:
+    assert behind((), "spin", 2.0, cpu_seconds=1)["answer"] == 2.0
+    assert behind(("rlimits",), "spin", 4.0, cpu_seconds=1).get("ended")
+
+
+def test_descriptors_are_bounded() -> None:
+    assert behind((), "open_files", 80, max_descriptors=64)["answer"] == 80
+    assert code(behind(("rlimits",), "open_files", 80, max_descriptors=64)) == "EMFILE"
+
+
+def test_each_file_is_bounded() -> None:
+    assert behind((), "grow_one_file", 24, scratch_mib=16)["answer"] == 24 << 20
+    assert code(behind(("rlimits",), "grow_one_file", 24, scratch_mib=16)) in {"EFBIG", "ENOSPC"}
+
+
+def test_processes_and_threads_of_an_ordinary_user_are_bounded() -> None:
+    """For root the kernel does not count: there seccomp and the watchdog hold."""
+    user = NOBODY if os.geteuid() == 0 else -1
+    count = {"start_processes": 40, "start_threads": 40}
+    for probe, number in count.items():
+        args = (number, 0.0) if probe == "start_threads" else (number,)
+        assert behind((), probe, *args, user=user)["answer"] == number
+        assert "error" in behind(("rlimits",), probe, *args, user=user, max_processes=20)
+
+
+def test_the_watchdog_bounds_memory() -> None:
+    assert behind((), "hold", 256, 0, 0.5, memory_mib=128)["answer"] == 256
+    told = behind(("watchdog",), "hold", 256, 0, 30.0, memory_mib=128)
+    assert told == {"ended": True, "overrun": "memory"}
+
+
+def test_the_watchdog_adds_up_the_memory_of_all_processes() -> None:
+    told = behind(("watchdog",), "hold", 320, 4, 30.0, memory_mib=128)
+    assert told == {"ended": True, "overrun": "memory"}
+
+
+def test_the_watchdog_counts_shared_memory_once() -> None:
+    told = behind(("watchdog",), "hold_shared", 96, 3, 1.0, memory_mib=160)
+    assert told == {"answer": 96, "overrun": ""}
+
+
+def test_the_watchdog_bounds_processes_and_threads() -> None:
+    assert behind((), "start_threads", 80, 0.5, max_processes=40)["answer"] == 80
+    for layers in (("watchdog",), ("watchdog", "seccomp")):
+        told = behind(layers, "start_threads", 80, 30.0, max_processes=40)
+        assert told == {"ended": True, "overrun": "processes"}
+
+
+@pytest.mark.skipif(delegated() is None, reason="no control group is delegated here")
+def test_a_control_group_bounds_memory_and_processes() -> None:
+    told = behind(("cgroup",), "hold", 512, 0, 5.0, memory_mib=64, scratch_mib=64)
+    assert told == {"ended": True, "overrun": "memory"}
+    assert "error" in behind(("cgroup",), "start_threads", 80, 0.0, max_processes=40)
+
+
+def test_all_layers_hold_together(secret: Path) -> None:
+    layers = layers_to_put_up(CourseConfig(root=ROOT))
+    assert behind(layers, "write", "SCRATCH/new")["answer"] == 1
+    assert code(behind(layers, "read", str(secret))) == "ENOENT"
+    assert code(behind(layers, "start_process")) == "EPERM"
