@@ -169,6 +169,13 @@ class Student:
             return Layer(self._ask, made)
         fail(f"`{name}` must be a tf_keras layer or return a tf_keras model; got {describe(made)}.")
 
+    def as_layer(self, name: str) -> Layer:
+        """Return a layer that calls a function of the student's module: with a phase, or for its gradients."""
+        held = self._ask(wire.Wrap(name), None)
+        if not isinstance(held, wire.Ref):
+            fail(f"`{name}` must be a function.")
+        return Layer(self._ask, held)
+
     def call_notebook(self, name: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - compared later
         """Run the notebook up to this task's cells and call one of its functions with NumPy arrays and plain values.
 
@@ -248,6 +255,11 @@ def _naming(kind: str, name: str) -> Iterator[None]:
 def node(name: str, inputs: Sequence[int], *args: object, **kwargs: object) -> wire.Node:
     """Return one function call in a graph: earlier tensors first, then plain arguments."""
     return wire.Node(name, list(inputs), _values(args), _table(kwargs))
+
+
+def apply(name: str, inputs: Sequence[int], init: Sequence[object]) -> wire.Node:
+    """Return one layer in a graph: made with the arguments `init`, then called on earlier tensors."""
+    return wire.Node(name, list(inputs), [], {}, init=_values(init))
 
 
 def _values(args: Sequence[object]) -> list[wire.Value]:

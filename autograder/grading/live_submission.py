@@ -166,7 +166,7 @@ class Respondent:
         ours = self._names | self._case.reference.helpers
         if isinstance(question, wire.BuildModel):
             return any(node.name not in ours and not node.name.startswith("keras.") for node in question.nodes)
-        if isinstance(question, wire.Count):
+        if isinstance(question, wire.Count | wire.Wrap):
             return question.name not in ours
         return isinstance(question, wire.Call) and question.space == "module" and question.name not in ours
 

@@ -52,6 +52,7 @@ class Host:
             wire.Load: self._load,
             wire.StandIn: self._stand_in,
             wire.Call: self._call,
+            wire.Wrap: self._wrap,
             wire.Apply: self._apply,
             wire.Gradients: self._gradients,
             wire.Describe: self._describe,
@@ -129,6 +130,9 @@ class Host:
         args = [convert(value) for value in question.args]
         kwargs = {key: convert(value) for key, value in question.kwargs.items()}
         return self._to_wire(function(*args, **kwargs))
+
+    def _wrap(self, question: wire.Wrap) -> wire.Value:
+        return self._keep(_Calling(self._find("module", question.name)))
 
     def _apply(self, question: wire.Apply) -> wire.Value:
         layer = self._objects[question.target.id]
@@ -313,8 +317,21 @@ class _NoShell:
         return lambda *args, **kwargs: None
 
 
+class _Calling(keras.layers.Layer):  # type: ignore[misc]
+    """Calls a function, which so learns from Keras whether it runs in training."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self._function = function
+
+    def call(self, *inputs: Any, **_phase: Any) -> Any:  # noqa: ANN401 - tensors
+        return self._function(*inputs)
+
+
 def _call_layer(layer: Any, inputs: Sequence[Any], training: bool | None) -> Any:  # noqa: ANN401 - any layer
     spec = getattr(layer, "_call_spec", None)
+    if isinstance(layer, keras.Model) and len(inputs) > 1:
+        inputs = [list(inputs)]  # a model takes all its inputs as one argument
     if training is None or (spec is not None and not spec.expects_training_arg):
         return layer(*inputs)
     return layer(*inputs, training=training)

@@ -41,6 +41,7 @@ from autograder.wire.messages import (
     Table,
     Train,
     Value,
+    Wrap,
 )
 from autograder.wire.values import MAX_RANK, from_value, pack_array, to_value, unpack_array
 
@@ -74,6 +75,7 @@ __all__ = [
     "Table",
     "Train",
     "Value",
+    "Wrap",
     "decode_reply",
     "decode_request",
     "encode_frame",

@@ -82,6 +82,12 @@ class Call(msgspec.Struct, frozen=True, tag="call"):
     kwargs: dict[str, Value]
 
 
+class Wrap(msgspec.Struct, frozen=True, tag="wrap"):
+    """Hold a function of the module as a layer that calls it, so that it can be asked whatever a layer can."""
+
+    name: str
+
+
 class Apply(msgspec.Struct, frozen=True, tag="apply"):
     """Call a layer or a model on arrays. `training=None` leaves the flag out."""
 
@@ -175,8 +181,9 @@ class Train(msgspec.Struct, frozen=True, tag="train"):
 
 
 Question = (
-    Load | StandIn | Call | Apply | Gradients | Describe | SetWeights | BuildModel | Count | RunCells | Read | Train
-)
+    Load | StandIn | Call | Wrap | Apply | Gradients | Describe | SetWeights | BuildModel | Count | RunCells | Read
+    | Train
+)  # fmt: skip
 
 
 class Request(msgspec.Struct, frozen=True):
