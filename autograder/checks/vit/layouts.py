@@ -1,9 +1,7 @@
-"""Read multi-head attention's weights whatever layout a student chose.
+"""Read multi-head attention's variables as four projections, whatever layout a student chose.
 
 The contract fixes how many values each projection holds, not how they are stored: `(heads, dim, width)`,
-`(heads, width, dim)`, one wide matrix, or a matrix a head are all right. Every reading of the variables as
-four projections is a candidate; an output computed from random weights can agree with a wrong
-candidate only by an accident that float32 cannot produce.
+`(heads, width, dim)`, one wide matrix, or a matrix a head are all right. Each reading here is a record of positions.
 """
 
 from __future__ import annotations
@@ -11,10 +9,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from autograder.checks.vit.oracle import Floats, Projections
+from autograder.checking.variables import Positions, Variables, is_vector
+from autograder.checks.vit.oracle import Projections
 
 
 @dataclass(frozen=True)
@@ -32,92 +32,86 @@ class Sizes:
         return self.heads * self.width * (2 * self.dk + self.dv + self.width)
 
 
-def readings(variables: Sequence[Floats], sizes: Sizes) -> Iterator[Projections]:
-    """Yield every way to read the variables as projections; none if the layout is unknown."""
-    queries_and_keys = _of_size(variables, sizes.heads, sizes.dk * sizes.width)
-    values = _of_size(variables, sizes.heads, sizes.dv * sizes.width)
-    outputs = [one for one in variables if one.size == sizes.heads * sizes.width**2]
-    if len(outputs) != 1:
+def matrices(variables: Variables) -> list[Positions]:
+    """Return the variables that are no vectors; vectors beside four projections can only be biases."""
+    return [places for places in variables.positions if not is_vector(places)]
+
+
+def projections(found: Sequence[Positions], sizes: Sizes) -> Iterator[Projections]:
+    """Yield every way to read these variables as projections, the usual ones first; none if their layout is unknown."""
+    for wholes in _wholes(found, sizes.heads):
+        for query, key, value, output in itertools.permutations(wholes):
+            yield from _in_one_layout((query, key, value), output, sizes)
+
+
+def _wholes(found: Sequence[Positions], heads: int) -> Iterator[list[Positions]]:
+    """Yield the four projections, each in one array: as they are, or stacked from a matrix for each head."""
+    if len(found) == 4:
+        yield list(found)
         return
-    for query, key in _pairs(queries_and_keys, sizes.heads):
-        for value in _whole(values, sizes.heads):
-            yield from _combine(query, key, value, outputs[0], sizes)
+    outputs = {3 * heads + 1: (-1, 0), 4 * heads: (None,)}.get(len(found), ())
+    for output in outputs:
+        single = [places for number, places in enumerate(found) if output is None or number != output % len(found)]
+        roles = len(single) // heads
+        for groups in (
+            [single[role * heads : (role + 1) * heads] for role in range(roles)],
+            [single[role::roles] for role in range(roles)],  # query, key and value of the first head, of the second …
+        ):
+            if all(places.shape == group[0].shape for group in groups for places in group):
+                yield [np.stack(group) for group in groups] + ([] if output is None else [found[output]])
 
 
-def _of_size(variables: Sequence[Floats], heads: int, per_head: int) -> list[Floats]:
-    """Return the whole projections of this size, or, where there is none, the matrices of single heads."""
-    whole = [one for one in variables if one.size == heads * per_head]
-    return whole or [one for one in variables if one.size == per_head]
+def _in_one_layout(inward: Sequence[Positions], output: Positions, sizes: Sizes) -> Iterator[Projections]:
+    """Yield readings in which query, key and value share one layout."""
+    dims = (sizes.dk, sizes.dk, sizes.dv)
+    for layout in _LAYOUTS:
+        read = [layout(places, sizes.heads, dim, sizes.width) for places, dim in zip(inward, dims, strict=True)]
+        query, key, value = read
+        if query is None or key is None or value is None:
+            continue
+        for out in _OUTPUTS:
+            merged = out(output, sizes.heads, sizes.width, sizes.width)
+            if merged is not None:
+                yield Projections(query, key, value, merged)
 
 
-def _pairs(found: list[Floats], heads: int) -> Iterator[tuple[list[Floats], list[Floats]]]:
-    """Yield (query, key) as lists of one whole or of `heads` single variables."""
-    if len(found) == 2:
-        yield [found[0]], [found[1]]
-        yield [found[1]], [found[0]]
-    elif len(found) == 2 * heads:
-        for first, second in ((found[:heads], found[heads:]), (found[::2], found[1::2])):
-            yield first, second
-            yield second, first
+def _by_axes(
+    axes: tuple[int, int, int], joined: tuple[int, int] | None, places: Positions, heads: int, dim: int, width: int
+) -> Positions | None:
+    """Return positions as `(heads, dim, width)` if they have this layout.
+
+    Args:
+        axes: Which of heads, dim and width each axis of the layout is.
+        joined: First of two neighbouring axes that are one axis of the variable, and the one after; None if none are.
+        places: Of one variable.
+        heads: Number of heads.
+        dim: Features that come in.
+        width: Features of a head.
+    """
+    sizes = (heads, dim, width)
+    full = tuple(sizes[axis] for axis in axes)
+    shape = full
+    if joined is not None:
+        first, second = joined
+        shape = (*full[:first], full[first] * full[second], *full[second + 1 :])
+    if tuple(size for size in places.shape if size != 1) != tuple(size for size in shape if size != 1):
+        return None
+    return places.reshape(full).transpose(np.argsort(axes))
 
 
-def _whole(found: list[Floats], heads: int) -> Iterator[list[Floats]]:
-    if len(found) in (1, heads):
-        yield found
+_AXES = [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
+_LAYOUTS = [
+    partial(_by_axes, axes, joined)
+    for joined in (None, (1, 2), (0, 1))
+    for axes in _AXES
+    if joined is None or {0, 2} == {axes[place] for place in joined} or axes == (0, 1, 2)
+]
+"""Three axes in any order; or heads and width joined, either of them first; or heads and dim, as in a tall matrix."""
 
-
-def _combine(
-    query: list[Floats], key: list[Floats], value: list[Floats], output: Floats, sizes: Sizes
-) -> Iterator[Projections]:
-    """Yield projections in which query, key and value share one layout."""
-    per_part = (
-        list(_as_heads(query, sizes.heads, sizes.dk, sizes.width)),
-        list(_as_heads(key, sizes.heads, sizes.dk, sizes.width)),
-        list(_as_heads(value, sizes.heads, sizes.dv, sizes.width)),
-    )
-    outputs = list(_as_output(output, sizes.heads, sizes.width))
-    for (q, k, v), o in itertools.product(zip(*per_part, strict=False), outputs):
-        yield Projections(q, k, v, o)
-
-
-def _as_heads(parts: list[Floats], heads: int, dim: int, width: int) -> Iterator[Floats]:
-    """Yield the variable, or the variables of single heads, as `(heads, dim, width)`, in each layout it can have."""
-    if len(parts) == heads and heads > 1:
-        if parts[0].shape == (dim, width):
-            yield np.stack(parts)
-        elif parts[0].shape == (width, dim):
-            yield np.stack([one.T for one in parts])
-    else:
-        yield from _whole_as_heads(parts[0], heads, dim, width)
-
-
-def _whole_as_heads(array: Floats, heads: int, dim: int, width: int) -> Iterator[Floats]:
-    shape = tuple(size for size in array.shape if size != 1)
-    for axes in itertools.permutations(range(3)):
-        if shape == tuple((heads, dim, width)[axis] for axis in axes):
-            yield array.reshape(shape).transpose(np.argsort(axes))
-    if shape == (dim, heads * width):
-        yield array.reshape(dim, heads, width).transpose(1, 0, 2)
-        yield array.reshape(dim, width, heads).transpose(2, 0, 1)
-    if shape == (heads * width, dim):
-        yield array.reshape(heads, width, dim).transpose(0, 2, 1)
-        yield array.reshape(width, heads, dim).transpose(1, 2, 0)
-    if shape == (heads * dim, width):
-        yield array.reshape(heads, dim, width)
-
-
-def _as_output(array: Floats, heads: int, width: int) -> Iterator[Floats]:
-    """Yield the output projection as `(heads, head_dim, output_dim)`, in each layout it can have."""
-    shape = tuple(size for size in array.shape if size != 1)
-    if shape == (heads * width, width):
-        yield array.reshape(heads, width, width)
-        yield array.reshape(width, heads, width).transpose(1, 0, 2)
-    elif shape == (width, heads * width):
-        yield array.T.reshape(heads, width, width)
-        yield array.T.reshape(width, heads, width).transpose(1, 0, 2)
-    elif shape == (heads, width, width):
-        yield array
-        yield array.transpose(0, 2, 1)
-    elif shape == (width, heads, width):
-        yield array.transpose(1, 0, 2)
-        yield array.transpose(1, 2, 0)
+_OUTPUTS = [
+    partial(_by_axes, axes, joined)
+    for joined in (None, (0, 1), (1, 2))
+    for axes in _AXES
+    if joined is None or {0, 1} == {axes[place] for place in joined}
+]
+"""For WO, whose `dim` is the width of a head: rows head by head, or the heads interleaved; or three axes."""

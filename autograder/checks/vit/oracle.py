@@ -1,6 +1,10 @@
 """The right answers, in NumPy and float64, written from the papers' equations.
 
-Axis names as everywhere in the course: batch, queries, keys, tokens, patches, heads, head_dim, model_dim.
+Axis names as everywhere in the course: batch, queries, keys, tokens, patches, heads, head_dim, model_dim, patch_dim.
+`...` stands for any number of leading axes. The records hold the parameters of each part; a reading (see
+`autograder.checking.readings`) is such a record of positions.
+
+Factors named `keep` stand for dropout: what a layer returns is multiplied by them. They are 1 in inference.
 
 Reference: Vaswani et al. 2017, "Attention Is All You Need"; Dosovitskiy et al. 2021, "An Image is Worth
 16x16 Words"; Ba et al. 2016, "Layer Normalization"; Hendrycks and Gimpel 2016, "Gaussian Error Linear Units".
@@ -10,17 +14,26 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
-Layer = Callable[[Floats], Floats]
+Array = np.ndarray[Any, np.dtype[Any]]
+"""Of a record: numbers, or in a reading their positions."""
+Keep = Floats | float
+Attend = Callable[[Floats, Floats, Floats], tuple[Floats, Floats]]
+Activation = Callable[[Floats], Floats]
+
+_erf = np.vectorize(math.erf, otypes=[float])
 
 
-def softmax(logits: Floats, axis: int = -1) -> Floats:
+# Attention -----------------------------------------------------------------------------------------------------------
+
+
+def softmax(logits: Floats, axis: int | tuple[int, ...] = -1) -> Floats:
     """Return exp(logits) normalised along `axis`, without overflow."""
     powers = np.exp(logits - logits.max(axis=axis, keepdims=True))
     return powers / powers.sum(axis=axis, keepdims=True)
@@ -46,24 +59,6 @@ def attention(q: Floats, k: Floats, v: Floats) -> tuple[Floats, Floats]:
     return weights @ v, weights
 
 
-def wrong_attention(q: Floats, k: Floats, v: Floats) -> dict[str, tuple[Floats, Floats]]:
-    """Return misconception to output and weights, for the mistakes that keep the shapes."""
-    d, logits = q.shape[-1], q @ swap(k)
-    wrong = {
-        "unscaled": softmax(logits),
-        "scaled_by_d": softmax(logits / d),
-        "scale_inverted": softmax(logits * np.sqrt(d)),
-        "scaled_by_wrong_size": softmax(logits / np.sqrt(k.shape[-2])),
-        "scaled_by_value_size": softmax(logits / np.sqrt(v.shape[-1])),
-        "softmax_over_queries": softmax(logits / np.sqrt(d), axis=-2),
-        "softmax_missing": logits / np.sqrt(d),
-        "scaled_after_softmax": softmax(logits) / np.sqrt(d),
-    }
-    if len(q.shape) > 2:
-        wrong["softmax_over_batch"] = softmax(logits / np.sqrt(d), axis=0)
-    return {slug: (weights @ v, weights) for slug, weights in wrong.items()}
-
-
 @dataclass(frozen=True)
 class Projections:
     """Weights of multi-head attention, one matrix a head, whatever layout they came in.
@@ -75,47 +70,34 @@ class Projections:
         output: `(heads, head_dim, output_dim)`.
     """
 
-    query: Floats
-    key: Floats
-    value: Floats
-    output: Floats
+    query: Array
+    key: Array
+    value: Array
+    output: Array
 
 
 def project(x: Floats, weights: Floats) -> Floats:
-    """Return `(batch, heads, tokens, head_dim)` from x `(batch, tokens, dim)` and weights `(heads, dim, head_dim)`."""
-    return np.einsum("btd,hdp->bhtp", x, weights)
+    """Return `(..., heads, tokens, head_dim)` from x `(..., tokens, dim)` and weights `(heads, dim, head_dim)`."""
+    return x[..., None, :, :] @ weights
 
 
 def merge(heads: Floats, output: Floats) -> Floats:
-    """Concatenate heads `(batch, heads, tokens, head_dim)` per token and project (Vaswani et al., section 3.2.2)."""
-    return np.einsum("bhtp,hpo->bto", heads, output)
+    """Concatenate heads `(..., heads, tokens, head_dim)` per token and project (Vaswani et al., section 3.2.2).
+
+    The product of the concatenated heads with WO is the sum over heads of each head's product with its rows of WO.
+    """
+    return (heads @ output).sum(axis=-3)  # (..., tokens, output_dim)
 
 
-def multi_head_attention(q: Floats, k: Floats, v: Floats, w: Projections) -> tuple[Floats, Floats]:
-    """Return output `(batch, queries, output_dim)` and weights `(batch, heads, queries, keys)`."""
-    heads, weights = attention(project(q, w.query), project(k, w.key), project(v, w.value))
+def multi_head_attention(
+    q: Floats, k: Floats, v: Floats, w: Projections, attend: Attend = attention
+) -> tuple[Floats, Floats]:
+    """Return output `(..., queries, output_dim)` and weights `(..., heads, queries, keys)`."""
+    heads, weights = attend(project(q, w.query), project(k, w.key), project(v, w.value))
     return merge(heads, w.output), weights
 
 
-def wrong_multi_head_attention(q: Floats, k: Floats, v: Floats, w: Projections) -> dict[str, Floats]:
-    """Return misconception to output, for the mistakes that keep the shapes."""
-    queries, keys, values = project(q, w.query), project(k, w.key), project(v, w.value)
-    heads, _ = attention(queries, keys, values)  # (batch, heads, queries, head_dim)
-    batch, count, tokens, width = heads.shape
-    stacked = w.output.reshape(count * width, -1)  # (heads * head_dim, output_dim)
-    wrong: dict[str, Floats] = {"heads_not_merged": heads.reshape(batch, tokens, count * width) @ stacked}
-    scale = np.sqrt(width)
-    for slug, factor in (("unscaled", scale), ("scaled_by_d", 1 / scale), ("scale_inverted", scale * scale)):
-        wrong[slug] = merge(attention(queries * factor, keys, values)[0], w.output)
-    for slug, size in (("scaled_by_model_size", q.shape[-1]), ("scaled_by_shared_size", width / count)):
-        wrong[slug] = merge(attention(queries * scale / np.sqrt(size), keys, values)[0], w.output)
-    over_queries = softmax(queries @ swap(keys) / scale, axis=-2) @ values
-    wrong["softmax_over_queries"] = merge(over_queries, w.output)
-    if k.shape == v.shape and w.key.shape == w.value.shape:
-        wrong["values_from_keys"] = merge(attention(queries, keys, project(k, w.value))[0], w.output)
-        wrong["key_projection_for_values"] = merge(attention(queries, keys, project(v, w.key))[0], w.output)
-    wrong["query_projection_reused"] = merge(attention(queries, project(k, w.query), values)[0], w.output)
-    return wrong
+# The transformer encoder layer ---------------------------------------------------------------------------------------
 
 
 def relu(x: Floats) -> Floats:
@@ -133,99 +115,168 @@ def gelu_tanh(x: Floats) -> Floats:
     return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
 
 
-def identity(x: Floats) -> Floats:
-    """Return x."""
-    return x
+ACTIVATIONS: Sequence[Activation] = (relu, gelu, gelu_tanh)
+"""The non-linearities that are accepted, the cheapest first."""
 
 
-ACTIVATIONS: Sequence[Callable[[Floats], Floats]] = (relu, gelu, gelu_tanh)
+@dataclass(frozen=True)
+class Dense:
+    """A dense layer: kernel `(..., in, out)` and bias `(out,)`."""
+
+    kernel: Array
+    bias: Array
 
 
-def mlp(
-    x: Floats, layers: Sequence[tuple[Floats, Floats]], hidden: Callable[[Floats], Floats], *, last: bool
-) -> Floats:
-    """Return dense layers in turn, with `hidden` after each but the last, or after the last too.
+def dense(x: Floats, w: Dense) -> Floats:
+    """Return `(..., out)` from x `(..., in)`."""
+    return x @ w.kernel + w.bias
+
+
+@dataclass(frozen=True)
+class Mlp:
+    """Dense layers in turn.
+
+    Attributes:
+        layers: Each of them.
+        activation: Follows each layer but the last.
+        last: Whether it follows the last one, too.
+    """
+
+    layers: tuple[Dense, ...]
+    activation: Activation = relu
+    last: bool = False
+
+
+def mlp(x: Floats, w: Mlp, keep: Sequence[Keep] | None = None) -> Floats:
+    """Return `(..., out)` from x `(..., in)`.
 
     Args:
-        x: `(..., width)`.
-        layers: Kernel `(in, out)` and bias `(out,)` of each.
-        hidden: The non-linearity.
-        last: Whether it follows the last layer too.
+        x: Features.
+        w: The layers.
+        keep: Dropout's factors after each layer's non-linearity.
     """
-    for number, (kernel, bias) in enumerate(layers, start=1):
-        x = x @ kernel + bias
-        if number < len(layers) or last:
-            x = hidden(x)
+    for number, layer in enumerate(w.layers):
+        x = dense(x, layer)
+        if w.last or number < len(w.layers) - 1:
+            x = w.activation(x)
+        if keep is not None:
+            x = x * keep[number]
     return x
 
 
-def mlp_variants(x: Floats, layers: Sequence[tuple[Floats, Floats]]) -> list[Floats]:
-    """Return every accepted output: ReLU or GELU, with or without one after the last layer."""
-    return [mlp(x, layers, hidden, last=last) for hidden in ACTIVATIONS for last in (False, True)]
+@dataclass(frozen=True)
+class Norm:
+    """A layer normalisation: scale and offset `(model_dim,)`, and what keeps the division from failing."""
+
+    scale: Array
+    offset: Array
+    epsilon: float = 0.0
 
 
-def layer_norm(x: Floats, scale: Floats, offset: Floats) -> Floats:
-    """Normalise each token over its features (Ba et al. 2016), without an epsilon: checks make it negligible."""
+def layer_norm(x: Floats, scale: Floats, offset: Floats, epsilon: float = 0.0) -> Floats:
+    """Normalise each token over its features (Ba et al. 2016, eq. 3 and 4).
+
+    Args:
+        x: Tokens `(..., model_dim)`.
+        scale: `(model_dim,)`.
+        offset: `(model_dim,)`.
+        epsilon: Added to the variance. Without it, equal features, as after a ReLU, become 0.
+    """
     centred = x - x.mean(axis=-1, keepdims=True)
-    spread = np.sqrt((centred**2).mean(axis=-1, keepdims=True))
-    return centred / np.where(spread > 0, spread, 1) * scale + offset  # equal features, as after a ReLU, stay at 0
+    spread = np.sqrt((centred**2).mean(axis=-1, keepdims=True) + epsilon)
+    return centred / np.where(spread > 0, spread, 1) * scale + offset
 
 
-def wrong_blocks(
-    x: Floats, attend: Layer, networks: Sequence[Layer], norms: tuple[Layer, Layer]
-) -> Iterator[tuple[str, Floats]]:
-    """Yield misconception and output, for the mistakes that keep parts and shapes."""
-    first, second = norms
-    attended, normed = attend(x), first(x)
-    middle = first(x + attended)
-    pre = x + attend(normed)
-    yield "no_mlp", second(middle)
-    for network in networks:
-        yield "pre_norm", pre + network(second(pre))
-        yield "no_attention", second(first(x) + network(first(x)))
-        yield "no_attention_residual", second(first(attended) + network(first(attended)))
-        yield "no_mlp_residual", second(network(middle))
-        yield "residual_from_input", second(x + network(middle))
-        yield "mlp_of_input", second(middle + network(x))
-        yield "no_first_norm", second(x + attended + network(x + attended))
-        yield "no_second_norm", middle + network(middle)
-        yield "residual_before_norm_of_sublayer", middle + second(network(middle))
-        yield "norm_before_residual", x + first(attended) + second(network(x + first(attended)))
+def normalise(x: Floats, w: Norm) -> Floats:
+    """Normalise each token `(..., model_dim)` over its features."""
+    return layer_norm(x, w.scale, w.offset, w.epsilon)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A transformer encoder layer."""
+
+    attention: Projections
+    first: Norm
+    network: Mlp
+    second: Norm
+
+
+def block(x: Floats, w: Block, attended_keep: Keep = 1.0, network_keep: Sequence[Keep] | None = None) -> Floats:
+    """Return LayerNorm(x + Sublayer(x)) for attention, then for the mlp (Vaswani et al., section 3.1).
+
+    Args:
+        x: Tokens `(..., tokens, model_dim)`.
+        w: Parameters.
+        attended_keep: Dropout's factors on what the attention returns.
+        network_keep: Dropout's factors after each layer of the mlp.
+    """
+    attended, _ = multi_head_attention(x, x, x, w.attention)
+    x = normalise(x + attended * attended_keep, w.first)
+    return normalise(x + mlp(x, w.network, network_keep), w.second)
+
+
+# From images to logits -----------------------------------------------------------------------------------------------
 
 
 def extract_patches(images: Floats, size: int) -> Floats:
-    """Return `(batch, patches, size * size * channels)`: row by row, inside a patch row, column, channel."""
+    """Return `(batch, patches, patch_dim)`: row by row, inside a patch row, column, channel."""
     batch, height, width, channels = images.shape
     grid = images.reshape(batch, height // size, size, width // size, size, channels)
     return grid.transpose(0, 1, 3, 2, 4, 5).reshape(batch, -1, size * size * channels)
 
 
-def wrong_patches(images: Floats, size: int) -> Mapping[str, Floats]:
-    """Return misconception to patches, for the mistakes that keep the shape."""
-    batch, height, width, channels = images.shape
-    rows, columns = height // size, width // size
-    grid = images.reshape(batch, rows, size, columns, size, channels)
-    shape = (batch, rows * columns, size * size * channels)
-    return {
-        "patches_by_columns": grid.transpose(0, 3, 1, 2, 4, 5).reshape(shape),
-        "pixels_by_columns": grid.transpose(0, 1, 3, 4, 2, 5).reshape(shape),
-        "channels_before_pixels": grid.transpose(0, 1, 3, 5, 2, 4).reshape(shape),
-        "image_only_reshaped": images.reshape(shape),
-        "pixels_spread_by_rates": dilated_patches(images, size).reshape(shape),
-        "grid_axes_not_moved": grid.reshape(shape),
-    }
+@dataclass(frozen=True)
+class Encoder:
+    """What turns patches into tokens.
 
-
-def dilated_patches(images: Floats, size: int) -> Floats:
-    """Return what patches hold whose pixels are `size` apart, with zeros around the image: `rates` and SAME padding.
-
-    Returns:
-        `(batch, rows, columns, size, size, channels)`.
+    Attributes:
+        projection: Kernel `(patch_dim, model_dim)` and bias.
+        token: The class token, `(model_dim,)`.
+        positions: One row for each token, in their order, `(patches + 1, model_dim)`.
+        token_last: Whether the class token comes last.
     """
-    steps, before = np.arange(images.shape[1] // size), (size - 1) ** 2 // 2
-    padded = np.pad(images, ((0, 0), (before, size**2), (before, size**2), (0, 0)))
-    places = size * (steps[:, None] + np.arange(size))  # (rows, pixels)
-    return padded[:, places][:, :, :, places].transpose(0, 1, 3, 2, 4, 5)
+
+    projection: Dense
+    token: Array
+    positions: Array
+    token_last: bool = False
+
+
+def encode_patches(patches: Floats, w: Encoder) -> Floats:
+    """Return `(batch, patches + 1, model_dim)` from `(batch, patches, patch_dim)` (Dosovitskiy et al., eq. 1)."""
+    projected = dense(patches, w.projection)
+    token = np.broadcast_to(w.token, (len(patches), 1, w.token.shape[-1]))
+    tokens = [projected, token] if w.token_last else [token, projected]
+    return np.concatenate(tokens, axis=1) + w.positions
+
+
+@dataclass(frozen=True)
+class Vit:
+    """A Vision Transformer.
+
+    Attributes:
+        encoder: Patches to tokens.
+        blocks: In turn.
+        head: On the class token.
+        logits: The last dense layer.
+    """
+
+    encoder: Encoder
+    blocks: tuple[Block, ...]
+    head: Mlp
+    logits: Dense
+
+
+def vit(
+    images: Floats, w: Vit, patch_size: int, attended_keep: Keep = 1.0, head_keep: Sequence[Keep] | None = None
+) -> Floats:
+    """Return logits `(batch, classes)` (Dosovitskiy et al., eq. 1 to 4, with post-norm layers and an mlp as head)."""
+    tokens = encode_patches(extract_patches(images, patch_size), w.encoder)
+    for layer in w.blocks:
+        tokens = block(tokens, layer, attended_keep)
+    class_token = tokens[..., -1 if w.encoder.token_last else 0, :]  # (batch, model_dim)
+    return dense(mlp(class_token, w.head, head_keep), w.logits)
 
 
 def vit_parameters(
@@ -243,15 +294,15 @@ def vit_parameters(
     """Return the number of parameters of the lab's Vision Transformer, counted part by part."""
     patches = (input_shape[0] // patch_size) ** 2
     patch_dim, d = patch_size**2 * input_shape[2], msa_proj_dim
-    encoder = dense(patch_dim, embedding_proj_dim) + embedding_proj_dim + (patches + 1) * embedding_proj_dim
-    block = 4 * num_heads * d * d + 2 * (2 * d) + dense(d, 2 * d) + dense(2 * d, d)
+    encoder = dense_parameters(patch_dim, embedding_proj_dim) + (1 + patches + 1) * embedding_proj_dim
+    layer = 4 * num_heads * d * d + 2 * (2 * d) + dense_parameters(d, 2 * d) + dense_parameters(2 * d, d)
     widths = [embedding_proj_dim, *mlp_classification_head_units, num_classes]
-    head = sum(dense(before, after) for before, after in itertools.pairwise(widths))
-    return encoder + transformer_layers * block + head
+    head = sum(dense_parameters(before, after) for before, after in itertools.pairwise(widths))
+    return encoder + transformer_layers * layer + head
 
 
-def dense(before: int, after: int) -> int:
-    """Return the parameters of one dense layer with bias."""
+def dense_parameters(before: int, after: int) -> int:
+    """Return the number of parameters of one dense layer with bias."""
     return before * after + after
 
 
@@ -266,6 +317,3 @@ def cross_entropy_of_probabilities(values: Floats, labels: np.ndarray[Any, Any])
     clipped = np.clip(values, 1e-7, 1 - 1e-7)
     chosen = clipped[np.arange(len(labels)), labels] / clipped.sum(axis=-1)
     return float(-np.log(chosen).mean())
-
-
-_erf = np.vectorize(math.erf, otypes=[float])

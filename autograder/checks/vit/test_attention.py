@@ -3,21 +3,45 @@
 import numpy as np
 import pytest
 
-from autograder.checking.comparisons import describe, expect, expect_array, fail, require
+from autograder.checking.comparisons import close, describe, expect, expect_array, fail
+from autograder.checking.gradients import Subject, expect_gradients
+from autograder.checking.mistakes import Mistake, answers, blame
 from autograder.checking.pictures import attention_picture
 from autograder.checking.remote import Student
-from autograder.checks.vit.misconceptions import answers, blame
-from autograder.checks.vit.oracle import attention, wrong_attention
+from autograder.checks.vit.attention_mistakes import OF_ATTENTION
+from autograder.checks.vit.oracle import attention, swap
 
 BATCH, QUERIES, KEYS, HEAD_DIM, VALUE_DIM = 2, 5, 7, 6, 3
 
+SWAPPED = Mistake(
+    "output_and_weights_swapped",
+    "You return the attention weights where the output belongs, and the output where the weights belong.",
+)
+OVERFLOWS = Mistake(
+    "softmax_overflows",
+    "With large scores your output holds inf or nan: an exponential overflows. A softmax stays the same when a constant "
+    "is taken from all scores of a query.",
+)
+OF_THE_OUTPUT = (
+    Mistake(
+        "values_from_keys",
+        "Your values are made from K. They must be made from V.",
+        lambda q, k, v: (attention(q, k, v)[1] @ k,),
+    ),
+    Mistake(
+        "weights_for_output",
+        "You return the attention weights where the output belongs: the weights still have to be applied to the values.",
+        lambda q, k, v: (attention(q, k, v)[1],),
+    ),
+)
 
-def draw(rng, *leading):
+
+def draw(rng, *leading, queries=QUERIES, keys=KEYS):
     """Return q, k and v as float32, with every axis of another size."""
-    q = rng.normal(size=(*leading, QUERIES, HEAD_DIM))
-    k = rng.normal(size=(*leading, KEYS, HEAD_DIM))
-    v = rng.normal(size=(*leading, KEYS, VALUE_DIM))
-    return tuple(one.astype(np.float32) for one in (q, k, v))
+    q = rng.normal(size=(*leading, queries, HEAD_DIM))
+    k = rng.normal(size=(*leading, keys, HEAD_DIM))
+    v = rng.normal(size=(*leading, keys, VALUE_DIM))
+    return tuple(array.astype(np.float32) for array in (q, k, v))
 
 
 def ask(student: Student, q, k, v):
@@ -26,75 +50,95 @@ def ask(student: Student, q, k, v):
     if not isinstance(answer, tuple) or len(answer) != 2:
         fail(f"scaled_dot_product_attention must return (output, attention_weights); got {describe(answer)}.")
     output, weights = answer
-    if getattr(output, "shape", None) == (*q.shape[:-1], k.shape[-2]) and getattr(weights, "shape", None) == (
-        *q.shape[:-1],
-        v.shape[-1],
-    ):
-        blame("output_and_weights_swapped")
+    shapes = (*q.shape[:-1], k.shape[-2]), (*q.shape[:-1], v.shape[-1])
+    if (getattr(output, "shape", None), getattr(weights, "shape", None)) == shapes:
+        blame(SWAPPED)
     return output, weights
 
 
-def wrong_outputs(q, k, v):
-    """Return misconception to output."""
-    outputs = {slug: output for slug, (output, _) in wrong_attention(q, k, v).items()}
-    weights = attention(q, k, v)[1]
-    return outputs | {"values_from_keys": weights @ k, "weights_for_output": weights}
+def attention_behind(answer, place, q, k, v):
+    """Return the attention that gives this output (place 0) or these weights (1).
 
-
-def wrong_weights(q, k, v):
-    """Return misconception to weights."""
-    return {slug: weights for slug, (_, weights) in wrong_attention(q, k, v).items()}
+    It is the right one, or one with a mistake that another check names: no mistake is paid for twice.
+    """
+    if not isinstance(answer, np.ndarray):
+        return attention
+    known = (mistake for mistake in OF_ATTENTION if close(np.nan_to_num(answer), mistake(q, k, v)[place]))
+    return next(known, attention)
 
 
 @pytest.mark.check(
-    "The attention weights are softmax(q kᵀ / sqrt(d)), with other numbers of queries and keys.", weight=3
+    "The attention weights are softmax(q kᵀ / sqrt(d)), with other numbers of queries and keys.", weight=2
 )
 def test_weights(student, rng):
     q, k, v = draw(rng, BATCH)
     _, weights = ask(student, q, k, v)
-    student.show(attention_picture(weights, attention(q, k, v)[1]))
-    expect(weights, answers(attention(q, k, v)[1], wrong_weights(q, k, v)), "The attention weights")
+    right = attention(q, k, v)[1]
+    student.show(attention_picture(weights, right))
+    expect(weights, answers(right, [part_of(mistake, 1) for mistake in OF_ATTENTION], q, k, v), "The attention weights")
 
 
-@pytest.mark.check("The output is the average of the values under these weights.", weight=3)
+@pytest.mark.check("The output is the average of the values under these weights.", weight=2)
 def test_output(student, rng):
     q, k, v = draw(rng, BATCH)
     output, weights = ask(student, q, k, v)
-    accepted = [attention(q, k, v)[0]]
-    if getattr(weights, "shape", None) == (BATCH, QUERIES, KEYS):  # whether they are right is for another check
-        require(bool(np.any(weights)), "The attention weights: all values are zero.", "only_zeros")
-        accepted.append(np.nan_to_num(weights.astype(np.float64)) @ v)
-    expect(output, answers(accepted, wrong_outputs(q, k, v)), "The output")
+    right = attention(q, k, v)[0], attention_behind(weights, 1, q, k, v)(q, k, v)[0]
+    mistakes = [part_of(mistake, 0) for mistake in (*OF_ATTENTION, *OF_THE_OUTPUT)]
+    expect(output, answers(right, mistakes, q, k, v), "The output")
 
 
-@pytest.mark.check("It works for rank 4, with batch and heads as leading axes.")
-def test_rank_4(student, rng):
-    q, k, v = draw(rng, BATCH, 4)
+def part_of(mistake, place):
+    """Return a mistake whose oracle gives the output (0) or the weights (1) alone."""
+    return Mistake(mistake.slug, mistake.sentence, lambda q, k, v: mistake(q, k, v)[place])
+
+
+@pytest.mark.check("Any number of leading axes is allowed: none, two, three; and as many queries as keys.")
+@pytest.mark.parametrize("leading", [(), (BATCH, 4), (BATCH, 4, 3)], ids=["rank_2", "rank_4", "rank_5"])
+def test_leading_axes(student, rng, leading):
+    q, k, v = draw(rng, *leading, queries=KEYS)
     output, weights = ask(student, q, k, v)
-    shape = (BATCH, 4, QUERIES, KEYS)
-    weights = expect_array(weights, shape, "The attention weights of rank-4 input")
-    require(bool(weights.any()), "The attention weights of rank-4 input: all values are zero.", "only_zeros")
-    expect_array(output, (*shape[:-1], VALUE_DIM), "The output of rank-4 input")
-    q0, k0, v0 = q[1, 2], k[1, 2], v[1, 2]
-    alone = ask(student, q0[None], k0[None], v0[None])[0]
-    expect(
-        output[1:2, 2], answers(expect_array(alone, (1, QUERIES, VALUE_DIM), "The output")), "One head of the output"
-    )
+    expect_known(output, weights, (q, k, v), f"of rank-{q.ndim} input")
+
+
+def expect_known(output, weights, inputs, what):
+    """Compare both with the right ones; a mistake that another check names is not paid for again."""
+    expect(weights, answers(attention_behind(weights, 1, *inputs)(*inputs)[1]), f"The attention weights {what}")
+    expect(output, answers(attention_behind(output, 0, *inputs)(*inputs)[0]), f"The output {what}")
 
 
 @pytest.mark.check("Large scores neither overflow nor turn into nan.")
 def test_large_scores(student, rng):
-    q, k, v = draw(rng, BATCH)
-    shape = (BATCH, QUERIES, VALUE_DIM)
-    expect_array(ask(student, q, k, v)[0], shape, "The output")
-    output, _ = ask(student, 300 * q, 300 * k, v)
+    q, k, v = draw_clear_winners(rng)
+    output, _ = ask(student, q, k, v)
     if isinstance(output, np.ndarray) and not np.isfinite(output).all():
-        blame("softmax_overflows")
-    output = expect_array(output, shape, "The output for large scores")
-    winners = np.argmax(q @ np.swapaxes(k, -1, -2), axis=-1)  # (batch, queries)
-    nearest = np.take_along_axis(v, winners[..., None], axis=1)
-    matching = np.isclose(output, nearest, atol=1e-2).all(axis=-1)
-    require(
-        float(matching.mean()) >= 0.8,
-        "With very large scores, a query must return the value of its best key; yours does not.",
-    )
+        blame(OVERFLOWS)
+    nearest = np.take_along_axis(v, np.argmax(q @ swap(k), axis=-1)[..., None], axis=1)
+    output = expect_array(output, nearest.shape, "The output for large scores")
+    expect(output, answers(nearest), "The output for large scores, which is the value of each query's best key")
+
+
+def draw_clear_winners(rng):
+    """Return q, k and v such that each query has one best key by far, in float32 and however the scores are scaled."""
+    while True:
+        q, k, v = draw(rng, BATCH)
+        q, k = 40 * q, 40 * k
+        ranked = np.sort(q @ swap(k), axis=-1)
+        if (ranked[..., -1] - ranked[..., -2]).min() > 40 * HEAD_DIM and ranked[..., -1].min() > 1000:
+            return q, k, v
+
+
+@pytest.mark.check("Gradients reach queries, keys and values, and are those of the output.")
+def test_gradients(student, rng):
+    q, k, v = draw(rng, BATCH)
+    made = attention_behind(ask(student, q, k, v)[0], 0, q, k, v)
+    layer = student.as_layer("scaled_dot_product_attention")
+    subject = Subject(layer, lambda inputs, _: made(*inputs)[0])
+    expect_gradients(subject, [array.shape for array in (q, k, v)], rng)
+
+
+@pytest.mark.check("In training it gives the same as in inference: nothing in it is left to chance.")
+def test_training(student, rng):
+    q, k, v = draw(rng, BATCH)
+    answer = student.as_layer("scaled_dot_product_attention")(q, k, v, training=True)
+    output, weights = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, None)
+    expect_known(output, weights, (q, k, v), "in training")

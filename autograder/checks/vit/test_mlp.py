@@ -5,8 +5,8 @@ import pytest
 
 from autograder.checking.comparisons import close, expect, expect_array, fail, require
 from autograder.checking.remote import Student, node
+from autograder.checks.vit.former_oracle import dense, identity, mlp, mlp_variants
 from autograder.checks.vit.misconceptions import answers, blame, expect_dropout, expect_rates
-from autograder.checks.vit.oracle import dense, identity, mlp, mlp_variants
 
 BATCH, TOKENS, WIDTH = 2, 5, 12
 UNITS = (20, 16, 7)

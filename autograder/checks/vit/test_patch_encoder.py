@@ -8,8 +8,8 @@ import pytest
 from autograder import wire
 from autograder.checking.comparisons import close, expect, expect_array, fail, require
 from autograder.checking.remote import Student
+from autograder.checks.vit.former_oracle import dense
 from autograder.checks.vit.misconceptions import answers, blame
-from autograder.checks.vit.oracle import dense
 
 BATCH, PATCHES, PATCH_DIM, WIDTH = 3, 6, 10, 7
 

@@ -7,8 +7,8 @@ from autograder import wire
 from autograder.checking.comparisons import expect, expect_array, require
 from autograder.checking.pictures import patch_picture
 from autograder.checking.remote import Student
+from autograder.checks.vit.former_oracle import extract_patches, wrong_patches
 from autograder.checks.vit.misconceptions import answers
-from autograder.checks.vit.oracle import extract_patches, wrong_patches
 
 
 def draw(rng, batch, side, channels):

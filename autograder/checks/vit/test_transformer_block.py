@@ -13,8 +13,8 @@ import pytest
 
 from autograder.checking.comparisons import close, expect, expect_array, fail, require
 from autograder.checking.remote import Layer, Student, node
+from autograder.checks.vit.former_oracle import ACTIVATIONS, dense, layer_norm, mlp, wrong_blocks
 from autograder.checks.vit.misconceptions import answers, blame, expect_dropout, expect_rates
-from autograder.checks.vit.oracle import ACTIVATIONS, dense, layer_norm, mlp, wrong_blocks
 
 BATCH, TOKENS, WIDTH, HEADS = 2, 6, 8, 3
 UNITS = (3 * WIDTH, WIDTH)

@@ -5,8 +5,8 @@ import pytest
 
 from autograder.checking.comparisons import close, describe, expect, expect_array, fail, require
 from autograder.checking.remote import Layer, Student
+from autograder.checks.vit.former_oracle import vit_parameters
 from autograder.checks.vit.misconceptions import answers, blame, expect_dropout, expect_rates
-from autograder.checks.vit.oracle import vit_parameters
 from autograder.errors import StudentFault
 
 SMALL = {

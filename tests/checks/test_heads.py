@@ -1,0 +1,174 @@
+"""Layouts of multi-head attention: the known ones are read, all others discovered, and wrong layers neither."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autograder.checking.comparisons import Floats, close
+from autograder.checking.readings import first_reading, values_at
+from autograder.checks.vit.discovery import Undiscovered, discover
+from autograder.checks.vit.heads import OF_HEADS, SMALL
+from autograder.checks.vit.layouts import Sizes, projections
+from autograder.checks.vit.oracle import Projections, attention, multi_head_attention, softmax, swap
+
+SIZES = Sizes(heads=3, dk=10, dv=11, width=4)
+EQUAL = Sizes(heads=3, dk=6, dv=6, width=6)
+DRAWS = 50
+
+
+def in_order(sizes: Sizes) -> Projections:
+    """Return where the projections stand when one follows the other, each as `(heads, dim, width)`."""
+    heads, width = sizes.heads, sizes.width
+    shapes = [(heads, dim, width) for dim in (sizes.dk, sizes.dk, sizes.dv, width)]
+    ends = np.cumsum([np.prod(shape) for shape in shapes])
+    parts = np.split(np.arange(sizes.parameters), ends[:-1])
+    return Projections(*(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)))
+
+
+def wide(part: Any) -> Any:
+    return part.transpose(1, 0, 2).reshape(part.shape[1], -1)
+
+
+def tall(part: Any) -> Any:
+    return part.reshape(-1, part.shape[2])
+
+
+LAYOUTS: dict[str, Callable[[Projections], list[Any]]] = {
+    "three axes": lambda w: [w.query, w.key, w.value, tall(w.output)],
+    "transposed": lambda w: [*(part.transpose(0, 2, 1) for part in (w.query, w.key, w.value)), w.output],
+    "wide": lambda w: [wide(w.query), wide(w.key), wide(w.value), tall(w.output)],
+    "features first": lambda w: [*(part.transpose(1, 0, 2) for part in (w.query, w.key, w.value)), tall(w.output).T],
+    "interleaved": lambda w: [
+        *(part.transpose(1, 2, 0).reshape(part.shape[1], -1) for part in (w.query, w.key, w.value)),
+        w.output.transpose(1, 0, 2).reshape(-1, w.output.shape[2]),
+    ],
+    "output first": lambda w: [tall(w.output), w.value, w.key, w.query],
+    "a matrix a head": lambda w: [*w.query, *w.key, *w.value, tall(w.output)],
+    "head by head": lambda w: [
+        *(part for head in zip(w.query, w.key, w.value, strict=True) for part in head),
+        tall(w.output),
+    ],
+    "everything a head": lambda w: [*w.query, *w.key, *w.value, *w.output],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("sizes", [SIZES, EQUAL], ids=["different", "equal"])
+def test_known_layouts_are_read(layout: str, sizes: Sizes) -> None:
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        right = in_order(sizes)
+        values = rng.normal(size=sizes.parameters)
+        q, k, v = (rng.normal(size=(2, 5, dim)) for dim in (sizes.dk, sizes.dk, sizes.dv))
+        output = multi_head_attention(q, k, v, values_at(right, values))[0]
+        candidates = projections(LAYOUTS[layout](right), sizes)
+        found = first_reading(candidates, values, lambda w: multi_head_attention(q, k, v, w)[0], output)  # noqa: B023
+        assert found is not None
+
+
+class Shuffled:
+    """A layer whose scalars stand anywhere, in float32."""
+
+    def __init__(self, rng: np.random.Generator, oracle: Callable[..., tuple[Floats, Floats]]) -> None:
+        self.order = rng.permutation(SMALL.parameters)
+        self._oracle = oracle
+
+    def __call__(self, values: Floats, *inputs: Floats) -> Floats:
+        """Return the output `(batch, queries, width)`."""
+        ordered = np.empty(len(values), np.float32)
+        ordered[self.order] = values
+        weights = values_at(in_order(SMALL), ordered)
+        output = self._oracle(*(array.astype(np.float32) for array in inputs), weights)[0]
+        return output.astype(np.float32).astype(np.float64)
+
+
+def draw(rng: np.random.Generator, queries: int, keys: int) -> tuple[Floats, Floats, Floats]:
+    return (
+        rng.normal(size=(2, queries, SMALL.dk)),
+        rng.normal(size=(2, keys, SMALL.dk)),
+        rng.normal(size=(2, keys, SMALL.dv)),
+    )
+
+
+def test_any_other_layout_is_discovered_in_every_draw() -> None:
+    for seed in range(DRAWS):
+        rng = np.random.default_rng(seed)
+        layer = Shuffled(rng, multi_head_attention)
+        places = discover(layer, SMALL.parameters, SMALL, rng)
+        values, inputs = rng.normal(size=SMALL.parameters), draw(rng, 4, 6)
+        assert close(layer(values, *inputs), multi_head_attention(*inputs, values_at(places, values))[0])
+
+
+def test_a_wrong_scale_is_discovered_and_recognised() -> None:
+    unscaled = next(mistake for mistake in OF_HEADS if mistake.slug == "unscaled")
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        layer = Shuffled(rng, unscaled)
+        places = discover(layer, SMALL.parameters, SMALL, rng)
+        values, inputs = rng.normal(size=SMALL.parameters), draw(rng, 4, 6)
+        assert close(layer(values, *inputs), unscaled(*inputs, values_at(places, values))[0])
+
+
+def by_weights(weights: Callable[[Floats], Floats]) -> Callable[..., tuple[Floats, Floats]]:
+    def attend(q: Floats, k: Floats, v: Floats) -> tuple[Floats, Floats]:
+        found = weights(q @ swap(k) / np.sqrt(q.shape[-1]))
+        return found @ v, found
+
+    return partial(multi_head_attention, attend=attend)
+
+
+def shared(name: str) -> Callable[..., tuple[Floats, Floats]]:
+    """Return a layer whose heads all use the first head's projection."""
+
+    def oracle(q: Floats, k: Floats, v: Floats, w: Projections) -> tuple[Floats, Floats]:
+        parts = {part: getattr(w, part) for part in ("query", "key", "value", "output")}
+        parts[name] = np.repeat(parts[name][:1], len(parts[name]), axis=0)
+        return multi_head_attention(q, k, v, Projections(**parts))
+
+    return oracle
+
+
+def of_keys(q: Floats, k: Floats, v: Floats, w: Projections) -> tuple[Floats, Floats]:
+    return multi_head_attention(np.ones_like(q), k, v, w)
+
+
+WRONG = {
+    "queries ignored": of_keys,
+    "the mean of V": by_weights(lambda scores: softmax(0 * scores)),
+    "heads share their attention": by_weights(
+        lambda scores: np.repeat(softmax(scores).mean(axis=1, keepdims=True), scores.shape[1], axis=1)
+    ),
+    "one projection of the queries": shared("query"),
+    "one projection of the keys": shared("key"),
+    "one projection of the values": shared("value"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_layers_of_any_layout_are_not_explained(name: str) -> None:
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        layer = Shuffled(rng, WRONG[name])
+        try:
+            places = discover(layer, SMALL.parameters, SMALL, rng)
+        except Undiscovered:
+            continue
+        values, inputs = rng.normal(size=SMALL.parameters), draw(rng, 4, 6)
+        output = layer(values, *inputs)
+        oracles: list[Callable[..., Any]] = [multi_head_attention, *OF_HEADS]
+        for oracle in oracles:
+            assert not close(output, oracle(*inputs, values_at(places, values))[0])
+
+
+def test_the_oracle_agrees_with_the_definition_head_by_head() -> None:
+    rng = np.random.default_rng(1)
+    w = values_at(in_order(SIZES), rng.normal(size=SIZES.parameters))
+    q, k, v = rng.normal(size=(5, 10)), rng.normal(size=(7, 10)), rng.normal(size=(7, 11))
+    heads = [attention(q @ w.query[head], k @ w.key[head], v @ w.value[head])[0] for head in range(SIZES.heads)]
+    right = np.concatenate(heads, axis=-1) @ w.output.reshape(-1, SIZES.width)
+    assert close(multi_head_attention(q, k, v, w)[0], right, 1e-12)
