@@ -20,26 +20,37 @@ from autograder.checking.variables import Positions
 Record = TypeVar("Record")
 """A dataclass of arrays, of further such records, and of choices that are no weights, such as an activation."""
 
+ABSENT = -1
+"""The position of what a submission lacks: its value is 0."""
+
 
 def values_at(places: Record, values: Floats) -> Record:
     """Return a record of positions as the record of the values that stand there; choices stay as they are."""
-    read: Any = _read(places, values)
+    read: Any = _map(places, lambda part: np.where(part == ABSENT, 0.0, values[part]))
     return read  # type: ignore[no-any-return]
 
 
-def _read(part: Any, values: Floats) -> Any:  # noqa: ANN401 - a record or any part of one
+def moved_to(places: Record, positions: Positions) -> Record:
+    """Return a record for a larger vector, in which what stood at 0, 1, 2 … stands at these positions."""
+    moved: Any = _map(places, lambda part: np.where(part == ABSENT, ABSENT, positions[part]))
+    return moved  # type: ignore[no-any-return]
+
+
+def _map(part: Any, change: Callable[[Positions], Any]) -> Any:  # noqa: ANN401 - a record or any part of one
     if isinstance(part, np.ndarray):
-        return values[part]
+        return change(part)
     if isinstance(part, tuple):
-        return tuple(_read(item, values) for item in part)
+        return tuple(_map(item, change) for item in part)
     if is_dataclass(part) and not isinstance(part, type):
-        return replace(part, **{field.name: _read(getattr(part, field.name), values) for field in fields(part)})
+        return replace(part, **{field.name: _map(getattr(part, field.name), change) for field in fields(part)})
     return part
 
 
 def positions_in(places: object) -> Positions:
-    """Return all positions of a record, in one row."""
-    return np.concatenate([np.zeros(0, np.intp), *(array.ravel() for array in _arrays(places))])
+    """Return all positions of a record that are not absent, in one row."""
+    positions: Positions = np.concatenate([np.zeros(0, np.intp), *(array.ravel() for array in _arrays(places))])
+    there: Positions = positions[positions != ABSENT]
+    return there
 
 
 def _arrays(part: object) -> Iterator[Positions]:
@@ -60,7 +71,7 @@ def first_reading(
     got: Floats,
     tolerance: float = FLOAT32_TOLERANCE,
 ) -> Record | None:
-    """Return the first candidate under which the oracle answers as the submission did.
+    """Return the first candidate under which the oracle answers as the submission did; None if there is none.
 
     Args:
         candidates: Records of positions, the natural ones first.
@@ -69,8 +80,21 @@ def first_reading(
         got: What the submission answered.
         tolerance: See `close`.
     """
+    return next(all_readings(candidates, values, oracle, got, tolerance), None)
+
+
+def all_readings(
+    candidates: Iterable[Record],
+    values: Floats,
+    oracle: Callable[[Record], Floats],
+    got: Floats,
+    tolerance: float = FLOAT32_TOLERANCE,
+) -> Iterator[Record]:
+    """Yield the candidates under which the oracle answers as the submission did; for arguments see `first_reading`.
+
+    Two styles may agree in one draw, such as two non-linearities whose units are all silent: then others are drawn.
+    """
     with np.errstate(all="ignore"):  # wrong candidates may overflow
         for places in candidates:
             if close(got, oracle(values_at(places, values)), tolerance):
-                return places
-    return None
+                yield places

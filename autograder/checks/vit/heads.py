@@ -7,7 +7,7 @@ layer's is discovered. What was read explains all further answers, so that one m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -188,22 +188,39 @@ def read_heads(student: Student, sizes: Sizes, rng: np.random.Generator) -> Head
     return found
 
 
+def has_known_layout(student: Student, sizes: Sizes, rng: np.random.Generator) -> bool:
+    """Whether the submission's layer of these sizes is right and need not be discovered."""
+    return _read_known(student, sizes, rng, [(multi_head_attention, None)]) is not None
+
+
 def _try_to_read(student: Student, sizes: Sizes, rng: np.random.Generator) -> Heads | CheckFailed:
     try:
-        layer = make_layer(student, sizes)
-        variables = Variables(layer)
-        values, inputs = set_weights(variables, rng), draw(rng, sizes, TOKENS, TOKENS)
-        output = expect_array(layer(*inputs), (BATCH, TOKENS, sizes.width), "The output")
-        for oracle, mistake in _oracles(sizes):
-            candidates = projections(matrices(variables), sizes)
-            places = first_reading(candidates, values, lambda w, run=oracle: run(*inputs, w)[0], output)  # type: ignore[misc]
-            if places is not None:
-                return Heads(sizes, layer, variables, places, oracle, mistake)
-        require(bool(output.any()), "The output: all values are zero.", "only_zeros")
-        _expect_parameters(variables.size, sizes)
-        return _discovered(student, rng)
+        found = _read_known(student, sizes, rng, list(_oracles(sizes)))
+        return found or student.once(discover_heads, SMALL, rng)
     except CheckFailed as failed:
         return failed
+
+
+def _read_known(
+    student: Student, sizes: Sizes, rng: np.random.Generator, oracles: Sequence[tuple[Oracle, Mistake | None]]
+) -> Heads | None:
+    """Return the layer as one of the known layouts reads it; None if none does.
+
+    Raises:
+        CheckFailed: If what it gives, or how many weights it has, shows that there is no other layout, either.
+    """
+    layer = make_layer(student, sizes)
+    variables = Variables(layer)
+    values, inputs = set_weights(variables, rng), draw(rng, sizes, TOKENS, TOKENS)
+    output = expect_array(layer(*inputs), (BATCH, TOKENS, sizes.width), "The output")
+    for oracle, mistake in oracles:
+        candidates = projections(matrices(variables), sizes)
+        places = first_reading(candidates, values, lambda w, run=oracle: run(*inputs, w)[0], output)  # type: ignore[misc]
+        if places is not None:
+            return Heads(sizes, layer, variables, places, oracle, mistake)
+    require(bool(output.any()), "The output: all values are zero.", "only_zeros")
+    _expect_parameters(variables.size, sizes)
+    return None
 
 
 def _oracles(sizes: Sizes) -> Iterator[tuple[Oracle, Mistake | None]]:
@@ -230,25 +247,30 @@ def _expect_parameters(found: int, sizes: Sizes) -> None:
     )
 
 
-def _discovered(student: Student, rng: np.random.Generator) -> Heads:
-    layer = make_layer(student, SMALL)
+def discover_heads(student: Student, sizes: Sizes, rng: np.random.Generator) -> Heads:
+    """Return the submission's layer of these small sizes after its layout was discovered.
+
+    Raises:
+        CheckFailed: If it is no multi-head attention, right or with a mistake that we know.
+    """
+    layer = make_layer(student, sizes)
     variables = Variables(layer)
 
     def answer(values: Floats, q: Floats, k: Floats, v: Floats) -> Floats:
         variables.set(values)
         q, k, v = (array.astype(np.float32) for array in (q, k, v))
-        return expect_array(layer(q, k, v), (*q.shape[:2], SMALL.width), "The output").astype(np.float64)
+        return expect_array(layer(q, k, v), (*q.shape[:2], sizes.width), "The output").astype(np.float64)
 
     try:
-        places = discover(answer, variables.size, SMALL, rng)
+        places = discover(answer, variables.size, sizes, rng)
     except Undiscovered as error:
         raise CheckFailed(
             f"The output is not that of multi-head attention, in whatever order its weights are stored: {error.reason}."
         ) from error
-    values, inputs = set_weights(variables, rng), draw(rng, SMALL, TOKENS, TOKENS)
+    values, inputs = set_weights(variables, rng), draw(rng, sizes, TOKENS, TOKENS)
     output = answer(values, *inputs)
-    for oracle, mistake in _oracles(SMALL):
-        heads = Heads(SMALL, layer, variables, places, oracle, mistake)
+    for oracle, mistake in _oracles(sizes):
+        heads = Heads(sizes, layer, variables, places, oracle, mistake)
         if close(output, heads.right(values, *inputs)[0]):
             return heads
     fail(

@@ -1,72 +1,129 @@
 """Hidden checks of `mlp(x, hidden_units, dropout_rate)`."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from autograder.checking.comparisons import close, expect, expect_array, fail, require
+from autograder.checking.gradients import Subject, expect_gradients
+from autograder.checking.mistakes import answers, blame
+from autograder.checking.readings import positions_in, values_at
 from autograder.checking.remote import Student, node
-from autograder.checks.vit.former_oracle import dense, identity, mlp, mlp_variants
-from autograder.checks.vit.misconceptions import answers, blame, expect_dropout, expect_rates
+from autograder.checking.variables import Variables
+from autograder.checks.vit.counting import expect_size
+from autograder.checks.vit.networks import (
+    ALWAYS_ON,
+    NEVER_ON,
+    OTHER_RATE,
+    RATES,
+    enliven,
+    expect_frequencies,
+    explain_network_dropout,
+    read_network,
+)
+from autograder.checks.vit.oracle import dense_parameters, mlp
+from autograder.errors import CheckFailed
 
-BATCH, TOKENS, WIDTH = 2, 5, 12
-UNITS = (20, 16, 7)
+BATCH, TOKENS, WIDTH, RATE = 2, 6, 5, 0.3
+UNITS = (4, 3, 2)
+WIDTHS = (WIDTH, *UNITS)
+SAMPLES = 24
 
 
-def make(student: Student, dropout_rate=0.0):
-    """Return `mlp` as a model on tokens."""
-    return student.model([(TOKENS, WIDTH)], node("mlp", [0], list(UNITS), dropout_rate))
-
-
-def draw(rng):
+def draw(rng, *leading):
     """Return tokens as float32."""
-    return rng.normal(size=(BATCH, TOKENS, WIDTH)).astype(np.float32)
+    return rng.normal(size=(*leading, WIDTH)).astype(np.float32)
 
 
-def randomise(model, rng):
-    """Set all weights to random values; return kernel and bias of each dense layer in turn."""
-    arrays = [0.5 * rng.normal(size=one.shape).astype(np.float32) for one in model.weights()]
-    model.set_weights(arrays)
-    layers, before = [], WIDTH
-    for width in UNITS:
-        kernel = [one for one in arrays if one.shape == (before, width)]
-        bias = [one for one in arrays if one.shape == (width,)] or [np.zeros(width)]  # another check counts them
-        if len(kernel) != 1 or len(bias) != 1:
-            fail(f"Expected one dense layer from {before} to {width} units for hidden_units={list(UNITS)}.")
-        layers.append((kernel[0], bias[0]))
-        before = width
-    return layers
+def make(student: Student, *leading, rate=RATE):
+    """Return `mlp` as a model on input with these axes between batch and features."""
+    return student.model([(*leading, WIDTH)], node("mlp", [0], list(UNITS), rate))
 
 
-@pytest.mark.check("There is one dense layer for each width in hidden_units.")
-def test_widths(student):
-    model = student.once(make)
-    found = sum(int(np.prod(one.shape)) for one in model.weights() if one.trainable)
-    widths = (WIDTH, *UNITS)
-    right = sum(dense(before, after) for before, after in zip(widths, UNITS, strict=False))
-    require(
-        found == right, f"Expected {right} weights for hidden_units={list(UNITS)} on {WIDTH} features; got {found}."
-    )
+def read(student: Student, rng):
+    """Return the mlp on tokens as it was read, or why it could not be."""
+    x = draw(rng, BATCH, TOKENS)
+    try:
+        return read_network(Variables(make(student, TOKENS)), x, WIDTHS, rng)
+    except CheckFailed as failed:
+        if failed.misconception != ALWAYS_ON.slug:
+            return failed
+    try:
+        return replace(read_network(Variables(make(student, TOKENS, rate=0.0)), x, WIDTHS, rng), always_on=True)
+    except CheckFailed as failed:
+        return failed
+
+
+@pytest.fixture
+def network(student, task_rng):
+    """The mlp on tokens, as it was read."""
+    found = student.once(read, task_rng)
+    if isinstance(found, CheckFailed):
+        raise found
+    return found
 
 
 @pytest.mark.check("The output is that of the dense layers with ReLU or GELU between them.", weight=2)
-def test_output(student, rng):
-    x, model = draw(rng), student.once(make)
-    layers = randomise(model, rng)
-    output = expect_array(model(x), (BATCH, TOKENS, UNITS[-1]), "The output")
-    wrong = {"non_linearity_missing": mlp(x, layers, identity, last=False)}
-    for activation in (np.tanh, lambda one: 1 / (1 + np.exp(-one)), lambda one: np.where(one > 0, one, np.expm1(one))):
-        for last in (False, True):
-            if close(output, mlp(x, layers, activation, last=last)):
-                blame("non_linearity_of_other_kind")
-    expect(output, answers(mlp_variants(x, layers), wrong), "The output")
+def test_output(network, rng):
+    if network.mistake is not None:
+        blame(network.mistake)
+    x, values = draw(rng, BATCH, TOKENS), network.variables.draw(rng)
+    network.variables.set(values)
+    expect(network.layer(x), answers(mlp(x, values_at(network.places, values))), "The output")
 
 
-@pytest.mark.check("Dropout is active in training and only there.")
-def test_dropout(student, rng):
-    x, model = draw(rng), student.once(make, 0.3)
-    randomise(model, rng)
-    shape = (BATCH, TOKENS, UNITS[-1])
-    calm = [expect_array(model(x, training=False), shape, "The output") for _ in range(2)]
-    lively = [expect_array(model(x, training=True), shape, "The output in training") for _ in range(2)]
-    expect_dropout(calm, lively)
-    expect_rates(model, 0.3)
+@pytest.mark.check("There is one dense layer for each width in hidden_units, all of it trainable.")
+def test_widths(network):
+    right = sum(dense_parameters(before, after) for before, after in zip(WIDTHS, UNITS, strict=False))
+    expect_size(network.variables.size, right, f"hidden_units={list(UNITS)} on {WIDTH} features")
+    require(all(network.variables.trainable), "Some weights are not trainable. All must be learned.")
+
+
+@pytest.mark.check("It works on single vectors, as on tokens.")
+def test_vectors(student, network, rng):
+    variables = Variables(make(student, rate=0.0))
+    x, values = draw(rng, BATCH), variables.draw(rng)
+    require(variables.shapes == network.variables.shapes, "On vectors, mlp has other weights than on tokens.")
+    variables.set(values)
+    expect(variables.layer(x), answers(network.right(x, values_at(network.places, values))), "The output for vectors")
+
+
+@pytest.mark.check("In training, dropout of the given rate follows the dense layers; in inference there is none.")
+def test_dropout(network, rng):
+    if network.always_on:
+        blame(ALWAYS_ON)
+    values = enliven(network.variables.draw(rng), network.places, rng)
+    network.variables.set(values)
+    one = np.abs(draw(rng))
+    x = np.broadcast_to(one, (SAMPLES, TOKENS, WIDTH))
+    samples = expect_array(network.layer(x, training=True), (SAMPLES, TOKENS, UNITS[-1]), "The output in training")
+    weights = values_at(network.places, values)
+    if network.mistake is None and close(samples, np.broadcast_to(mlp(one, weights), samples.shape)):
+        blame(NEVER_ON)
+
+    def run(factors):
+        outputs = mlp(one[None], weights, factors)  # (outcomes, features)
+        return np.broadcast_to(outputs[:, None], (len(outputs), TOKENS, UNITS[-1]))
+
+    found = explain_network_dropout(samples, UNITS, RATE, (0, 1, 2), run)
+    if found is None:
+        if any(explain_network_dropout(samples, UNITS, rate, (0, 1, 2), run) for rate in RATES):
+            blame(OTHER_RATE)
+        fail(
+            "In training, the outputs are none that dropout after the dense layers can give. Look at what is dropped: what a "
+            "layer returns, after its non-linearity, each unit of each token by itself."
+        )
+    expect_frequencies(found, UNITS, RATE)
+
+
+@pytest.mark.check("Gradients reach every weight and the input, and are those of the output.")
+def test_gradients(network, rng):
+    values = enliven(network.variables.draw(rng), network.places, rng)
+    network.variables.set(values)
+
+    def output(inputs, values):
+        return network.right(inputs[0], values_at(network.places, values))
+
+    subject = Subject.of(network.variables, values, output, positions_in(network.places))
+    expect_gradients(subject, [(BATCH, TOKENS, WIDTH)], rng)

@@ -1,187 +1,161 @@
 """Hidden checks of `transformerBlock(x, num_heads, projection_dim, transformer_units, dropout_rate=0.1)`.
 
-The block is tested as `Input -> transformerBlock -> Model`. Attention and mlp are taken as they are, by
-themselves: what is graded here is how the block puts them together.
+The block is asked as `Input -> transformerBlock -> Model`, with all weights set by the grader.
 """
-
-import itertools
-from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pytest
 
 from autograder.checking.comparisons import close, expect, expect_array, fail, require
-from autograder.checking.remote import Layer, Student, node
-from autograder.checks.vit.former_oracle import ACTIVATIONS, dense, layer_norm, mlp, wrong_blocks
-from autograder.checks.vit.misconceptions import answers, blame, expect_dropout, expect_rates
+from autograder.checking.dropout import Outcomes, all_masks, is_as_frequent, is_independent, kept_factors
+from autograder.checking.gradients import Subject, expect_gradients
+from autograder.checking.mistakes import Mistake, answers, blame
+from autograder.checking.readings import positions_in, values_at
+from autograder.checks.vit.block_mistakes import NO_ATTENTION_DROPOUT
+from autograder.checks.vit.block_parts import BlockSizes
+from autograder.checks.vit.blocks import BATCH, draw_tokens, read_block
+from autograder.checks.vit.counting import expect_size
+from autograder.checks.vit.networks import (
+    ALWAYS_ON,
+    NEVER_ON,
+    OTHER_RATE,
+    RATES,
+    enliven,
+    expect_frequencies,
+    explain_network_dropout,
+)
+from autograder.checks.vit.oracle import dense_parameters
+from autograder.errors import CheckFailed
 
-BATCH, TOKENS, WIDTH, HEADS = 2, 6, 8, 3
-UNITS = (3 * WIDTH, WIDTH)
-PLAIN = {"Dense", "LayerNormalization", "Dropout", "InputLayer", "Add", "Activation", "ReLU"}
+SIZES = BlockSizes(tokens=6, model_dim=5, heads=2, hidden=4)
+WIDTHS = (SIZES.hidden, SIZES.model_dim)
+RATE, DEFAULT_RATE, SAMPLES = 0.3, 0.1, 48
 
-
-def make(student: Student, *rate):
-    """Return the block as a model; without a rate, the block's own default holds."""
-    return student.model([(TOKENS, WIDTH)], node("transformerBlock", [0], HEADS, WIDTH, list(UNITS), *rate))
-
-
-def draw(rng):
-    """Return tokens as float32."""
-    return rng.normal(size=(BATCH, TOKENS, WIDTH)).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class Anatomy:
-    """The parts of a block and the random weights they got.
-
-    Attributes:
-        attention: Returns what the block's own attention gives on tokens.
-        dense: Kernel and bias of the two dense layers.
-        norms: Scale and offset of the two normalisations.
-    """
-
-    attention: Layer
-    dense: list
-    norms: list
+OTHER_DEFAULT = Mistake("other_default_rate", "Without the argument, dropout_rate is 0.1; yours is another.")
+ELSEWHERE = (
+    "In training, the outputs are none that dropout on what the {part} returns can give. It drops units of that, before "
+    "the residual addition, and nothing else."
+)
 
 
-def dissect(model, rng):
-    """Set all weights to random values and find attention, mlp and normalisations among the layers."""
-    weights = model.weights()
-    arrays = [0.5 * rng.normal(size=one.shape).astype(np.float32) for one in weights]
-    parts = [part for part in model.parts() if part.weights]
-    norms = [part for part in parts if part.kind == "LayerNormalization"]
-    for part in norms:  # tokens far larger than any epsilon a normalisation may have
-        for index in part.weights:
-            if "gamma" in weights[index].name:
-                arrays[index] = (30 + 10 * rng.random(weights[index].shape)).astype(np.float32)
-    model.set_weights(arrays)
-    attention = [part for part in parts if part.kind not in PLAIN]
-    if len(attention) != 1:
-        fail(
-            f"Expected one MultiHeadAttention layer in the block; found {len(attention)} layers that could be it.",
-            None if attention else "no_attention",
-        )
-    if len(norms) != 2:
-        fail(
-            f"Expected two LayerNormalization layers in the block; found {len(norms)}.", norm_misconception(len(norms))
-        )
-    kernels = [(part, [arrays[index] for index in part.weights]) for part in parts if part.kind == "Dense"]
-    by_shape = {found[0].shape: tuple(found) for _, found in kernels if len(found) == 2}
-    if set(by_shape) != {(WIDTH, UNITS[0]), (UNITS[0], WIDTH)}:
-        fail(f"Expected an mlp with widths {list(UNITS)} in the block.", "no_mlp" if not by_shape else None)
-    return Anatomy(
-        attention=attention[0].layer,
-        dense=[by_shape[WIDTH, UNITS[0]], by_shape[UNITS[0], WIDTH]],
-        norms=[scale_and_offset(part, weights, arrays) for part in norms],
-    )
+def read(student, rng):
+    """Return the block as it was read, or why it could not be."""
+    try:
+        return read_block(student, SIZES, RATE, rng)
+    except CheckFailed as failed:
+        return failed
 
 
-def norm_misconception(found):
-    """Return the slug for a missing normalisation."""
-    return "normalisation_missing" if found < 2 else None
+@pytest.fixture
+def block(student, task_rng):
+    """The block, as it was read."""
+    found = student.once(read, task_rng)
+    if isinstance(found, CheckFailed):
+        raise found
+    return found
 
 
-def scale_and_offset(part, weights, arrays):
-    """Return gamma and beta of one normalisation over the features."""
-    shapes = {weights[index].shape for index in part.weights}
-    if len(part.weights) != 2 or shapes != {(WIDTH,)}:
-        fail(
-            f"Each LayerNormalization must scale and shift the {WIDTH} features of a token (the last axis); "
-            f"yours has weights of shapes {sorted(shapes)}.",
-            "norm_over_wrong_axis",
-        )
-    first, second = part.weights
-    gamma, beta = (first, second) if "gamma" in weights[first].name else (second, first)
-    return arrays[gamma], arrays[beta]
+@pytest.mark.check("Attention, residual, normalisation, mlp, residual, normalisation: in that order.", weight=4)
+def test_output(block, rng):
+    if block.mistake is not None:
+        blame(block.mistake)
+    x, values = draw_tokens(rng, SIZES), block.variables.draw(rng)
+    block.variables.set(values)
+    expect(block.layer(x), answers(block.oracle(x, values_at(block.places, values))), "The output")
 
 
 @pytest.mark.check("Attention and mlp have as many weights as the heads and widths that are asked for.", weight=2)
-def test_parameters(student):
-    model = student.once(make)
-    norms = {index for part in model.parts() if "Normalization" in part.kind for index in part.weights}
-    counted = [one for index, one in enumerate(model.weights()) if one.trainable and index not in norms]
-    found = sum(int(np.prod(one.shape)) for one in counted)
-    right = 4 * HEADS * WIDTH**2 + dense(WIDTH, UNITS[0]) + dense(UNITS[0], WIDTH)
+def test_parameters(block):
+    d, hidden = SIZES.model_dim, SIZES.hidden
+    right = 4 * SIZES.heads * d**2 + dense_parameters(d, hidden) + dense_parameters(hidden, d) + 2 * (2 * d)
+    expect_size(block.variables.size, right, f"{SIZES.heads} heads, width {d} and mlp widths {[hidden, d]}")
+    require(all(block.variables.trainable), "Some weights of the block are not trainable. All must be learned.")
+
+
+@pytest.mark.check("In training, dropout acts on what the attention returns, before its residual addition.")
+def test_attention_dropout(block, rng):
+    if block.always_on:
+        blame(ALWAYS_ON)
+    kept = attention_masks(block, block, RATE, rng)
+    if kept is None:
+        if any(attention_masks(block, block, rate, rng) is not None for rate in RATES):
+            blame(OTHER_RATE)
+        fail(ELSEWHERE.format(part="attention"))
+    if kept.all():
+        blame(NO_ATTENTION_DROPOUT)
+    if not is_as_frequent(kept, 1 - RATE):
+        blame(OTHER_RATE)
+    if not is_independent(kept, 1 - RATE):
+        fail("Your dropout drops the same units of several tokens or samples. Each has a mask of its own.")
+
+
+def attention_masks(block, asked, rate, rng):
+    """Return which units of the attention each sample kept, if its dropout has this rate; None if that explains nothing.
+
+    With the mlp silenced, there is one outcome for each mask of the attention's features.
+    """
+    places = block.places
+    values = asked.silenced(block.variables.draw(rng), places.network.layers[-1])
+    x = draw_tokens(rng, SIZES, batch=1)
+    samples = ask_in_training(asked.layer, x)
+    weights, masks = values_at(places, values), all_masks(SIZES.model_dim)
+    outcomes = block.oracle(x, weights, kept_factors(masks, rate)[:, None])  # (outcomes, tokens, model_dim)
+    if close(outcomes, np.broadcast_to(outcomes[:1], outcomes.shape)):  # a mistake hides what the attention does
+        return None
+    if close(samples, np.broadcast_to(block.oracle(x, weights), samples.shape)):
+        return np.ones((SAMPLES, SIZES.tokens, SIZES.model_dim), bool)
+    return Outcomes(outcomes, masks).decode(samples)
+
+
+def ask_in_training(layer, x):
+    """Return outputs in training for many samples of the same tokens."""
+    samples = np.broadcast_to(x, (SAMPLES, *x.shape[1:]))
+    return expect_array(layer(samples, training=True), samples.shape, "The output in training")
+
+
+@pytest.mark.check("In training, dropout acts within the mlp and on what it returns, before its residual addition.")
+def test_network_dropout(block, rng):
+    if block.always_on:
+        blame(ALWAYS_ON)
     require(
-        found == right,
-        f"Expected {right} trainable weights besides the normalisations', for {HEADS} heads, width {WIDTH} and mlp widths "
-        f"{list(UNITS)}; got {found}.",
+        block.sizes == SIZES, f"The mlp has not the widths {list(WIDTHS)} that are asked for, so it is not looked into."
     )
+    drawn = enliven(block.variables.draw(rng), block.places.network, rng)
+    values = block.silenced(drawn, block.places.attention)
+    x = draw_tokens(rng, SIZES, batch=1)
+    samples, weights = ask_in_training(block.layer, x), values_at(block.places, values)
+    if close(samples, np.broadcast_to(block.oracle(x, weights), samples.shape)):
+        blame(NEVER_ON)
+
+    def run(factors):
+        return block.oracle(x, weights, 1.0, [factor[:, None] for factor in factors])
+
+    found = explain_network_dropout(samples, WIDTHS, RATE, (1, 2), run)
+    if found is None:
+        if any(explain_network_dropout(samples, WIDTHS, rate, (1, 2), run) for rate in RATES):
+            blame(OTHER_RATE)
+        fail(ELSEWHERE.format(part="mlp"))
+    expect_frequencies(found, WIDTHS, RATE)
 
 
-@pytest.mark.check("Attention, residual, normalisation, mlp, residual, normalisation: in that order.", weight=5)
-def test_output(student, rng):
-    x, model = draw(rng), student.once(make, 0.0)
-    anatomy = dissect(model, rng)
-    output = expect_array(model(x), (BATCH, TOKENS, WIDTH), "The output")
-
-    def attend(tokens):
-        return expect_array(attention_alone(anatomy.attention, tokens), x.shape, "The attention's output").astype(float)
-
-    networks = [
-        partial(mlp, layers=anatomy.dense, hidden=one, last=last) for one in ACTIVATIONS for last in (False, True)
-    ]
-    right, wrong = [], {}
-    for norms in itertools.permutations(anatomy.norms):
-        first, second = (partial(layer_norm, scale=scale, offset=offset) for scale, offset in norms)
-        middle = first(x + attend(x))
-        right += [second(middle + network(middle)) for network in networks]
-        for slug, value in wrong_blocks(x, attend, networks, (first, second)):
-            if close(output, value, 1e-4):
-                wrong[slug] = value
-    expect(output, answers(right, wrong), "The output", tolerance=5e-5)
+@pytest.mark.check("Without the argument, dropout_rate is 0.1.")
+def test_default_rate(student, block, rng):
+    if block.always_on:
+        blame(ALWAYS_ON)
+    default = block.in_another(SIZES.model(student))
+    kept = attention_masks(block, default, DEFAULT_RATE, rng)
+    if kept is None and any(attention_masks(block, default, rate, rng) is not None for rate in RATES):
+        blame(OTHER_DEFAULT)
+    require(kept is not None, ELSEWHERE.format(part="attention"))
 
 
-def attention_alone(layer, tokens):
-    """Return the output of self-attention on these tokens, without its weights."""
-    tokens = np.asarray(tokens, np.float32)
-    answer = layer(tokens, tokens, tokens)
-    return answer[0] if isinstance(answer, tuple) and answer else answer
+@pytest.mark.check("Gradients reach every weight and the input, and are those of the output.")
+def test_gradients(block, rng):
+    values = enliven(block.variables.draw(rng), block.places.network, rng)
+    block.variables.set(values)
 
+    def output(inputs, values):
+        return block.oracle(inputs[0], values_at(block.places, values))
 
-@pytest.mark.check("In inference the output is the same each time; in training dropout changes it.")
-def test_dropout(student, rng):
-    x, model = draw(rng), student.once(make, 0.3)
-    calm = [expect_array(model(x, training=False), x.shape, "The output") for _ in range(2)]
-    lively = [expect_array(model(x, training=True), x.shape, "The output in training") for _ in range(2)]
-    expect_dropout(calm, lively)
-    expect_rates(model, 0.3)
-
-
-@pytest.mark.check("There is dropout between the attention and its residual addition.")
-def test_attention_dropout(student, rng):
-    """With an mlp of zeros, only the attention's own dropout can make two calls in training differ."""
-    x, model = draw(rng), student.once(make, 0.3)
-    arrays = [0.5 * rng.normal(size=one.shape).astype(np.float32) for one in model.weights()]
-    zero(model, arrays, lambda kind: kind == "Dense")
-    seeing = expect_array(model(x, training=False), x.shape, "The output")
-    lively = [expect_array(model(x, training=True), x.shape, "The output in training") for _ in range(2)]
-    if not np.array_equal(*lively):
-        return
-    zero(model, arrays, lambda kind: kind not in ("Dense", "LayerNormalization"))
-    if close(seeing, expect_array(model(x, training=False), x.shape, "The output")):
-        fail("The attention has no effect on the output once the mlp returns zeros, so its dropout cannot be seen.")
-    blame("no_attention_dropout")
-
-
-def zero(model, arrays, chosen):
-    """Set the weights of the chosen kinds of layers to zero, in the model and in these arrays."""
-    for part in model.parts():
-        if chosen(part.kind):
-            for index in part.weights:
-                arrays[index] = np.zeros_like(arrays[index])
-    model.set_weights(arrays)
-
-
-@pytest.mark.check("Training reaches every weight: each has a gradient.")
-def test_gradients(student, rng):
-    x, model = draw(rng), student.once(make, 0.0)
-    arrays = [0.3 * rng.normal(size=one.shape).astype(np.float32) for one in model.weights()]
-    model.set_weights(arrays)
-    cotangent = rng.normal(size=x.shape).astype(np.float32)
-    _, gradients = model.gradients(x, cotangent=cotangent)
-    require(bool(gradients), "The block has no trainable weights.")
-    dead = sum(1 for one in gradients if one is None or not np.any(one))
-    require(dead == 0, f"{dead} of {len(gradients)} weights get no gradient: they have no effect on the output.")
+    subject = Subject.of(block.variables, values, output, positions_in(block.places))
+    expect_gradients(subject, [(BATCH, SIZES.tokens, SIZES.model_dim)], rng)

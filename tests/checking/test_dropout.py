@@ -1,0 +1,60 @@
+"""Dropout's outcomes: right dropout is explained in every draw, other places, rates and masks in none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from autograder.checking.comparisons import Floats
+from autograder.checking.dropout import Outcomes, all_masks, is_as_frequent, is_independent, kept_factors
+
+UNITS, SAMPLES, TOKENS, RATE = 5, 48, 6, 0.3
+DRAWS = 50
+
+
+def outcomes_of(x: Floats, rate: float) -> Outcomes:
+    masks = all_masks(UNITS)
+    return Outcomes(np.tanh(x * kept_factors(masks, rate)[:, None]), masks)
+
+
+def drop(x: Floats, rate: float, rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    kept = np.broadcast_to(rng.random(shape) >= rate, (SAMPLES, TOKENS, UNITS))
+    return np.tanh(x * kept_factors(kept, rate)).astype(np.float32)
+
+
+def test_right_dropout_is_explained_as_frequent_and_independent() -> None:
+    for seed in range(DRAWS):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(TOKENS, UNITS))
+        kept = outcomes_of(x, RATE).decode(drop(x, RATE, rng, (SAMPLES, TOKENS, UNITS)))
+        assert kept is not None
+        assert is_as_frequent(kept, 1 - RATE)
+        assert is_independent(kept, 1 - RATE)
+
+
+def test_dropout_of_another_rate_is_no_outcome() -> None:
+    for seed in range(DRAWS):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(TOKENS, UNITS))
+        assert outcomes_of(x, RATE).decode(drop(x, 0.31, rng, (SAMPLES, TOKENS, UNITS))) is None
+
+
+@pytest.mark.parametrize("shape", [(1, TOKENS, UNITS), (SAMPLES, 1, UNITS)], ids=["batch", "tokens"])
+def test_a_mask_that_is_shared_is_not_independent(shape: tuple[int, ...]) -> None:
+    for seed in range(DRAWS):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(TOKENS, UNITS))
+        kept = outcomes_of(x, RATE).decode(drop(x, RATE, rng, shape))
+        assert kept is not None
+        assert not is_independent(kept, 1 - RATE)
+
+
+def test_units_that_fall_too_often_are_noticed() -> None:
+    rng = np.random.default_rng(1)
+    assert not is_as_frequent(rng.random(2000) >= 0.4, 0.7)
+    assert is_as_frequent(rng.random(2000) >= 0.3, 0.7)
+
+
+def test_values_that_are_no_numbers_are_no_outcome() -> None:
+    x = np.ones((TOKENS, UNITS))
+    assert outcomes_of(x, RATE).decode(np.full((SAMPLES, TOKENS, UNITS), np.nan)) is None
