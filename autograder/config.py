@@ -108,7 +108,7 @@ def load_traitlets(root: Path) -> Config:
         config: Config = PyFileConfigLoader(CONFIG_NAME, path=str(root)).load_config()
     except Exception as error:  # the file is Python: anything can go wrong in it
         raise ConfigError(
-            f"{root / CONFIG_NAME} stopped with {type(error).__name__}: {error}.", "Mend that line."
+            f"{root / CONFIG_NAME} stopped with {type(error).__name__}: {error}.", "Fix that line."
         ) from error
     return config
 

@@ -12,13 +12,13 @@ class AutograderError(Exception):
 
     Args:
         problem: What went wrong: what was expected and what came.
-        mend: What to do about it; may be empty.
+        remedy: What to do about it; may be empty.
     """
 
-    def __init__(self, problem: str, mend: str = "") -> None:
-        super().__init__(problem if not mend else f"{problem} {mend}")
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(problem if not remedy else f"{problem} {remedy}")
         self.problem = problem
-        self.mend = mend
+        self.remedy = remedy
 
 
 class UsageError(AutograderError):

@@ -150,7 +150,7 @@ def _read_table(path: Path, assignment: Assignment) -> list[Variant]:
     try:
         rows = tomllib.loads(path.read_text("utf-8")).get("variant", [])
     except tomllib.TOMLDecodeError as error:
-        raise CorpusError(f"{path} is not TOML: {error}.", "Mend that line.") from error
+        raise CorpusError(f"{path} is not TOML: {error}.", "Fix that line.") from error
     return [_variant(row, path, assignment) for row in rows]
 
 
@@ -158,8 +158,8 @@ def _variant(row: dict[str, object], path: Path, assignment: Assignment) -> Vari
     where = f"{path.name}, {row.get('slug', 'a variant without a slug')}"
     unknown = sorted(set(row) - _KEYS)
     if unknown or "slug" not in row:
-        mend = did_you_mean(unknown[0], sorted(_KEYS)) if unknown else "Give it one that no other has."
-        raise CorpusError(f"{where}: " + (f"unknown key {unknown[0]!r}." if unknown else "it needs a slug."), mend)
+        remedy = did_you_mean(unknown[0], sorted(_KEYS)) if unknown else "Give it one that no other has."
+        raise CorpusError(f"{where}: " + (f"unknown key {unknown[0]!r}." if unknown else "it needs a slug."), remedy)
     known = [task.id for task in assignment.tasks]
     for task in (row.get("task"), *_words(row.get("suffers"))):
         if task not in known:

@@ -317,7 +317,7 @@ def _write_json(one: Graded, folder: Path) -> Graded:
         if one.result is not None:
             write_whole(folder / f"{one.student}.json", to_json(one.result))
     except OSError as error:
-        return replace(one, error=AutograderError(f"{error}.", "Mend that, then grade again."))
+        return replace(one, error=AutograderError(f"{error}.", "Fix that, then grade again."))
     return one
 
 

@@ -165,8 +165,8 @@ def _connected(address: str) -> Client:
         socket.create_connection(get_address_host_port(address), CONNECT_SECONDS).close()  # Dask would try again
         return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:  # TimeoutError is an OSError
-        mend = "Start one with `dask scheduler`, or mend the address: it looks like tcp://10.0.0.1:8786."
-        raise ClusterError(f"No Dask scheduler answers at {address}: {error}.", mend) from error
+        remedy = "Start one with `dask scheduler`, or fix the address: it looks like tcp://10.0.0.1:8786."
+        raise ClusterError(f"No Dask scheduler answers at {address}: {error}.", remedy) from error
 
 
 def installed() -> dict[str, str]:
@@ -188,8 +188,8 @@ def _reports(client: Client) -> dict[str, Report | Exception]:
     try:
         client.wait_for_workers(1, timeout=WORKER_SECONDS)
     except (DaskTimeout, TimeoutError) as error:
-        mend = "Start some with `dask worker --nthreads 1 ADDRESS`; a cluster that adapts needs a minimum of 1."
-        raise ClusterError(f"The cluster has no worker after {WORKER_SECONDS:.0f} s.", mend) from error
+        remedy = "Start some with `dask worker --nthreads 1 ADDRESS`; a cluster that adapts needs a minimum of 1."
+        raise ClusterError(f"The cluster has no worker after {WORKER_SECONDS:.0f} s.", remedy) from error
     reports: dict[str, Report | Exception] = client.run(report, on_error="return")
     return reports
 
@@ -209,7 +209,7 @@ def _fit(config: CourseConfig, versions: Mapping[str, str], reports: Mapping[str
     problems = [f"{address}: {why}" for address, one in sorted(reports.items()) if (why := _misfit(versions, one))]
     if problems:
         more = f" And {len(problems) - NAMED} more." if len(problems) > NAMED else ""
-        raise ClusterError(f"Workers do not fit. {' '.join(problems[:NAMED])}{more}", _MEND)
+        raise ClusterError(f"Workers do not fit. {' '.join(problems[:NAMED])}{more}", _REMEDY)
     gpus = any(isinstance(one, Report) and one.gpu for one in reports.values())
     if config.device == "gpu" and not gpus:
         raise ClusterError(
@@ -218,7 +218,7 @@ def _fit(config: CourseConfig, versions: Mapping[str, str], reports: Mapping[str
     return gpus and config.device != "cpu"
 
 
-_MEND = "Install the same requirements.lock and the same package for every worker; start each with --nthreads 1."
+_REMEDY = "Install the same requirements.lock and the same package for every worker; start each with --nthreads 1."
 
 
 def _misfit(versions: Mapping[str, str], one: Report | Exception) -> str:
@@ -301,7 +301,7 @@ class _Desk:
 
             worker = get_worker()
             if why := _misfit(parcel.versions, report(worker)):
-                raise ClusterError(f"Worker {worker.address} does not fit: {why}", _MEND)
+                raise ClusterError(f"Worker {worker.address} does not fit: {why}", _REMEDY)
             self._folder = Path(tempfile.mkdtemp(prefix="autograder-", dir=worker.local_directory))
             config = unpack(parcel, self._folder)
             self._grader = CachedGrader(config, load_assignment(config.root, parcel.assignment), threads=1)

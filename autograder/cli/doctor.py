@@ -35,14 +35,14 @@ class Finding(msgspec.Struct, frozen=True):
         name: What it is, such as `sandbox: landlock`.
         good: Whether grading can rely on it.
         found: What was seen.
-        mend: What to do where it is not good.
+        remedy: What to do where it is not good.
         needed: Whether the course's settings demand it.
     """
 
     name: str
     good: bool
     found: str
-    mend: str = ""
+    remedy: str = ""
     needed: bool = True
 
 
@@ -100,7 +100,7 @@ def _settings(start: Path) -> tuple[CourseConfig, Finding]:
     try:
         config = load_config(find_root(start))
     except ConfigError as error:
-        return CourseConfig(root=start.resolve()), Finding("settings", False, error.problem, error.mend)
+        return CourseConfig(root=start.resolve()), Finding("settings", False, error.problem, error.remedy)
     return config, Finding("settings", True, f"{config.root / CONFIG_NAME}, assignment {config.assignment}")
 
 
@@ -108,21 +108,21 @@ def _confinement(config: CourseConfig) -> Iterator[Finding]:
     """Yield what can be said of a machine that student code is to run on."""
     if not _on_linux():
         found = f"not tried: namespaces, Landlock and seccomp are features of Linux, and this is {platform.system()}"
-        mend = "Here you can build, and read reports and feedback; check, grade, release and audit need Linux."
-        yield Finding("sandbox", False, found, mend)
+        remedy = "Here you can build, and read reports and feedback; check, grade, release and audit need Linux."
+        yield Finding("sandbox", False, found, remedy)
         return
     from autograder.batch.batch import default_jobs
     from autograder.grading.student_process import gpu_present
 
     if config.sandbox == "none":
-        mend = "Take c.Autograder.sandbox out of course_config.py."
-        yield Finding("sandbox", False, "switched off: student code runs unconfined", mend, needed=False)
+        remedy = "Take c.Autograder.sandbox out of course_config.py."
+        yield Finding("sandbox", False, "switched off: student code runs unconfined", remedy, needed=False)
     yield from _layers(config)
     jobs, chosen = default_jobs(), f"; course_config.py says {config.jobs}" if config.jobs else ""
     yield Finding("memory", True, f"{_memory()}: {jobs} submissions at once fit processors and memory{chosen}")
     gpu = "NVIDIA device" if gpu_present() else "none: training runs on the CPU"
-    mend = "" if config.device != "gpu" or gpu_present() else 'Set c.Autograder.device = "auto" in course_config.py.'
-    yield Finding("gpu", gpu_present(), gpu, mend, needed=config.device == "gpu")
+    remedy = "" if config.device != "gpu" or gpu_present() else 'Set c.Autograder.device = "auto" in course_config.py.'
+    yield Finding("gpu", gpu_present(), gpu, remedy, needed=config.device == "gpu")
 
 
 def _layers(config: CourseConfig) -> Iterator[Finding]:
@@ -139,7 +139,7 @@ def _layers(config: CourseConfig) -> Iterator[Finding]:
             yield Finding(f"sandbox: {layer}", True, shown(), needed=needed)
         except AutograderError as error:
             problem = error.problem.removeprefix(f"{layer}: ")
-            yield Finding(f"sandbox: {layer}", False, problem, error.mend, needed)
+            yield Finding(f"sandbox: {layer}", False, problem, error.remedy, needed)
 
 
 def _memory() -> str:
@@ -170,13 +170,13 @@ def _needed() -> dict[str, SpecifierSet]:
 
 
 def _library(name: str, wanted: SpecifierSet) -> Finding:
-    mend = "Run: make install"
+    remedy = "Run: make install"
     try:
         found = version(name)
     except PackageNotFoundError:
-        return Finding(name, False, "not installed", mend)
+        return Finding(name, False, "not installed", remedy)
     if not wanted.contains(found, prereleases=True):
-        return Finding(name, False, f"{found}, and {wanted} is needed", mend)
+        return Finding(name, False, f"{found}, and {wanted} is needed", remedy)
     return Finding(name, True, found)
 
 
@@ -184,11 +184,11 @@ def _assignment(config: CourseConfig, name: str) -> Finding:
     try:
         assignment = load_assignment(config.root, name)
     except AutograderError as error:
-        return Finding("assignment", False, error.problem, error.mend, needed=False)
+        return Finding("assignment", False, error.problem, error.remedy, needed=False)
     tasks = f"{name}: {len(assignment.tasks)} automatic tasks, {assignment.max_score:g} points"
     if not (assignment.release_dir / f"{name}.ipynb").is_file():
-        mend = "Run: python -m autograder release"
-        return Finding("assignment", False, f"{tasks}; built, not released", mend, needed=False)
+        remedy = "Run: python -m autograder release"
+        return Finding("assignment", False, f"{tasks}; built, not released", remedy, needed=False)
     return Finding("assignment", True, f"{tasks}; built and released")
 
 
@@ -199,7 +199,7 @@ def _gradebook(config: CourseConfig, name: str) -> Finding:
 
     from autograder.gradebook.nbgrader_steps import course_directory
 
-    mend = "Look at c.CourseDirectory.db_url in course_config.py."
+    remedy = "Look at c.CourseDirectory.db_url in course_config.py."
     try:
         url = make_url(course_directory(config, name).db_url)
         shown = url.render_as_string(hide_password=True)
@@ -208,5 +208,5 @@ def _gradebook(config: CourseConfig, name: str) -> Finding:
         with create_engine(url).connect() as book:
             students = book.exec_driver_sql("select count(*) from student").scalar()
     except (SQLAlchemyError, ImportError) as error:
-        return Finding("gradebook", False, str(error).splitlines()[0], mend)
+        return Finding("gradebook", False, str(error).splitlines()[0], remedy)
     return Finding("gradebook", True, f"{shown}, {students} students")

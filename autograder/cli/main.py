@@ -57,9 +57,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except AutograderError as error:
         _complain(str(error))
     except ImportError as error:
-        _complain(f"{error}. {_import_mend()}")
+        _complain(f"{error}. {_import_remedy()}")
     except OSError as error:
-        _complain(f"{error}. What was recorded so far stays. Mend that, then run the same command again.")
+        _complain(f"{error}. What was recorded so far stays. Fix that, then run the same command again.")
     except KeyboardInterrupt:
         _complain("interrupted; what was recorded so far stays. Run the same command again to go on.")
     return 1
@@ -69,7 +69,7 @@ def _complain(text: str) -> None:
     err.print(Text.assemble(("autograder:", "bold red"), f" {text}"))
 
 
-def _import_mend() -> str:
+def _import_remedy() -> str:
     if platform.system() == "Linux":
         return "Run: make install"
     return f"This needs Linux, and this is {platform.system()}: use Linux, a virtual machine, or WSL 2 on Windows."
@@ -184,7 +184,7 @@ def _grade(options: argparse.Namespace) -> int:
     for line in run.failures[:SHOWN]:
         _complain(line)
     if len(run.failures) > SHOWN:
-        _complain(f"{len(run.failures) - SHOWN} more ended in an error. Mend what is named, then grade again.")
+        _complain(f"{len(run.failures) - SHOWN} more ended in an error. Fix what is named, then grade again.")
     return 1 if run.failures else 0
 
 
@@ -284,7 +284,7 @@ def _keep(options: argparse.Namespace, config: CourseConfig, assignment: Assignm
     except AutograderError as error:
         return dataclasses.replace(graded, error=error)
     except OSError as error:
-        return dataclasses.replace(graded, error=AutograderError(f"{error}.", "Mend that, then grade again."))
+        return dataclasses.replace(graded, error=AutograderError(f"{error}.", "Fix that, then grade again."))
     return graded
 
 
@@ -413,8 +413,8 @@ def _doctor(options: argparse.Namespace) -> int:
     for one in examine(options.course, options.assignment):
         findings.append(one)
         mark, style = ("ok  ", "green") if one.good else ("MISS", "bold red") if one.needed else ("no  ", "yellow")
-        mend = f"\n       {one.mend}" if one.mend else ""
-        out.print(Text.assemble((mark, style), f" {one.name}: {one.found}{mend}"))
+        remedy = f"\n       {one.remedy}" if one.remedy else ""
+        out.print(Text.assemble((mark, style), f" {one.name}: {one.found}{remedy}"))
     _write_json(options, _json(findings))
     return 1 if any(one.needed and not one.good for one in findings) else 0
 

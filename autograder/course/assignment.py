@@ -154,7 +154,7 @@ def _read_plan(path: Path) -> dict[str, dict[str, list[str]]]:
             f"No {path}, which lists the tasks of the assignment.", "docs/adding_a_task.md says how it is written."
         ) from error
     except tomllib.TOMLDecodeError as error:
-        raise AssignmentError(f"{path} cannot be read as TOML: {error}.", "Mend that line.") from error
+        raise AssignmentError(f"{path} cannot be read as TOML: {error}.", "Fix that line.") from error
 
 
 def _check_match(name: str, notebook: set[str], plan: set[str], checks_dir: Path) -> None:

@@ -57,8 +57,8 @@ def _lost(trusted: Cell, same_name: Sequence[StudentCell]) -> str:
     """Say what it means that a cell is not there, or only as a cell of another type."""
     name, code = grade_id_of(trusted), trusted["cell_type"] == "code"
     if flag(trusted, "solution") and code:
-        mend = " Make it a code cell again: select it, press Esc, then Y." if same_name else ""
-        return f"The answer cell {name} is not in your notebook as a code cell, so it counts as empty.{mend}"
+        remedy = " Make it a code cell again: select it, press Esc, then Y." if same_name else ""
+        return f"The answer cell {name} is not in your notebook as a code cell, so it counts as empty.{remedy}"
     if flag(trusted, "solution") and same_name:
         return f"The answer {name} stands in a {same_name[0].kind} cell; it is read as text all the same."
     if flag(trusted, "solution"):

@@ -100,8 +100,8 @@ def write_feedback(
         raise UsageError(f"No results of {assignment.name} are recorded yet.", "Run: python -m autograder grade")
     for student in chosen:
         if student not in known:
-            mend = f"{did_you_mean(student, known)} If the name is right, run: python -m autograder grade {student}"
-            raise UsageError(f"{student} has no recorded result.", mend.strip())
+            remedy = f"{did_you_mean(student, known)} If the name is right, run: python -m autograder grade {student}"
+            raise UsageError(f"{student} has no recorded result.", remedy.strip())
     pages: list[Path] = []
     for student in chosen:
         watch(len(pages), len(chosen), student)
@@ -136,7 +136,7 @@ def _write_page(config: CourseConfig, assignment: str, student: str) -> Path:
             written = run_staged(step, "feedback_directory", Path(staging))
     except (StepFailed, OSError) as error:
         problem = f"nbgrader could not write feedback for {student}: {error}."
-        raise RecordingError(problem, f"Mend that, then run: python -m autograder feedback {student}") from error
+        raise RecordingError(problem, f"Fix that, then run: python -m autograder feedback {student}") from error
     if not written:
         raise RecordingError(f"nbgrader wrote no {page}.", "Look for the student in student_id_exclude.")
     return page

@@ -224,7 +224,7 @@ def _staged(config: CourseConfig, assignment: Assignment, student: str, folder: 
             yield Path(name)
     except OSError as error:
         raise RecordingError(
-            f"The result of {student} could not be recorded: {error}.", "Mend that, grade again."
+            f"The result of {student} could not be recorded: {error}.", "Fix that, then grade again."
         ) from error
 
 
@@ -252,14 +252,14 @@ def _is_time(timestamp: bytes) -> bool:
 
 
 def _check_name(student: str) -> None:
-    mend = "Rename the submission's folder."
+    remedy = "Rename the submission's folder."
     if not student.strip(".") or student != student.strip() or set(student) & set("/*?[]"):
         problem = "nbgrader reads it as a pattern, or as another folder."
-        raise RecordingError(f"{student!r} cannot be a student's id: {problem}", mend)
+        raise RecordingError(f"{student!r} cannot be a student's id: {problem}", remedy)
     if set(student) & set('<>&"') or not student.isprintable():
-        raise RecordingError(f"{student!r} cannot be a student's id: formgrader's pages would read it as HTML.", mend)
+        raise RecordingError(f"{student!r} cannot be a student's id: formgrader's pages would read it as HTML.", remedy)
     if student[0] in "=+-@":
-        raise RecordingError(f"{student!r} cannot be a student's id: spreadsheets would read it as a formula.", mend)
+        raise RecordingError(f"{student!r} cannot be a student's id: spreadsheets would read it as a formula.", remedy)
 
 
 def _check_registered(book: Gradebook, assignment: str) -> None:

@@ -33,7 +33,7 @@ from autograder.errors import (
 )
 from autograder.sandbox import cgroup
 from autograder.sandbox.confine import Policy
-from autograder.sandbox.remedies import mend
+from autograder.sandbox.remedies import remedy_for
 from autograder.sandbox.watchdog import ENDED, LONGEST_OUTPUT, PRINTED, QUESTION
 
 START_SECONDS = 180.0
@@ -211,7 +211,7 @@ def _receive_pidfd(status: socket.socket, replies: int) -> int:
 
 
 def _unavailable(refused: wire.Refused) -> SandboxUnavailable:
-    return SandboxUnavailable(f"{refused.layer}: {refused.reason}", mend(refused.layer))
+    return SandboxUnavailable(f"{refused.layer}: {refused.reason}", remedy_for(refused.layer))
 
 
 @dataclass(frozen=True)
@@ -386,7 +386,7 @@ def layers_to_put_up(config: CourseConfig) -> tuple[str, ...]:
         return ()
     there = cgroup.delegated() is not None
     if "cgroup" in config.required_layers and not there:
-        raise SandboxUnavailable("cgroup: no control group (v2) is delegated to this process.", mend("cgroup"))
+        raise SandboxUnavailable("cgroup: no control group (v2) is delegated to this process.", remedy_for("cgroup"))
     bound = "cgroup" if there else "watchdog"
     return tuple(dict.fromkeys(bound if layer == "memory" else layer for layer in config.required_layers))
 

@@ -98,7 +98,7 @@ def release(config: CourseConfig, assignment: Assignment, grade: Grade, watch: W
         watch(3, STEPS, "grading the stubs")
         problems += _grading_problems(best, best if isinstance(best, str) else _graded(grade, tried))
         if problems:
-            raise _refused(assignment, problems, "Mend the sources, build again, and release again.")
+            raise _refused(assignment, problems, "Fix the sources, build again, and release again.")
         watch(4, STEPS, "registering it in the gradebook")
         _swap(_generate(config, assignment, scratch / "new", None), assignment.release_dir, scratch)
         watch(STEPS, STEPS, "")
@@ -203,10 +203,10 @@ def _errors(result: SubmissionResult, what: str) -> list[str]:
     return [f"The checks of {task.id} stopped with an error on {what}." for task in result.tasks if task.has_error]
 
 
-def _refused(assignment: Assignment, problems: list[str], mend: str) -> ReleaseRefused:
+def _refused(assignment: Assignment, problems: list[str], remedy: str) -> ReleaseRefused:
     reasons = "".join(f"\n- {problem}" for problem in problems)
     return ReleaseRefused(
-        f"The release of {assignment.name} is refused; release/{assignment.name} stays as it was:{reasons}\n", mend
+        f"The release of {assignment.name} is refused; release/{assignment.name} stays as it was:{reasons}\n", remedy
     )
 
 

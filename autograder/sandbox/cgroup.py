@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from autograder.errors import SandboxUnavailable
-from autograder.sandbox.remedies import mend
+from autograder.sandbox.remedies import remedy_for
 
 CONTROLLERS = ("memory", "pids")
 OWN_GROUP, OWN_MOUNTS = Path("/proc/self/cgroup"), Path("/proc/self/mountinfo")
@@ -52,7 +52,7 @@ class Group:
             (self._folder / "pids.max").write_text(str(processes))
         except OSError as error:
             raise SandboxUnavailable(
-                f"cgroup: no group could be made in {parent} ({error}).", mend("cgroup")
+                f"cgroup: no group could be made in {parent} ({error}).", remedy_for("cgroup")
             ) from error
         with suppress(OSError):  # not every kernel counts swap
             (self._folder / "memory.swap.max").write_text("0")
@@ -67,7 +67,7 @@ class Group:
             (self._folder / "cgroup.procs").write_text("0")
         except OSError as error:
             raise SandboxUnavailable(
-                f"cgroup: {self._folder} could not be joined ({error}).", mend("cgroup")
+                f"cgroup: {self._folder} could not be joined ({error}).", remedy_for("cgroup")
             ) from error
 
     def overrun(self) -> str:

@@ -25,7 +25,7 @@ import msgspec
 
 from autograder.errors import SandboxUnavailable
 from autograder.sandbox import seccomp
-from autograder.sandbox.remedies import mend
+from autograder.sandbox.remedies import remedy_for
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
@@ -96,7 +96,7 @@ def enter_namespaces() -> None:
     if _libc.unshare(flags) != 0:
         reason = os.strerror(ctypes.get_errno())
         raise SandboxUnavailable(
-            f"namespaces: this machine does not allow new user namespaces ({reason}).", mend("namespaces")
+            f"namespaces: this machine does not allow new user namespaces ({reason}).", remedy_for("namespaces")
         )
     try:
         Path("/proc/self/setgroups").write_text("deny")
@@ -104,7 +104,7 @@ def enter_namespaces() -> None:
         Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
     except OSError as error:
         problem = f"namespaces: user and group could not be mapped ({error})."
-        raise SandboxUnavailable(problem, mend("namespaces")) from error
+        raise SandboxUnavailable(problem, remedy_for("namespaces")) from error
 
 
 def confine(policy: Policy) -> Places:
@@ -177,7 +177,7 @@ def _guarded(layer: str, put_up: Callable[[], None]) -> None:
         raise
     except Exception as error:  # a layer that fails in any way does not hold
         problem = f"{layer}: could not be put up ({type(error).__name__}: {error})."
-        raise SandboxUnavailable(problem, mend(layer)) from error
+        raise SandboxUnavailable(problem, remedy_for(layer)) from error
 
 
 def _enter_new_root(policy: Policy) -> None:

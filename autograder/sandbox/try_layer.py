@@ -14,7 +14,7 @@ from typing import NoReturn
 from autograder.errors import SandboxUnavailable
 from autograder.sandbox.cgroup import delegated
 from autograder.sandbox.confine import Policy, confine, enter_namespaces, landlock_version
-from autograder.sandbox.remedies import mend
+from autograder.sandbox.remedies import remedy_for
 from autograder.sandbox.watchdog import Warden
 
 HELD = "held"
@@ -29,7 +29,7 @@ def try_layer(layer: str) -> None:
     """
     group = delegated()
     if layer == "cgroup" and group is None:
-        raise SandboxUnavailable("cgroup: no control group (v2) is delegated to this process", mend(layer))
+        raise SandboxUnavailable("cgroup: no control group (v2) is delegated to this process", remedy_for(layer))
     with tempfile.TemporaryDirectory(prefix="autograder-", ignore_cleanup_errors=True) as work:
         submission = Path(work) / "submission"
         submission.mkdir()
@@ -74,7 +74,7 @@ def _report(writing: int, work: Callable[[], None], good: str = "") -> NoReturn:
         work()
         text = good
     except SandboxUnavailable as error:
-        text = f"{error.problem}\0{error.mend}"
+        text = f"{error.problem}\0{error.remedy}"
     finally:
         os.write(writing, text.encode())
         os._exit(0)

@@ -22,7 +22,7 @@ from pathlib import Path
 from autograder.errors import SandboxUnavailable
 from autograder.sandbox.cgroup import Group
 from autograder.sandbox.confine import Policy, adopt_orphans
-from autograder.sandbox.remedies import mend
+from autograder.sandbox.remedies import remedy_for
 
 PROC = Path("/proc")
 INTERVAL = 0.05
@@ -182,5 +182,5 @@ def _resident_here() -> int:
     there = (PROC / str(own) / "task" / str(own) / "children").exists()
     sample = _sample(own) if there else None
     if sample is None:
-        raise SandboxUnavailable(f"watchdog: {PROC} does not say what processes use.", mend("watchdog"))
+        raise SandboxUnavailable(f"watchdog: {PROC} does not say what processes use.", remedy_for("watchdog"))
     return sample[1]

@@ -1,4 +1,4 @@
-"""A machine that lacks a layer: doctor says which and how to mend it, and grading refuses to start.
+"""A machine that lacks a layer: doctor says which and how to fix it, and grading refuses to start.
 
 The lack is real: before the command starts, a filter takes the layer's system call away, as a container's profile does.
 """
@@ -20,8 +20,7 @@ from autograder.cli import doctor
 from autograder.config import CourseConfig
 from autograder.errors import SandboxUnavailable
 from autograder.grading import student_process as session
-from autograder.sandbox import remedies as mends
-from autograder.sandbox import seccomp
+from autograder.sandbox import remedies, seccomp
 from autograder.sandbox import try_layer as trial
 from autograder.sandbox import watchdog as warden
 from tests.tiny import TinyCourse
@@ -61,14 +60,14 @@ def layers_of(findings: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("layer", TAKEN_AWAY)
-def test_doctor_names_the_missing_layer_and_its_mend(tmp_path: Path, layer: str) -> None:
+def test_doctor_names_the_missing_layer_and_its_remedy(tmp_path: Path, layer: str) -> None:
     shutil.copy(ROOT / "course_config.py", tmp_path)
     done = run_without(layer, "doctor", "--json", "--course", str(tmp_path))
     assert done.returncode == 1, done.stderr
     found = layers_of(json.loads(done.stdout))
     assert not found[layer]["good"]
     assert found[layer]["needed"]
-    assert found[layer]["mend"] == mends.mend(layer) != ""
+    assert found[layer]["remedy"] == remedies.remedy_for(layer) != ""
     others = [name for name in TAKEN_AWAY if name != layer]
     assert all(found[name]["good"] for name in others)
 
@@ -83,7 +82,7 @@ def test_grading_refuses_to_start_without_a_layer(tiny_course: TinyCourse, layer
     assert done.stdout == ""
     said = " ".join(done.stderr.split())
     assert f"{layer}: " in said
-    assert " ".join(mends.mend(layer).split()) in said
+    assert " ".join(remedies.remedy_for(layer).split()) in said
 
 
 @pytest.mark.slow
@@ -113,12 +112,12 @@ def test_a_control_group_that_is_demanded_must_be_there(monkeypatch: pytest.Monk
 def test_ubuntus_rule_names_the_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     switch = tmp_path / "switch"
     switch.write_text("1\n")
-    monkeypatch.setattr(mends, "APPARMOR_SWITCH", switch)
+    monkeypatch.setattr(remedies, "APPARMOR_SWITCH", switch)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    rule = mends.mend("namespaces")
+    rule = remedies.remedy_for("namespaces")
     assert f"profile autograder {os.path.realpath(sys.executable)} flags=(unconfined) {{ userns, }}" in rule
     switch.write_text("0\n")
-    assert "AppArmor forbids" not in mends.mend("namespaces")
+    assert "AppArmor forbids" not in remedies.remedy_for("namespaces")
 
 
 def test_doctor_on_another_system_says_what_can_be_done_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,9 +130,9 @@ def test_doctor_on_another_system_says_what_can_be_done_there(tmp_path: Path, mo
     ):  # they need what only Linux has
         monkeypatch.setitem(sys.modules, module, None)
     found = {one.name: one for one in doctor.examine(tmp_path)}
-    assert "Linux (a Linux machine, a virtual machine, or WSL 2 on Windows)" in found["system"].mend
+    assert "Linux (a Linux machine, a virtual machine, or WSL 2 on Windows)" in found["system"].remedy
     assert not found["sandbox"].good
-    assert "check, grade, release and audit need Linux" in found["sandbox"].mend
+    assert "check, grade, release and audit need Linux" in found["sandbox"].remedy
     assert found["settings"].good
     assert found["gradebook"].good
 
@@ -141,12 +140,12 @@ def test_doctor_on_another_system_says_what_can_be_done_there(tmp_path: Path, mo
 def test_doctor_works_where_the_course_does_not(tmp_path: Path) -> None:
     found = {one.name: one for one in doctor.examine(tmp_path)}
     assert not found["settings"].good
-    assert "--course" in found["settings"].mend
+    assert "--course" in found["settings"].remedy
     assert found["sandbox: rlimits"].good
     (tmp_path / "course_config.py").write_text("c = get_config()\nc.Autograder.job = 1\n")
     (settings,) = [one for one in doctor.examine(tmp_path) if one.name == "settings"]
     assert settings.found == "Unknown setting c.Autograder.job."
-    assert settings.mend == "Did you mean jobs?"
+    assert settings.remedy == "Did you mean jobs?"
 
 
 def test_doctor_says_which_library_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +153,7 @@ def test_doctor_says_which_library_is_too_old(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(doctor, "requires", lambda name: texts)
     found = {one.name: one for one in doctor.examine(tmp_path)}
     assert ">=999 is needed" in found["numpy"].found
-    assert found["numpy"].mend == "Run: make install"
+    assert found["numpy"].remedy == "Run: make install"
     assert found["no-such-library"].found == "not installed"
     assert "rich" not in found
     assert "psycopg" not in found
@@ -170,4 +169,4 @@ def test_doctor_sees_built_released_and_recorded(released_course: TinyCourse) ->
     found = {one.name: one for one in doctor.examine(released_course.root)}
     assert found["assignment"].found.endswith("built, not released")
     assert not found["gradebook"].good
-    assert "db_url" in found["gradebook"].mend
+    assert "db_url" in found["gradebook"].remedy

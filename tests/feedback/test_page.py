@@ -150,7 +150,7 @@ def test_without_a_gradebook_it_is_about_the_automatic_tasks_and_leads_nowhere()
 
 
 def test_full_points_leave_nothing_to_start_with() -> None:
-    assert "Nothing is left to mend in the automatic tasks." in words(shown(tiny_result()))
+    assert "Nothing is left to fix in the automatic tasks." in words(shown(tiny_result()))
 
 
 def test_our_own_error_shows_no_details() -> None:

@@ -107,7 +107,7 @@ def test_the_lock_may_be_taken_twice_in_one_process(tmp_path: Path) -> None:
         pass
 
 
-def test_a_locked_database_is_an_error_and_grading_again_mends_it(
+def test_a_locked_database_is_an_error_and_grading_again_fixes_it(
     released_course: TinyCourse, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
@@ -145,7 +145,7 @@ def test_a_database_that_is_locked_for_a_while_is_waited_for(released_course: Ti
     assert scores(released_course.config, released_course.assignment) == {"ada": MARKS}
 
 
-def test_a_read_only_database_is_an_error_and_grading_again_mends_it(released_course: TinyCourse, folder: Path) -> None:
+def test_a_read_only_database_is_an_error_and_grading_again_fixes_it(released_course: TinyCourse, folder: Path) -> None:
     put_down(released_course, folder, double=1.0)
     settings = released_course.root / "course_config.py"
     usual = settings.read_text()
@@ -161,7 +161,7 @@ def test_a_read_only_database_is_an_error_and_grading_again_mends_it(released_co
 
 
 @pytest.mark.parametrize(("content", "reason"), [(None, "does not know"), (b"no database " * 500, "not a database")])
-def test_a_lost_database_is_an_error_and_registering_again_mends_it(
+def test_a_lost_database_is_an_error_and_registering_again_fixes_it(
     released_course: TinyCourse, folder: Path, content: bytes | None, reason: str
 ) -> None:
     database = released_course.root / "gradebook.db"
