@@ -143,6 +143,10 @@ def cluster_workers(address: str, config: CourseConfig, assignment: Assignment) 
     """
     try:
         import dask
+
+        # Before its settings are changed: leaving `config.set` removes what was not there on entering, which without
+        # this import is all that Dask's cluster needs.
+        import distributed  # noqa: F401
     except ImportError as error:
         raise ClusterError("--cluster needs Dask.", "Run: pip install 'vit-course-autograder[cluster]'") from error
     parcel = pack(config, assignment)
