@@ -19,6 +19,7 @@ from autograder.config import CourseConfig
 from autograder.course.assignment import MODULE
 from autograder.course.cells import without_outputs
 from autograder.errors import SubmissionUnreadable, UsageError
+from autograder.text import clean_name
 
 _IGNORED = {"__pycache__", ".ipynb_checkpoints", ".git", "feedback"}
 _DEEPEST = 8
@@ -121,7 +122,7 @@ class _Reader:
             if not stat.S_ISDIR(mode):
                 self.read_file(folder, name, relative)
             elif relative in (f"{MODULE}.py", self._notebook):
-                self._notes.append(f"{_shown(relative)} is a folder. Hand in the file itself.")
+                self._notes.append(f"{clean_name(relative)} is a folder. Hand in the file itself.")
             elif name not in _IGNORED:
                 self._read_below(folder, name, (*parents, name))
 
@@ -131,11 +132,11 @@ class _Reader:
             relative.encode()
             content = self._content(folder, name, relative)
         except UnicodeEncodeError:
-            self._notes.append(f"The name {_shown(relative)} is not UTF-8; the file was left out. Rename it.")
+            self._notes.append(f"The name {clean_name(relative)} is not UTF-8; the file was left out. Rename it.")
         except _LeftOut as reason:
-            self._notes.append(f"{_shown(relative)} {reason}; it was left out. Hand in the file itself.")
+            self._notes.append(f"{clean_name(relative)} {reason}; it was left out. Hand in the file itself.")
         except OSError:
-            self._notes.append(f"{_shown(relative)} could not be opened; it was left out.")
+            self._notes.append(f"{clean_name(relative)} could not be opened; it was left out.")
         else:
             self._bytes_left -= len(content)
             self.files[relative] = content
@@ -161,13 +162,13 @@ class _Reader:
 
     def _read_below(self, folder: int, name: str, parents: tuple[str, ...]) -> None:
         if len(parents) > _DEEPEST:
-            self._notes.append(f"{_shown('/'.join(parents))} lies too deep; it was left out.")
+            self._notes.append(f"{clean_name('/'.join(parents))} lies too deep; it was left out.")
             return
         try:
             with _opened(name, folder) as below:
                 self.read_folder(below, parents)
         except OSError:
-            self._notes.append(f"{_shown('/'.join(parents))} could not be opened; it was left out.")
+            self._notes.append(f"{clean_name('/'.join(parents))} could not be opened; it was left out.")
 
     def _content(self, folder: int, name: str, relative: str) -> bytes:
         """Return a regular file's content.
@@ -238,7 +239,7 @@ def _module_notes(files: dict[str, bytes]) -> Iterator[str]:
     if module is None:
         near = sorted(name for name in files if MODULE in name.lower() and ".py" in name.lower())
         if near:
-            yield f"There is no {MODULE}.py, but {_shown(near[0])}. Hand it in as {MODULE}.py, in no other folder."
+            yield f"There is no {MODULE}.py, but {clean_name(near[0])}. Hand it in as {MODULE}.py, in no other folder."
     elif b"\0" in module:
         yield f"{MODULE}.py holds NUL bytes, so Python cannot read it. Save it as plain text in UTF-8."
     elif not _is_text(module):
@@ -267,8 +268,3 @@ def _is_library(name: str) -> bool:
     paths = sysconfig.get_paths()
     spec = PathFinder.find_spec(name, [paths["purelib"], paths["platlib"]])
     return spec is not None and spec.origin is not None
-
-
-def _shown(name: str) -> str:
-    """Return a file's name as it can be printed anywhere."""
-    return "".join(one if one.isprintable() else "\ufffd" for one in name[:80])

@@ -21,10 +21,11 @@ from autograder.errors import UsageError
 from autograder.exports.spreadsheets import CANVAS_FILE, MOODLE_FILE, Export, canvas_csv, moodle_csv, nbgrader_csv
 from autograder.files import write_whole
 from autograder.gradebook.class_marks import ClassMarks, Standing
-from autograder.rendering.result_views import clean, render_summary_text, render_task_text
+from autograder.rendering.result_views import render_summary_text, render_task_text
 from autograder.reports.item_analysis import misconceptions, seconds_spent
 from autograder.results import CheckResult, TaskResult, said_once
 from autograder.suggestions import did_you_mean
+from autograder.text import escape_markdown, escape_workflow_command, escape_xml
 
 FORMATS = {
     "csv": "marks.csv",
@@ -113,7 +114,7 @@ def gradescope_results(marks: ClassMarks, one: Standing) -> bytes:
 
 def junit_xml(marks: ClassMarks) -> bytes:
     """Return JUnit XML: a suite for each student with a result, a case for each check."""
-    root = ET.Element("testsuites", name=_xml(marks.assignment))
+    root = ET.Element("testsuites", name=escape_xml(marks.assignment))
     for one in marks.students:
         if one.result is not None:
             root.append(_suite(marks.assignment, one))
@@ -124,7 +125,7 @@ def junit_xml(marks: ClassMarks) -> bytes:
 def markdown(marks: ClassMarks) -> str:
     """Return a summary in GitHub Flavored Markdown, for a job's summary page: append it to $GITHUB_STEP_SUMMARY."""
     totals = [one.total for one in marks.students if one.submitted]
-    lines = [f"# {_md(marks.assignment)}: marks", ""]
+    lines = [f"# {escape_markdown(marks.assignment)}: marks", ""]
     if totals:
         middle, mean = float(np.median(totals)), float(np.mean(totals))
         lines.append(f"{len(totals)} submissions, median {middle:g}, mean {mean:.1f} of {marks.max_score:g} points.")
@@ -149,8 +150,8 @@ def github_annotations(marks: ClassMarks, folders: Mapping[str, Path]) -> str:
             folder = folders.get(one.person.id)
             properties = {"title": f"{one.person.id}: {title}"}
             properties |= {"file": (folder / f"{MODULE}.py").as_posix()} if folder else {}
-            shown = ",".join(f"{name}={_command(value, ':,')}" for name, value in properties.items())
-            lines.append(f"::{kind} {shown}::{_command(text)}\n")
+            shown = ",".join(f"{name}={escape_workflow_command(value, ':,')}" for name, value in properties.items())
+            lines.append(f"::{kind} {shown}::{escape_workflow_command(text)}\n")
     return "".join(sorted(lines))  # error, then warning; by student
 
 
@@ -170,11 +171,6 @@ def _annotation(one: Standing) -> tuple[str, str, str] | None:
 def _lost_lines(task: TaskResult) -> list[str]:
     failed = [check.message for check in said_once(task.checks) if check.outcome == "failed"]
     return [f"{task.id}: {task.score:g} of {task.max_score:g} points", *failed]
-
-
-def _command(text: str, also: str = "") -> str:
-    """Return text as a workflow command holds it: on one line, `also` escaped in properties."""
-    return re.sub(f"[%\n{also}]", lambda found: f"%{ord(found[0]):02X}", clean(text))
 
 
 def _alone(kind: str, content: bytes) -> Export:
@@ -201,7 +197,7 @@ def _gradescope_test(one: Standing, name: str, points: float) -> dict[str, Any]:
 
 def _suite(assignment: str, one: Standing) -> ET.Element:
     tasks = one.result.tasks if one.result else ()
-    suite = ET.Element("testsuite", name=_xml(one.person.id))
+    suite = ET.Element("testsuite", name=escape_xml(one.person.id))
     checks = [(task, check) for task in tasks for check in task.checks]
     counts = {"failures": "failed", "errors": "error", "skipped": "skipped"}
     suite.set("tests", str(len(checks)))
@@ -217,12 +213,12 @@ def _suite(assignment: str, one: Standing) -> ET.Element:
 
 def _case(assignment: str, task: TaskResult, check: CheckResult) -> ET.Element:
     name = check.id.rpartition("::")[2]
-    case = ET.Element("testcase", classname=_xml(f"{assignment}.{task.id}"), name=_xml(name))
+    case = ET.Element("testcase", classname=escape_xml(f"{assignment}.{task.id}"), name=escape_xml(name))
     case.set("time", f"{check.duration:.3f}")
-    message = _xml(check.message)
+    message = escape_xml(check.message)
     if check.outcome == "failed":
-        failure = ET.SubElement(case, "failure", message=message, type=_xml(check.misconception or "failed"))
-        failure.text = _xml(f"{check.sentence}\n{check.message}")
+        failure = ET.SubElement(case, "failure", message=message, type=escape_xml(check.misconception or "failed"))
+        failure.text = escape_xml(f"{check.sentence}\n{check.message}")
     elif check.outcome == "error":
         ET.SubElement(case, "error", message=message, type="error").text = message
     elif check.outcome == "skipped":
@@ -230,30 +226,22 @@ def _case(assignment: str, task: TaskResult, check: CheckResult) -> ET.Element:
     return case
 
 
-def _xml(text: str) -> str:
-    """Return text that XML 1.0 can hold."""
-    return re.sub("[\ufffe\uffff]", "\ufffd", clean(text))
-
-
 def _md_table(marks: ClassMarks) -> list[str]:
     heads = ["student", *(f"{name} /{marks.points[name]:g}" for name in marks.automatic), "by hand", "late", "total"]
-    table = ["| " + " | ".join(_md(head) for head in heads) + " |", "| --- |" + " ---: |" * (len(heads) - 1)]
+    table = [
+        "| " + " | ".join(escape_markdown(head) for head in heads) + " |",
+        "| --- |" + " ---: |" * (len(heads) - 1),
+    ]
     for one in marks.students:
         by_hand = sum(score for name, score in one.scores.items() if name not in marks.automatic)
         automatic = [f"{one.scores.get(name, 0.0):g}" for name in marks.automatic] if one.submitted else []
         cells = [*automatic, f"{by_hand:g}", f"{-one.penalty:g}" if one.penalty else "", f"{one.total:g}"]
         cells = cells if one.submitted else ["–"] * (len(heads) - 1)
-        table.append("| " + " | ".join([_md(one.person.id), *cells]) + " |")
+        table.append("| " + " | ".join([escape_markdown(one.person.id), *cells]) + " |")
     return table
 
 
 def _md_mistakes(marks: ClassMarks) -> list[str]:
     found = misconceptions({one.person.id: one.result for one in marks.students if one.result})
-    lines = [f"- {_md(one.words)}: {len(one.students)}" for one in found[:_MOST_MISTAKES]]
+    lines = [f"- {escape_markdown(one.words)}: {len(one.students)}" for one in found[:_MOST_MISTAKES]]
     return ["## Commonest mistakes", "", *lines] if lines else []
-
-
-def _md(text: str) -> str:
-    """Return text that Markdown takes literally, on one line: no markup, no HTML, no link, no mention."""
-    line = re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$&:])", r"\\\1", " ".join(clean(text).split()))
-    return line.replace("@", "@\u200b")

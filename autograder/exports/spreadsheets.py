@@ -25,7 +25,7 @@ from nbgrader.plugins import ExportPlugin
 from autograder.errors import UsageError
 from autograder.files import write_whole
 from autograder.gradebook.class_marks import ClassMarks, LatePolicy, Standing, late_policy
-from autograder.rendering.result_views import clean
+from autograder.text import clean
 
 Value = str | float | None
 

@@ -5,7 +5,6 @@ Every picture has its words and its numbers beside it: nothing is told by colour
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from autograder.results import AttentionPicture, CurvePicture, Numbers, PatchPicture, Picture
+from autograder.text import escape_html
 
 CELL = 36
 MARGIN = 34
@@ -310,9 +310,9 @@ def _square(x: float, y: float, kind: str, more: str = "", side: int = CELL) -> 
 
 
 def _text(x: float, y: float, text: str, kind: str) -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{html.escape(text)}</text>'
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{escape_html(text)}</text>'
 
 
 def _svg(width: float, height: float, label: str, parts: Sequence[str]) -> Markup:
     size = f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
-    return Markup(f'<svg role="img" aria-label="{html.escape(label)}" {size}>{"".join(parts)}</svg>')  # noqa: S704
+    return Markup(f'<svg role="img" aria-label="{escape_html(label)}" {size}>{"".join(parts)}</svg>')  # noqa: S704

@@ -17,8 +17,9 @@ from markupsafe import Markup
 from autograder.feedback.drawings import Shown, draw
 from autograder.gradebook.student_marks import Mark, StudentMarks
 from autograder.rendering.page_templates import page_template, page_text
-from autograder.rendering.result_views import CARRIED, MARKS, anchor_of, reasons_of, sentence_of, spoken
+from autograder.rendering.result_views import CARRIED, MARKS, anchor_of, reasons_of, sentence_of
 from autograder.results import CheckResult, SubmissionResult, TaskResult, said_once
+from autograder.text import slug_in_words
 
 PAGE = "feedback.html"
 STATES = {
@@ -154,7 +155,7 @@ def _mistakes(result: SubmissionResult | None, parts: Sequence[Part]) -> dict[st
     for task in result.tasks if result else ():
         for check in task.checks:
             if check.misconception and check.outcome == "failed" and task.id in shown:
-                tasks = found.setdefault(spoken(check.misconception), [])
+                tasks = found.setdefault(slug_in_words(check.misconception), [])
                 tasks += [task.id] if task.id not in tasks else []
     return found
 

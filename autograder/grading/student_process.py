@@ -35,6 +35,7 @@ from autograder.sandbox import cgroup
 from autograder.sandbox.confine import Policy
 from autograder.sandbox.remedies import remedy_for
 from autograder.sandbox.watchdog import ENDED, LONGEST_OUTPUT, PRINTED, QUESTION
+from autograder.text import escape_controls
 
 START_SECONDS = 180.0
 SPAWN_SECONDS = 30.0
@@ -286,7 +287,7 @@ class StudentProcess:
             self._warden.send(QUESTION)
             answer = self._warden.recv(LONGEST_OUTPUT + 1)
             if answer.startswith(PRINTED):
-                return _visible(answer[1:].decode(errors="replace"))
+                return escape_controls(answer[1:].decode(errors="replace"))
         return ""
 
     def stop(self) -> None:
@@ -352,11 +353,6 @@ class StudentProcess:
             self.stop()
             raise ZygoteError("A student process began with the wrong words.")
         return Setting(reply.tensorflow, reply.device, tuple(reply.layers))
-
-
-def _visible(text: str) -> str:
-    r"""Return the text with each control character but the ends of lines as its escape, such as `\x1b`."""
-    return "".join(one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode() for one in text)
 
 
 def _policy(config: CourseConfig, submission: Path, work: Path, gpu: bool) -> Policy:

@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from autograder.rendering.result_views import clean
+from autograder.text import clean
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -5,10 +5,8 @@ Messages may hold what a student's code said, so everything is escaped, and cont
 
 from __future__ import annotations
 
-import html
-import unicodedata
-
 from autograder.results import CheckResult, Outcome, SubmissionResult, TaskResult, said_once
+from autograder.text import clean, escape_html, indent_lines, slug_in_words
 
 MARKING_GUIDE = "marking_guide"
 """Metadata of a cell that only markers see."""
@@ -26,7 +24,7 @@ ERROR = "This is the course's fault, not yours: it costs no points, and your ins
 def render_text(result: SubmissionResult) -> str:
     """Return the whole result as plain text for a terminal, with a final newline."""
     lines = [f"{clean(result.assignment)}: {points_of(result.score, result.max_score)}"]
-    lines += [f"  {_indented(note, 2)}" for note in result.notes]
+    lines += [f"  {indent_lines(note, 2)}" for note in result.notes]
     for task in result.tasks:
         lines += ["", *_task_lines(task)]
     return "\n".join(lines) + "\n"
@@ -39,8 +37,8 @@ def render_task_text(task: TaskResult) -> str:
 
 def render_task_html(task: TaskResult) -> str:
     """Return one task's result as an HTML fragment that needs nothing else."""
-    heading = f"{_escaped(task.id)} &nbsp; {_escaped(points_of(task.score, task.max_score))}"
-    carried = f'<p style="margin:4px 0">{_escaped(CARRIED)}</p>' if task.carried_forward else ""
+    heading = f"{escape_html(task.id)} &nbsp; {points_of(task.score, task.max_score)}"
+    carried = f'<p style="margin:4px 0">{escape_html(CARRIED)}</p>' if task.carried_forward else ""
     checks = "".join(_check_html(check) for check in said_once(task.checks))
     items = f'<ul style="list-style:none;margin:6px 0 0 0;padding:0">{checks}</ul>' if checks else ""
     return _framed(heading, carried + items, anchor_of(task))
@@ -48,10 +46,10 @@ def render_task_html(task: TaskResult) -> str:
 
 def render_summary_html(result: SubmissionResult) -> str:
     """Return the sum of the automatic points and the notes on the whole hand-in as an HTML fragment."""
-    heading = f"Automatic tasks &nbsp; {_escaped(points_of(result.score, result.max_score))}"
-    notes = "".join(f'<p style="margin:4px 0">{_escaped(note)}</p>' for note in result.notes)
+    heading = f"Automatic tasks &nbsp; {points_of(result.score, result.max_score)}"
+    notes = "".join(f'<p style="margin:4px 0">{escape_html(note)}</p>' for note in result.notes)
     rows = "".join(
-        f'<li><a href="#{anchor_of(one)}">{_escaped(one.id)}</a>: {_escaped(points_of(one.score, one.max_score))}</li>'
+        f'<li><a href="#{anchor_of(one)}">{escape_html(one.id)}</a>: {points_of(one.score, one.max_score)}</li>'
         for one in result.tasks
     )
     return _framed(heading, f'{notes}<ul style="margin:6px 0;padding-left:1.4em">{rows}</ul>')
@@ -68,8 +66,8 @@ def _task_lines(task: TaskResult) -> list[str]:
         lines.append(f"  {CARRIED}")
     for check in said_once(task.checks):
         symbol, word, _ = MARKS[check.outcome]
-        lines.append(f"  {symbol} {_indented(sentence_of(check), 4)} ({word})")
-        lines += [f"      {_indented(reason, 6)}" for reason in reasons_of(check)]
+        lines.append(f"  {symbol} {indent_lines(sentence_of(check), 4)} ({word})")
+        lines += [f"      {indent_lines(reason, 6)}" for reason in reasons_of(check)]
     return lines
 
 
@@ -77,13 +75,13 @@ def _check_html(check: CheckResult) -> str:
     symbol, word, colour = MARKS[check.outcome]
     mark = f'<span style="color:{colour};font-weight:bold;white-space:nowrap">{symbol} {word}</span>'
     box = '<div style="margin:2px 0 2px 1.4em;white-space:pre-wrap">'
-    reasons = "".join(f"{box}{_escaped(reason)}</div>" for reason in reasons_of(check))
-    return f'<li style="margin:4px 0">{mark} &nbsp;{_escaped(sentence_of(check))}{reasons}</li>'
+    reasons = "".join(f"{box}{escape_html(reason)}</div>" for reason in reasons_of(check))
+    return f'<li style="margin:4px 0">{mark} &nbsp;{escape_html(sentence_of(check))}{reasons}</li>'
 
 
 def anchor_of(task: TaskResult) -> str:
     """Return the id of a task's place in nbgrader's page, escaped."""
-    return "task-" + _escaped(task.id)
+    return "task-" + escape_html(task.id)
 
 
 def _framed(heading: str, body: str, anchor: str = "automatic-tasks") -> str:
@@ -95,7 +93,7 @@ def _framed(heading: str, body: str, anchor: str = "automatic-tasks") -> str:
 
 def sentence_of(check: CheckResult) -> str:
     """Return what a check asks for."""
-    return check.sentence or check.id.rpartition("::")[2].replace("_", " ")
+    return check.sentence or slug_in_words(check.id.rpartition("::")[2])
 
 
 def reasons_of(check: CheckResult) -> list[str]:
@@ -104,28 +102,10 @@ def reasons_of(check: CheckResult) -> list[str]:
         return []
     if check.outcome == "error":
         return [ERROR]
-    known = f"Recognised mistake: {spoken(check.misconception)}." if check.misconception else ""
+    known = f"Recognised mistake: {slug_in_words(check.misconception)}." if check.misconception else ""
     return [text for text in (check.message, known) if text]
-
-
-def spoken(misconception: str) -> str:
-    """Return the slug in words; an answer that fits two mistakes has both, with a plus between them."""
-    return misconception.replace("_", " ").replace("+", " or ")
 
 
 def points_of(score: float, worth: float) -> str:
     """Return points in words."""
     return f"{score:g} of {worth:g} points"
-
-
-def _indented(text: str, width: int) -> str:
-    return clean(text).replace("\n", "\n" + " " * width)
-
-
-def _escaped(text: str) -> str:
-    return html.escape(clean(text))
-
-
-def clean(text: str) -> str:
-    """Replace what could steer a terminal or break a file: control and format characters, lone surrogates."""
-    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in "\n\t" else c for c in text)

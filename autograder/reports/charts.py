@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import io
 import re
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from autograder.reports.item_analysis import CheckFigures, TaskFigures
+from autograder.text import escape_html, escape_mathtext
 
 INK, BAR, ACCENT, GRID = "#010101", "#020202", "#030303", "#040404"
 _COLOURS = {INK: "currentColor", BAR: "var(--bar)", ACCENT: "var(--accent)", GRID: "var(--rule)"}
@@ -79,7 +79,7 @@ def marks_by_task(figures: Sequence[TaskFigures]) -> str:
             whiskerprops=lines, capprops=lines,
             meanprops={"marker": "D", "markerfacecolor": ACCENT, "markeredgecolor": INK, "markersize": 5},
         )  # fmt: skip
-        axes.set_yticks(range(1, len(figures) + 1), [_plain(one.id) for one in figures])
+        axes.set_yticks(range(1, len(figures) + 1), [escape_mathtext(one.id) for one in figures])
         axes.invert_yaxis()
         axes.set(xlabel="share of the task's points", xlim=(-0.03, 1.03))
         axes.xaxis.set_major_formatter(PercentFormatter(1))
@@ -123,11 +123,6 @@ def _worth(figures: TaskFigures) -> float:
     return figures.points or 1.0
 
 
-def _plain(text: str) -> str:
-    """Return text that matplotlib takes literally: dollar signs would begin a formula."""
-    return text.replace("$", r"\$")
-
-
 def _svg(figure: Figure, alternative: str, name: str) -> str:
     """Return the figure as an SVG element: no ids that could meet others, no metadata, the page's colours.
 
@@ -146,5 +141,5 @@ def _svg(figure: Figure, alternative: str, name: str) -> str:
     for stand_in, colour in _COLOURS.items():
         text = text.replace(stand_in, colour)
     text = re.sub(r'font-family: [^;"]*', "font-family: inherit", text)
-    label = html.escape(alternative)
+    label = escape_html(alternative)
     return re.sub(r'<svg [^>]*?(viewBox="[^"]*")[^>]*>', rf'<svg role="img" aria-label="{label}" \1>', text, count=1)

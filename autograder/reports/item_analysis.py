@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from autograder.gradebook.class_marks import ClassMarks, Standing
 from autograder.results import CheckResult, SubmissionResult, TaskResult
+from autograder.text import slug_in_words
 
 Floats = NDArray[np.float64]
 FEWEST = 5
@@ -96,7 +97,7 @@ class Misconception:
     @property
     def words(self) -> str:
         """The slug in words; an answer that fits two mistakes has both, with a plus between them."""
-        return self.slug.replace("_", " ").replace("+", " or ")
+        return slug_in_words(self.slug)
 
 
 def task_figures(marks: ClassMarks) -> list[TaskFigures]:
@@ -214,7 +215,7 @@ def _check_figures(name: str, seen: tuple[str, str], passed: Floats, rest: Float
     return CheckFigures(
         id=name,
         task=seen[0],
-        sentence=seen[1] or name.rpartition("::")[2].replace("_", " "),
+        sentence=seen[1] or slug_in_words(name.rpartition("::")[2]),
         difficulty=float(passed[checked].mean()) if checked.any() else None,
         discrimination=discrimination,
         checked=int(checked.sum()),
