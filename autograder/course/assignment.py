@@ -16,6 +16,8 @@ from autograder.errors import AssignmentError, UsageError
 from autograder.suggestions import did_you_mean
 
 MODULE = "utilities"
+SELF_CHECK = "check.py"
+"""The program by which students run the public tests themselves; grading does not use it."""
 PLAN_KEYS = ("provides", "answers", "builds_on", "preload")
 """What `tasks.toml` may say of a task."""
 
@@ -65,6 +67,12 @@ class Assignment:
     def release_dir(self) -> Path:
         """What students get."""
         return self.root / "release" / self.name
+
+    @property
+    def given_modules(self) -> tuple[Path, ...]:
+        """The built modules that students get complete: every Python file there but their own and the self-check."""
+        own = (f"{MODULE}.py", SELF_CHECK)
+        return tuple(path for path in sorted(self.source_dir.glob("*.py")) if path.name not in own)
 
     @property
     def checks_dir(self) -> Path:

@@ -11,7 +11,7 @@ import os
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 
@@ -102,8 +102,20 @@ class Grader:
         finally:
             own.close()
         environment = Environment(tensorflow=setting.tensorflow, device=setting.device, sandbox=setting.layers)
-        notes = (*snapshot.notes, *case.notebook.notes, *_note_of_printed(own.printed))
+        changed = _notes_of_changed(snapshot, self._reference.modules)
+        notes = (*snapshot.notes, *changed, *case.notebook.notes, *_note_of_printed(own.printed))
         return summarise(self._assignment, snapshot.digest, environment, tasks, notes)
+
+
+def _notes_of_changed(snapshot: Snapshot, modules: Mapping[str, str]) -> list[str]:
+    """Return a note on each given module that was handed in with changes, which have no effect."""
+    handed_in = {name: snapshot.files.get(f"{name}.py") for name in modules}
+    changed = [
+        name
+        for name, content in handed_in.items()
+        if content is not None and content.splitlines() != modules[name].encode().splitlines()
+    ]
+    return [f"Your {name}.py is not the one you were given; grading uses the course's." for name in changed]
 
 
 def _note_of_printed(text: str) -> tuple[str, ...]:

@@ -30,7 +30,8 @@ class Reference:
 
     Attributes:
         given: The released module; its complete functions replace the student's copies of them.
-        helpers: Names of these functions.
+        modules: The given modules beside it, by name; imports find them, whatever was handed in.
+        helpers: Names of the functions that the released module holds or imports complete.
         solved: The solved module, from which reference parts stand in.
         source: The built nbgrader notebook.
         answers: The instructor's solution cells by grade_id.
@@ -41,6 +42,7 @@ class Reference:
     """
 
     given: str
+    modules: dict[str, str]
     helpers: frozenset[str]
     solved: str
     source: bytes
@@ -54,6 +56,7 @@ class Reference:
         """Read them from the course folder."""
         source = assignment.notebook_path.read_bytes()
         given = (assignment.source_dir / f"{MODULE}.py").read_text("utf-8")
+        modules = {path.stem: path.read_text("utf-8") for path in assignment.given_modules}
 
         def text_if_there(name: str) -> str:
             path = assignment.checks_dir / name
@@ -61,7 +64,8 @@ class Reference:
 
         return cls(
             given=given,
-            helpers=complete_functions(given),
+            modules=modules,
+            helpers=complete_functions(given, modules),
             solved=(assignment.solution_dir / f"{MODULE}.py").read_text("utf-8"),
             source=source,
             answers=answer_sources(source),
@@ -184,7 +188,8 @@ class Respondent:
         if not own and self._load_fault is None:
             self._load_fault = StudentFault(f"You handed in no {MODULE}.py.")
         try:
-            process.ask(wire.Load(case.reference.given, own), self._limit(case.config.load_seconds))
+            load = wire.Load(case.reference.given, own, case.reference.modules)
+            process.ask(load, self._limit(case.config.load_seconds))
         except StudentFault as fault:
             if self._load_fault is None:
                 self._load_fault = _not_loaded(fault)

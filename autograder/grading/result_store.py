@@ -256,4 +256,5 @@ def _rule_files(assignment: Assignment) -> Iterator[Path]:
     yield from sorted(assignment.checks_dir / name for name in SHARED_TEXTS if (assignment.checks_dir / name).is_file())
     yield assignment.notebook_path
     yield assignment.source_dir / f"{MODULE}.py"
+    yield from assignment.given_modules
     yield assignment.solution_dir / f"{MODULE}.py"

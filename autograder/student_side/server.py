@@ -26,6 +26,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from autograder import wire
 from autograder.course.assignment import MODULE
 from autograder.sandbox.confine import Places
+from autograder.student_side.given_modules import Given
 from autograder.student_side.keras_shortcuts import make_lean
 from autograder.student_side.parameter_counting import weightless
 from autograder.student_side.training_observer import observed_evaluations, observed_events, traced_once
@@ -91,29 +92,13 @@ class Host:
         module = types.ModuleType(MODULE)
         module.__file__ = str(path)
         sys.modules[MODULE] = self._module = module
+        given = Given(MODULE, question.given, question.modules)
         try:
             if question.own:
                 exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)  # noqa: S102 - the purpose
         finally:
-            self._put_given(module, question.given)
+            given.put_over(vars(module))
         return None
-
-    def _put_given(self, module: types.ModuleType, source: str) -> None:
-        """Put the released module's complete functions over the student's of the same names.
-
-        Trusted cells use those; a student who broke or dropped one loses nothing by it. Names that
-        the student's module lacks altogether come as the released stubs.
-        """
-        given = types.ModuleType(MODULE)
-        exec(compile(source, f"given {MODULE}.py", "exec"), given.__dict__)  # noqa: S102 - trusted text
-        names = vars(module)
-        for name, value in vars(given).items():
-            own = isinstance(value, types.FunctionType) and value.__globals__ is vars(given)
-            if not own or "NotImplementedError" in value.__code__.co_names:
-                names.setdefault(name, value)
-            else:
-                names[name] = types.FunctionType(value.__code__, names, name, value.__defaults__, value.__closure__)
-                names[name].__kwdefaults__ = value.__kwdefaults__
 
     def _stand_in(self, question: wire.StandIn) -> wire.Value:
         reference = types.ModuleType(f"reference_{MODULE}")

@@ -56,10 +56,12 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
     Attributes:
         given: Text of the released module.
         own: False leaves the student's module out: it is missing, or ended the process before.
+        modules: Texts of the given modules by name: they are imported, whatever files of these names were handed in.
     """
 
     given: str
     own: bool = True
+    modules: dict[str, str] = {}
 
 
 class StandIn(msgspec.Struct, frozen=True, tag="stand_in"):
