@@ -18,7 +18,7 @@ from autograder.course.assignment import load_assignment
 from autograder.course.cells import flag, grade_id_of, load_cells, text_of
 from autograder.course.submission import Snapshot
 from autograder.grading.grader import Grader
-from benchmarks import cost_split, minimal_tests, replay, throughput, worker_memory
+from benchmarks import compare_trees, cost_split, minimal_tests, replay, throughput, worker_memory
 from benchmarks.check_cost import ratio
 from benchmarks.measuring import QUIET, table
 from benchmarks.replay import Asked, Took
@@ -41,6 +41,14 @@ def test_throughput_is_compared_with_nbgraders() -> None:
     ours, theirs = throughput.rendered(runs).splitlines()[2:]
     assert [cell.strip() for cell in ours.split("|")] == ["", "autograder grade", "30.0", "6.00", "8.00", "0", ""]
     assert [cell.strip() for cell in theirs.split("|")] == ["", "nbgrader autograde", "240.0", "0.75", "1.00", "1", ""]
+
+
+def test_a_ratio_of_two_trees_has_an_interval() -> None:
+    found = compare_trees.compared([2.0, 4.0, 8.0], [3.0, 6.0, 12.0])
+    assert (found.before, found.after) == (4.0, 6.0)
+    assert [found.low, found.ratio, found.high] == pytest.approx([1.5, 1.5, 1.5])
+    noisy = compare_trees.compared([1.0, 1.0, 1.0], [0.9, 1.0, 1.1])
+    assert noisy.low < 0.8 < 1.0 < 1.2 < noisy.high
 
 
 def test_a_class_holds_different_submissions() -> None:
