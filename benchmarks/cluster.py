@@ -21,8 +21,9 @@ from pathlib import Path
 
 from distributed import Client, Worker
 
-from autograder.batch.batch import Graded, discover, grade_all
+from autograder.batch.batch import discover, grade_all
 from autograder.batch.dask_workers import cluster_workers
+from autograder.batch.outcome import GradedSubmission
 from autograder.config import load_config
 from autograder.course.assignment import MODULE, load_assignment
 from tests.clusters import cluster
@@ -70,24 +71,24 @@ def run(course: Path, workers: int, *, kill: bool = False) -> tuple[float, dict[
     return seconds, marks
 
 
-def _with_a_kill(done: Iterator[Graded], address: str, after: int) -> Iterator[Graded]:
-    for number, one in enumerate(done, start=1):
+def _with_a_kill(done: Iterator[GradedSubmission], address: str, after: int) -> Iterator[GradedSubmission]:
+    for number, graded in enumerate(done, start=1):
         if number == after:
             with Client(address, set_as_default=False) as client:
                 os.kill(next(iter(client.run(_pid).values())), signal.SIGKILL)
-        yield one
+        yield graded
 
 
 def _pid(dask_worker: Worker) -> int:
     return os.getpid()
 
 
-def _marks(done: Iterator[Graded]) -> dict[str, float]:
+def _marks(done: Iterator[GradedSubmission]) -> dict[str, float]:
     marks = {}
-    for one in done:
-        if one.result is None:
-            raise SystemExit(f"{one.student}: {one.error}")
-        marks[one.student] = one.result.score
+    for graded in done:
+        if graded.result is None:
+            raise SystemExit(f"{graded.student}: {graded.error}")
+        marks[graded.student] = graded.result.score
     return marks
 
 

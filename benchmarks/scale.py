@@ -23,7 +23,9 @@ from pathlib import Path
 
 import psutil
 
-from autograder.batch.batch import LocalWorkers, discover, grade_all, write_json
+from autograder.batch.batch import discover, grade_all
+from autograder.batch.local_workers import LocalWorkers
+from autograder.batch.outcome import write_json
 from autograder.config import CourseConfig, load_config
 from autograder.course.assignment import Assignment, load_assignment
 from autograder.course.submission import Snapshot
@@ -155,7 +157,7 @@ def measure(folder: Path, count: int, jobs: int) -> dict[str, object]:
         "wall_ms_each": round(wall / count * 1000, 3), "cpu_ms_each": round(cpu / count * 1000, 3),
         "again_wall_ms_each": round(again_wall / count * 1000, 3),
         "again_cpu_ms_each": round(again_cpu / count * 1000, 3),
-        "moments": [asdict(one) for one in first], "again": [asdict(one) for one in again],
+        "moments": [asdict(moment) for moment in first], "again": [asdict(moment) for moment in again],
         "store": dict(zip(("files", "mib", "most_in_one_folder"), stored, strict=True)),
         "json": dict(zip(("files", "mib", "most_in_one_folder"), count_files(folder / "json"), strict=True)),
     }  # fmt: skip
@@ -181,13 +183,15 @@ def table(figures: dict[str, object]) -> str:
     moments = figures["moments"]
     if isinstance(moments, list):
         lines += [
-            f"{one['done']:>9,} {one['rss_mib']:>8} {one['workers_mib']:>12} {one['ms_each']:>9}" for one in moments
+            f"{moment['done']:>9,} {moment['rss_mib']:>8} {moment['workers_mib']:>12} {moment['ms_each']:>9}"
+            for moment in moments
         ]
     for name in ("store", "json"):
-        kept = figures[name]
-        if isinstance(kept, dict):
+        stored = figures[name]
+        if isinstance(stored, dict):
             lines.append(
-                f"{name}: {kept['files']:,} files, {kept['mib']} MiB, {kept['most_in_one_folder']:,} in one folder"
+                f"{name}: {stored['files']:,} files, {stored['mib']} MiB, "
+                f"{stored['most_in_one_folder']:,} in one folder"
             )
     return "\n".join(lines) + "\n"
 

@@ -19,9 +19,9 @@ START_SECONDS = 120
 
 def free_port() -> int:
     """Return a port that nobody listens on."""
-    with socket.socket() as one:
-        one.bind((LOOPBACK, 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind((LOOPBACK, 0))
+        return int(listener.getsockname()[1])
 
 
 @contextmanager
@@ -41,8 +41,8 @@ def _running(words: Sequence[str], log: Path, **environment: str) -> Iterator[No
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        for one in psutil.wait_procs(below, END_SECONDS)[1]:
-            one.kill()
+        for survivor in psutil.wait_procs(below, END_SECONDS)[1]:
+            survivor.kill()
 
 
 @contextmanager

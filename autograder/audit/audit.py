@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.audit.corpus import Corpus, Variant, load_corpus
-from autograder.batch.batch import default_jobs, worker_pool
+from autograder.batch.local_workers import default_jobs, worker_pool
 from autograder.checking.comparisons import OBSERVATIONS
 from autograder.config import CourseConfig
 from autograder.course.assignment import Assignment, Task, load_assignment

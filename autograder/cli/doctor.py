@@ -111,7 +111,7 @@ def _confinement(config: CourseConfig) -> Iterator[Finding]:
         remedy = "Here you can build, and read reports and feedback; check, grade, release and audit need Linux."
         yield Finding("sandbox", False, found, remedy)
         return
-    from autograder.batch.batch import default_jobs
+    from autograder.batch.local_workers import default_jobs
     from autograder.grading.student_process import gpu_present
 
     if config.sandbox == "none":

@@ -32,7 +32,8 @@ from autograder.errors import AutograderError, ConfigError, UsageError
 from autograder.progress import run_of
 
 if TYPE_CHECKING:
-    from autograder.batch.batch import Graded, Workers
+    from autograder.batch.batch import Workers
+    from autograder.batch.outcome import GradedSubmission
     from autograder.gradebook.class_marks import ClassMarks
 
 out = Console(soft_wrap=True, highlight=False, markup=False)
@@ -156,7 +157,8 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _grade(options: argparse.Namespace) -> int:
-    from autograder.batch.batch import discover, grade_all, write_json
+    from autograder.batch.batch import discover, grade_all
+    from autograder.batch.outcome import write_json
 
     config, name = _course(options)
     if options.jobs < 0:
@@ -197,21 +199,21 @@ class _Run:
     """
 
     def __init__(self, folders: Mapping[str, Path], *, whole: bool) -> None:
-        self.rows: dict[str, Graded | None] = dict.fromkeys(folders if whole else islice(folders, SHOWN))
+        self.rows: dict[str, GradedSubmission | None] = dict.fromkeys(folders if whole else islice(folders, SHOWN))
         self.failures: list[str] = []
         self.done: set[str] = set()
         self.kept = 0
         self._next = iter(folders)
         self._waiting = next(self._next, "")
 
-    def add(self, one: Graded) -> None:
+    def add(self, one: GradedSubmission) -> None:
         """Hear of one submission."""
         if one.student in self.rows:
             self.rows[one.student] = one
         if _failure(one):
             self.failures.append(f"{printable(one.student)}: {_failure(one)}")
         self.done.add(one.student)
-        self.kept += one.kept
+        self.kept += one.cached
 
     def waiting(self) -> str:
         """Return the first student whose submission is not graded yet."""
@@ -223,8 +225,8 @@ class _Run:
 def _workers(
     options: argparse.Namespace, config: CourseConfig, assignment: Assignment, count: int
 ) -> AbstractContextManager[Workers]:
-    from autograder.batch.batch import LocalWorkers
     from autograder.batch.dask_workers import cluster_workers
+    from autograder.batch.local_workers import LocalWorkers
 
     if options.cluster is not None and options.jobs:
         raise UsageError("--jobs is for this machine; on a cluster each worker grades one submission at a time.")
@@ -246,7 +248,7 @@ def _print_table(table: Table) -> None:
     Console(width=max(out.width, needed), markup=False, highlight=False, quiet=out.quiet).print(table)
 
 
-def _failure(graded: Graded) -> str:
+def _failure(graded: GradedSubmission) -> str:
     """Return why a submission has no full result; empty if it has."""
     if graded.error is not None:
         return str(graded.error)
@@ -254,7 +256,9 @@ def _failure(graded: Graded) -> str:
     return "a check of ours ended in an error; it cost no points (see the feedback)" if error else ""
 
 
-def _marks_record(options: argparse.Namespace, assignment: Assignment, rows: Sequence[Graded]) -> dict[str, object]:
+def _marks_record(
+    options: argparse.Namespace, assignment: Assignment, rows: Sequence[GradedSubmission]
+) -> dict[str, object]:
     """Return what `grade --json -` prints: the table of marks."""
     students = [
         {
@@ -270,7 +274,9 @@ def _marks_record(options: argparse.Namespace, assignment: Assignment, rows: Seq
     return record | {"max_score": assignment.max_score, "tasks": points, "students": students}
 
 
-def _keep(options: argparse.Namespace, config: CourseConfig, assignment: Assignment, graded: Graded) -> Graded:
+def _keep(
+    options: argparse.Namespace, config: CourseConfig, assignment: Assignment, graded: GradedSubmission
+) -> GradedSubmission:
     """Record one result; the batch goes on where that fails."""
     from autograder.gradebook.recording import forget, record
 

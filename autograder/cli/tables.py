@@ -11,11 +11,11 @@ from rich.table import Table
 from autograder.course.assignment import Assignment
 
 if TYPE_CHECKING:
-    from autograder.batch.batch import Graded
+    from autograder.batch.outcome import GradedSubmission
     from autograder.reports.similarity import Pair
 
 
-def marks_table(assignment: Assignment, rows: Sequence[Graded]) -> Table:
+def marks_table(assignment: Assignment, rows: Sequence[GradedSubmission]) -> Table:
     """Return the automatic marks by student and task."""
     table = Table(title=f"{assignment.name}: automatic marks", title_justify="left", box=SIMPLE)
     table.add_column("student", no_wrap=True, vertical="bottom")

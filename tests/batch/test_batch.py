@@ -14,7 +14,9 @@ import msgspec
 import pytest
 
 from autograder.batch import batch
-from autograder.batch.batch import Graded, LocalWorkers, Outcome, Submit, grade_all, write_json
+from autograder.batch.batch import Submit, grade_all
+from autograder.batch.local_workers import LocalWorkers
+from autograder.batch.outcome import GradedSubmission, ResultOrError, write_json
 from autograder.cli import main as cli
 from autograder.config import CourseConfig
 from autograder.course.submission import Snapshot
@@ -30,16 +32,16 @@ class Died(Exception):
 class FakeWorkers:
     """Grades once `gather` submissions wait, or all; `killer` takes a worker along, `broken` the whole executor."""
 
-    died = (Died,)
-    elsewhere = True
+    death_errors = (Died,)
+    remote = True
 
-    def __init__(self, room: int, gather: int = 0) -> None:
-        self.room = room
-        self._gather = gather or room
+    def __init__(self, capacity: int, gather: int = 0) -> None:
+        self.capacity = capacity
+        self._gather = gather or capacity
         self.opened_times = 0
         self.most = 0
         self.seen: Counter[str] = Counter()
-        self._waiting: deque[tuple[Future[Outcome], str, Snapshot]] = deque()
+        self._waiting: deque[tuple[Future[ResultOrError], str, Snapshot]] = deque()
 
     @contextmanager
     def opened(self) -> Iterator[Submit]:
@@ -48,10 +50,10 @@ class FakeWorkers:
         self._broken = False
         yield self._submit
 
-    def _submit(self, student: str, snapshot: Snapshot) -> Future[Outcome]:
+    def _submit(self, student: str, snapshot: Snapshot) -> Future[ResultOrError]:
         if self._broken:
             raise Died
-        future: Future[Outcome] = Future()
+        future: Future[ResultOrError] = Future()
         self._waiting.append((future, student, snapshot))
         self.seen[student] += 1
         self.most = max(self.most, len(self._waiting))
@@ -61,7 +63,7 @@ class FakeWorkers:
                 self._grade(*self._waiting.popleft())
         return future
 
-    def _grade(self, future: Future[Outcome], student: str, snapshot: Snapshot) -> None:
+    def _grade(self, future: Future[ResultOrError], student: str, snapshot: Snapshot) -> None:
         self._broken = self._broken or student.startswith("broken")
         if self._broken or student.startswith("killer"):
             future.set_exception(Died())
@@ -93,41 +95,41 @@ def hand_in(course: TinyCourse, *students: str) -> dict[str, Path]:
     return {student: course.hand_in(student, None, f"# {student}") for student in students}
 
 
-def grade(course: TinyCourse, folders: dict[str, Path], workers: batch.Workers) -> dict[str, Graded]:
+def grade(course: TinyCourse, folders: dict[str, Path], workers: batch.Workers) -> dict[str, GradedSubmission]:
     """Grade everything; each must come once."""
     done = list(grade_all(course.config, course.assignment, folders, workers))
-    assert sorted(one.student for one in done) == sorted(folders)
-    return {one.student: one for one in done}
+    assert sorted(graded.student for graded in done) == sorted(folders)
+    return {graded.student: graded for graded in done}
 
 
-def in_error(done: dict[str, Graded]) -> dict[str, str]:
+def in_error(done: dict[str, GradedSubmission]) -> dict[str, str]:
     """Who has no result, and why."""
-    return {name: str(one.error) for name, one in done.items() if one.error}
+    return {student: str(graded.error) for student, graded in done.items() if graded.error}
 
 
-@pytest.mark.parametrize("room", [1, 3, 5])
-def test_no_more_are_handed_over_than_there_is_room_for(tiny_course: TinyCourse, room: int) -> None:
-    workers = FakeWorkers(room)
+@pytest.mark.parametrize("capacity", [1, 3, 5])
+def test_no_more_are_handed_over_than_the_capacity(tiny_course: TinyCourse, capacity: int) -> None:
+    workers = FakeWorkers(capacity)
     folders = hand_in(tiny_course, "a", "b", "c", "d", "e")
     assert in_error(grade(tiny_course, folders, workers)) == {}
-    assert workers.most == room
+    assert workers.most == capacity
 
 
 def test_large_submissions_are_handed_over_one_by_one(tiny_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "MOST_WAITING_BYTES", 1)
-    away: list[int] = []
-    usual = batch._Batch._has_room
+    monkeypatch.setattr(batch, "MOST_BYTES", 1)
+    handed_over: list[int] = []
+    usual = batch._Batch._has_capacity
 
-    def spy(one: batch._Batch) -> bool:
-        away.append(len(one._away))
-        return usual(one)
+    def spy(run: batch._Batch) -> bool:
+        handed_over.append(len(run._handed_over))
+        return usual(run)
 
-    monkeypatch.setattr(batch._Batch, "_has_room", spy)
-    grade(tiny_course, hand_in(tiny_course, "a", "b", "c"), FakeWorkers(room=5, gather=1))
-    assert max(away) == 1
+    monkeypatch.setattr(batch._Batch, "_has_capacity", spy)
+    grade(tiny_course, hand_in(tiny_course, "a", "b", "c"), FakeWorkers(capacity=5, gather=1))
+    assert max(handed_over) == 1
 
 
-def test_a_result_of_another_machine_is_kept_here(tiny_course: TinyCourse) -> None:
+def test_a_result_of_another_machine_is_cached_here(tiny_course: TinyCourse) -> None:
     folders = hand_in(tiny_course, "a", "b")
     grade(tiny_course, folders, FakeWorkers(2))
     again = FakeWorkers(2)
@@ -155,7 +157,7 @@ def test_processes_that_die_are_replaced(tiny_course: TinyCourse, tmp_path: Path
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_errors_of_ours_end_one_submission_or_all(tiny_course: TinyCourse, jobs: int) -> None:
+def test_internal_errors_end_one_submission_or_all(tiny_course: TinyCourse, jobs: int) -> None:
     folders = hand_in(tiny_course, "a", "b") | {"raises": tiny_course.hand_in("raises", None, "raises")}
     workers = LocalWorkers(tiny_course.config, "tiny", jobs, grade=stand_in)
     assert "No space left on device" in in_error(grade(tiny_course, folders, workers))["raises"]
@@ -169,7 +171,7 @@ def test_a_worker_that_cannot_begin_ends_the_batch(tiny_course: TinyCourse) -> N
 
     @contextmanager
     def opened() -> Iterator[Submit]:
-        future: Future[Outcome] = Future()
+        future: Future[ResultOrError] = Future()
         future.set_exception(ModuleNotFoundError("No module named 'autograder'"))
         yield lambda student, snapshot: future
 
@@ -190,15 +192,15 @@ def test_a_single_submission_is_graded_in_this_process(tiny_course: TinyCourse) 
 
 
 def test_json_is_written_in_order_and_failures_are_named(tmp_path: Path) -> None:
-    done = [Graded(f"student-{number:02}", tmp_path, tiny_result(double=number % 4)) for number in range(30)]
-    done[7] = Graded("nobody", tmp_path, None, AutograderError("the machine failed"))
+    done = [GradedSubmission(f"student-{number:02}", tmp_path, tiny_result(double=number % 4)) for number in range(30)]
+    done[7] = GradedSubmission("nobody", tmp_path, None, AutograderError("the machine failed"))
     (tmp_path / "student-09.json").mkdir()  # in the way
     written = list(write_json(done, tmp_path))
-    assert [one.student for one in written] == [one.student for one in done]
-    assert [one.student for one in written if one.error] == ["nobody", "student-09"]
-    for one in written:
-        if one.error is None:
-            assert from_json((tmp_path / f"{one.student}.json").read_bytes()) == one.result
+    assert [graded.student for graded in written] == [graded.student for graded in done]
+    assert [graded.student for graded in written if graded.error] == ["nobody", "student-09"]
+    for graded in written:
+        if graded.error is None:
+            assert from_json((tmp_path / f"{graded.student}.json").read_bytes()) == graded.result
 
 
 def test_a_long_class_is_shown_in_part(
@@ -206,7 +208,9 @@ def test_a_long_class_is_shown_in_part(
 ) -> None:
     monkeypatch.setattr(cli, "SHOWN", 3)
     folders = hand_in(tiny_course, *(f"student-{number}" for number in range(8)))
-    failing = [Graded(name, folder, None, AutograderError(f"{name} failed.")) for name, folder in folders.items()]
+    failing = [
+        GradedSubmission(name, folder, None, AutograderError(f"{name} failed.")) for name, folder in folders.items()
+    ]
     monkeypatch.setattr(batch, "grade_all", lambda *_: iter(failing[::-1]))
     words = ["grade", "--course", str(tiny_course.root), "--assignment", "tiny", "--no-record", "--json", str(tmp_path)]
     assert cli.main(words) == 1

@@ -16,8 +16,11 @@ from pathlib import Path
 import pytest
 
 from autograder.batch import dask_workers as cluster
-from autograder.batch.batch import Graded, LocalWorkers, discover, grade_all
-from autograder.batch.dask_workers import ClusterWorkers, Report, cluster_workers, pack, unpack
+from autograder.batch.batch import discover, grade_all
+from autograder.batch.dask_workers import ClusterWorkers, WorkerReport, cluster_workers
+from autograder.batch.local_workers import LocalWorkers
+from autograder.batch.outcome import GradedSubmission
+from autograder.batch.parcel import installed_versions, pack, unpack
 from autograder.cli import main as cli
 from autograder.errors import ClusterError
 from autograder.gradebook.recording import scores
@@ -86,9 +89,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def watcher() -> Iterator[Watcher]:
     """One for all tests, so that the workers' zygotes serve them all."""
-    one = Watcher()
-    yield one
-    one.close()
+    watcher = Watcher()
+    yield watcher
+    watcher.close()
 
 
 @pytest.fixture
@@ -111,17 +114,21 @@ def hand_in(course: TinyCourse, *numbers: int) -> dict[str, Path]:
     return discover(course.root / "submitted", "tiny")
 
 
-def grade_on(address: str, course: TinyCourse, folders: dict[str, Path]) -> dict[str, Graded]:
+def grade_on(address: str, course: TinyCourse, folders: dict[str, Path]) -> dict[str, GradedSubmission]:
     """Grade on the cluster."""
     with cluster_workers(address, course.config, course.assignment) as workers:
         done = list(grade_all(course.config, course.assignment, folders, workers))
-    assert sorted(one.student for one in done) == sorted(folders)
-    return {one.student: one for one in done}
+    assert sorted(graded.student for graded in done) == sorted(folders)
+    return {graded.student: graded for graded in done}
 
 
-def points(done: dict[str, Graded]) -> dict[str, float]:
+def points(done: dict[str, GradedSubmission]) -> dict[str, float]:
     """What each got for `double`."""
-    return {name: task.score for name, one in done.items() if one.result and (task := one.result.task("double"))}
+    return {
+        student: task.score
+        for student, graded in done.items()
+        if graded.result and (task := graded.result.task("double"))
+    }
 
 
 @pytest.mark.slow
@@ -136,18 +143,16 @@ def test_a_cluster_gives_the_marks_of_this_machine(address: str, course: TinyCou
         "student-1": 3, "student-2": 3, "wrong": 0, "large": 0,
     }  # fmt: skip
     there = {path.stem: from_json(path.read_bytes()) for path in (tmp_path / "json").iterdir()}
-    assert (course.config.state_dir / "results" / "tiny").is_dir()  # came back and is kept: the second run needs nobody
+    assert (course.config.state_dir / "results" / "tiny").is_dir()  # came back and is cached
     assert cli.main([*words, "--jobs", "1", "--no-record"]) == 0
     shutil.rmtree(course.config.state_dir / "results")
     folders = discover(course.root / "submitted", "tiny")
     workers = LocalWorkers(course.config, "tiny", jobs=1)
-    for one in grade_all(course.config, course.assignment, folders, workers):
-        assert one.result is not None
-        far = there[one.student]
-        assert [(task.id, task.score) for task in far.tasks] == [(task.id, task.score) for task in one.result.tasks]
-        assert (far.submission, far.environment, far.notes) == (
-            one.result.submission, one.result.environment, one.result.notes,
-        )  # fmt: skip
+    for graded in grade_all(course.config, course.assignment, folders, workers):
+        near, far = graded.result, there[graded.student]
+        assert near is not None
+        assert [(task.id, task.score) for task in far.tasks] == [(task.id, task.score) for task in near.tasks]
+        assert (far.submission, far.environment, far.notes) == (near.submission, near.environment, near.notes)
 
 
 @pytest.mark.slow
@@ -215,12 +220,12 @@ def test_without_dask_the_extra_is_named(released_course: TinyCourse, monkeypatc
         grade_on("tcp://127.0.0.1:1", released_course, {})
 
 
-SAME = cluster.installed()
-FITS = Report(SAME, threads=1, gpu=False)
+SAME = installed_versions()
+FITS = WorkerReport(SAME, threads=1, gpu=False)
 
 
 @pytest.mark.parametrize(
-    ("one", "reason"),
+    ("said", "reason"),
     [
         (replace(FITS, versions=SAME | {"python": "3.10.0"}), r"python 3\.10\.0 \(here 3"),
         (replace(FITS, versions={}), r"autograder missing \(here"),
@@ -228,18 +233,18 @@ FITS = Report(SAME, threads=1, gpu=False)
         (ModuleNotFoundError("No module named 'autograder'"), "could not be used there"),
     ],
 )
-def test_workers_that_do_not_fit(released_course: TinyCourse, one: Report | Exception, reason: str) -> None:
+def test_workers_that_do_not_fit(released_course: TinyCourse, said: WorkerReport | Exception, reason: str) -> None:
     with pytest.raises(ClusterError, match=rf"tcp://b:1: .*{reason}"):
-        cluster._fit(released_course.config, SAME, {"tcp://a:1": FITS, "tcp://b:1": one})
+        cluster._check_workers(released_course.config, SAME, {"tcp://a:1": FITS, "tcp://b:1": said})
 
 
 def test_a_gpu_is_asked_for_where_workers_declare_one(released_course: TinyCourse) -> None:
     config, mixed = released_course.config, {"a": FITS, "b": replace(FITS, gpu=True)}
-    assert cluster._fit(config, SAME, mixed)
-    assert not cluster._fit(replace(config, device="cpu"), SAME, mixed)
-    assert not cluster._fit(config, SAME, {"a": FITS})
+    assert cluster._check_workers(config, SAME, mixed)
+    assert not cluster._check_workers(replace(config, device="cpu"), SAME, mixed)
+    assert not cluster._check_workers(config, SAME, {"a": FITS})
     with pytest.raises(ClusterError, match="no worker declares one"):
-        cluster._fit(replace(config, device="gpu"), SAME, {"a": FITS})
+        cluster._check_workers(replace(config, device="gpu"), SAME, {"a": FITS})
 
 
 def test_the_parcel_holds_the_rules_for_its_user_alone(released_course: TinyCourse, tmp_path: Path) -> None:

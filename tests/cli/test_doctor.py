@@ -126,7 +126,7 @@ def test_doctor_on_another_system_says_what_can_be_done_there(tmp_path: Path, mo
     for module in (
         "autograder.sandbox.try_layer",
         "autograder.grading.student_process",
-        "autograder.batch.batch",
+        "autograder.batch.local_workers",
     ):  # they need what only Linux has
         monkeypatch.setitem(sys.modules, module, None)
     found = {one.name: one for one in doctor.examine(tmp_path)}

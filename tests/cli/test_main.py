@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from autograder.batch import batch
-from autograder.batch.batch import Graded, discover
+from autograder.batch.batch import discover
+from autograder.batch.outcome import GradedSubmission
 from autograder.cli import arguments as parser
 from autograder.cli import main as cli
 from autograder.config import load_config
@@ -190,7 +191,7 @@ def test_discover_orders_and_refuses(released_course: TinyCourse) -> None:
     assert list(discover(submitted, "tiny", ["b"])) == ["b"]
 
 
-def grade_with(course: TinyCourse, monkeypatch: pytest.MonkeyPatch, graded: Graded, *words: str) -> int:
+def grade_with(course: TinyCourse, monkeypatch: pytest.MonkeyPatch, graded: GradedSubmission, *words: str) -> int:
     monkeypatch.setattr(batch, "grade_all", lambda *_: iter([graded]))
     return cli.main(["grade", "--course", str(course.root), "--assignment", "tiny", *words])
 
@@ -199,7 +200,7 @@ def test_grade_ends_with_a_table_or_json_or_nothing(
     released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = released_course.hand_in("student-1", None)
-    good = Graded("student-1", folder, tiny_result(total=1.0))
+    good = GradedSubmission("student-1", folder, tiny_result(total=1.0))
     assert grade_with(released_course, monkeypatch, good, "--no-record") == 0
     table = " ".join(capsys.readouterr().out.split())
     assert "double total sum student /3 /2 /5" in table
@@ -212,7 +213,7 @@ def test_grade_ends_with_a_table_or_json_or_nothing(
         {"student": "student-1", "score": 4, "tasks": {"double": 3, "total": 1}, "error": None}
     ]
 
-    bad = Graded("student-1", folder, None, AutograderError("The disk is full.", "Make room."))
+    bad = GradedSubmission("student-1", folder, None, AutograderError("The disk is full.", "Make room."))
     assert grade_with(released_course, monkeypatch, bad, "--no-record", "--quiet") == 1
     said = capsys.readouterr()
     assert said.out == ""
@@ -268,9 +269,9 @@ def test_names_that_no_terminal_should_print_are_refused_and_shown(
 
 def test_a_failure_of_ours_leaves_no_stale_mark(released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = released_course.hand_in("student", None)
-    assert grade_with(released_course, monkeypatch, Graded("student", folder, tiny_result())) == 0
+    assert grade_with(released_course, monkeypatch, GradedSubmission("student", folder, tiny_result())) == 0
     assert scores(released_course.config, released_course.assignment)["student"]["double"] == 3
-    broken = Graded("student", folder, None, AutograderError("the machine failed"))
+    broken = GradedSubmission("student", folder, None, AutograderError("the machine failed"))
     assert grade_with(released_course, monkeypatch, broken) == 1
     assert scores(released_course.config, released_course.assignment)["student"]["double"] == 0
 

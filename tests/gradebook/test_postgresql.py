@@ -13,7 +13,8 @@ import pytest
 from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateAssignment
 
-from autograder.batch.batch import LocalWorkers, discover, grade_all
+from autograder.batch.batch import discover, grade_all
+from autograder.batch.local_workers import LocalWorkers
 from autograder.cli.main import main
 from autograder.config import load_config
 from autograder.feedback.exporter import write_feedback

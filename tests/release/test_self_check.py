@@ -18,7 +18,8 @@ import github_action_utils
 import junitparser
 import pytest
 
-from autograder.batch.batch import LocalWorkers, discover, grade_all
+from autograder.batch.batch import discover, grade_all
+from autograder.batch.local_workers import LocalWorkers
 from autograder.course.cells import load_cells, text_of
 from autograder.gradebook.recording import record
 from autograder.release.publish import build
