@@ -8,7 +8,10 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Mapping
 
+Titles = Mapping[str, str]
+"""The title of each task by its id, for people to read."""
 REPLACEMENT = "\ufffd"
 """What stands for a character that cannot be shown."""
 _LONGEST_NAME = 80
@@ -80,3 +83,15 @@ def indent_lines(text: str, width: int) -> str:
 def slug_in_words(slug: str) -> str:
     """Return a slug in words; a plus joins the two mistakes that an ambiguous answer fits."""
     return slug.replace("_", " ").replace("+", " or ")
+
+
+def title_of(task_id: str, titles: Titles) -> str:
+    """Return a task's or a question's title; one without its own has its id in words, such as `Question 1`."""
+    return titles.get(task_id) or id_in_words(task_id)
+
+
+def id_in_words(task_id: str) -> str:
+    """Return an id as a title: `vit_model` is `Vit model`, `question_01` is `Question 1`."""
+    words = [word.lstrip("0") or "0" if word.isdecimal() else word for word in task_id.split("_") if word]
+    title = " ".join(words)
+    return title[:1].upper() + title[1:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from autograder.checking.pictures import attention_picture, curve_picture, patch_picture
-from autograder.feedback.page import render_page
+from autograder.feedback.page import recorded_page, render_page
 from autograder.gradebook.student_marks import Mark, StudentMarks
 from autograder.results import (
     CheckResult,
@@ -17,7 +17,7 @@ from autograder.results import (
     TaskResult,
     task_score,
 )
-from tests.made_class import QUESTIONS, TASKS
+from tests.made_class import QUESTIONS, TASKS, TITLES
 
 SCALED = "The attention weights are softmax(q kᵀ / sqrt(d)), with other numbers of queries and keys."
 COLUMNS = "Your patches come column by column. They must come row by row."
@@ -133,4 +133,4 @@ def example_marks() -> StudentMarks:
 
 def example_page() -> str:
     """Return the page, as `feedback` writes it."""
-    return render_page("vit", example_result(), example_marks(), "vit.html")
+    return render_page(recorded_page("vit", example_result(), example_marks(), "vit.html", TITLES))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
+from pathlib import Path
 
+from autograder.course.assignment import read_titles
 from autograder.gradebook.class_marks import ClassMarks, Person, Standing
 from autograder.reports.similarity import Pair, Passage
 from autograder.results import CheckResult, Environment, Outcome, Submission, SubmissionResult, TaskResult, task_score
@@ -23,6 +25,7 @@ TASKS = {
     "carbon": 2.0,
     "pretrained": 2.0,
 }
+TITLES = read_titles(Path(__file__).parents[1], "vit")
 QUESTIONS = {f"question_{number:02}": 2.0 for number in range(1, 15)}
 CHECKS = 7
 MISTAKES = ("scaling_missing", "softmax_over_queries", "heads_not_merged", "patches_transposed+rows_swapped")
@@ -40,7 +43,7 @@ def made_class(students: int, seed: int = 1) -> tuple[ClassMarks, list[Pair]]:
         Pair(names[n], names[-n - 1], round(0.95 - n / 20, 4), 80 - n, 40 - n, passages, passages)
         for n in range(min(10, students // 2))
     ]
-    return ClassMarks("vit", TASKS | QUESTIONS, tuple(TASKS), class_of, recorded=True), pairs
+    return ClassMarks("vit", TASKS | QUESTIONS, tuple(TASKS), class_of, recorded=True, titles=TITLES), pairs
 
 
 def made_student(name: str, hard: dict[str, float], draw: random.Random) -> Standing:

@@ -19,7 +19,7 @@ from autograder.course.assignment import load_assignment
 from autograder.errors import AutograderError
 from autograder.gradebook.recording import record, scores
 from autograder.grading.result_store import CachedGrader
-from autograder.rendering.result_views import render_text
+from autograder.rendering.result_text import render_text
 from autograder.results import SubmissionResult, from_json, to_json
 from tests.kills import make_course
 
@@ -85,7 +85,8 @@ def judged(grader: CachedGrader, folder: Path) -> tuple[str, SubmissionResult | 
         assert error.problem
         return f"error without a result ({type(error).__name__})", None
     assert msgspec.structs.asdict(from_json(to_json(result))) == msgspec.structs.asdict(result)
-    assert render_text(result).isprintable() or "\n" in render_text(result)
+    text = render_text(result, {})
+    assert text.isprintable() or "\n" in text
     assert [task.id for task in result.tasks] == ["double", "total"]
     for task in result.tasks:
         assert 0 <= task.score <= task.max_score

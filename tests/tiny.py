@@ -69,9 +69,11 @@ total = sum(range(size))
 """
 
 TINY_TASKS = """[double]
+title = "Doubling"
 provides = ["double"]
 
 [total]
+title = "Adding up"
 answers = ["total_answer"]
 builds_on = []
 """

@@ -137,21 +137,22 @@ def _release(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from autograder.feedback.page import render_page
+    from autograder.feedback.page import render_page, result_page
     from autograder.files import write_whole
     from autograder.grading.result_store import grader_for, read_for_check
-    from autograder.rendering.result_views import render_text
+    from autograder.rendering.result_text import render_text
     from autograder.results import to_json
 
     config, name = _course(options)
+    titles = load_assignment(config.root, name).titles
     grader = grader_for(config, name)
     snapshot = read_for_check(options.path, name, config)
     with closing(grader), shown("checking", err, quiet=options.quiet, alike=False) as watch:
         watch(0, 1, str(options.path))
         result = grader.grade_snapshot(snapshot)
     if options.html:
-        write_whole(options.html, render_page(name, result).encode("utf-8", "replace"))
-    out.print(render_text(result), end="")
+        write_whole(options.html, render_page(result_page(result, titles)).encode("utf-8", "replace"))
+    out.print(render_text(result, titles), end="")
     _write_json(options, to_json(result))
     return 1 if result.has_error else 0
 

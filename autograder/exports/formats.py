@@ -21,11 +21,11 @@ from autograder.errors import UsageError
 from autograder.exports.spreadsheets import CANVAS_FILE, MOODLE_FILE, Export, canvas_csv, moodle_csv, nbgrader_csv
 from autograder.files import write_whole
 from autograder.gradebook.class_marks import ClassMarks, Standing
-from autograder.rendering.result_views import render_summary_text, render_task_text
+from autograder.rendering.result_text import render_summary_text, render_task_text
 from autograder.reports.item_analysis import misconceptions, seconds_spent
 from autograder.results import CheckResult, TaskResult, said_once
 from autograder.suggestions import did_you_mean
-from autograder.text import escape_markdown, escape_workflow_command, escape_xml
+from autograder.text import escape_markdown, escape_workflow_command, escape_xml, title_of
 
 FORMATS = {
     "csv": "marks.csv",
@@ -95,7 +95,7 @@ def write_export(made: Export, folder: Path) -> list[Path]:
 
 def gradescope_results(marks: ClassMarks, one: Standing) -> bytes:
     """Return one student's results.json: an entry for each task and question, and one for a late penalty."""
-    tests = [_gradescope_test(one, name, points) for name, points in marks.points.items()]
+    tests = [_gradescope_test(marks, one, name) for name in marks.points]
     if one.penalty:
         late = {"name": "late penalty", "score": -min(one.penalty, one.raw), "max_score": 0.0}
         tests.append(late | {"output": "Taken because the submission is late.", "status": "failed"})
@@ -186,13 +186,21 @@ def _gradescope_files(marks: ClassMarks) -> dict[str, bytes]:
     return files
 
 
-def _gradescope_test(one: Standing, name: str, points: float) -> dict[str, Any]:
-    score, task = one.scores.get(name, 0.0), one.result.task(name) if one.result else None
-    output = render_task_text(task) if task else "Marked by hand."
+def _gradescope_test(marks: ClassMarks, one: Standing, name: str) -> dict[str, Any]:
+    points = marks.points[name]
+    title, score = title_of(name, marks.titles), one.scores.get(name, 0.0)
+    task = one.result.task(name) if one.result else None
+    output = render_task_text(task, marks.titles) if task else "Marked by hand."
     if name in one.waiting:
         output += "\nA person still has to look at this."
     status = "passed" if score >= points else "failed"
-    return {"name": name, "score": score, "max_score": points, "output": output, "status": status}
+    return {
+        "name": title,
+        "score": score,
+        "max_score": points,
+        "output": output,
+        "status": status,
+    }
 
 
 def _suite(assignment: str, one: Standing) -> ET.Element:

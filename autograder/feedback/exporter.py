@@ -22,15 +22,14 @@ from nbgrader.converters import GenerateFeedback
 from nbgrader.coursedir import CourseDirectory
 
 from autograder.config import CourseConfig
-from autograder.course.assignment import Assignment
+from autograder.course.assignment import Assignment, read_titles
 from autograder.errors import RecordingError, UsageError
-from autograder.feedback.page import PAGE, render_page
+from autograder.feedback.page import PAGE, recorded_page, render_page
 from autograder.gradebook.course_lock import course_lock
-from autograder.gradebook.graded_notebook import recorded_result
+from autograder.gradebook.graded_notebook import MARKING_GUIDE, recorded_result
 from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, output_folder, run_staged
 from autograder.gradebook.student_marks import student_marks
 from autograder.progress import Watch, unwatched
-from autograder.rendering.result_views import MARKING_GUIDE
 from autograder.rendering.sanitising import clean_html, markdown2html
 from autograder.suggestions import did_you_mean
 
@@ -71,8 +70,9 @@ class FeedbackExporter(HTMLExporter):  # type: ignore[misc]
         order = [cell.metadata.get("nbgrader", {}).get("grade_id", "") for cell in nb.cells]
         with Gradebook(names["db_url"]) as book:
             marks = student_marks(book, names, order, self.config)
-        page = render_page(names["assignment"], recorded_result(nb), marks, f"{names['notebook']}.html")
-        return page.encode("utf-8", "replace")
+        titles = read_titles(Path(CourseDirectory(config=self.config).root), names["assignment"])
+        page = recorded_page(names["assignment"], recorded_result(nb), marks, f"{names['notebook']}.html", titles)
+        return render_page(page).encode("utf-8", "replace")
 
 
 def write_feedback(

@@ -28,6 +28,7 @@ from autograder.gradebook.database import open_book
 from autograder.gradebook.nbgrader_steps import course_directory
 from autograder.grading.result_store import CachedGrader
 from autograder.results import SubmissionResult, from_json
+from autograder.text import Titles
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ class ClassMarks:
         points: Greatest score by grade_id, automatic tasks first.
         automatic: grade_ids of the tasks that checks grade.
         recorded: Whether the gradebook knows the assignment; otherwise only automatic tasks are here.
+        titles: What people read in place of a task's grade_id.
     """
 
     assignment: str
@@ -97,6 +99,7 @@ class ClassMarks:
     automatic: tuple[str, ...]
     students: tuple[Standing, ...]
     recorded: bool
+    titles: Titles = field(default_factory=dict)
 
     @property
     def max_score(self) -> float:
@@ -136,7 +139,7 @@ def class_marks(
         for name in sorted({*standings, *results})
     ]
     automatic = tuple(task.id for task in assignment.tasks)
-    return ClassMarks(assignment.name, points, automatic, tuple(students), recorded)
+    return ClassMarks(assignment.name, points, automatic, tuple(students), recorded, assignment.titles)
 
 
 def stored_results(

@@ -8,21 +8,25 @@ import msgspec
 import nbformat
 from nbformat import NotebookNode
 
-from autograder.rendering.result_views import render_summary_html, render_summary_text
+from autograder.rendering.result_html import render_summary_html
+from autograder.rendering.result_text import render_summary_text
 from autograder.results import SubmissionResult, TaskResult
+from autograder.text import Titles
 
 SUMMARY = "autograder-summary"
 """Id of the cell that stands first in a graded notebook."""
 RESULT = "autograder_result"
 """Its metadata with the result, as JSON."""
+MARKING_GUIDE = "marking_guide"
+"""Metadata of a cell that only markers see."""
 
 
-def summary_cell(result: SubmissionResult) -> NotebookNode:
+def summary_cell(result: SubmissionResult, titles: Titles) -> NotebookNode:
     """Return the cell that shows the sum and the notes, and holds the whole result in its metadata.
 
     Durations are left out: a notebook must not depend on how fast the machine was.
     """
-    shown = shown_as(render_summary_html(result), render_summary_text(result))
+    shown = shown_as(render_summary_html(result, titles), render_summary_text(result))
     text = json.dumps(msgspec.to_builtins(_timeless(result)))  # a text: half a character stays an escape
     source, metadata = "# What the automatic checks found", {RESULT: text}
     return nbformat.v4.new_code_cell(source, outputs=[shown], metadata=metadata, id=SUMMARY)

@@ -31,17 +31,19 @@ from nbgrader.preprocessors import CheckCellMetadata, NbGraderPreprocessor
 from traitlets import Instance
 
 from autograder.config import CourseConfig, load_config
-from autograder.course.assignment import MODULE, Assignment
+from autograder.course.assignment import MODULE, Assignment, read_titles
 from autograder.course.notebook import marking_guides, restore
 from autograder.course.submission import read_submission
 from autograder.errors import RecordingError, SubmissionUnreadable
 from autograder.gradebook.course_lock import course_lock
 from autograder.gradebook.database import open_book
-from autograder.gradebook.graded_notebook import shown_as, summary_cell
+from autograder.gradebook.graded_notebook import MARKING_GUIDE, shown_as, summary_cell
 from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, output_folder, run_staged
 from autograder.gradebook.record_stamp import RecordedMark, check_recorded
-from autograder.rendering.result_views import MARKING_GUIDE, render_task_html, render_task_text
+from autograder.rendering.result_html import render_task_html
+from autograder.rendering.result_text import render_task_text
 from autograder.results import SubmissionResult
+from autograder.text import Titles
 
 RECORDER = "autograder.nbgrader_plugins.RecordGrades"
 GUIDE_HEADING = "**Marking guide** (model answer and rubric; students do not see this)"
@@ -95,7 +97,7 @@ class RecordGrades(NbGraderPreprocessor):  # type: ignore[misc]
             _check_tasks(submitted, result)
             _write_scores(submitted, nb, result)
             book.db.commit()
-        _show(nb, result)
+        _show(nb, result, read_titles(Path(self._course().root), names["assignment"]))
         _add_guides(nb, marking_guides(self._source_notebook(names["assignment"])))
         return nb, resources
 
@@ -338,12 +340,12 @@ def _write_scores(submitted: SubmittedNotebook, nb: NotebookNode, result: Submis
         comment.auto_comment = "No response." if untouched else None
 
 
-def _show(nb: NotebookNode, result: SubmissionResult) -> None:
+def _show(nb: NotebookNode, result: SubmissionResult, titles: Titles) -> None:
     for cell in nb.cells:
         task = result.task(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
         if task is not None:
-            cell.outputs = [shown_as(render_task_html(task), render_task_text(task))]
-    nb.cells.insert(0, summary_cell(result))
+            cell.outputs = [shown_as(render_task_html(task, titles), render_task_text(task, titles))]
+    nb.cells.insert(0, summary_cell(result, titles))
 
 
 def _add_guides(nb: NotebookNode, guides: dict[str, str]) -> None:

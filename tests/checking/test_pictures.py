@@ -181,7 +181,7 @@ def test_a_check_keeps_its_picture_unless_a_reference_part_helped(tmp_path: Path
     checks = tmp_path / "showing" / "test_showing.py"
     checks.parent.mkdir()
     checks.write_text(SHOWING)
-    task = Task(id="showing", points=3.0, provides=(), answers=(), builds_on=(), checks=checks)
+    task = Task(id="showing", title="showing", points=3.0, provides=(), answers=(), builds_on=(), checks=checks)
     graded = with_checks(
         [task],
         lambda found: runner._grade_task(found, task, Respondent(), b"seed", carried_forward=carried_forward),  # type: ignore[arg-type]

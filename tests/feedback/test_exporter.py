@@ -12,7 +12,8 @@ from autograder.config import load_config
 from autograder.errors import RecordingError, UsageError
 from autograder.feedback.exporter import write_feedback
 from autograder.gradebook.recording import record
-from autograder.rendering.result_views import render_task_html, render_task_text, render_text
+from autograder.rendering.result_html import render_task_html
+from autograder.rendering.result_text import render_task_text, render_text
 from autograder.results import CheckResult, Outcome, TaskResult
 from tests.tiny import TINY_DOUBLE, TinyCourse, tiny_result
 
@@ -20,14 +21,17 @@ GOLDEN = """\
 tiny: 3.25 of 5 points
   There is no notebook.
 
-double: 1.25 of 3 points
+Doubling: 1.25 of 3 points
   ✗ The task double works. (not yet)
       double is <b>wrong</b>, by $1$ & more.
       Recognised mistake: off by one.
 
-total: 2 of 2 points
+Adding up: 2 of 2 points
   ✓ The task total works. (passed)
 """
+
+
+TITLES = {"double": "Doubling", "total": "Adding up"}
 
 
 class Page(html.parser.HTMLParser):
@@ -60,17 +64,17 @@ def task(outcome: Outcome = "failed", message: str = "", **changed: object) -> T
 
 
 def test_text_for_the_terminal() -> None:
-    assert render_text(tiny_result(double=1.25, notes=("There is no notebook.",))) == GOLDEN
+    assert render_text(tiny_result(double=1.25, notes=("There is no notebook.",)), TITLES) == GOLDEN
 
 
 def test_a_message_cannot_steer_the_terminal() -> None:
-    shown = render_text(tiny_result(notes=("\x1b[2J\x07\x9b0m\u202ereversed",)))
+    shown = render_text(tiny_result(notes=("\x1b[2J\x07\x9b0m\u202ereversed",)), TITLES)
     assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(shown)
     assert "reversed" in shown
 
 
 def test_html_shows_points_sentence_and_reason_escaped() -> None:
-    page = render_task_html(tiny_result(double=1.25).tasks[0])
+    page = render_task_html(tiny_result(double=1.25).tasks[0], TITLES)
     assert "double is &lt;b&gt;wrong&lt;/b&gt;, by $1$ &amp; more." in page
     words = Page(page).text
     assert "1.25 of 3 points" in words
@@ -81,17 +85,19 @@ def test_html_shows_points_sentence_and_reason_escaped() -> None:
 
 @pytest.mark.parametrize("message", ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "</div></div><h1>"])
 def test_html_holds_no_tag_of_a_message(message: str) -> None:
-    page = Page(render_task_html(task(message=message)))
+    page = Page(render_task_html(task(message=message), TITLES))
     assert set(page.tags) == {"div", "ul", "li", "span"}
     assert message in page.text
 
 
 def test_html_keeps_mathjax_away_from_messages() -> None:
-    assert 'class="tex2jax_ignore mathjax_ignore"' in render_task_html(task(message=r"$\href{javascript:alert(1)}{x}$"))
+    assert 'class="tex2jax_ignore mathjax_ignore"' in render_task_html(
+        task(message=r"$\href{javascript:alert(1)}{x}$"), TITLES
+    )
 
 
 def test_half_a_character_can_be_written() -> None:
-    assert render_task_html(task(message="\ud800")).encode()
+    assert render_task_html(task(message="\ud800"), TITLES).encode()
 
 
 @pytest.mark.parametrize(
@@ -99,17 +105,17 @@ def test_half_a_character_can_be_written() -> None:
     [("passed", "✓ passed"), ("failed", "✗ not yet"), ("error", "! could not be checked"), ("skipped", "– skipped")],
 )
 def test_outcomes_are_told_in_words(outcome: Outcome, word: str) -> None:
-    assert word in Page(render_task_html(task(outcome))).text
+    assert word in Page(render_task_html(task(outcome), TITLES)).text
 
 
 def test_our_own_error_costs_nothing_and_shows_no_details() -> None:
-    shown = Page(render_task_html(task("error", "KeyError in oracle.py"))).text
+    shown = Page(render_task_html(task("error", "KeyError in oracle.py"), TITLES)).text
     assert "oracle" not in shown
     assert "it costs no points" in shown
 
 
 def test_carried_forward_is_said() -> None:
-    assert "An earlier part is wrong" in Page(render_task_html(task(carried_forward=True))).text
+    assert "An earlier part is wrong" in Page(render_task_html(task(carried_forward=True), TITLES)).text
 
 
 def test_page_shows_every_task_and_no_hidden_check(released_course: TinyCourse) -> None:
@@ -181,7 +187,7 @@ def test_two_mistakes_that_fit_are_joined_by_or() -> None:
     found = "off_by_one+off_by_two"
     check = CheckResult(id="double::x", outcome="failed", weight=1.0, message="Wrong.", misconception=found)
     one = TaskResult(id="double", score=0.0, max_score=3.0, checks=(check,))
-    assert "Recognised mistake: off by one or off by two." in render_task_html(one)
+    assert "Recognised mistake: off by one or off by two." in render_task_html(one, TITLES)
 
 
 def test_a_check_with_several_inputs_is_said_once() -> None:
@@ -189,6 +195,6 @@ def test_a_check_with_several_inputs_is_said_once() -> None:
         return CheckResult(id=name, sentence="It counts.", outcome="failed", weight=1, message=message)
 
     first, same, other = check("a[1]", "Off by one."), check("a[2]", "Off by one."), check("a[3]", "Off by two.")
-    text = render_task_text(TaskResult(id="a", score=0, max_score=3, checks=(first, same, other)))
+    text = render_task_text(TaskResult(id="a", score=0, max_score=3, checks=(first, same, other)), TITLES)
     assert text.count("It counts.") == 2
     assert text.index("Off by one.") < text.index("Off by two.")

@@ -24,7 +24,7 @@ from autograder.cli import main as cli
 from autograder.errors import RecordingError
 from autograder.feedback import exporter as feedback
 from autograder.feedback.exporter import write_feedback
-from autograder.feedback.page import PAGE, STALE, render_page
+from autograder.feedback.page import PAGE, STALE, recorded_page, render_page, result_page
 from autograder.gradebook.graded_notebook import RESULT, SUMMARY
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
 from autograder.gradebook.recording import forget, record
@@ -50,37 +50,40 @@ late penalty, 2 h 30 min late −0.5
 About what you handed in
 There is no notebook.
 Where to start
-Look at double first. Later tasks build on earlier ones.
-Mistakes that were recognised:
-off by one, in double
+Look at Doubling first. Later tasks build on earlier ones.
+Recognised mistakes:
+off by one, in Doubling
 Overview
 task points state
-double 1.25 of 3 ◐ some points
-total 2 of 2 ✓ full points
-question_01 1 of 1 ✓ full points
+Doubling 1.25 of 3 ◐ some points
+Adding up 2 of 2 ✓ full points
+Question 1 1 of 1 ✓ full points
 1 question – of 1 … waits for a person
 Tasks
-double
+Doubling
 ◐ 1.25 of 3 points
 ✗ not yet: The task double works.
 double is <b>wrong</b>, by $1$ & more.
 Recognised mistake: off by one.
-See double in your notebook
-total
+See Doubling in your notebook
+Adding up
 ✓ 2 of 2 points
 ✓ passed: The task total works.
-See total in your notebook
+See Adding up in your notebook
 Questions
-question_01
+Question 1
 ✓ 1 of 1 points
 Well <i>said</i>.
-See your answer to question_01
+See your answer to Question 1
 Not marked yet
 A person marks these; until then they count as 0:
-question_02 , of 1 points
+Question 2 , 1 points
 Other comments
-double_answer
+Double answer
 Short & good."""
+
+
+TITLES = {"double": "Doubling", "total": "Adding up"}
 
 
 def tiny_marks(result: SubmissionResult, **changes: Any) -> StudentMarks:
@@ -120,7 +123,7 @@ def words(page: str) -> str:
 
 
 def shown(result: SubmissionResult, **changes: Any) -> str:
-    return render_page("tiny", result, tiny_marks(result, **changes), "tiny.html")
+    return render_page(recorded_page("tiny", result, tiny_marks(result, **changes), "tiny.html", TITLES))
 
 
 def one_task(result: SubmissionResult, **changes: Any) -> SubmissionResult:
@@ -141,7 +144,7 @@ def test_it_is_the_same_each_time() -> None:
 
 
 def test_without_a_gradebook_it_is_about_the_automatic_tasks_and_leads_nowhere() -> None:
-    page = render_page("tiny", tiny_result(double=1.25))
+    page = render_page(result_page(tiny_result(double=1.25), TITLES))
     assert "3.25 of 5 points in the automatic tasks" in words(page)
     assert "question" not in words(page)
     links = [str(tag["href"]) for tag in BeautifulSoup(page, "html.parser").find_all("a")]
@@ -150,7 +153,7 @@ def test_without_a_gradebook_it_is_about_the_automatic_tasks_and_leads_nowhere()
 
 
 def test_full_points_leave_nothing_to_start_with() -> None:
-    assert "Nothing is left to fix in the automatic tasks." in words(shown(tiny_result()))
+    assert "There is nothing left to fix in the automatic tasks." in words(shown(tiny_result()))
 
 
 def test_our_own_error_shows_no_details() -> None:
@@ -166,21 +169,21 @@ def test_carried_forward_is_said() -> None:
 def test_points_that_a_person_set_are_said() -> None:
     tasks = {"double": Mark("double", 3.0, 2.5, by_hand=True), "total": Mark("total", 2.0, 2.0, by_hand=True)}
     said = words(shown(tiny_result(double=1.25), tasks=tasks))
-    assert "2.5 of 3 points A person set these points; the checks alone would give 1.25." in said
+    assert "2.5 of 3 points A person set these points; the checks alone give 1.25." in said
     assert said.count("A person set") == 1
 
 
 def test_what_could_not_be_graded_anew_says_so_and_shows_no_old_reason() -> None:
     tasks = {"double": Mark("double", 3.0, None, by_hand=False), "total": Mark("total", 2.0, 2.0, by_hand=False)}
     said = words(shown(tiny_result(double=1.25), tasks=tasks))
-    assert f"3 points, waits {STALE}" in said
+    assert f"3 points, waiting {STALE}" in said
     assert "by $1$" not in said
     assert "off by one" not in said
 
 
 def test_where_only_points_are_known_they_are_shown() -> None:
-    said = words(render_page("tiny", None, tiny_marks(tiny_result(double=1.25)), "tiny.html"))
-    assert "double ◐ 1.25 of 3 points" in said
+    said = words(render_page(recorded_page("tiny", None, tiny_marks(tiny_result(double=1.25)), "tiny.html", TITLES)))
+    assert "Doubling ◐ 1.25 of 3 points" in said
     assert "Only the points are known here" in said
 
 
@@ -205,7 +208,7 @@ def test_pictures_stand_with_what_failed_and_curves_always() -> None:
     ]
     result = example_result()
     checks = tuple(msgspec.structs.replace(one, outcome="passed") for one in result.tasks[0].checks)
-    page = render_page("vit", one_task(result, checks=checks))
+    page = render_page(result_page(one_task(result, checks=checks), {}))
     assert "Your attention weights" not in page
     assert "How your small model" in page
 
@@ -229,7 +232,7 @@ def attacked() -> str:
     result = msgspec.structs.replace(result, tasks=tasks, notes=(HOSTILE, '"><img src=x onerror=alert(1)>', "\ud800"))
     question = Mark("question_01", 1.0, 0.5, by_hand=True, comment=HOSTILE)
     marks = tiny_marks(result, student=HOSTILE, questions=(question,), remarks={HOSTILE: HOSTILE})
-    return render_page("vit", result, marks, 'x".html')
+    return render_page(recorded_page("vit", result, marks, 'x".html', {}))
 
 
 def test_what_students_write_stays_text() -> None:
@@ -312,7 +315,7 @@ def test_marks_comments_and_todays_late_penalty_are_in_it(released_course: TinyC
     assert "2.5 of 7 points automatic" in said
     assert "late penalty, 1 d 0 h late −2.5" in said
     assert "1 of 2 points Say what it costs." in said
-    assert "total_answer Neat." in said
+    assert "Total answer Neat." in said
 
 
 def test_a_question_that_nobody_marked_waits(released_course: TinyCourse) -> None:

@@ -16,9 +16,9 @@ from nbgrader.converters import Autograde
 from autograder.config import load_config
 from autograder.course.assignment import load_assignment
 from autograder.errors import RecordingError, SandboxUnavailable
+from autograder.gradebook.graded_notebook import MARKING_GUIDE
 from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, run_step
 from autograder.gradebook.recording import GUIDE_HEADING, record, scores
-from autograder.rendering.result_views import MARKING_GUIDE
 from autograder.results import SubmissionResult
 from tests.tiny import TinyCourse, tiny_result
 

@@ -26,7 +26,8 @@ from autograder.course.assignment import load_assignment
 from autograder.grading.grader import course_secret
 from autograder.grading.result_store import CachedGrader
 from autograder.release.publish import build
-from autograder.rendering.result_views import render_summary_html, render_task_html, render_text
+from autograder.rendering.result_html import render_summary_html, render_task_html
+from autograder.rendering.result_text import render_text
 from autograder.results import SubmissionResult, to_json
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -321,8 +322,8 @@ class World:
                 continue
 
     def _leaks(self, result: SubmissionResult) -> Iterator[str]:
-        record, text = to_json(result).decode(), render_text(result)
-        page = "".join([render_summary_html(result), *map(render_task_html, result.tasks)])
+        record, text = to_json(result).decode(), render_text(result, {})
+        page = "".join([render_summary_html(result, {}), *(render_task_html(task, {}) for task in result.tasks)])
         for secret in self._secrets:
             if any(secret in form for form in (record, text, page)):
                 yield f"the result holds a secret: {secret}"
