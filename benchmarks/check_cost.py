@@ -16,8 +16,7 @@ from pathlib import Path
 
 from autograder import wire
 from autograder.checking.remote import Student
-from autograder.config import load_config
-from autograder.course.assignment import load_assignment
+from autograder.course.course import read_course
 from autograder.course.submission import Snapshot
 from autograder.grading.grader import Grader
 from autograder.grading.result_store import read_for_check
@@ -45,10 +44,10 @@ def check_uncached() -> float:
 def own_time() -> float:
     """Return the seconds of the checks' questions in a warm process that has as many threads as `check` gives them."""
     with tempfile.TemporaryDirectory() as folder:
-        course = build_course(Path(folder) / "course")
-        config, assignment = load_config(course), load_assignment(course, "vit")
-        with Grader(config, assignment) as grader:
-            snapshot = read_for_check(ROOT / "solutions" / "vit", assignment.name, config)
+        course = read_course(build_course(Path(folder) / "course"))
+        assignment = course.assignment("vit")
+        with Grader(course, assignment) as grader:
+            snapshot = read_for_check(ROOT / "solutions" / "vit", assignment.name, course.settings)
             recording = record(grader, snapshot, assignment, threads=0)
         return together(replayed(recording, REPEATS)).wall
 
@@ -56,9 +55,9 @@ def own_time() -> float:
 def count_large() -> tuple[float, float]:
     """Return seconds to count the large model's parameters and the MiB that this added to the process's peak."""
     module = (ROOT / "solutions/vit/utilities.py").read_bytes() + PEAK
-    config = dataclasses.replace(load_config(ROOT), request_seconds=120.0)
+    settings = dataclasses.replace(read_course(ROOT).settings, request_seconds=120.0)
     with Zygote() as zygote:
-        process = StudentProcess(zygote, Snapshot({"utilities.py": module}, "vit.ipynb"), config)
+        process = StudentProcess(zygote, Snapshot({"utilities.py": module}, "vit.ipynb"), settings)
         process.ask(wire.Load(""))
         student = Student(process.ask, lambda: None, 0)
         before = student.call("peak_memory")

@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from distributed import Client, Worker
@@ -24,8 +23,8 @@ from distributed import Client, Worker
 from autograder.batch.batch import discover, grade_all
 from autograder.batch.dask_workers import cluster_workers
 from autograder.batch.outcome import GradedSubmission
-from autograder.config import load_config
-from autograder.course.assignment import MODULE, load_assignment
+from autograder.course.assignment import MODULE
+from autograder.course.course import read_course
 from tests.clusters import cluster
 from tests.submissions.__main__ import copy_course
 from tests.submissions.corpus import ROOT, read_corpus
@@ -46,25 +45,25 @@ def write_class(folder: Path, count: int, warm: int) -> None:
             (place / file).write_bytes(content + mark)
 
 
-def run(course: Path, workers: int, *, kill: bool = False) -> tuple[float, dict[str, float]]:
+def run(folder: Path, workers: int, *, kill: bool = False) -> tuple[float, dict[str, float]]:
     """Grade the class on a fresh cluster and return seconds and marks; nothing is recorded.
 
     Args:
-        course: Its stored results are removed first.
+        folder: The course, whose stored results are removed first.
         workers: How many.
         kill: Whether one worker is killed once a third is done.
     """
-    shutil.rmtree(course / ".autograder" / "results", ignore_errors=True)
-    config = replace(load_config(course), jobs=1)
-    assignment = load_assignment(course, "vit")
-    folders = discover(course / "submitted", "vit")
+    shutil.rmtree(folder / ".autograder" / "results", ignore_errors=True)
+    course = read_course(folder)
+    assignment = course.assignment("vit")
+    folders = discover(course.root / "submitted", "vit")
     warm = {f"{WARM}-{number}": folders[f"{WARM}-{number}"] for number in range(workers)}
     cold = {name: folder for name, folder in folders.items() if not name.startswith(WARM)}
     with tempfile.TemporaryDirectory(prefix="cluster-") as name, cluster(Path(name), workers) as address:
-        with cluster_workers(address, config, assignment) as there:
-            warmed = list(grade_all(config, assignment, warm, there))
+        with cluster_workers(address, course, assignment) as there:
+            warmed = list(grade_all(course, assignment, warm, there))
             began = time.perf_counter()
-            done = grade_all(config, assignment, cold, there)
+            done = grade_all(course, assignment, cold, there)
             marks = _marks(_with_a_kill(done, address, len(cold) // 3) if kill else done)
             seconds = time.perf_counter() - began
     _marks(iter(warmed))

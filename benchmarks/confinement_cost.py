@@ -17,7 +17,8 @@ from pathlib import Path
 import psutil
 
 from autograder import wire
-from autograder.config import CourseConfig, load_config
+from autograder.config import Settings
+from autograder.course.course import read_course
 from autograder.course.submission import Snapshot
 from autograder.grading.student_process import StudentProcess, Zygote, layers_to_put_up
 
@@ -27,26 +28,26 @@ REPEATS = 21
 IDLE_SECONDS = 5.0
 
 
-def spawn(zygote: Zygote, config: CourseConfig) -> tuple[float, StudentProcess]:
+def spawn(zygote: Zygote, settings: Settings) -> tuple[float, StudentProcess]:
     """Return the milliseconds until a student process said which layers hold, and the process."""
     started = time.perf_counter()
-    process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), config)
+    process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), settings)
     return (time.perf_counter() - started) * 1e3, process
 
 
-def time_fork(zygote: Zygote, config: CourseConfig) -> float:
+def time_fork(zygote: Zygote, settings: Settings) -> float:
     """Return the median milliseconds of starting a process."""
     spent = []
     for _ in range(REPEATS):
-        one, process = spawn(zygote, config)
+        one, process = spawn(zygote, settings)
         process.stop()
         spent.append(one)
     return round(statistics.median(spent), 1)
 
 
-def time_question(zygote: Zygote, config: CourseConfig) -> float:
+def time_question(zygote: Zygote, settings: Settings) -> float:
     """Return the median milliseconds of a question that does nothing."""
-    _, process = spawn(zygote, config)
+    _, process = spawn(zygote, settings)
     process.ask(wire.Load(""))
     spent = []
     for _ in range(REPEATS * 10):
@@ -57,10 +58,10 @@ def time_question(zygote: Zygote, config: CourseConfig) -> float:
     return round(statistics.median(spent), 3)
 
 
-def warden_share(zygote: Zygote, config: CourseConfig) -> float:
+def warden_share(zygote: Zygote, settings: Settings) -> float:
     """Return the share of one processor, in percent, that the process outside the wall takes."""
     before = set(psutil.Process().children(recursive=True))
-    _, process = spawn(zygote, config)
+    _, process = spawn(zygote, settings)
     ours = sorted(set(psutil.Process().children(recursive=True)) - before, key=lambda one: one.pid)
     started, times = time.monotonic(), ours[0].cpu_times()
     time.sleep(IDLE_SECONDS)
@@ -71,18 +72,18 @@ def warden_share(zygote: Zygote, config: CourseConfig) -> float:
 
 def main() -> None:
     """Measure and print."""
-    config = load_config(ROOT)
-    layers = layers_to_put_up(config)
-    nothing = dataclasses.replace(config, required_layers=())
+    settings = read_course(ROOT).settings
+    layers = layers_to_put_up(settings)
+    nothing = dataclasses.replace(settings, required_layers=())
     figures: dict[str, object] = {"layers": layers}
     with Zygote(threads=1) as zygote:
         time_fork(zygote, nothing)
         figures["fork_ms"] = {"none": time_fork(zygote, nothing)} | {
-            layer: time_fork(zygote, dataclasses.replace(config, required_layers=(layer,))) for layer in layers
+            layer: time_fork(zygote, dataclasses.replace(settings, required_layers=(layer,))) for layer in layers
         }
-        figures["fork_all_ms"] = time_fork(zygote, config)
-        figures["question_ms"] = {"none": time_question(zygote, nothing), "all": time_question(zygote, config)}
-        figures["warden_percent"] = warden_share(zygote, config)
+        figures["fork_all_ms"] = time_fork(zygote, settings)
+        figures["question_ms"] = {"none": time_question(zygote, nothing), "all": time_question(zygote, settings)}
+        figures["warden_percent"] = warden_share(zygote, settings)
     sys.stdout.write(json.dumps(figures, indent=2) + "\n")
 
 

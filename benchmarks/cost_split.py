@@ -23,8 +23,8 @@ from pathlib import Path
 
 import psutil
 
-from autograder.config import CourseConfig, load_config
-from autograder.course.assignment import Assignment, load_assignment
+from autograder.course.assignment import Assignment
+from autograder.course.course import Course, read_course
 from autograder.course.submission import Snapshot
 from autograder.grading.grader import Grader
 from autograder.grading.result_store import read_for_check
@@ -133,7 +133,7 @@ def grade_once(grader: Grader, snapshot: Snapshot) -> Spent:
 
 
 def measure(
-    config: CourseConfig, assignment: Assignment, snapshot: Snapshot, repeats: int
+    course: Course, assignment: Assignment, snapshot: Snapshot, repeats: int
 ) -> tuple[Split, list[Asked], list[Took]]:
     """Grade a submission in one warm worker and answer its questions in a warm process, in turns.
 
@@ -141,7 +141,7 @@ def measure(
         The split in medians; each question; what it takes in a warm process.
     """
     before = read_spent()
-    with Grader(config, assignment, threads=THREADS) as grader:
+    with Grader(course, assignment, threads=THREADS) as grader:
         grade_once(grader, snapshot)  # waits for the zygote, and warms this process up
         first = read_spent() - before
         recording = record(grader, snapshot, assignment, THREADS)
@@ -188,10 +188,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        course = build_course(Path(folder) / "course")
-        config, assignment = load_config(course), load_assignment(course, "vit")
-        snapshot = read_for_check(options.submission, assignment.name, config)
-        split, asked, took = measure(config, assignment, snapshot, options.repeats)
+        course = read_course(build_course(Path(folder) / "course"))
+        assignment = course.assignment("vit")
+        snapshot = read_for_check(options.submission, assignment.name, course.settings)
+        split, asked, took = measure(course, assignment, snapshot, options.repeats)
     tasks, kinds = rows_by(lambda one: one.task, asked, took), rows_by(lambda one: one.kind, asked, took)
     say(rendered(split))
     say(f"\nEverything but the checks' own TensorFlow work: {split.overhead:.1f} %")

@@ -26,8 +26,8 @@ import psutil
 from autograder.batch.batch import discover, grade_all
 from autograder.batch.local_workers import LocalWorkers
 from autograder.batch.outcome import write_json
-from autograder.config import CourseConfig, load_config
 from autograder.course.assignment import Assignment, load_assignment
+from autograder.course.course import Course, read_course
 from autograder.course.submission import Snapshot
 from autograder.grading.grader import summarise
 from autograder.grading.result_store import grader_for
@@ -56,14 +56,14 @@ class Moment:
     ms_each: float
 
 
-def stand_in(config: CourseConfig, name: str, student: str, snapshot: Snapshot) -> SubmissionResult:
+def stand_in(course: Course, name: str, student: str, snapshot: Snapshot) -> SubmissionResult:
     """Mark a submission without running it, and store the result as the real grader does."""
     drawn = hashlib.sha256(snapshot.digest.encode()).digest()
-    assignment = _assignment(config.root, name)
+    assignment = _assignment(course.root, name)
     tasks = tuple(_marked(task.id, task.points, drawn[number % 32]) for number, task in enumerate(assignment.tasks))
     environment = Environment(tensorflow="none", device="cpu", sandbox=())
     result = summarise(assignment, snapshot.digest, environment, tasks, snapshot.notes)
-    grader_for(config, name).keep(snapshot, result)
+    grader_for(course, name).keep(snapshot, result)
     return replace_student(result, student)
 
 
@@ -108,15 +108,15 @@ def write_class(folder: Path, count: int) -> None:
         (place / "vit.ipynb").write_text(json.dumps(notebook | {"cells": cells, "metadata": {"number": number}}))
 
 
-def run(config: CourseConfig, count: int, jobs: int, json_dir: Path) -> Iterator[Moment]:
+def run(course: Course, count: int, jobs: int, json_dir: Path) -> Iterator[Moment]:
     """Grade everything and yield what is seen on the way; the first moment is before the first is done."""
-    assignment = load_assignment(config.root, "vit")
-    folders = discover(config.root / "submitted", "vit")
-    workers = LocalWorkers(config, "vit", jobs, grade=stand_in)
+    assignment = load_assignment(course.root, "vit")
+    folders = discover(course.root / "submitted", "vit")
+    workers = LocalWorkers(course, "vit", jobs, grade=stand_in)
     here, since = psutil.Process(), time.perf_counter()
     yield _moment(here, 0, 0.0)
     step = max(1, count // POINTS)
-    for done, graded in enumerate(write_json(grade_all(config, assignment, folders, workers), json_dir), start=1):
+    for done, graded in enumerate(write_json(grade_all(course, assignment, folders, workers), json_dir), start=1):
         if graded.result is None:
             raise SystemExit(f"{graded.student}: {graded.error}")
         if done % step == 0:
@@ -144,13 +144,13 @@ def measure(folder: Path, count: int, jobs: int) -> dict[str, object]:
     for name in ("solutions", "source", "autograder/checks"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "course_config.py", folder)
-    config = replace(load_config(folder), root=folder)
+    course = replace(read_course(folder), root=folder)
     write_class(folder / "submitted", count)
     began = time.perf_counter()
     found = len(discover(folder / "submitted", "vit"))
     discovery = time.perf_counter() - began
-    first, cpu, wall = _timed(config, count, jobs, folder / "json")
-    again, again_cpu, again_wall = _timed(config, count, jobs, folder / "json")
+    first, cpu, wall = _timed(course, count, jobs, folder / "json")
+    again, again_cpu, again_wall = _timed(course, count, jobs, folder / "json")
     stored = count_files(folder / ".autograder/results")
     return {
         "submissions": found, "jobs": jobs, "discovery_s": round(discovery, 2),
@@ -163,10 +163,10 @@ def measure(folder: Path, count: int, jobs: int) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _timed(config: CourseConfig, count: int, jobs: int, json_dir: Path) -> tuple[list[Moment], float, float]:
+def _timed(course: Course, count: int, jobs: int, json_dir: Path) -> tuple[list[Moment], float, float]:
     """Return the moments of one run, its CPU seconds with those of its workers, and its wall-clock seconds."""
     before, began = os.times(), time.perf_counter()
-    moments = list(run(config, count, jobs, json_dir))
+    moments = list(run(course, count, jobs, json_dir))
     after, wall = os.times(), time.perf_counter() - began
     cpu = sum(after[:4]) - sum(before[:4])
     return moments, cpu, wall

@@ -17,8 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from autograder.config import load_config
-from autograder.course.assignment import load_assignment
+from autograder.course.course import read_course
 from autograder.grading.grader import Grader
 from autograder.grading.result_store import read_for_check
 from benchmarks.cost_split import THREADS
@@ -83,10 +82,10 @@ def main() -> None:
     options = parser.parse_args()
     seen: list[Counter[str]] = []
     with tempfile.TemporaryDirectory() as folder:
-        course = build_course(Path(folder) / "course")
-        config, assignment = load_config(course), load_assignment(course, "vit")
-        snapshot = read_for_check(options.submission, assignment.name, config)
-        with Grader(config, assignment, threads=THREADS) as grader:
+        course = read_course(build_course(Path(folder) / "course"))
+        assignment = course.assignment("vit")
+        snapshot = read_for_check(options.submission, assignment.name, course.settings)
+        with Grader(course, assignment, threads=THREADS) as grader:
             grader.grade(snapshot)  # imports all that a worker keeps
             rest = shares()
             with watched(seen):

@@ -28,7 +28,7 @@ import psutil
 from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateAssignment
 
-from autograder.config import load_config
+from autograder.course.course import read_course
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
 from autograder.grading.grader import course_secret
 from autograder.release.publish import build
@@ -52,11 +52,11 @@ def make_course(root: Path, students: int) -> None:
     build(root, "tiny")
     with (root / "course_config.py").open("a") as file:
         file.write('\nc.AssignLatePenalties.plugin_class = "tests.tiny.OnePointOff"\n')
-    config = load_config(root)
-    run_step(make_step(GenerateAssignment, config, course_directory(config, "tiny")))
+    course = read_course(root)
+    run_step(make_step(GenerateAssignment, course, course_directory(course, "tiny")))
     with Gradebook(f"sqlite:///{root / 'gradebook.db'}") as book:
         book.update_or_create_assignment("tiny", duedate="2030-01-01 00:00:00 UTC")
-    course_secret(config)
+    course_secret(course)
     notebook = json.loads((root / "release/tiny/tiny.ipynb").read_text())
     for number in range(students):
         _hand_in(root / "submitted" / f"student-{number:02}" / "tiny", number, notebook)

@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from autograder.config import load_config
 from autograder.course.assignment import load_assignment
+from autograder.course.course import read_course
 from autograder.errors import AutograderError
 from autograder.gradebook.recording import record, scores
 from autograder.grading.result_store import CachedGrader
@@ -51,9 +51,9 @@ def fuzz_submissions(root: Path, count: int, seed: int, tell: Callable[[Counter[
     make_course(root, 0)
     with (root / "course_config.py").open("a") as file:
         file.write("\nc.Autograder.request_seconds = 5.0\nc.Autograder.load_seconds = 10.0\n")
-    config, assignment = load_config(root), load_assignment(root, "tiny")
+    course, assignment = read_course(root), load_assignment(root, "tiny")
     notebook = json.loads((root / "release/tiny/tiny.ipynb").read_text())
-    grader = CachedGrader(config, assignment)
+    grader = CachedGrader(course, assignment)
     rng = random.Random(seed)  # noqa: S311 - reproducible, not secret
     outcomes: Counter[str] = Counter()
     try:
@@ -63,8 +63,8 @@ def fuzz_submissions(root: Path, count: int, seed: int, tell: Callable[[Counter[
             try:
                 outcome, result = judged(grader, folder)
                 if result is not None and number % 10 == 0:
-                    record(config, assignment, f"student-{number}", folder, result)
-                    marks = scores(config, assignment)[f"student-{number}"]
+                    record(course, assignment, f"student-{number}", folder, result)
+                    marks = scores(course, assignment)[f"student-{number}"]
                     assert {task.id: task.score for task in result.tasks}.items() <= marks.items()
             except Exception as error:
                 error.add_note(f"seed {seed}, submission {number}, left in {folder}")

@@ -16,8 +16,7 @@ from nbgrader.converters import GenerateAssignment
 from PIL import Image
 from playwright.sync_api import Page
 
-from autograder.config import load_config
-from autograder.course.assignment import load_assignment
+from autograder.course.course import read_course
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
 from autograder.release.publish import build
 from tests.formgrader import HANDED_IN, give, go, opened, press, served, submission_page, use_exchange
@@ -35,17 +34,17 @@ def make_course(root: Path) -> TinyCourse:
     write_tiny_sources(root)
     use_exchange(root)
     build(root, "tiny")
-    config = load_config(root)
-    run_step(make_step(GenerateAssignment, config, course_directory(config, "tiny")))
-    course = TinyCourse(config, load_assignment(root, "tiny"))
-    notebook = course.released_notebook()
+    course = read_course(root)
+    run_step(make_step(GenerateAssignment, course, course_directory(course, "tiny")))
+    tiny = TinyCourse(course, course.assignment("tiny"))
+    notebook = tiny.released_notebook()
     for cell in notebook["cells"]:
         grade_id = cell["metadata"].get("nbgrader", {}).get("grade_id")
         cell["source"] = ANSWERS.get(grade_id, cell["source"])
-    folder = course.hand_in(STUDENT, json.dumps(notebook).encode(), MODULE)
+    folder = tiny.hand_in(STUDENT, json.dumps(notebook).encode(), MODULE)
     for file, text in HANDED_IN.items():
         (folder / file).write_text(text)
-    return course
+    return tiny
 
 
 def take(page: Page, path: Path, last: str) -> None:

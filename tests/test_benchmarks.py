@@ -132,7 +132,7 @@ def test_check_is_compared_with_import_and_own_work() -> None:
 @pytest.mark.slow
 def test_questions_of_a_grading_are_answered_again(tiny_course: TinyCourse) -> None:
     snapshot = Snapshot({"utilities.py": TINY_MODULE.encode()}, "tiny.ipynb")
-    with Grader(tiny_course.config, tiny_course.assignment, threads=1) as grader:
+    with Grader(tiny_course.course, tiny_course.assignment, threads=1) as grader:
         recording = replay.record(grader, snapshot, tiny_course.assignment, threads=1)
     assert [(one.task, one.kind) for one in recording.asked[:3]] == [
         ("start", "Load"), ("double", "Call"), ("double", "Call"),

@@ -19,8 +19,8 @@ from nbgrader.apps.baseapp import NbGrader
 
 from autograder.cli import main as cli
 from autograder.cli.arguments import read_words
-from autograder.config import load_config
 from autograder.course.assignment import load_assignment
+from autograder.course.course import read_course
 from autograder.files import write_whole
 from autograder.gradebook.recording import record
 from autograder.results import from_json, to_json
@@ -167,12 +167,12 @@ def taught(_tiny_template: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         file.write('c.Autograder.assignment = "tiny"\n')
         file.write('c.Exchange.root = str(course / "exchange")\n')
     (root / "exchange").mkdir()
-    course = TinyCourse(load_config(root), load_assignment(root, "tiny"))
+    course = TinyCourse(read_course(root), load_assignment(root, "tiny"))
     for student in ("student-1", "student-2"):
         folder = course.hand_in(student, json.dumps(course.released_notebook()).encode())
         (folder / "timestamp.txt").write_text("2026-01-01 10:00:00 UTC")  # as nbgrader's submit does
         (folder / "submission_secret.txt").write_text("0f" * 64)
-        record(course.config, course.assignment, student, folder, tiny_result(total=1.0))
+        record(course.course, course.assignment, student, folder, tiny_result(total=1.0))
         write_whole(root / "results" / f"{student}.json", to_json(tiny_result(total=1.0)))
     yield course
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from autograder.cli.main import main
-from autograder.config import load_config
 from autograder.course.assignment import load_assignment
+from autograder.course.course import read_course
 from autograder.course.solution_regions import solution_lines
 from autograder.gradebook.recording import scores
 from autograder.release.publish import is_built
@@ -62,8 +62,8 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def automatic(folder: Path) -> dict[str, dict[str, float]]:
-    config = load_config(folder)
-    book = scores(config, load_assignment(folder, "vit"))
+    course = read_course(folder)
+    book = scores(course, load_assignment(folder, "vit"))
     return {student: {task: marks[task] for task in FULL} for student, marks in book.items()}
 
 

@@ -70,7 +70,7 @@ def hand_in(root: Path, student: str, module: str) -> None:
 def test_two_folders_make_a_second_assignment(released_course: TinyCourse) -> None:
     course, root = released_course, released_course.root
     first = course.hand_in("ada", json.dumps(course.released_notebook()).encode())
-    record(course.config, course.assignment, "ada", first, tiny_result(double=2.0, total=1.0))
+    record(course.course, course.assignment, "ada", first, tiny_result(double=2.0, total=1.0))
     words = ["--course", str(root), "--assignment", "halves"]
 
     add_assignment(root)
@@ -82,11 +82,11 @@ def test_two_folders_make_a_second_assignment(released_course: TinyCourse) -> No
     assert main(["feedback", *words]) == 0
 
     halves = load_assignment(root, "halves")
-    assert scores(course.config, halves) == {
+    assert scores(course.course, halves) == {
         "ada": {"halve": 4.0, "question_01": 0.0},
         "bo": {"halve": 0.0, "question_01": 0.0},
     }
-    assert scores(course.config, course.assignment)["ada"] == {"double": 2.0, "total": 1.0, "question_01": 0.0}
+    assert scores(course.course, course.assignment)["ada"] == {"double": 2.0, "total": 1.0, "question_01": 0.0}
     assert "not half as large" in (root / "feedback/bo/halves/halves.html").read_text()
     assert json.loads((root / "json/ada.json").read_text())["score"] == 4
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from nbgrader.plugins import BasePlugin
 
-from autograder.config import CourseConfig
 from autograder.course.assignment import Assignment
+from autograder.course.course import Course, read_course
 from autograder.results import CheckResult, Environment, Outcome, Submission, SubmissionResult, TaskResult
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -116,13 +116,17 @@ def test_adds_up(student):
 class TinyCourse:
     """A course folder and what a test needs of it."""
 
-    config: CourseConfig
+    course: Course
     assignment: Assignment
 
     @property
     def root(self) -> Path:
         """The course folder."""
-        return self.config.root
+        return self.course.root
+
+    def read_again(self) -> TinyCourse:
+        """Return the course with `course_config.py` as it is now, as the next command would read it."""
+        return TinyCourse(read_course(self.root), self.assignment)
 
     def hand_in(self, student: str, notebook: bytes | None, module: str | None = "") -> Path:
         """Write a submission below `submitted/` and return its folder."""

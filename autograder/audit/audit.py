@@ -19,9 +19,9 @@ from pathlib import Path
 from autograder.audit.corpus import Corpus, Variant, load_corpus
 from autograder.batch.local_workers import default_jobs, worker_pool
 from autograder.checking.comparisons import OBSERVATIONS
-from autograder.config import CourseConfig
-from autograder.course.assignment import Assignment, Task, load_assignment
+from autograder.course.assignment import Assignment, Task
 from autograder.course.cells import grade_id_of, load_cells, text_of
+from autograder.course.course import Course
 from autograder.course.notebook import assemble
 from autograder.grading.check_runner import with_checks
 from autograder.grading.live_submission import Case, Reference, Respondent
@@ -179,7 +179,7 @@ EVERYTHING = Scope()
 
 
 def audit(
-    config: CourseConfig,
+    course: Course,
     assignment: Assignment,
     folder: Path,
     seed: bytes = b"",
@@ -189,7 +189,7 @@ def audit(
     """Run the corpus.
 
     Args:
-        config: The course's settings.
+        course: The course.
         assignment: Whose checks are tried.
         folder: The corpus.
         seed: Makes the checks' inputs.
@@ -204,11 +204,11 @@ def audit(
     corpus = load_corpus(folder, assignment)
     chosen = [one for one in corpus.variants if not scope.tasks or one.task in scope.tasks]
     plan, keys = _plan(corpus, assignment, chosen, scope.own)
-    workers = max(1, min(scope.jobs or config.jobs or default_jobs(), len(plan)))
+    workers = max(1, min(scope.jobs or course.settings.jobs or default_jobs(), len(plan)))
     done: dict[str, tuple[CheckResult, ...]] = {}
     waiting = dict(enumerate(plan))
     watch(0, len(plan), plan[0].variant if plan else "")
-    for place, found in _run_all(plan, (config, assignment.name, folder, seed), workers):
+    for place, found in _run_all(plan, (course.for_workers(), assignment.name, folder, seed), workers):
         done.update(found)
         del waiting[place]
         current = next(iter(waiting.values()), None)
@@ -282,7 +282,7 @@ def _definitions(module: str) -> list[tuple[str, int, int]]:
     ]
 
 
-Setting = tuple[CourseConfig, str, Path, bytes]
+Setting = tuple[Course, str, Path, bytes]
 Found = dict[str, tuple[CheckResult, ...]]
 
 
@@ -297,9 +297,9 @@ def _run_all(plan: Sequence[Job], setting: Setting, workers: int) -> Iterator[tu
 class _Worker:
     """What one worker process keeps: the zygote, the reference and the corpus."""
 
-    def __init__(self, config: CourseConfig, name: str, folder: Path, seed: bytes) -> None:
-        self._config = config
-        self._assignment = load_assignment(config.root, name)
+    def __init__(self, course: Course, name: str, folder: Path, seed: bytes) -> None:
+        self._course = course
+        self._assignment = course.assignment(name)
         self._reference = Reference.read(self._assignment)
         self._corpus = load_corpus(folder, self._assignment)
         self._seed = seed
@@ -308,13 +308,13 @@ class _Worker:
     def run(self, job: Job) -> Found:
         snapshot = self._corpus.submission(self._corpus.variant(job.variant))
         case = Case(
-            config=self._config,
+            settings=self._course.settings,
             assignment=self._assignment,
             reference=self._reference,
             zygote=self._zygote,
             snapshot=snapshot,
             notebook=assemble(self._reference.source, snapshot.notebook_bytes),
-            ends=time.monotonic() + self._config.submission_seconds,
+            ends=time.monotonic() + self._course.settings.submission_seconds,
         )
         replaced = tuple(self._assignment.task(name) for name in job.replaced)
         seed = hashlib.sha256(self._seed + snapshot.digest.encode()).digest()
@@ -339,8 +339,8 @@ class _Worker:
 _workers: list[_Worker] = []
 
 
-def _begin(config: CourseConfig, name: str, folder: Path, seed: bytes) -> None:
-    _workers.append(_Worker(config, name, folder, seed))
+def _begin(course: Course, name: str, folder: Path, seed: bytes) -> None:
+    _workers.append(_Worker(course, name, folder, seed))
 
 
 def _run(job: Job) -> Found:

@@ -17,8 +17,8 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from autograder.batch.outcome import GradedSubmission, ResultOrError, internal_error
-from autograder.config import CourseConfig
 from autograder.course.assignment import Assignment
+from autograder.course.course import Course
 from autograder.course.submission import Snapshot
 from autograder.errors import AutograderError, ClusterError, UsageError
 from autograder.grading.result_store import CachedGrader, grader_for
@@ -90,12 +90,12 @@ def _names(submitted: Path) -> list[str]:
 
 
 def grade_all(
-    config: CourseConfig, assignment: Assignment, folders: Mapping[str, Path], workers: Workers
+    course: Course, assignment: Assignment, folders: Mapping[str, Path], workers: Workers
 ) -> Iterator[GradedSubmission]:
     """Grade submissions and yield each as it is done; one with a cached result is not graded again.
 
     Args:
-        config: The course's settings.
+        course: The course.
         assignment: What is graded.
         folders: Student to folder, from `discover`.
         workers: Where they are graded.
@@ -104,7 +104,7 @@ def grade_all(
         SandboxUnavailable: If a required layer of confinement is missing: then nothing can be graded.
         ClusterError: If the workers cannot be used.
     """
-    return _Batch(grader_for(config, assignment.name), folders, workers).run()
+    return _Batch(grader_for(course, assignment.name), folders, workers).run()
 
 
 @dataclass(frozen=True)

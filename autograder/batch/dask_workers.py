@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 from autograder.batch.batch import AHEAD, Submit
 from autograder.batch.outcome import ResultOrError, attempt
 from autograder.batch.parcel import Parcel, installed_versions, pack, unpack
-from autograder.config import CourseConfig
-from autograder.course.assignment import Assignment, load_assignment
+from autograder.config import Settings
+from autograder.course.assignment import Assignment
+from autograder.course.course import Course
 from autograder.course.submission import Snapshot
 from autograder.errors import ClusterError
 from autograder.grading.result_store import CachedGrader
@@ -97,12 +98,12 @@ class ClusterWorkers:
 
 
 @contextmanager
-def cluster_workers(address: str, config: CourseConfig, assignment: Assignment) -> Iterator[ClusterWorkers]:
+def cluster_workers(address: str, course: Course, assignment: Assignment) -> Iterator[ClusterWorkers]:
     """Connect to a scheduler, and see that its workers have what this machine has.
 
     Args:
         address: Of the scheduler, such as `tcp://10.0.0.1:8786`.
-        config: The course's settings.
+        course: The course.
         assignment: What is graded.
 
     Raises:
@@ -116,10 +117,10 @@ def cluster_workers(address: str, config: CourseConfig, assignment: Assignment) 
         import distributed  # noqa: F401
     except ImportError as error:
         raise ClusterError("--cluster needs Dask.", "Run: pip install 'vit-course-autograder[cluster]'") from error
-    parcel = pack(config, assignment)
+    parcel = pack(course, assignment)
     with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GiB"}):  # submissions may be large
         with _connected(address) as client:
-            gpu = _check_workers(config, parcel.versions, _reports(client))
+            gpu = _check_workers(course.settings, parcel.versions, _reports(client))
             yield ClusterWorkers(client, parcel, gpu=gpu)
 
 
@@ -160,7 +161,7 @@ def report(dask_worker: Worker) -> WorkerReport:
 
 
 def _check_workers(
-    config: CourseConfig, versions: Mapping[str, str], reports: Mapping[str, WorkerReport | Exception]
+    settings: Settings, versions: Mapping[str, str], reports: Mapping[str, WorkerReport | Exception]
 ) -> bool:
     """Return whether only workers with a GPU are to grade.
 
@@ -173,11 +174,11 @@ def _check_workers(
         more = f" And {len(problems) - MOST_NAMED} more." if len(problems) > MOST_NAMED else ""
         raise ClusterError(f"Workers do not fit. {' '.join(problems[:MOST_NAMED])}{more}", SAME_SETUP)
     gpus = any(isinstance(said, WorkerReport) and said.gpu for said in reports.values())
-    if config.device == "gpu" and not gpus:
+    if settings.device == "gpu" and not gpus:
         raise ClusterError(
             "course_config.py asks for a GPU, and no worker declares one.", "Start them with --resources 'GPU=1'."
         )
-    return gpus and config.device != "cpu"
+    return gpus and settings.device != "cpu"
 
 
 def _misfit(versions: Mapping[str, str], said: WorkerReport | Exception) -> str:
@@ -205,10 +206,10 @@ def grade_remotely(parcel: Parcel, student: str, snapshot: Snapshot) -> ResultOr
         ClusterError: If this worker, which may have come late, does not fit.
         SandboxUnavailable: If a required layer of confinement is missing here.
     """
-    return attempt(functools.partial(_grade, parcel), parcel.config, parcel.assignment, student, snapshot)
+    return attempt(functools.partial(_grade, parcel), parcel.course, parcel.assignment, student, snapshot)
 
 
-def _grade(parcel: Parcel, config: CourseConfig, name: str, student: str, snapshot: Snapshot) -> SubmissionResult:
+def _grade(parcel: Parcel, course: Course, name: str, student: str, snapshot: Snapshot) -> SubmissionResult:
     return _unpacked.grader(parcel).grade_snapshot(snapshot, student)
 
 
@@ -234,8 +235,8 @@ class _UnpackedCourse:
             if misfit := _misfit(parcel.versions, report(worker)):
                 raise ClusterError(f"Worker {worker.address} does not fit: {misfit}", SAME_SETUP)
             self._folder = Path(tempfile.mkdtemp(prefix="autograder-", dir=worker.local_directory))
-            config = unpack(parcel, self._folder)
-            self._grader = CachedGrader(config, load_assignment(config.root, parcel.assignment), threads=1)
+            course = unpack(parcel, self._folder)
+            self._grader = CachedGrader(course, course.assignment(parcel.assignment), threads=1)
             self._digest = parcel.digest
         return self._grader
 

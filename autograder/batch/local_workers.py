@@ -17,7 +17,7 @@ import psutil
 
 from autograder.batch.batch import AHEAD, Submit
 from autograder.batch.outcome import Grade, attempt
-from autograder.config import CourseConfig
+from autograder.course.course import Course
 from autograder.course.submission import Snapshot
 from autograder.grading.result_store import grader_for
 from autograder.results import SubmissionResult
@@ -34,7 +34,7 @@ class LocalWorkers:
     """Processes of this machine; a single one is this process itself.
 
     Args:
-        config: The course's settings.
+        course: The course.
         name: Name of the assignment.
         jobs: Submissions graded at once; 0 means as many as processors and memory allow.
         most: How many submissions there are.
@@ -45,11 +45,11 @@ class LocalWorkers:
     remote = False
 
     def __init__(
-        self, config: CourseConfig, name: str, jobs: int = 0, most: int = sys.maxsize, grade: Grade | None = None
+        self, course: Course, name: str, jobs: int = 0, most: int = sys.maxsize, grade: Grade | None = None
     ) -> None:
-        self._config = config
+        self._course = course.for_workers()
         self._name = name
-        self._jobs = min(jobs or config.jobs or default_jobs(), most)
+        self._jobs = min(jobs or course.settings.jobs or default_jobs(), most)
         self._grade = grade or functools.partial(grade_here, threads=0 if self._jobs == 1 else 1)
 
     @property
@@ -61,15 +61,13 @@ class LocalWorkers:
     def opened(self) -> Iterator[Submit]:
         """Yield the function that hands over one submission."""
         with _InThisProcess() if self._jobs == 1 else worker_pool(self._jobs) as executor:
-            task = functools.partial(attempt, self._grade, self._config, self._name)
+            task = functools.partial(attempt, self._grade, self._course, self._name)
             yield lambda student, snapshot: executor.submit(task, student, snapshot)
 
 
-def grade_here(
-    config: CourseConfig, name: str, student: str, snapshot: Snapshot, *, threads: int = 0
-) -> SubmissionResult:
+def grade_here(course: Course, name: str, student: str, snapshot: Snapshot, *, threads: int = 0) -> SubmissionResult:
     """Grade one submission in this process, with a zygote that lives as long as it; see `Grader` for `threads`."""
-    return grader_for(config, name, threads).grade_snapshot(snapshot, student)
+    return grader_for(course, name, threads).grade_snapshot(snapshot, student)
 
 
 def default_jobs() -> int:

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autograder.config import CourseConfig
+from autograder.course.course import Course
 from autograder.course.submission import Snapshot
 from autograder.errors import AutograderError, ClusterError, SandboxUnavailable
 from autograder.files import write_whole
@@ -22,7 +22,7 @@ SLOW_SECONDS = 0.05
 REPORT_IT = "This is an internal error: report it, with what `python -m autograder doctor` prints."
 
 ResultOrError = SubmissionResult | AutograderError
-Grade = Callable[[CourseConfig, str, str, Snapshot], SubmissionResult]
+Grade = Callable[[Course, str, str, Snapshot], SubmissionResult]
 """Grades one submission, given the settings, the assignment's name, the student and what was handed in."""
 
 
@@ -45,7 +45,7 @@ class GradedSubmission:
     cached: bool = False
 
 
-def attempt(grade: Grade, config: CourseConfig, name: str, student: str, snapshot: Snapshot) -> ResultOrError:
+def attempt(grade: Grade, course: Course, name: str, student: str, snapshot: Snapshot) -> ResultOrError:
     """Grade one submission in a worker; an error that every other submission would meet, too, is raised.
 
     Raises:
@@ -53,7 +53,7 @@ def attempt(grade: Grade, config: CourseConfig, name: str, student: str, snapsho
         ClusterError: If this worker may not grade.
     """
     try:
-        return grade(config, name, student, snapshot)
+        return grade(course, name, student, snapshot)
     except (SandboxUnavailable, ClusterError):
         raise
     except AutograderError as error:

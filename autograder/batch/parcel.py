@@ -12,8 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from autograder import __version__
-from autograder.config import CourseConfig
 from autograder.course.assignment import MODULE, Assignment
+from autograder.course.course import Course
 from autograder.grading.grader import course_secret
 from autograder.grading.result_store import LIBRARIES
 from autograder.grading.rules_digest import package_digest
@@ -27,13 +27,13 @@ class Parcel:
     """What a worker must know of the course.
 
     Attributes:
-        config: The settings; the worker puts a folder of its own in place of `root`.
+        course: With its settings; the worker puts a folder of its own in place of `root`.
         assignment: Name of the assignment.
         files: Relative POSIX path to content of the files that grading reads.
         versions: What is installed where the course is.
     """
 
-    config: CourseConfig
+    course: Course
     assignment: str
     files: Mapping[str, bytes]
     versions: Mapping[str, str]
@@ -41,7 +41,7 @@ class Parcel:
     @functools.cached_property
     def digest(self) -> str:
         """SHA-256 over all of it but the course's own folder."""
-        settings = {name: value for name, value in asdict(self.config).items() if name != "root"}
+        settings = {name: value for name, value in asdict(self.course.settings).items() if name != "root"}
         whole = hashlib.sha256(
             repr((self.assignment, sorted(settings.items()), sorted(self.versions.items()))).encode()
         )
@@ -50,22 +50,22 @@ class Parcel:
         return whole.hexdigest()
 
 
-def pack(config: CourseConfig, assignment: Assignment) -> Parcel:
+def pack(course: Course, assignment: Assignment) -> Parcel:
     """Return the course's rules as they are now: checks, built notebook, stubs, solution and secret."""
-    course_secret(config)  # makes it where there is none
+    course_secret(course)  # makes it where there is none
     below_checks = (path for path in sorted(assignment.checks_dir.rglob("*")) if path.is_file())
     paths = [
         *(path for path in below_checks if "__pycache__" not in path.parts),
         assignment.notebook_path,
         assignment.source_dir / f"{MODULE}.py",
         assignment.solution_dir / f"{MODULE}.py",
-        config.state_dir / "secret",
+        course.state_dir / "secret",
     ]
-    files = {path.relative_to(config.root).as_posix(): path.read_bytes() for path in paths}
-    return Parcel(config, assignment.name, files, installed_versions())
+    files = {path.relative_to(course.root).as_posix(): path.read_bytes() for path in paths}
+    return Parcel(course.for_workers(), assignment.name, files, installed_versions())
 
 
-def unpack(parcel: Parcel, folder: Path) -> CourseConfig:
+def unpack(parcel: Parcel, folder: Path) -> Course:
     """Write a parcel's files, readable by this user alone, and return the settings of a course in that folder.
 
     Args:
@@ -79,7 +79,7 @@ def unpack(parcel: Parcel, folder: Path) -> CourseConfig:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
-    return replace(parcel.config, root=folder)
+    return replace(parcel.course, root=folder)
 
 
 def installed_versions() -> dict[str, str]:

@@ -16,8 +16,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from autograder import __version__
-from autograder.config import CONFIG_NAME, CourseConfig, find_root, load_config
-from autograder.course.assignment import load_assignment
+from autograder.config import Settings
+from autograder.course.course import CONFIG_NAME, Course, find_root, read_course
 from autograder.errors import AutograderError, ConfigError
 
 PACKAGE = "vit-course-autograder"
@@ -56,14 +56,14 @@ def examine(start: Path, assignment: str | None = None) -> Iterator[Finding]:
     yield Finding("autograder", True, f"{__version__} in {Path(__file__).parents[1]}, run by {sys.executable}")
     yield _system()
     yield _disk(start)
-    config, settings = _settings(start)
-    yield settings
-    yield from _confinement(config)
+    course, read = _course(start)
+    yield read
+    yield from _confinement(course.settings)
     yield from _libraries()
-    if settings.good:
-        name = assignment or config.assignment
-        yield _assignment(config, name)
-        yield _gradebook(config, name)
+    if read.good:
+        name = assignment or course.settings.assignment
+        yield _assignment(course, name)
+        yield _gradebook(course, name)
 
 
 def _system() -> Finding:
@@ -95,16 +95,16 @@ def _disk(start: Path) -> Finding:
     return Finding("disk", good, found, "" if good else "Make room, or make the folder writable.", needed=False)
 
 
-def _settings(start: Path) -> tuple[CourseConfig, Finding]:
-    """Return the course's settings, or the default ones where they cannot be had."""
+def _course(start: Path) -> tuple[Course, Finding]:
+    """Return the course; where its settings cannot be read, the folder with the default ones."""
     try:
-        config = load_config(find_root(start))
+        course = read_course(find_root(start))
     except ConfigError as error:
-        return CourseConfig(root=start.resolve()), Finding("settings", False, error.problem, error.remedy)
-    return config, Finding("settings", True, f"{config.root / CONFIG_NAME}, assignment {config.assignment}")
+        return Course(root=start.resolve()), Finding("settings", False, error.problem, error.remedy)
+    return course, Finding("settings", True, f"{course.root / CONFIG_NAME}, assignment {course.settings.assignment}")
 
 
-def _confinement(config: CourseConfig) -> Iterator[Finding]:
+def _confinement(settings: Settings) -> Iterator[Finding]:
     """Yield what can be said of a machine that student code is to run on."""
     if not _on_linux():
         found = f"not tried: namespaces, Landlock and seccomp are features of Linux, and this is {platform.system()}"
@@ -114,23 +114,24 @@ def _confinement(config: CourseConfig) -> Iterator[Finding]:
     from autograder.batch.local_workers import default_jobs
     from autograder.grading.student_process import gpu_present
 
-    if config.sandbox == "none":
+    if settings.sandbox == "none":
         remedy = "Take c.Autograder.sandbox out of course_config.py."
         yield Finding("sandbox", False, "switched off: student code runs unconfined", remedy, needed=False)
-    yield from _layers(config)
-    jobs, chosen = default_jobs(), f"; course_config.py says {config.jobs}" if config.jobs else ""
+    yield from _layers(settings)
+    jobs, chosen = default_jobs(), f"; course_config.py says {settings.jobs}" if settings.jobs else ""
     yield Finding("memory", True, f"{_memory()}: {jobs} submissions at once fit processors and memory{chosen}")
     gpu = "NVIDIA device" if gpu_present() else "none: training runs on the CPU"
-    remedy = "" if config.device != "gpu" or gpu_present() else 'Set c.Autograder.device = "auto" in course_config.py.'
-    yield Finding("gpu", gpu_present(), gpu, remedy, needed=config.device == "gpu")
+    needed = settings.device == "gpu"
+    remedy = 'Set c.Autograder.device = "auto" in course_config.py.' if needed and not gpu_present() else ""
+    yield Finding("gpu", gpu_present(), gpu, remedy, needed)
 
 
-def _layers(config: CourseConfig) -> Iterator[Finding]:
+def _layers(settings: Settings) -> Iterator[Finding]:
     """Try each layer in a child process, alone; of the two bounds of memory the course needs only one."""
     from autograder.sandbox.cgroup import delegated
     from autograder.sandbox.try_layer import FOUND, try_layer
 
-    required = config.required_layers if config.sandbox == "required" else ()
+    required = settings.required_layers if settings.sandbox == "required" else ()
     bounded = "cgroup" if delegated() else "watchdog"
     for layer, shown in FOUND.items():
         needed = layer in required or ("memory" in required and layer == bounded)
@@ -180,9 +181,9 @@ def _library(name: str, wanted: SpecifierSet) -> Finding:
     return Finding(name, True, found)
 
 
-def _assignment(config: CourseConfig, name: str) -> Finding:
+def _assignment(course: Course, name: str) -> Finding:
     try:
-        assignment = load_assignment(config.root, name)
+        assignment = course.assignment(name)
     except AutograderError as error:
         return Finding("assignment", False, error.problem, error.remedy, needed=False)
     tasks = f"{name}: {len(assignment.tasks)} automatic tasks, {assignment.max_score:g} points"
@@ -192,7 +193,7 @@ def _assignment(config: CourseConfig, name: str) -> Finding:
     return Finding("assignment", True, f"{tasks}; built and released")
 
 
-def _gradebook(config: CourseConfig, name: str) -> Finding:
+def _gradebook(course: Course, name: str) -> Finding:
     from sqlalchemy import create_engine
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
@@ -201,7 +202,7 @@ def _gradebook(config: CourseConfig, name: str) -> Finding:
 
     remedy = "Look at c.CourseDirectory.db_url in course_config.py."
     try:
-        url = make_url(course_directory(config, name).db_url)
+        url = make_url(course_directory(course, name).db_url)
         shown = url.render_as_string(hide_password=True)
         if url.drivername.startswith("sqlite") and not (url.database and Path(url.database).exists()):
             return Finding("gradebook", True, f"{shown} (made by the first release)")

@@ -26,8 +26,8 @@ from rich.text import Text
 from autograder.cli.arguments import read_words
 from autograder.cli.progress_bar import shown
 from autograder.cli.tables import marks_table, printable, similarity_table
-from autograder.config import CourseConfig, find_root, load_config
-from autograder.course.assignment import Assignment, load_assignment
+from autograder.course.assignment import Assignment
+from autograder.course.course import Course, find_root, read_course
 from autograder.errors import AutograderError, ConfigError, UsageError
 from autograder.progress import run_of
 
@@ -76,13 +76,14 @@ def _import_remedy() -> str:
     return f"This needs Linux, and this is {platform.system()}: use Linux, a virtual machine, or WSL 2 on Windows."
 
 
-def _course(options: argparse.Namespace) -> tuple[CourseConfig, str]:
-    config = load_config(find_root(options.course))
+def _course(options: argparse.Namespace) -> tuple[Course, str]:
+    course = read_course(find_root(options.course))
     if getattr(options, "sandbox", None):
-        config = dataclasses.replace(config, sandbox=options.sandbox)
-    if config.sandbox == "none":
+        settings = dataclasses.replace(course.settings, sandbox=options.sandbox)
+        course = dataclasses.replace(course, settings=settings)
+    if course.settings.sandbox == "none":
         _complain("--sandbox none: student code runs unconfined.")
-    return config, options.assignment or config.assignment
+    return course, options.assignment or course.settings.assignment
 
 
 def _prints_json(options: argparse.Namespace) -> bool:
@@ -115,10 +116,10 @@ def _json(record: object) -> bytes:
 def _build(options: argparse.Namespace) -> int:
     from autograder.release.publish import build
 
-    config, name = _course(options)
-    paths = build(config.root, name)
+    course, name = _course(options)
+    paths = build(course.root, name)
     for path in paths:
-        out.print(f"built {path.relative_to(config.root)}")
+        out.print(f"built {path.relative_to(course.root)}")
     _finish(options, name, paths)
     return 0
 
@@ -127,11 +128,11 @@ def _release(options: argparse.Namespace) -> int:
     from autograder.grading.result_store import grader_for
     from autograder.release.publish import release
 
-    config, name = _course(options)
-    assignment = load_assignment(config.root, name)
+    course, name = _course(options)
+    assignment = course.assignment(name)
     with shown("releasing", err, quiet=options.quiet, alike=False) as watch:
-        folder = release(config, assignment, grader_for(config, name).grade, watch)
-    out.print(f"released {folder.relative_to(config.root)}: the solutions get full marks, the stubs 0, nothing leaks.")
+        folder = release(course, assignment, grader_for(course, name).grade, watch)
+    out.print(f"released {folder.relative_to(course.root)}: the solutions get full marks, the stubs 0, nothing leaks.")
     _finish(options, name, sorted(path for path in folder.rglob("*") if path.is_file()))
     return 0
 
@@ -143,10 +144,10 @@ def _check(options: argparse.Namespace) -> int:
     from autograder.rendering.result_text import render_text
     from autograder.results import to_json
 
-    config, name = _course(options)
-    titles = load_assignment(config.root, name).titles
-    grader = grader_for(config, name)
-    snapshot = read_for_check(options.path, name, config)
+    course, name = _course(options)
+    titles = course.assignment(name).titles
+    grader = grader_for(course, name)
+    snapshot = read_for_check(options.path, name, course.settings)
     with closing(grader), shown("checking", err, quiet=options.quiet, alike=False) as watch:
         watch(0, 1, str(options.path))
         result = grader.grade_snapshot(snapshot)
@@ -161,20 +162,20 @@ def _grade(options: argparse.Namespace) -> int:
     from autograder.batch.batch import discover, grade_all
     from autograder.batch.outcome import write_json
 
-    config, name = _course(options)
+    course, name = _course(options)
     if options.jobs < 0:
         raise UsageError(f"--jobs must be 0 or more, got {options.jobs}.")
-    assignment = load_assignment(config.root, name)
-    folders = discover(options.submitted or config.root / "submitted", name, options.students)
+    assignment = course.assignment(name)
+    folders = discover(options.submitted or course.root / "submitted", name, options.students)
     run = _Run(folders, whole=_prints_json(options))
     with (
-        _workers(options, config, assignment, len(folders)) as workers,
+        _workers(options, course, assignment, len(folders)) as workers,
         shown("grading", err, quiet=options.quiet) as watch,
     ):
         watch(0, len(folders), printable(run.waiting()))
-        done = grade_all(config, assignment, folders, workers)
+        done = grade_all(course, assignment, folders, workers)
         for graded in write_json(done, options.json) if options.json and not _prints_json(options) else done:
-            run.add(_keep(options, config, assignment, graded))
+            run.add(_keep(options, course, assignment, graded))
             watch(len(run.done), len(folders), printable(run.waiting()), free=run.kept)
     rows = [one for one in run.rows.values() if one]
     _print_table(marks_table(assignment, rows[:SHOWN]))
@@ -224,7 +225,7 @@ class _Run:
 
 
 def _workers(
-    options: argparse.Namespace, config: CourseConfig, assignment: Assignment, count: int
+    options: argparse.Namespace, course: Course, assignment: Assignment, count: int
 ) -> AbstractContextManager[Workers]:
     from autograder.batch.dask_workers import cluster_workers
     from autograder.batch.local_workers import LocalWorkers
@@ -232,8 +233,8 @@ def _workers(
     if options.cluster is not None and options.jobs:
         raise UsageError("--jobs is for this machine; on a cluster each worker grades one submission at a time.")
     if options.cluster is not None:
-        return cluster_workers(options.cluster, config, assignment)
-    return nullcontext(LocalWorkers(config, assignment.name, options.jobs, count))
+        return cluster_workers(options.cluster, course, assignment)
+    return nullcontext(LocalWorkers(course, assignment.name, options.jobs, count))
 
 
 def _where_all_are(options: argparse.Namespace, count: int) -> str:
@@ -276,7 +277,7 @@ def _marks_record(
 
 
 def _keep(
-    options: argparse.Namespace, config: CourseConfig, assignment: Assignment, graded: GradedSubmission
+    options: argparse.Namespace, course: Course, assignment: Assignment, graded: GradedSubmission
 ) -> GradedSubmission:
     """Record one result; the batch goes on where that fails."""
     from autograder.gradebook.recording import forget, record
@@ -285,9 +286,9 @@ def _keep(
         return graded
     try:
         if graded.result is None:
-            forget(config, assignment, graded.student)
+            forget(course, assignment, graded.student)
         else:
-            record(config, assignment, graded.student, graded.folder, graded.result)
+            record(course, assignment, graded.student, graded.folder, graded.result)
     except AutograderError as error:
         return dataclasses.replace(graded, error=error)
     except OSError as error:
@@ -298,25 +299,25 @@ def _keep(
 def _feedback(options: argparse.Namespace) -> int:
     from autograder.feedback.exporter import write_feedback
 
-    config, name = _course(options)
-    assignment = load_assignment(config.root, name)
+    course, name = _course(options)
+    assignment = course.assignment(name)
     with shown("feedback", err, quiet=options.quiet) as watch:
-        paths = write_feedback(config, assignment, options.students or None, watch)
+        paths = write_feedback(course, assignment, options.students or None, watch)
     for path in paths:
-        out.print(f"wrote {path.relative_to(config.root)} and feedback.html beside it")
+        out.print(f"wrote {path.relative_to(course.root)} and feedback.html beside it")
     _finish(options, name, paths)
     return 0
 
 
-def _class(options: argparse.Namespace) -> tuple[CourseConfig, Assignment, dict[str, Path], ClassMarks]:
+def _class(options: argparse.Namespace) -> tuple[Course, Assignment, dict[str, Path], ClassMarks]:
     """Return the course, the submissions that are there, and everyone's marks."""
     from autograder.batch.batch import discover
     from autograder.gradebook.class_marks import class_marks, read_results, stored_results
 
-    config, name = _course(options)
-    assignment = load_assignment(config.root, name)
+    course, name = _course(options)
+    assignment = course.assignment(name)
     try:
-        folders = discover(options.submitted or config.root / "submitted", name)
+        folders = discover(options.submitted or course.root / "submitted", name)
     except UsageError:
         if options.submitted:
             raise
@@ -324,21 +325,21 @@ def _class(options: argparse.Namespace) -> tuple[CourseConfig, Assignment, dict[
     if options.results:
         results = read_results(options.results, name)
     else:
-        results = stored_results(config, assignment, folders)
-    marks = class_marks(config, assignment, results)
+        results = stored_results(course, assignment, folders)
+    marks = class_marks(course, assignment, results)
     if not marks.students:
         _complain(f"nobody has marks of {name} yet. Run: python -m autograder grade")
-    return config, assignment, folders, marks
+    return course, assignment, folders, marks
 
 
 def _report(options: argparse.Namespace) -> int:
     from autograder.reports.class_report import write_report
     from autograder.reports.similarity import similar_pairs
 
-    config, assignment, folders, marks = _class(options)
+    course, assignment, folders, marks = _class(options)
     with shown("comparing", err, quiet=options.quiet) as watch:
-        pairs = similar_pairs(config, assignment, folders, watch=watch)
-    folder = options.to or config.root / "report" / assignment.name
+        pairs = similar_pairs(course, assignment, folders, watch=watch)
+    folder = options.to or course.root / "report" / assignment.name
     paths = write_report(marks, pairs, datetime.now().astimezone(), folder)
     for path in paths:
         out.print(f"wrote {path}")
@@ -352,13 +353,13 @@ def _export(options: argparse.Namespace) -> int:
     check_format(options.format, options.fill)
     if str(options.to) == "-" and _prints_json(options):
         raise UsageError("--to - and --json - cannot both print.", "Give one of them a file or a folder.")
-    config, assignment, folders, marks = _class(options)
+    course, assignment, folders, marks = _class(options)
     made = export(marks, options.format, options.column, options.fill, folders)
     paths: list[Path] = []
     if str(options.to) == "-":
         sys.stdout.write("".join(content.decode() for content in made.files.values()))
     else:
-        paths = write_export(made, options.to or config.root / "exports" / assignment.name)
+        paths = write_export(made, options.to or course.root / "exports" / assignment.name)
         for path in paths:
             out.print(f"wrote {path}")
     if made.left_out:
@@ -374,13 +375,13 @@ def _similarity(options: argparse.Namespace) -> int:
     from autograder.batch.batch import discover
     from autograder.reports.similarity import similar_pairs
 
-    config, name = _course(options)
+    course, name = _course(options)
     if not 0 <= options.least <= 1:
         raise UsageError(f"--least must be from 0 to 1, got {options.least:g}.")
-    folders = discover(options.submitted or config.root / "submitted", name)
-    assignment = load_assignment(config.root, name)
+    folders = discover(options.submitted or course.root / "submitted", name)
+    assignment = course.assignment(name)
     with shown("comparing", err, quiet=options.quiet) as watch:
-        pairs = similar_pairs(config, assignment, folders, options.least, watch)
+        pairs = similar_pairs(course, assignment, folders, options.least, watch)
     out.print(f"{name}: {len(pairs)} pairs of {len(folders)} submissions are at least {options.least:.0%} alike")
     if pairs:
         _print_table(similarity_table(pairs))
@@ -393,18 +394,18 @@ def _audit(options: argparse.Namespace) -> int:
     from autograder.audit.render import render_audit, to_table
     from autograder.audit.stability import render_stability, repeat, seeds_of
 
-    config, name = _course(options)
-    assignment = load_assignment(config.root, name)
+    course, name = _course(options)
+    assignment = course.assignment(name)
     for task in options.tasks:
         assignment.task(task)
     if options.seeds < 1 or options.repeat < 1:
         raise UsageError("--seeds and --repeat must be 1 or more.")
-    folder = options.corpus or config.root / "tests" / "submissions"
+    folder = options.corpus or course.root / "tests" / "submissions"
     scope = Scope(options.tasks, options.own, options.jobs)
     seeds = seeds_of(options.seed, options.seeds, options.repeat)
     with shown("auditing", err, quiet=options.quiet) as watch:
         found, stability = repeat(
-            lambda seed, run: audit(config, assignment, folder, seed, scope, run_of(run, len(seeds), watch)), seeds
+            lambda seed, run: audit(course, assignment, folder, seed, scope, run_of(run, len(seeds), watch)), seeds
         )
     out.print(render_audit(found, matrix=options.matrix), end="")
     if stability.runs > 1:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from autograder.config import CourseConfig
+from autograder.config import Settings
 from autograder.course.assignment import MODULE
 from autograder.course.cells import without_outputs
 from autograder.errors import SubmissionUnreadable, UsageError
@@ -71,7 +71,7 @@ class Snapshot:
             path.write_bytes(content)
 
 
-def read_submission(path: Path, assignment: str, config: CourseConfig) -> Snapshot:
+def read_submission(path: Path, assignment: str, settings: Settings) -> Snapshot:
     """Read a submission folder, or one bare module or notebook file.
 
     Every file is reached from its folder's descriptor and read through its own: links are never followed,
@@ -80,14 +80,14 @@ def read_submission(path: Path, assignment: str, config: CourseConfig) -> Snapsh
     Args:
         path: The folder `<student>/<assignment>`, or one file.
         assignment: Name of the assignment, which is its notebook's name.
-        config: For the bounds on size and number of files.
+        settings: For the bounds on size and number of files.
 
     Raises:
         UsageError: If there is nothing at `path`.
         SubmissionUnreadable: If it is larger than the course allows, or a link.
     """
     notebook = f"{assignment}.ipynb"
-    reader = _Reader(notebook, config)
+    reader = _Reader(notebook, settings)
     if path.is_symlink():
         raise SubmissionUnreadable("The submission is a link to another place.", "Hand in the folder itself.")
     if path.is_file():
@@ -105,11 +105,11 @@ def read_submission(path: Path, assignment: str, config: CourseConfig) -> Snapsh
 class _Reader:
     """Collects what may be taken of one submission, and notes on the rest."""
 
-    def __init__(self, notebook: str, config: CourseConfig) -> None:
+    def __init__(self, notebook: str, settings: Settings) -> None:
         self._notebook = notebook
-        self._bytes_left = config.max_submission_mib << 20
+        self._bytes_left = settings.max_submission_mib << 20
         self._most_bytes = self._bytes_left
-        self._most_entries = config.max_submission_files
+        self._most_entries = settings.max_submission_files
         self._entries = 0
         self._notes: list[str] = []
         self.files: dict[str, bytes] = {}

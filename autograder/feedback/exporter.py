@@ -21,8 +21,8 @@ from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateFeedback
 from nbgrader.coursedir import CourseDirectory
 
-from autograder.config import CourseConfig
 from autograder.course.assignment import Assignment, read_titles
+from autograder.course.course import Course
 from autograder.errors import RecordingError, UsageError
 from autograder.feedback.page import PAGE, recorded_page, render_page
 from autograder.gradebook.course_lock import course_lock
@@ -76,12 +76,12 @@ class FeedbackExporter(HTMLExporter):  # type: ignore[misc]
 
 
 def write_feedback(
-    config: CourseConfig, assignment: Assignment, students: Sequence[str] | None = None, watch: Watch = unwatched
+    course: Course, assignment: Assignment, students: Sequence[str] | None = None, watch: Watch = unwatched
 ) -> list[Path]:
     """Write the feedback of students whose results are recorded: nbgrader's page and ours.
 
     Args:
-        config: The course.
+        course: The course.
         assignment: The assignment.
         students: Whose feedback to write; None means everyone's.
         watch: Hears how far it is.
@@ -93,7 +93,7 @@ def write_feedback(
         UsageError: If a student, or everyone, has no recorded result.
         RecordingError: If nbgrader fails.
     """
-    coursedir = course_directory(config, assignment.name)
+    coursedir = course_directory(course, assignment.name)
     known = _recorded_students(coursedir, assignment.name)
     chosen = known if students is None else list(students)
     if not chosen:
@@ -105,7 +105,7 @@ def write_feedback(
     pages: list[Path] = []
     for student in chosen:
         watch(len(pages), len(chosen), student)
-        pages.append(_write_page(config, assignment.name, student))
+        pages.append(_write_page(course, assignment.name, student))
     watch(len(pages), len(chosen), "")
     return pages
 
@@ -118,9 +118,9 @@ def _recorded_students(coursedir: CourseDirectory, assignment: str) -> list[str]
     return sorted(match["student"] for match in found if match)
 
 
-def _write_page(config: CourseConfig, assignment: str, student: str) -> Path:
-    coursedir = course_directory(config, assignment, student_id=student)
-    step = make_step(GenerateFeedback, config, coursedir)
+def _write_page(course: Course, assignment: str, student: str) -> Path:
+    coursedir = course_directory(course, assignment, student_id=student)
+    step = make_step(GenerateFeedback, course, coursedir)
     if not issubclass(step.exporter_class, FeedbackExporter):
         raise RecordingError(
             "c.GenerateFeedback.exporter_class in course_config.py is not autograder.feedback.FeedbackExporter, so "
@@ -130,8 +130,8 @@ def _write_page(config: CourseConfig, assignment: str, student: str) -> Path:
     page = output_folder(coursedir, "feedback_directory") / f"{assignment}.html"
     try:
         with (
-            course_lock(config.state_dir),
-            tempfile.TemporaryDirectory(dir=config.state_dir, prefix="recording-") as staging,
+            course_lock(course.state_dir),
+            tempfile.TemporaryDirectory(dir=course.state_dir, prefix="recording-") as staging,
         ):
             written = run_staged(step, "feedback_directory", Path(staging))
     except (StepFailed, OSError) as error:

@@ -21,8 +21,8 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties
 from traitlets.config import Config
 
-from autograder.config import CourseConfig, load_traitlets
 from autograder.course.assignment import Assignment
+from autograder.course.course import Course
 from autograder.errors import UsageError
 from autograder.gradebook.database import open_book
 from autograder.gradebook.nbgrader_steps import course_directory
@@ -108,12 +108,12 @@ class ClassMarks:
 
 
 def class_marks(
-    config: CourseConfig, assignment: Assignment, results: Mapping[str, SubmissionResult] | None = None
+    course: Course, assignment: Assignment, results: Mapping[str, SubmissionResult] | None = None
 ) -> ClassMarks:
     """Return everyone's marks: all students of the gradebook, and those who only have a result.
 
     Args:
-        config: The course.
+        course: The course.
         assignment: The assignment.
         results: What the checks found, by student.
 
@@ -121,7 +121,7 @@ def class_marks(
         RecordingError: If the gradebook cannot be used.
     """
     results = results or {}
-    coursedir = course_directory(config, assignment.name)
+    coursedir = course_directory(course, assignment.name)
     points = {task.id: task.points for task in assignment.tasks}
     standings: dict[str, Standing] = {}
     recorded = False
@@ -130,7 +130,7 @@ def class_marks(
             try:
                 registered = book.find_assignment(assignment.name)
                 points |= {cell.name: float(cell.max_score) for cell in _graded_cells(registered)}
-                standings = _standings(book, registered, late_policy(load_traitlets(config.root)))
+                standings = _standings(book, registered, late_policy(course.nbgrader))
                 recorded = True
             except MissingEntry:
                 pass
@@ -142,17 +142,15 @@ def class_marks(
     return ClassMarks(assignment.name, points, automatic, tuple(students), recorded, assignment.titles)
 
 
-def stored_results(
-    config: CourseConfig, assignment: Assignment, folders: Mapping[str, Path]
-) -> dict[str, SubmissionResult]:
+def stored_results(course: Course, assignment: Assignment, folders: Mapping[str, Path]) -> dict[str, SubmissionResult]:
     """Return what grading kept of these submissions as they are now; those not graded yet are left out.
 
     Args:
-        config: The course.
+        course: The course.
         assignment: The assignment.
         folders: Student to submission folder.
     """
-    grader = CachedGrader(config, assignment)
+    grader = CachedGrader(course, assignment)
     known = ((student, grader.known(folder, student)) for student, folder in folders.items())
     return {student: result for student, result in known if result is not None}
 

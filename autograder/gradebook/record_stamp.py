@@ -8,8 +8,8 @@ from pathlib import Path
 
 from nbgrader.coursedir import CourseDirectory
 
-from autograder.config import CONFIG_NAME, CourseConfig
 from autograder.course.assignment import Assignment
+from autograder.course.course import CONFIG_NAME, Course
 from autograder.errors import RecordingError
 from autograder.files import write_whole
 from autograder.gradebook.database import Recorded, recorded_scores
@@ -25,7 +25,7 @@ class RecordedMark:
     that was written then.
 
     Args:
-        config: The course.
+        course: The course.
         assignment: The assignment.
         coursedir: nbgrader's view of the course, with the student's id.
         folder: The submission.
@@ -34,17 +34,17 @@ class RecordedMark:
 
     def __init__(
         self,
-        config: CourseConfig,
+        course: Course,
         assignment: Assignment,
         coursedir: CourseDirectory,
         folder: Path,
         result: SubmissionResult,
     ) -> None:
-        self._path: Path = config.state_dir / "recorded" / assignment.name / coursedir.student_id
+        self._path: Path = course.state_dir / "recorded" / assignment.name / coursedir.student_id
         self._coursedir = coursedir
         self._result = result
         self._graded = output_folder(coursedir, "autograded_directory") / f"{assignment.name}.ipynb"
-        texts = (config.root / CONFIG_NAME, folder / "timestamp.txt", assignment.notebook_path)
+        texts = (course.root / CONFIG_NAME, folder / "timestamp.txt", assignment.notebook_path)
         released = assignment.release_dir / f"{assignment.name}.ipynb"
         parts = [to_json(result), package_digest().encode(), *map(_digest_if_there, (*texts, released))]
         self._texts = hashlib.sha256(b"\n".join(parts)).hexdigest()

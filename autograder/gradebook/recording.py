@@ -30,8 +30,8 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import CheckCellMetadata, NbGraderPreprocessor
 from traitlets import Instance
 
-from autograder.config import CourseConfig, load_config
 from autograder.course.assignment import MODULE, Assignment, read_titles
+from autograder.course.course import Course, course_from, read_course
 from autograder.course.notebook import marking_guides, restore
 from autograder.course.submission import read_submission
 from autograder.errors import RecordingError, SubmissionUnreadable
@@ -78,10 +78,12 @@ class RecordGrades(NbGraderPreprocessor):  # type: ignore[misc]
 
     Attributes:
         result: The result to record; None means to grade the submission now, or take its result from the cache.
-        coursedir: The course; None means that of the step this belongs to.
+        course: The course; None means that of nbgrader's configuration.
+        coursedir: nbgrader's view of it; None means that of the step this belongs to.
     """
 
     result = Instance(SubmissionResult, allow_none=True)
+    course = Instance(Course, allow_none=True)
     coursedir = Instance(CourseDirectory, allow_none=True)
 
     def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
@@ -92,7 +94,7 @@ class RecordGrades(NbGraderPreprocessor):  # type: ignore[misc]
         """
         names = resources["nbgrader"]
         result = self.result or self._graded(names["assignment"], names["student"])
-        with course_lock(_state_dir(self._course())), Gradebook(names["db_url"]) as book:
+        with course_lock(self._course().state_dir), Gradebook(names["db_url"]) as book:
             submitted = book.find_submission_notebook(names["notebook"], names["assignment"], names["student"])
             _check_tasks(submitted, result)
             _write_scores(submitted, nb, result)
@@ -101,21 +103,25 @@ class RecordGrades(NbGraderPreprocessor):  # type: ignore[misc]
         _add_guides(nb, marking_guides(self._source_notebook(names["assignment"])))
         return nb, resources
 
-    def _course(self) -> CourseDirectory:
+    def _course(self) -> Course:
+        """Return the course: the one that was given, or the one that nbgrader's own configuration describes."""
+        return self.course or course_from(Path(self._coursedir().root), self.config)
+
+    def _coursedir(self) -> CourseDirectory:
         return self.coursedir or self.parent.parent.coursedir
 
     def _source_notebook(self, assignment: str) -> bytes:
         """Return the instructor's notebook; an empty one where the course has none."""
-        coursedir = self._course()
+        coursedir = self._coursedir()
         path = Path(coursedir.format_path(coursedir.source_directory, ".", assignment), f"{assignment}.ipynb")
         return path.read_bytes() if path.is_file() else b'{"cells": []}'
 
     def _graded(self, assignment: str, student: str) -> SubmissionResult:
-        from autograder.grading.result_store import course_grader  # formgrader loads this module and seldom grades
+        from autograder.grading.result_store import grader_for  # formgrader loads this module and seldom grades
 
-        coursedir = self._course()
+        coursedir = self._coursedir()
         folder = coursedir.format_path(coursedir.submitted_directory, student, assignment)
-        return course_grader(Path(coursedir.root), assignment).grade(Path(folder), student)
+        return grader_for(self._course(), assignment).grade(Path(folder), student)
 
 
 def forget_scores(*, assignment: str, student: str, notebooks: list[str]) -> None:
@@ -128,22 +134,23 @@ def forget_scores(*, assignment: str, student: str, notebooks: list[str]) -> Non
         student: Whom nbgrader was asked to grade, which may be a pattern.
         notebooks: Paths of the notebooks of one student.
     """
-    coursedir = course_directory(load_config(Path.cwd()), assignment)  # nbgrader has gone to the course folder
+    course = read_course(Path.cwd())  # nbgrader has gone to the course folder, and gives a hook no configuration
+    coursedir = course_directory(course, assignment)
     pattern = coursedir.format_path("(?P<step>.*)", "(?P<student>[^/]*)", re.escape(assignment), escape=True)
     match = re.fullmatch(pattern, str(Path(notebooks[0]).parent))
-    with course_lock(_state_dir(coursedir)), Gradebook(coursedir.db_url) as book:
+    with course_lock(course.state_dir), Gradebook(coursedir.db_url) as book:
         name = match["student"] if match else student
         _expect(book, assignment, name)
         _forget(book, assignment, name)
 
 
-def record(config: CourseConfig, assignment: Assignment, student: str, folder: Path, result: SubmissionResult) -> None:
+def record(course: Course, assignment: Assignment, student: str, folder: Path, result: SubmissionResult) -> None:
     """Record a result through nbgrader's own `autograde`, so that all of nbgrader agrees with it.
 
     Where the gradebook and the graded notebook hold this very result already, nothing is done.
 
     Args:
-        config: The course.
+        course: The course.
         assignment: The assignment.
         student: nbgrader's id of the student.
         folder: The submission, wherever it lies; notebook and module may be missing.
@@ -153,23 +160,23 @@ def record(config: CourseConfig, assignment: Assignment, student: str, folder: P
         RecordingError: If the gradebook does not hold these scores afterwards.
     """
     _check_name(student)
-    book_course = course_directory(config, assignment.name, student_id=student)
-    with course_lock(config.state_dir):
-        mark = RecordedMark(config, assignment, book_course, folder, result)
+    book_course = course_directory(course, assignment.name, student_id=student)
+    with course_lock(course.state_dir):
+        mark = RecordedMark(course, assignment, book_course, folder, result)
         if mark.stands():
             return
         with open_book(book_course) as book:
             _check_registered(book, assignment.name)
             _forget(book, assignment.name, student)
         shutil.rmtree(output_folder(book_course, "autograded_directory"), ignore_errors=True)
-        with _staged(config, assignment, student, folder) as staging:
-            submitted = os.path.relpath(staging / "submitted", config.root)
-            staged = course_directory(config, assignment.name, student_id=student, submitted_directory=submitted)
-            _autograde(config, staged, result, staging)
+        with _staged(course, assignment, student, folder) as staging:
+            submitted = os.path.relpath(staging / "submitted", course.root)
+            staged = course_directory(course, assignment.name, student_id=student, submitted_directory=submitted)
+            _autograde(course, staged, result, staging)
         mark.set(check_recorded(book_course, result))
 
 
-def forget(config: CourseConfig, assignment: Assignment, student: str) -> None:
+def forget(course: Course, assignment: Assignment, student: str) -> None:
     """Take back a student's automatic scores, because the submission could not be graded anew.
 
     Raises:
@@ -177,14 +184,14 @@ def forget(config: CourseConfig, assignment: Assignment, student: str) -> None:
     """
     if not student.isprintable():  # never recorded, and no database takes bytes that are no text
         return
-    with course_lock(config.state_dir), open_book(course_directory(config, assignment.name)) as book:
+    with course_lock(course.state_dir), open_book(course_directory(course, assignment.name)) as book:
         _forget(book, assignment.name, student)
 
 
-def scores(config: CourseConfig, assignment: Assignment) -> dict[str, dict[str, float]]:
+def scores(course: Course, assignment: Assignment) -> dict[str, dict[str, float]]:
     """Return the gradebook's scores by student and grade_id, with manual marks where there are some."""
     table: dict[str, dict[str, float]] = {}
-    with open_book(course_directory(config, assignment.name)) as book:
+    with open_book(course_directory(course, assignment.name)) as book:
         query = book.db.query(Student.id, BaseCell.name, Grade.score).select_from(Grade)
         query = query.join(BaseCell, BaseCell.id == Grade.cell_id)
         query = query.join(SubmittedNotebook, SubmittedNotebook.id == Grade.notebook_id)
@@ -196,10 +203,6 @@ def scores(config: CourseConfig, assignment: Assignment) -> dict[str, dict[str, 
     return table
 
 
-def _state_dir(coursedir: CourseDirectory) -> Path:
-    return load_config(Path(coursedir.root)).state_dir
-
-
 def _released_notebook(coursedir: CourseDirectory, assignment: str) -> Path:
     folder = coursedir.format_path(coursedir.release_directory, ".", assignment)
     path = Path(folder, f"{assignment}.ipynb")
@@ -209,19 +212,19 @@ def _released_notebook(coursedir: CourseDirectory, assignment: str) -> Path:
 
 
 @contextmanager
-def _staged(config: CourseConfig, assignment: Assignment, student: str, folder: Path) -> Iterator[Path]:
+def _staged(course: Course, assignment: Assignment, student: str, folder: Path) -> Iterator[Path]:
     """Yield a folder with what nbgrader may see of a submission below `submitted/`.
 
     Raises:
         RecordingError: If it cannot be written.
     """
-    for left in config.state_dir.glob("recording-*"):  # of a process that was killed: the lock is ours
+    for left in course.state_dir.glob("recording-*"):  # of a process that was killed: the lock is ours
         shutil.rmtree(left, ignore_errors=True)
     try:
-        with tempfile.TemporaryDirectory(dir=config.state_dir, prefix="recording-") as name:
+        with tempfile.TemporaryDirectory(dir=course.state_dir, prefix="recording-") as name:
             place = Path(name, "submitted", student, assignment.name)
             place.mkdir(parents=True)
-            for file, content in _clean_copy(config, assignment, folder).items():
+            for file, content in _clean_copy(course, assignment, folder).items():
                 (place / file).write_bytes(content)
             yield Path(name)
     except OSError as error:
@@ -230,10 +233,10 @@ def _staged(config: CourseConfig, assignment: Assignment, student: str, folder: 
         ) from error
 
 
-def _clean_copy(config: CourseConfig, assignment: Assignment, folder: Path) -> dict[str, bytes]:
+def _clean_copy(course: Course, assignment: Assignment, folder: Path) -> dict[str, bytes]:
     notebook, module, timestamp = f"{assignment.name}.ipynb", f"{MODULE}.py", "timestamp.txt"
     try:
-        files = read_submission(folder, assignment.name, config).files
+        files = read_submission(folder, assignment.name, course.settings).files
     except SubmissionUnreadable:  # the result says so; nbgrader gets an untouched notebook
         files = {}
     copy = {name: files[name] for name in (notebook, module) if name in files}
@@ -242,7 +245,7 @@ def _clean_copy(config: CourseConfig, assignment: Assignment, folder: Path) -> d
     if _TICKET.fullmatch(files.get(TICKET_FILE, b"")):
         copy[TICKET_FILE] = files[TICKET_FILE]
     if notebook not in copy:
-        copy[notebook] = _released_notebook(course_directory(config, assignment.name), assignment.name).read_bytes()
+        copy[notebook] = _released_notebook(course_directory(course, assignment.name), assignment.name).read_bytes()
     return copy
 
 
@@ -271,13 +274,13 @@ def _check_registered(book: Gradebook, assignment: str) -> None:
         raise RecordingError(f"The gradebook does not know the assignment {assignment}.", _REGISTER) from error
 
 
-def _autograde(config: CourseConfig, coursedir: CourseDirectory, result: SubmissionResult, staging: Path) -> None:
-    step = make_step(Autograde, config, coursedir)
+def _autograde(course: Course, coursedir: CourseDirectory, result: SubmissionResult, staging: Path) -> None:
+    step = make_step(Autograde, course, coursedir)
     if RECORDER not in step.autograde_preprocessors:
         raise RecordingError(
             f"c.Autograde.autograde_preprocessors in course_config.py does not name {RECORDER}.", "Put it back."
         )
-    given = RecordGrades(result=result, coursedir=coursedir)
+    given = RecordGrades(result=result, course=course, coursedir=coursedir)
     step.autograde_preprocessors = [given if name == RECORDER else name for name in step.autograde_preprocessors]
     if step.pre_convert_hook is forget_scores:  # done already, under the lock that is held
         step.pre_convert_hook = None

@@ -17,8 +17,8 @@ from types import TracebackType
 
 import msgspec
 
-from autograder.config import CourseConfig
 from autograder.course.assignment import MODULE, Assignment, Task
+from autograder.course.course import Course
 from autograder.course.notebook import assemble
 from autograder.course.submission import Snapshot
 from autograder.grading.check_runner import Checks, with_checks
@@ -47,17 +47,17 @@ class Grader:
     """Grades submissions of one assignment, one after another, with one zygote.
 
     Args:
-        config: The course's settings.
+        course: The course.
         assignment: What is graded.
         threads: TensorFlow's threads in each student process; 0 leaves it to TensorFlow.
     """
 
-    def __init__(self, config: CourseConfig, assignment: Assignment, *, threads: int = 0) -> None:
-        self._config = config
+    def __init__(self, course: Course, assignment: Assignment, *, threads: int = 0) -> None:
+        self._course = course
         self._assignment = assignment
-        self._zygote = Zygote(threads=threads, gpu=wants_gpu(config), preload=assignment.preload)
+        self._zygote = Zygote(threads=threads, gpu=wants_gpu(course.settings), preload=assignment.preload)
         self._reference = Reference.read(assignment)
-        self._secret = course_secret(config)
+        self._secret = course_secret(course)
 
     def __enter__(self) -> Grader:
         return self
@@ -86,13 +86,13 @@ class Grader:
             ZygoteError: If student processes cannot be started.
         """
         case = Case(
-            config=self._config,
+            settings=self._course.settings,
             assignment=self._assignment,
             reference=self._reference,
             zygote=self._zygote,
             snapshot=snapshot,
             notebook=assemble(self._reference.source, snapshot.notebook_bytes),
-            ends=time.monotonic() + self._config.submission_seconds,
+            ends=time.monotonic() + self._course.settings.submission_seconds,
         )
         seed = hashlib.sha256(self._secret + snapshot.digest.encode()).digest()
         own = Respondent(case)
@@ -188,9 +188,9 @@ def summarise(
     )
 
 
-def course_secret(config: CourseConfig) -> bytes:
+def course_secret(course: Course) -> bytes:
     """Return the course's secret, made on first use; hidden inputs are drawn from it."""
-    path = config.state_dir / "secret"
+    path = course.state_dir / "secret"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".secret-") as file:

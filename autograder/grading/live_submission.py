@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from autograder import wire
 from autograder.checking.remote import Student
-from autograder.config import CourseConfig
+from autograder.config import Settings
 from autograder.course.assignment import MODULE, Assignment, Task
 from autograder.course.notebook import GradingCell, GradingNotebook, answer_sources
 from autograder.course.solution_regions import complete_functions, only_needed
@@ -83,7 +83,7 @@ class Case:
         ends: `time.monotonic()` at which the submission's time is up.
     """
 
-    config: CourseConfig
+    settings: Settings
     assignment: Assignment
     reference: Reference
     zygote: Zygote
@@ -123,7 +123,7 @@ class Respondent:
         self._share = 1
         if task.preload:
             self._renew_if_early()
-        return Student(self.ask, lambda: self._run_up_to(task), self._case.config.training_seconds, self._running)
+        return Student(self.ask, lambda: self._run_up_to(task), self._case.settings.training_seconds, self._running)
 
     def _renew_if_early(self) -> None:
         """End a process that was forked before the modules to preload were there: the next one has them."""
@@ -148,7 +148,7 @@ class Respondent:
         process = self._running()
         if self._load_fault is not None and self._needs_module(question):
             raise self._load_fault
-        limit = self._limit(seconds or self._case.config.request_seconds)
+        limit = self._limit(seconds or self._case.settings.request_seconds)
         try:
             return process.ask(question, limit)
         except StudentTimeout:
@@ -162,7 +162,7 @@ class Respondent:
     def _limit(self, wanted: float) -> float:
         left = self._case.ends - time.monotonic()
         if left <= 0:
-            total = self._case.config.submission_seconds
+            total = self._case.settings.submission_seconds
             raise StudentTimeout(f"Your submission had used up its {total:g} s before this check was reached.")
         return min(wanted / self._share, left)
 
@@ -183,13 +183,13 @@ class Respondent:
     def _start(self) -> StudentProcess:
         """Start a process and load the module; where loading ends the process, start one without it."""
         case = self._case
-        process = StudentProcess(case.zygote, case.snapshot, case.config)
+        process = StudentProcess(case.zygote, case.snapshot, case.settings)
         own = case.snapshot.module_bytes is not None and not self._fatal_module
         if not own and self._load_fault is None:
             self._load_fault = StudentFault(f"You handed in no {MODULE}.py.")
         try:
             load = wire.Load(case.reference.given, own, case.reference.modules)
-            process.ask(load, self._limit(case.config.load_seconds))
+            process.ask(load, self._limit(case.settings.load_seconds))
         except StudentFault as fault:
             if self._load_fault is None:
                 self._load_fault = _not_loaded(fault)
@@ -240,7 +240,7 @@ class Respondent:
             cells.append(wire.Cell("grading_parameters", self._case.reference.parameters))
         if cell.id in self._case.notebook.missing and cell.id not in replaced:
             return CheckFailed(f"The notebook's cell `{cell.id}` is missing from what you handed in.")
-        errors = process.ask(wire.RunCells(cells), self._limit(self._case.config.load_seconds))
+        errors = process.ask(wire.RunCells(cells), self._limit(self._case.settings.load_seconds))
         error = errors.get(cell.id) if isinstance(errors, dict) else None
         if error is None:
             return None

@@ -20,8 +20,9 @@ from pathlib import Path
 
 import msgspec
 
-from autograder.config import CourseConfig, load_config
-from autograder.course.assignment import MODULE, Assignment, Task, load_assignment
+from autograder.config import Settings
+from autograder.course.assignment import MODULE, Assignment, Task
+from autograder.course.course import Course
 from autograder.course.notebook import build_notebook
 from autograder.course.submission import Snapshot, read_submission
 from autograder.errors import SubmissionUnreadable, ZygoteError
@@ -33,7 +34,7 @@ from autograder.results import CheckResult, Environment, Submission, SubmissionR
 LIBRARIES = ("tensorflow", "tf-keras", "numpy", "scikit-learn", "transformers", "carbontracker")
 SHARED_TEXTS = ("tasks.toml", "parameters.py", "stand_ins.py", "otherwise.py", "conftest.py")
 """Files beside the checks that all tasks depend on."""
-_NOT_RULES = ("root", "jobs")
+_NOT_RULES = ("jobs",)
 TRIES = 2
 
 
@@ -52,17 +53,17 @@ class CachedGrader:
     """Grades folders of one assignment; a result that exists is not computed again.
 
     Args:
-        config: The course's settings.
+        course: The course.
         assignment: What is graded.
         threads: See `Grader`.
     """
 
-    def __init__(self, config: CourseConfig, assignment: Assignment, *, threads: int = 0) -> None:
-        self._config = config
+    def __init__(self, course: Course, assignment: Assignment, *, threads: int = 0) -> None:
+        self._course = course
         self._assignment = assignment
         self._threads = threads
         self._grader: Grader | None = None
-        self._rules = _rules_digest(config, assignment)
+        self._rules = _rules_digest(course, assignment)
         self._checks = {task.id: _checks_digest(task.checks) for task in assignment.tasks}
 
     def grade(self, folder: Path, student: str | None = None) -> SubmissionResult:
@@ -77,7 +78,7 @@ class CachedGrader:
         known = self.known(folder, student)
         if known is not None:
             return known
-        return self.grade_snapshot(read_submission(folder, self._assignment.name, self._config), student)
+        return self.grade_snapshot(read_submission(folder, self._assignment.name, self._course.settings), student)
 
     def known(self, folder: Path, student: str | None = None) -> SubmissionResult | None:
         """Return the result of a submission folder if nothing has to be run for it.
@@ -95,7 +96,7 @@ class CachedGrader:
             UsageError: If there is nothing at `folder`.
         """
         try:
-            snapshot = read_submission(folder, self._assignment.name, self._config)
+            snapshot = read_submission(folder, self._assignment.name, self._course.settings)
         except SubmissionUnreadable as error:
             return _named(_unreadable(self._assignment, str(error)), student)
         return self._whole(self._stored(snapshot), student) or snapshot
@@ -156,38 +157,33 @@ class CachedGrader:
 
     def _fresh_grader(self) -> Grader:
         if self._grader is None:
-            self._grader = Grader(self._config, self._assignment, threads=self._threads)
+            self._grader = Grader(self._course, self._assignment, threads=self._threads)
         return self._grader
 
     def _path(self, snapshot: Snapshot) -> Path:
         asked = "\n".join([snapshot.digest, self._rules, *snapshot.notes])  # the result holds the notes, too
         key = hashlib.sha256(asked.encode()).hexdigest()
-        return self._config.state_dir / "results" / self._assignment.name / key[:2] / f"{key}.json"
+        return self._course.state_dir / "results" / self._assignment.name / key[:2] / f"{key}.json"
 
 
-def read_for_check(path: Path, assignment: str, config: CourseConfig) -> Snapshot:
+def read_for_check(path: Path, assignment: str, settings: Settings) -> Snapshot:
     """Read a submission, or an instructor's solutions folder, whose notebook is a script that is built first.
 
     Raises:
         UsageError: If there is nothing at `path`.
         SubmissionUnreadable: If it is larger than the course allows.
     """
-    snapshot = read_submission(path, assignment, config)
+    snapshot = read_submission(path, assignment, settings)
     script = snapshot.files.get(f"{assignment}.py")
     if script is None or snapshot.notebook_bytes is not None:
         return snapshot
     return Snapshot({**snapshot.files, snapshot.notebook: build_notebook(script.decode())}, snapshot.notebook)
 
 
-def course_grader(root: Path, assignment: str) -> CachedGrader:
-    """Return this process's grader for one assignment of the course in `root`."""
-    return grader_for(load_config(root), assignment)
-
-
 @functools.cache
-def grader_for(config: CourseConfig, assignment: str, threads: int = 0) -> CachedGrader:
+def grader_for(course: Course, assignment: str, threads: int = 0) -> CachedGrader:
     """Return this process's grader with these settings; its zygote lives as long as the process."""
-    grader = CachedGrader(config, load_assignment(config.root, assignment), threads=threads)
+    grader = CachedGrader(course, course.assignment(assignment), threads=threads)
     atexit.register(grader.close)
     return grader
 
@@ -211,12 +207,12 @@ def _refusal(task: Task, reason: str) -> CheckResult:
     return CheckResult(id=f"{task.id}::submission", sentence=sentence, outcome="failed", weight=1, message=reason)
 
 
-def _rules_digest(config: CourseConfig, assignment: Assignment) -> str:
+def _rules_digest(course: Course, assignment: Assignment) -> str:
     """Digest all that every task depends on besides the submission: texts, settings, versions, the secret."""
-    settings = {key: value for key, value in asdict(config).items() if key not in _NOT_RULES}
+    settings = {key: value for key, value in asdict(course.settings).items() if key not in _NOT_RULES}
     versions = [platform.python_version(), *(f"{name} {version(name)}" for name in LIBRARIES)]
     whole = hashlib.sha256(
-        course_secret(config) + repr((package_digest(), sorted(settings.items()), versions)).encode()
+        course_secret(course) + repr((package_digest(), sorted(settings.items()), versions)).encode()
     )
     for path in _rule_files(assignment):
         whole.update(hashlib.sha256(path.read_bytes()).digest())

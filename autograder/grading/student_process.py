@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from autograder import wire
-from autograder.config import CourseConfig
+from autograder.config import Settings
 from autograder.course.submission import Snapshot
 from autograder.errors import (
     AutograderError,
@@ -230,20 +230,20 @@ class StudentProcess:
     Args:
         zygote: To fork it from.
         snapshot: The submission's files.
-        config: Layers and limits.
+        settings: Layers and limits.
 
     Attributes:
         complete: Whether it found the modules to preload imported.
     """
 
-    def __init__(self, zygote: Zygote, snapshot: Snapshot, config: CourseConfig) -> None:
-        self._config = config
+    def __init__(self, zygote: Zygote, snapshot: Snapshot, settings: Settings) -> None:
+        self._settings = settings
         self._next_id = 1
         self._folder = tempfile.TemporaryDirectory(prefix="autograder-", ignore_cleanup_errors=True)
         try:
             submission = Path(self._folder.name) / "submission"
             snapshot.write_to(submission)
-            policy = _policy(config, submission, Path(self._folder.name), zygote.gpu)
+            policy = _policy(settings, submission, Path(self._folder.name), zygote.gpu)
             self._requests, self._replies, self._pidfd, self._warden = zygote.spawn(policy)
         except BaseException:
             self._folder.cleanup()
@@ -269,7 +269,7 @@ class StudentProcess:
             StudentDied: The process ended.
             MalformedReply: What came is no answer; the process is stopped.
         """
-        limit = seconds or self._config.request_seconds
+        limit = seconds or self._settings.request_seconds
         reply = self._exchange(question, limit)
         if isinstance(reply, wire.Raised):
             where = f" ({reply.place}, line {reply.line})" if reply.line else ""
@@ -309,7 +309,7 @@ class StudentProcess:
         deadline = time.monotonic() + seconds
         try:
             wire.write_frame(self._requests, wire.encode_frame(wire.Request(number, question)), deadline)
-            reply = wire.decode_reply(wire.read_frame(self._replies, self._config.max_reply_mib << 20, deadline))
+            reply = wire.decode_reply(wire.read_frame(self._replies, self._settings.max_reply_mib << 20, deadline))
         except StudentTimeout as error:
             self.stop()
             raise StudentTimeout(
@@ -334,8 +334,8 @@ class StudentProcess:
             self._warden.settimeout(LAST_WORD_SECONDS)
             word = self._warden.recv(64).removeprefix(ENDED).decode(errors="replace")
         bounds = {
-            "memory": f"{self._config.memory_mib} MiB of memory",
-            "processes": f"{self._config.max_processes} processes and threads",
+            "memory": f"{self._settings.memory_mib} MiB of memory",
+            "processes": f"{self._settings.max_processes} processes and threads",
         }
         return f"Your code used more than {bounds[word]} and was stopped." if word in bounds else ""
 
@@ -355,36 +355,36 @@ class StudentProcess:
         return Setting(reply.tensorflow, reply.device, tuple(reply.layers))
 
 
-def _policy(config: CourseConfig, submission: Path, work: Path, gpu: bool) -> Policy:
-    layers = layers_to_put_up(config)
+def _policy(settings: Settings, submission: Path, work: Path, gpu: bool) -> Policy:
+    layers = layers_to_put_up(settings)
     return Policy(
         submission=str(submission),
         work=str(work),
         layers=layers,
-        memory_mib=config.memory_mib,
-        scratch_mib=config.scratch_mib,
-        scratch_files=config.scratch_files,
-        max_processes=config.max_processes,
-        max_descriptors=config.max_descriptors,
-        cpu_seconds=int(config.submission_seconds * (os.cpu_count() or 1)),
+        memory_mib=settings.memory_mib,
+        scratch_mib=settings.scratch_mib,
+        scratch_files=settings.scratch_files,
+        max_processes=settings.max_processes,
+        max_descriptors=settings.max_descriptors,
+        cpu_seconds=int(settings.submission_seconds * (os.cpu_count() or 1)),
         gpu=gpu,
         cgroup=str(cgroup.delegated() or "") if "cgroup" in layers else "",
     )
 
 
-def layers_to_put_up(config: CourseConfig) -> tuple[str, ...]:
+def layers_to_put_up(settings: Settings) -> tuple[str, ...]:
     """Return the course's layers, with what bounds memory on this machine in place of `memory`.
 
     Raises:
         SandboxUnavailable: If the course demands a control group and none can be made here.
     """
-    if config.sandbox == "none":
+    if settings.sandbox == "none":
         return ()
     there = cgroup.delegated() is not None
-    if "cgroup" in config.required_layers and not there:
+    if "cgroup" in settings.required_layers and not there:
         raise SandboxUnavailable("cgroup: no control group (v2) is delegated to this process.", remedy_for("cgroup"))
     bound = "cgroup" if there else "watchdog"
-    return tuple(dict.fromkeys(bound if layer == "memory" else layer for layer in config.required_layers))
+    return tuple(dict.fromkeys(bound if layer == "memory" else layer for layer in settings.required_layers))
 
 
 def gpu_present() -> bool:
@@ -392,12 +392,12 @@ def gpu_present() -> bool:
     return Path("/dev/nvidiactl").exists()
 
 
-def wants_gpu(config: CourseConfig) -> bool:
+def wants_gpu(settings: Settings) -> bool:
     """Whether grading uses the GPU.
 
     Raises:
         AutograderError: If the course demands a GPU that is not there.
     """
-    if config.device == "gpu" and not gpu_present():
+    if settings.device == "gpu" and not gpu_present():
         raise AutograderError("course_config.py asks for a GPU, and there is none here.", 'Set device = "auto".')
-    return config.device != "cpu" and gpu_present()
+    return settings.device != "cpu" and gpu_present()

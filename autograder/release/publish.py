@@ -11,7 +11,7 @@ from pathlib import Path
 from nbgrader.converters import GenerateAssignment
 
 from autograder.course.assignment import MODULE, Assignment, check_assignment
-from autograder.config import CourseConfig
+from autograder.course.course import Course
 from autograder.errors import AssignmentError, AutograderError, ReleaseRefused
 from autograder.release.leaks import check_release
 from autograder.course.notebook import build_notebook
@@ -67,14 +67,14 @@ def is_built(root: Path, name: str) -> list[str]:
     return problems
 
 
-def release(config: CourseConfig, assignment: Assignment, grade: Grade, watch: Watch = unwatched) -> Path:
+def release(course: Course, assignment: Assignment, grade: Grade, watch: Watch = unwatched) -> Path:
     """Make `release/<name>/` with nbgrader and register its cells and points in the gradebook.
 
     Both happen only if nothing secret is in the release, the solutions get all automatic points, and the stubs get
     none. Otherwise the old release and the gradebook stay as they are.
 
     Args:
-        config: The course.
+        course: The course.
         assignment: The assignment, built.
         grade: Grades a submission folder.
         watch: Hears how far it is.
@@ -85,12 +85,12 @@ def release(config: CourseConfig, assignment: Assignment, grade: Grade, watch: W
     Raises:
         ReleaseRefused: With every reason, and what to do.
     """
-    with _scratch(config) as scratch:
-        problems = is_built(config.root, assignment.name)
+    with _scratch(course) as scratch:
+        problems = is_built(course.root, assignment.name)
         if problems:
             raise _refused(assignment, problems, f"Run: python -m autograder build --assignment {assignment.name}")
         watch(0, STEPS, "making it on trial")
-        tried = _generate(config, assignment, scratch / "tried", f"sqlite:///{scratch.resolve() / 'trial.db'}")
+        tried = _generate(course, assignment, scratch / "tried", f"sqlite:///{scratch.resolve() / 'trial.db'}")
         watch(1, STEPS, "looking for leaks")
         problems = _static_problems(assignment, tried)
         watch(2, STEPS, "grading the solutions")
@@ -100,7 +100,7 @@ def release(config: CourseConfig, assignment: Assignment, grade: Grade, watch: W
         if problems:
             raise _refused(assignment, problems, "Fix the sources, build again, and release again.")
         watch(4, STEPS, "registering it in the gradebook")
-        _swap(_generate(config, assignment, scratch / "new", None), assignment.release_dir, scratch)
+        _swap(_generate(course, assignment, scratch / "new", None), assignment.release_dir, scratch)
         watch(STEPS, STEPS, "")
     return assignment.release_dir
 
@@ -140,19 +140,19 @@ def _visible_files(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def _scratch(config: CourseConfig) -> Iterator[Path]:
-    config.state_dir.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=config.state_dir, prefix="release-") as name:
-        yield config.state_dir / Path(name).name
+def _scratch(course: Course) -> Iterator[Path]:
+    course.state_dir.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=course.state_dir, prefix="release-") as name:
+        yield course.state_dir / Path(name).name
 
 
-def _generate(config: CourseConfig, assignment: Assignment, step: Path, db_url: str | None) -> Path:
+def _generate(course: Course, assignment: Assignment, step: Path, db_url: str | None) -> Path:
     """Let nbgrader make the release below `step`, registering it in the course's gradebook or another one."""
-    place = step.relative_to(config.root).as_posix()
+    place = step.relative_to(course.root).as_posix()
     traits = {"release_directory": place} | ({"db_url": db_url} if db_url else {})
-    coursedir = course_directory(config, assignment.name, **traits)
+    coursedir = course_directory(course, assignment.name, **traits)
     try:
-        run_step(make_step(GenerateAssignment, config, coursedir))
+        run_step(make_step(GenerateAssignment, course, coursedir))
     except StepFailed as error:
         raise _refused(
             assignment,

@@ -30,9 +30,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from autograder.config import CourseConfig
 from autograder.course.assignment import MODULE, Assignment
 from autograder.course.cells import flag, grade_id_of, load_cells, read_cells, text_of
+from autograder.course.course import Course
 from autograder.course.submission import read_submission
 from autograder.errors import SubmissionUnreadable
 from autograder.progress import Watch, unwatched
@@ -103,7 +103,7 @@ Places = dict[int, list[tuple[str, int, int]]]
 
 
 def similar_pairs(
-    config: CourseConfig,
+    course: Course,
     assignment: Assignment,
     folders: Mapping[str, Path],
     lowest: float = LOWEST,
@@ -112,7 +112,7 @@ def similar_pairs(
     """Return the pairs of a class that are alike, the most alike first.
 
     Args:
-        config: The course.
+        course: The course.
         assignment: The assignment; its built notebook and its release say what was given.
         folders: Student to submission folder.
         lowest: Least similarity to return.
@@ -121,7 +121,7 @@ def similar_pairs(
     works = {}
     for student, folder in folders.items():
         try:
-            files = read_submission(folder, assignment.name, config)
+            files = read_submission(folder, assignment.name, course.settings)
         except SubmissionUnreadable:
             continue
         works[student] = student_parts(assignment, files.module_bytes, files.notebook_bytes)

@@ -23,8 +23,8 @@ from autograder.checks.vit.oracle import (
     wrong_patches,
 )
 from autograder.cli.main import main
-from autograder.config import CourseConfig
 from autograder.course.assignment import load_assignment
+from autograder.course.course import Course
 from autograder.errors import CorpusError
 from autograder.results import CheckResult, Outcome
 from tests.submissions.corpus import FOLDER, ROOT, read_corpus
@@ -50,7 +50,7 @@ text = "total = 0"
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Audit:
     """The whole corpus, tried once."""
-    return audit(CourseConfig(root=ROOT), ASSIGNMENT, FOLDER)
+    return audit(Course(root=ROOT), ASSIGNMENT, FOLDER)
 
 
 @pytest.mark.slow

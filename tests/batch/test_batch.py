@@ -18,7 +18,7 @@ from autograder.batch.batch import Submit, grade_all
 from autograder.batch.local_workers import LocalWorkers
 from autograder.batch.outcome import GradedSubmission, ResultOrError, write_json
 from autograder.cli import main as cli
-from autograder.config import CourseConfig
+from autograder.course.course import Course
 from autograder.course.submission import Snapshot
 from autograder.errors import AutograderError, ClusterError, SandboxUnavailable
 from autograder.results import Submission, SubmissionResult, from_json
@@ -76,7 +76,7 @@ def result_of(snapshot: Snapshot) -> SubmissionResult:
     return msgspec.structs.replace(tiny_result(), submission=Submission(digest=snapshot.digest))
 
 
-def stand_in(config: CourseConfig, name: str, student: str, snapshot: Snapshot) -> SubmissionResult:
+def stand_in(course: Course, name: str, student: str, snapshot: Snapshot) -> SubmissionResult:
     """Grades in a worker process without running anything; a submission may kill its worker, once or always."""
     module = (snapshot.module_bytes or b"").decode()
     if module == "always" or (module.startswith("once ") and not Path(module[5:]).exists()):
@@ -97,7 +97,7 @@ def hand_in(course: TinyCourse, *students: str) -> dict[str, Path]:
 
 def grade(course: TinyCourse, folders: dict[str, Path], workers: batch.Workers) -> dict[str, GradedSubmission]:
     """Grade everything; each must come once."""
-    done = list(grade_all(course.config, course.assignment, folders, workers))
+    done = list(grade_all(course.course, course.assignment, folders, workers))
     assert sorted(graded.student for graded in done) == sorted(folders)
     return {graded.student: graded for graded in done}
 
@@ -152,14 +152,14 @@ def test_processes_that_die_are_replaced(tiny_course: TinyCourse, tmp_path: Path
     folders = hand_in(tiny_course, "a", "b", "c", "d")
     folders["always"] = tiny_course.hand_in("always", None, "always")
     folders["once"] = tiny_course.hand_in("once", None, f"once {tmp_path / 'died'}")
-    workers = LocalWorkers(tiny_course.config, "tiny", jobs, grade=stand_in)
+    workers = LocalWorkers(tiny_course.course, "tiny", jobs, grade=stand_in)
     assert in_error(grade(tiny_course, folders, workers)).keys() == {"always"}
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_internal_errors_end_one_submission_or_all(tiny_course: TinyCourse, jobs: int) -> None:
     folders = hand_in(tiny_course, "a", "b") | {"raises": tiny_course.hand_in("raises", None, "raises")}
-    workers = LocalWorkers(tiny_course.config, "tiny", jobs, grade=stand_in)
+    workers = LocalWorkers(tiny_course.course, "tiny", jobs, grade=stand_in)
     assert "No space left on device" in in_error(grade(tiny_course, folders, workers))["raises"]
     folders["lacks"] = tiny_course.hand_in("lacks", None, "no layer")
     with pytest.raises(SandboxUnavailable, match="landlock"):
@@ -167,7 +167,7 @@ def test_internal_errors_end_one_submission_or_all(tiny_course: TinyCourse, jobs
 
 
 def test_a_worker_that_cannot_begin_ends_the_batch(tiny_course: TinyCourse) -> None:
-    workers = LocalWorkers(tiny_course.config, "tiny", jobs=1, grade=stand_in)
+    workers = LocalWorkers(tiny_course.course, "tiny", jobs=1, grade=stand_in)
 
     @contextmanager
     def opened() -> Iterator[Submit]:
@@ -183,11 +183,11 @@ def test_a_worker_that_cannot_begin_ends_the_batch(tiny_course: TinyCourse) -> N
 def test_a_single_submission_is_graded_in_this_process(tiny_course: TinyCourse) -> None:
     here: list[int] = []
 
-    def note(config: CourseConfig, name: str, student: str, snapshot: Snapshot) -> SubmissionResult:
+    def note(course: Course, name: str, student: str, snapshot: Snapshot) -> SubmissionResult:
         here.append(os.getpid())
         return result_of(snapshot)
 
-    grade(tiny_course, hand_in(tiny_course, "a"), LocalWorkers(tiny_course.config, "tiny", jobs=4, most=1, grade=note))
+    grade(tiny_course, hand_in(tiny_course, "a"), LocalWorkers(tiny_course.course, "tiny", jobs=4, most=1, grade=note))
     assert here == [os.getpid()]
 
 

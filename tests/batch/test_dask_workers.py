@@ -99,7 +99,7 @@ def course(released_course: TinyCourse, watcher: Watcher) -> TinyCourse:
     """Its check of `double` tells the watcher, which lets everybody go on."""
     checks = released_course.assignment.checks_dir / "test_double.py"
     checks.write_text(TELLING.format(port=watcher.port))
-    state = released_course.config.state_dir
+    state = released_course.course.state_dir
     state.mkdir(exist_ok=True)
     (state / "secret").write_text("the same in all tests")
     watcher.doomed = lambda number: False
@@ -116,8 +116,8 @@ def hand_in(course: TinyCourse, *numbers: int) -> dict[str, Path]:
 
 def grade_on(address: str, course: TinyCourse, folders: dict[str, Path]) -> dict[str, GradedSubmission]:
     """Grade on the cluster."""
-    with cluster_workers(address, course.config, course.assignment) as workers:
-        done = list(grade_all(course.config, course.assignment, folders, workers))
+    with cluster_workers(address, course.course, course.assignment) as workers:
+        done = list(grade_all(course.course, course.assignment, folders, workers))
     assert sorted(graded.student for graded in done) == sorted(folders)
     return {graded.student: graded for graded in done}
 
@@ -138,17 +138,17 @@ def test_a_cluster_gives_the_marks_of_this_machine(address: str, course: TinyCou
     course.hand_in("large", None, "#" * (65 << 20))
     words = ["grade", "--course", str(course.root), "--assignment", "tiny", "--json", str(tmp_path / "json")]
     assert cli.main([*words, "--cluster", address]) == 0
-    book = scores(course.config, course.assignment)
+    book = scores(course.course, course.assignment)
     assert {name: marks["double"] for name, marks in book.items()} == {
         "student-1": 3, "student-2": 3, "wrong": 0, "large": 0,
     }  # fmt: skip
     there = {path.stem: from_json(path.read_bytes()) for path in (tmp_path / "json").iterdir()}
-    assert (course.config.state_dir / "results" / "tiny").is_dir()  # came back and is cached
+    assert (course.course.state_dir / "results" / "tiny").is_dir()  # came back and is cached
     assert cli.main([*words, "--jobs", "1", "--no-record"]) == 0
-    shutil.rmtree(course.config.state_dir / "results")
+    shutil.rmtree(course.course.state_dir / "results")
     folders = discover(course.root / "submitted", "tiny")
-    workers = LocalWorkers(course.config, "tiny", jobs=1)
-    for graded in grade_all(course.config, course.assignment, folders, workers):
+    workers = LocalWorkers(course.course, "tiny", jobs=1)
+    for graded in grade_all(course.course, course.assignment, folders, workers):
         near, far = graded.result, there[graded.student]
         assert near is not None
         assert [(task.id, task.score) for task in far.tasks] == [(task.id, task.score) for task in near.tasks]
@@ -193,12 +193,12 @@ def test_a_worker_that_comes_late_is_looked_at_too(address: str, course: TinyCou
     from distributed import Client
 
     folders = hand_in(course, 1)
-    parcel = pack(course.config, course.assignment)
+    parcel = pack(course.course, course.assignment)
     other = replace(parcel, versions={**parcel.versions, "numpy": "9.9"})
     with Client(address, set_as_default=False) as client:
         workers = ClusterWorkers(client, other, gpu=False)
         with pytest.raises(ClusterError, match=r"Worker tcp://.* does not fit: numpy 2.* \(here 9\.9\)"):
-            list(grade_all(course.config, course.assignment, folders, workers))
+            list(grade_all(course.course, course.assignment, folders, workers))
 
 
 def test_an_address_where_nobody_answers_is_named(
@@ -235,20 +235,20 @@ FITS = WorkerReport(SAME, threads=1, gpu=False)
 )
 def test_workers_that_do_not_fit(released_course: TinyCourse, said: WorkerReport | Exception, reason: str) -> None:
     with pytest.raises(ClusterError, match=rf"tcp://b:1: .*{reason}"):
-        cluster._check_workers(released_course.config, SAME, {"tcp://a:1": FITS, "tcp://b:1": said})
+        cluster._check_workers(released_course.course.settings, SAME, {"tcp://a:1": FITS, "tcp://b:1": said})
 
 
 def test_a_gpu_is_asked_for_where_workers_declare_one(released_course: TinyCourse) -> None:
-    config, mixed = released_course.config, {"a": FITS, "b": replace(FITS, gpu=True)}
-    assert cluster._check_workers(config, SAME, mixed)
-    assert not cluster._check_workers(replace(config, device="cpu"), SAME, mixed)
-    assert not cluster._check_workers(config, SAME, {"a": FITS})
+    settings, mixed = released_course.course.settings, {"a": FITS, "b": replace(FITS, gpu=True)}
+    assert cluster._check_workers(settings, SAME, mixed)
+    assert not cluster._check_workers(replace(settings, device="cpu"), SAME, mixed)
+    assert not cluster._check_workers(settings, SAME, {"a": FITS})
     with pytest.raises(ClusterError, match="no worker declares one"):
-        cluster._check_workers(replace(config, device="gpu"), SAME, {"a": FITS})
+        cluster._check_workers(replace(settings, device="gpu"), SAME, {"a": FITS})
 
 
 def test_the_parcel_holds_the_rules_for_its_user_alone(released_course: TinyCourse, tmp_path: Path) -> None:
-    parcel = pack(released_course.config, released_course.assignment)
+    parcel = pack(released_course.course, released_course.assignment)
     folder = tmp_path / "unpacked"
     folder.mkdir(mode=0o700)
     there = unpack(parcel, folder)
@@ -257,6 +257,6 @@ def test_the_parcel_holds_the_rules_for_its_user_alone(released_course: TinyCour
     assert not [name for name in names if "course_config" in name or "gradebook" in name or "submitted" in name]
     for path in names.values():
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
-    assert there == replace(released_course.config, root=folder)
-    assert replace(parcel, config=there).digest == parcel.digest  # wherever the course lies
+    assert there == replace(released_course.course, root=folder)
+    assert replace(parcel, course=there).digest == parcel.digest  # wherever the course lies
     assert replace(parcel, files={**parcel.files, ".autograder/secret": b"other"}).digest != parcel.digest

@@ -203,7 +203,7 @@ def test_real_grading_attaches_what_the_submission_answered(tiny_course: TinyCou
     )
     task.checks.write_text(text.replace("import pytest\n", f"import pytest\n{IMPORT}", 1))
     module = b"def double(x): return 3 * x\n"
-    with Grader(tiny_course.config, tiny_course.assignment, threads=1) as grader:
+    with Grader(tiny_course.course, tiny_course.assignment, threads=1) as grader:
         result = grader.grade(Snapshot({"utilities.py": module}, "tiny.ipynb"))
     assert not result.has_error
     (picture,) = result.tasks[0].checks[0].pictures

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from autograder.cli import doctor
-from autograder.config import CourseConfig
+from autograder.config import Settings
 from autograder.errors import SandboxUnavailable
 from autograder.grading import student_process as session
 from autograder.sandbox import remedies, seccomp
@@ -103,10 +103,10 @@ def test_a_watchdog_that_sees_nothing_is_missing(tmp_path: Path, monkeypatch: py
 def test_a_control_group_that_is_demanded_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("autograder.sandbox.cgroup.delegated", lambda: None)
     for required, expected in ((("memory",), ("watchdog",)), (("watchdog",), ("watchdog",))):
-        config = CourseConfig(root=ROOT, required_layers=required)
-        assert session.layers_to_put_up(config) == expected
+        settings = Settings(required_layers=required)
+        assert session.layers_to_put_up(settings) == expected
     with pytest.raises(SandboxUnavailable, match="systemd-run"):
-        session.layers_to_put_up(CourseConfig(root=ROOT, required_layers=("cgroup",)))
+        session.layers_to_put_up(Settings(required_layers=("cgroup",)))
 
 
 def test_ubuntus_rule_names_the_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

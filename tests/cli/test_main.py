@@ -20,7 +20,7 @@ from autograder.batch.batch import discover
 from autograder.batch.outcome import GradedSubmission
 from autograder.cli import arguments as parser
 from autograder.cli import main as cli
-from autograder.config import load_config
+from autograder.course.course import read_course
 from autograder.errors import AutograderError, ConfigError, UsageError
 from autograder.gradebook.recording import scores
 from tests.tiny import TinyCourse, tiny_result
@@ -270,10 +270,10 @@ def test_names_that_no_terminal_should_print_are_refused_and_shown(
 def test_a_failure_of_ours_leaves_no_stale_mark(released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = released_course.hand_in("student", None)
     assert grade_with(released_course, monkeypatch, GradedSubmission("student", folder, tiny_result())) == 0
-    assert scores(released_course.config, released_course.assignment)["student"]["double"] == 3
+    assert scores(released_course.course, released_course.assignment)["student"]["double"] == 3
     broken = GradedSubmission("student", folder, None, AutograderError("the machine failed"))
     assert grade_with(released_course, monkeypatch, broken) == 1
-    assert scores(released_course.config, released_course.assignment)["student"]["double"] == 0
+    assert scores(released_course.course, released_course.assignment)["student"]["double"] == 0
 
 
 def test_doctor_says_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -291,17 +291,17 @@ def test_doctor_says_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture
     ("line", "message"),
     [
         ("c.Autograder.request_second = 3.0", "Did you mean request_seconds"),
-        ("c.Autograder.jobs = 'many'", "must be of type int"),
-        ("c.Autograder.sandbox = 'off'", "one of required, none"),
-        ("c.Autograder.memory_mib = -1", "above zero"),
-        ("c.Autograder.required_layers = ['walls']", "no layer 'walls'"),
+        ("c.Autograder.jobs = 'many'", "Expected `int`, got `str`"),
+        ("c.Autograder.sandbox = 'off'", "there is no 'off'. Choose from: required, none"),
+        ("c.Autograder.memory_mib = -1", "-1. Expected `int` >= 1"),
+        ("c.Autograder.required_layers = ['walls']", "there is no 'walls'"),
         ("1 / 0", "ZeroDivisionError"),
     ],
 )
 def test_a_wrong_setting_is_explained(tmp_path: Path, line: str, message: str) -> None:
     (tmp_path / "course_config.py").write_text(f"c = get_config()\n{line}\n")
     with pytest.raises(ConfigError, match=message):
-        load_config(tmp_path)
+        read_course(tmp_path)
 
 
 def test_a_course_elsewhere_does_not_hide_the_package(tiny_sources: Path) -> None:

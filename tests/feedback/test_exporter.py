@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.config import load_config
+from autograder.course.course import read_course
 from autograder.errors import RecordingError, UsageError
 from autograder.feedback.exporter import write_feedback
 from autograder.gradebook.recording import record
@@ -121,8 +121,8 @@ def test_carried_forward_is_said() -> None:
 def test_page_shows_every_task_and_no_hidden_check(released_course: TinyCourse) -> None:
     notebook = json.dumps(released_course.released_notebook()).encode()
     folder = released_course.hand_in("ada", notebook)
-    record(released_course.config, released_course.assignment, "ada", folder, tiny_result(double=1.25))
-    pages = write_feedback(released_course.config, released_course.assignment)
+    record(released_course.course, released_course.assignment, "ada", folder, tiny_result(double=1.25))
+    pages = write_feedback(released_course.course, released_course.assignment)
     assert pages == [released_course.root / "feedback/ada/tiny/tiny.html"]
     page = pages[0].read_text()
     words = Page(page).text
@@ -136,47 +136,47 @@ def test_page_shows_every_task_and_no_hidden_check(released_course: TinyCourse) 
 def test_page_is_written_anew_after_a_regrade(released_course: TinyCourse) -> None:
     folder = released_course.hand_in("ada", None)
     for points in (1.25, 0.5):
-        record(released_course.config, released_course.assignment, "ada", folder, tiny_result(double=points))
-        pages = write_feedback(released_course.config, released_course.assignment, ["ada"])
+        record(released_course.course, released_course.assignment, "ada", folder, tiny_result(double=points))
+        pages = write_feedback(released_course.course, released_course.assignment, ["ada"])
     assert "0.5 of 3 points" in Page(pages[0].read_text()).text
 
 
 def test_feedback_for_some_students(released_course: TinyCourse) -> None:
     folder = released_course.hand_in("ada", None)
     for student in ("ada", "bob"):
-        record(released_course.config, released_course.assignment, student, folder, tiny_result())
-    pages = write_feedback(released_course.config, released_course.assignment, ["bob"])
+        record(released_course.course, released_course.assignment, student, folder, tiny_result())
+    pages = write_feedback(released_course.course, released_course.assignment, ["bob"])
     assert [path.relative_to(released_course.root) for path in pages] == [Path("feedback/bob/tiny/tiny.html")]
     assert not (released_course.root / "feedback/ada").exists()
 
 
 def test_feedback_without_a_recorded_result_is_refused(released_course: TinyCourse) -> None:
     with pytest.raises(UsageError, match=r"eve has no recorded result.*grade eve"):
-        write_feedback(released_course.config, released_course.assignment, ["eve"])
+        write_feedback(released_course.course, released_course.assignment, ["eve"])
 
 
 def test_no_marking_guide_is_shown_to_students(released_course: TinyCourse) -> None:
     folder = released_course.hand_in("ada", None)
-    record(released_course.config, released_course.assignment, "ada", folder, tiny_result())
-    (page,) = write_feedback(released_course.config, released_course.assignment)
+    record(released_course.course, released_course.assignment, "ada", folder, tiny_result())
+    (page,) = write_feedback(released_course.course, released_course.assignment)
     assert "Doubling is multiplying by two" not in page.read_text()
     assert "Marking" not in page.read_text()
 
 
 def test_feedback_that_would_show_marking_guides_is_refused(released_course: TinyCourse) -> None:
     folder = released_course.hand_in("ada", None)
-    record(released_course.config, released_course.assignment, "ada", folder, tiny_result())
+    record(released_course.course, released_course.assignment, "ada", folder, tiny_result())
     settings = released_course.root / "course_config.py"
     settings.write_text(settings.read_text().replace("c.GenerateFeedback.exporter_class", "# "))
     with pytest.raises(RecordingError, match=r"exporter_class.*would read the marking guides"):
-        write_feedback(load_config(released_course.root), released_course.assignment)
+        write_feedback(read_course(released_course.root), released_course.assignment)
     assert not (released_course.root / "feedback").exists()
 
 
 def test_summary_links_to_every_task(released_course: TinyCourse) -> None:
     folder = released_course.hand_in("ada", None)
-    record(released_course.config, released_course.assignment, "ada", folder, tiny_result())
-    (page,) = write_feedback(released_course.config, released_course.assignment)
+    record(released_course.course, released_course.assignment, "ada", folder, tiny_result())
+    (page,) = write_feedback(released_course.course, released_course.assignment)
     text = page.read_text()
     for name in ("double", "total"):
         assert f'href="#task-{name}"' in text

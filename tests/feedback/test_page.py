@@ -280,13 +280,13 @@ def test_headings_go_down_one_step_at_a_time() -> None:
 def put_down(course: TinyCourse, **changes: Any) -> Path:
     """Record a result of ada's and return where her page will be."""
     notebook = json.dumps(course.released_notebook()).encode()
-    record(course.config, course.assignment, "ada", course.hand_in("ada", notebook), tiny_result(**changes))
+    record(course.course, course.assignment, "ada", course.hand_in("ada", notebook), tiny_result(**changes))
     return course.root / "feedback/ada/tiny" / PAGE
 
 
 def test_it_lies_beside_nbgraders_page_and_both_link(released_course: TinyCourse) -> None:
     page = put_down(released_course, double=1.25, notes=("A note.",))
-    (theirs,) = write_feedback(released_course.config, released_course.assignment)
+    (theirs,) = write_feedback(released_course.course, released_course.assignment)
     assert page.parent == theirs.parent
     ours = BeautifulSoup(page.read_text(), "html.parser")
     targets = {str(tag["href"]) for tag in ours.find_all("a") if str(tag["href"]).startswith("tiny.html#")}
@@ -310,7 +310,7 @@ def test_marks_comments_and_todays_late_penalty_are_in_it(released_course: TinyC
         book.find_comment("question_01", "tiny", "tiny", "ada").manual_comment = "Say what it costs."
         book.find_comment("total_answer", "tiny", "tiny", "ada").manual_comment = "Neat."
         book.db.commit()
-    write_feedback(course.config, course.assignment)
+    write_feedback(course.course, course.assignment)
     said = words((course.root / "feedback/ada/tiny" / PAGE).read_text())
     assert "2.5 of 7 points automatic" in said
     assert "late penalty, 1 d 0 h late −2.5" in said
@@ -320,7 +320,7 @@ def test_marks_comments_and_todays_late_penalty_are_in_it(released_course: TinyC
 
 def test_a_question_that_nobody_marked_waits(released_course: TinyCourse) -> None:
     record_late(released_course)
-    write_feedback(released_course.config, released_course.assignment)
+    write_feedback(released_course.course, released_course.assignment)
     said = words((released_course.root / "feedback/ada/tiny" / PAGE).read_text())
     assert "4 of 7 points so far" in said
     assert "1 of 1 waits for a person" in said
@@ -328,15 +328,15 @@ def test_a_question_that_nobody_marked_waits(released_course: TinyCourse) -> Non
 
 def test_after_grading_failed_no_old_reason_is_shown(released_course: TinyCourse) -> None:
     page = put_down(released_course, double=1.25)
-    forget(released_course.config, released_course.assignment, "ada")
-    write_feedback(released_course.config, released_course.assignment)
+    forget(released_course.course, released_course.assignment, "ada")
+    write_feedback(released_course.course, released_course.assignment)
     assert STALE in words(page.read_text())
     assert "off by one" not in page.read_text()
 
 
 def test_a_page_that_fails_leaves_both_old_pages(released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> None:
     page = put_down(released_course, double=1.25)
-    write_feedback(released_course.config, released_course.assignment)
+    write_feedback(released_course.course, released_course.assignment)
     before = {path.name: path.read_bytes() for path in page.parent.glob("*.html")}
     put_down(released_course)
 
@@ -346,20 +346,20 @@ def test_a_page_that_fails_leaves_both_old_pages(released_course: TinyCourse, mo
     with monkeypatch.context() as patch:
         patch.setattr(feedback, "render_page", fail)
         with pytest.raises(RecordingError, match="no page today"):
-            write_feedback(released_course.config, released_course.assignment)
+            write_feedback(released_course.course, released_course.assignment)
     assert {path.name: path.read_bytes() for path in page.parent.glob("*.html")} == before
     assert len(before) == 2
-    write_feedback(released_course.config, released_course.assignment)
+    write_feedback(released_course.course, released_course.assignment)
     assert page.read_bytes() != before[PAGE]
 
 
 def test_nbgraders_own_command_and_formgraders_button_write_it_too(released_course: TinyCourse) -> None:
     page = put_down(released_course, double=1.25)
-    write_feedback(released_course.config, released_course.assignment)
+    write_feedback(released_course.course, released_course.assignment)
     ours = page.read_bytes()
     page.unlink()
-    coursedir = course_directory(released_course.config, "tiny", student_id="ada")
-    run_step(make_step(GenerateFeedback, released_course.config, coursedir))
+    coursedir = course_directory(released_course.course, "tiny", student_id="ada")
+    run_step(make_step(GenerateFeedback, released_course.course, coursedir))
     assert page.read_bytes() == ours
 
 
@@ -370,13 +370,13 @@ def test_the_exchange_hands_out_nbgraders_page_alone(released_course: TinyCourse
     folder = course.hand_in("ada", json.dumps(course.released_notebook()).encode())
     for name, text in (("timestamp.txt", "2030-01-02 00:00:00 UTC"), ("submission_secret.txt", secret)):
         (folder / name).write_text(text)
-    record(course.config, course.assignment, "ada", folder, tiny_result(double=1.25))
-    write_feedback(course.config, course.assignment)
+    record(course.course, course.assignment, "ada", folder, tiny_result(double=1.25))
+    write_feedback(course.course, course.assignment)
     (tmp_path / "exchange").mkdir(mode=0o777)
     (tmp_path / "exchange").chmod(0o777)
     shutil.copytree(folder, tmp_path / "cache" / "x" / "ada+tiny+2030")
     paths = {"root": str(tmp_path / "exchange"), "cache": str(tmp_path / "cache"), "assignment_dir": str(tmp_path)}
-    coursedir = course_directory(course.config, "tiny", student_id="ada", course_id="x")
+    coursedir = course_directory(course.course, "tiny", student_id="ada", course_id="x")
     for kind in (ExchangeReleaseFeedback, ExchangeFetchFeedback):
         kind(coursedir=coursedir, authenticator=Authenticator(), log=logging.Logger("quiet", 99), **paths).start()
     released = {path.name for path in (tmp_path / "exchange/x/feedback").iterdir()}
@@ -394,8 +394,8 @@ def test_a_cell_of_the_students_cannot_pose_as_the_result(released_course: TinyC
     notebook = course.released_notebook()
     notebook["cells"].insert(0, cell | {"execution_count": None})
     folder = course.hand_in("ada", json.dumps(notebook).encode())
-    record(course.config, course.assignment, "ada", folder, tiny_result(double=1.25))
-    write_feedback(course.config, course.assignment)
+    record(course.course, course.assignment, "ada", folder, tiny_result(double=1.25))
+    write_feedback(course.course, course.assignment)
     said = words((course.root / "feedback/ada/tiny" / PAGE).read_text())
     assert "1.25 of 3 points" in said
     assert "I am the best." not in said
@@ -408,7 +408,7 @@ def test_a_notebook_that_an_older_version_graded_has_a_page(released_course: Tin
     assert notebook["cells"][0]["metadata"].pop(RESULT)
     graded.chmod(0o644)
     graded.write_text(json.dumps(notebook))
-    write_feedback(released_course.config, released_course.assignment)
+    write_feedback(released_course.course, released_course.assignment)
     assert "Only the points are known here" in words(page.read_text())
     assert "1.25 of 3 points" in words(page.read_text())
 
@@ -420,7 +420,7 @@ def test_a_recorded_result_does_not_depend_on_the_time_it_took(released_course: 
         result = tiny_result(double=1.25)
         checks = tuple(msgspec.structs.replace(one, duration=seconds) for one in result.tasks[0].checks)
         folder = released_course.hand_in("ada", None)
-        record(released_course.config, released_course.assignment, "ada", folder, one_task(result, checks=checks))
+        record(released_course.course, released_course.assignment, "ada", folder, one_task(result, checks=checks))
         found.append(graded.read_bytes())
     assert found[0] == found[1]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.config import CourseConfig
+from autograder.config import Settings
 from autograder.course.assignment import load_assignment
 from autograder.course.notebook import assemble
 from autograder.course.submission import Snapshot
@@ -39,7 +39,7 @@ def checks_of(zygote: Zygote, reference: Reference, module: bytes, task_id: str)
     snapshot = Snapshot({"utilities.py": module, "vit.ipynb": reference.source}, "vit.ipynb")
     notebook = assemble(reference.source, reference.source)
     ends = time.monotonic() + 300
-    case = Case(CourseConfig(root=ROOT), ASSIGNMENT, reference, zygote, snapshot, notebook, ends)
+    case = Case(Settings(), ASSIGNMENT, reference, zygote, snapshot, notebook, ends)
     respondent = Respondent(case)
     try:
         task = ASSIGNMENT.task(task_id)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from autograder.config import CourseConfig
 from autograder.course.assignment import load_assignment
+from autograder.course.course import Course
 from autograder.course.submission import Snapshot
 from autograder.grading.grader import Grader
 from autograder.results import SubmissionResult
@@ -27,8 +27,8 @@ STUBS = (ROOT / "release" / "vit" / "utilities.py").read_bytes()
 
 @pytest.fixture(scope="module")
 def grader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grader]:
-    config = CourseConfig(root=tmp_path_factory.mktemp("course"))
-    with Grader(config, ASSIGNMENT, threads=2) as one:
+    course = Course(tmp_path_factory.mktemp("course"))
+    with Grader(course, ASSIGNMENT, threads=2) as one:
         yield one
 
 

@@ -24,7 +24,7 @@ class CountingGrader:
     marks = tiny_result()
     graded: list[str] = []  # noqa: RUF012 - emptied by each test
 
-    def __init__(self, config: object, assignment: object, **kwargs: object) -> None:
+    def __init__(self, course: object, assignment: object, **kwargs: object) -> None:
         self.alive = True
 
     def grade(self, snapshot: Snapshot, kept: Kept) -> SubmissionResult:
@@ -73,7 +73,7 @@ def course(tiny_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> TinyCour
 def graded(course: TinyCourse) -> list[str]:
     """Grade in a new grader, as another run would, and return the tasks that were graded."""
     CountingGrader.graded.clear()
-    grader = store.CachedGrader(course.config, load_assignment(course.root, "tiny"))
+    grader = store.CachedGrader(course.course, load_assignment(course.root, "tiny"))
     grader.grade(course.root / "submitted/ada/tiny", "ada")
     return list(CountingGrader.graded)
 
@@ -146,10 +146,10 @@ def test_a_shared_module_counts_for_the_tasks_that_import_it(tmp_path: Path, nam
 def test_a_result_of_another_submission_is_not_taken(course: TinyCourse) -> None:
     graded(course)
     folder = course.root / "submitted/ada/tiny"
-    grader = store.CachedGrader(course.config, load_assignment(course.root, "tiny"))
-    kept = grader._path(read_submission(folder, "tiny", course.config)).read_bytes()
+    grader = store.CachedGrader(course.course, load_assignment(course.root, "tiny"))
+    kept = grader._path(read_submission(folder, "tiny", course.course.settings)).read_bytes()
     (folder / "utilities.py").write_text("changed = 1\n")
-    path = grader._path(read_submission(folder, "tiny", course.config))
+    path = grader._path(read_submission(folder, "tiny", course.course.settings))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(kept)
     assert grader.known(folder, "ada") is None

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from autograder import wire
-from autograder.config import CourseConfig
+from autograder.config import Settings
 from autograder.course.submission import Snapshot
 from autograder.errors import MalformedReply, StudentDied, StudentRaised, StudentTimeout
 from autograder.grading.grader import Grader
@@ -116,13 +116,13 @@ def zygote() -> Iterator[Zygote]:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> CourseConfig:
-    return CourseConfig(root=tmp_path, scratch_mib=32, request_seconds=20.0)
+def settings() -> Settings:
+    return Settings(scratch_mib=32, request_seconds=20.0)
 
 
 @pytest.fixture
-def student(zygote: Zygote, config: CourseConfig) -> Iterator[StudentProcess]:
-    process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), config)
+def student(zygote: Zygote, settings: Settings) -> Iterator[StudentProcess]:
+    process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), settings)
     process.ask(wire.Load(""))
     yield process
     process.stop()
@@ -134,7 +134,7 @@ def call(student: StudentProcess, name: str, *args: object, seconds: float | Non
 
 
 def test_every_required_layer_is_reported(student: StudentProcess) -> None:
-    assert student.setting.layers == layers_to_put_up(CourseConfig(root=Path()))
+    assert student.setting.layers == layers_to_put_up(Settings())
 
 
 def test_tensorflow_works_inside(student: StudentProcess) -> None:
@@ -189,9 +189,9 @@ def test_other_processes_are_out_of_sight(student: StudentProcess) -> None:
     assert call(student, "pids") == ("1",)
 
 
-def test_what_is_printed_comes_out_bounded_and_escaped(zygote: Zygote, config: CourseConfig) -> None:
+def test_what_is_printed_comes_out_bounded_and_escaped(zygote: Zygote, settings: Settings) -> None:
     module = b"import sys\nprint('\\x1b[31mred', 7)\nsys.stderr.write('warned\\n')\n" + MODULE
-    process = StudentProcess(zygote, Snapshot({"utilities.py": module}, "vit.ipynb"), config)
+    process = StudentProcess(zygote, Snapshot({"utilities.py": module}, "vit.ipynb"), settings)
     try:
         process.ask(wire.Load(""))
         assert process.printed() == "\\x1b[31mred 7\nwarned\n"
@@ -204,7 +204,7 @@ def test_what_is_printed_comes_out_bounded_and_escaped(zygote: Zygote, config: C
 
 def test_the_notes_show_what_the_module_printed(tiny_course: TinyCourse) -> None:
     module = b"print('first', '<b>')\nprint('second')\ndef double(x): return 2 * x\n"
-    with Grader(tiny_course.config, tiny_course.assignment, threads=1) as grader:
+    with Grader(tiny_course.course, tiny_course.assignment, threads=1) as grader:
         result = grader.grade(Snapshot({"utilities.py": module}, "tiny.ipynb"))
     assert result.notes[-1] == "While it was loaded, your utilities.py printed: first <b> | second"
 
@@ -297,10 +297,10 @@ def test_no_process_can_be_started(student: StudentProcess) -> None:
 
 
 @pytest.mark.parametrize("layers", [("namespaces",), ("watchdog",)])
-def test_nothing_survives_the_stop(zygote: Zygote, config: CourseConfig, layers: tuple[str, ...]) -> None:
+def test_nothing_survives_the_stop(zygote: Zygote, settings: Settings, layers: tuple[str, ...]) -> None:
     """Without the layer that forbids new processes, the pid namespace ends them; without that, the warden does."""
     before = set(psutil.Process().children(recursive=True))
-    fewer = dataclasses.replace(config, required_layers=layers)
+    fewer = dataclasses.replace(settings, required_layers=layers)
     process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), fewer)
     process.ask(wire.Load(""))
     call(process, "leave_a_child")
@@ -311,17 +311,17 @@ def test_nothing_survives_the_stop(zygote: Zygote, config: CourseConfig, layers:
     assert not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_what_overran_its_memory_is_told_so(zygote: Zygote, config: CourseConfig) -> None:
-    little = dataclasses.replace(config, required_layers=("watchdog",), memory_mib=256)
+def test_what_overran_its_memory_is_told_so(zygote: Zygote, settings: Settings) -> None:
+    little = dataclasses.replace(settings, required_layers=("watchdog",), memory_mib=256)
     process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), little)
     process.ask(wire.Load(""))
     with pytest.raises(StudentDied, match="more than 256 MiB of memory"):
         call(process, "hold", 512)
 
 
-def test_without_sandbox_the_result_says_so(zygote: Zygote, config: CourseConfig) -> None:
-    open_config = dataclasses.replace(config, sandbox="none")
-    process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), open_config)
+def test_without_sandbox_the_result_says_so(zygote: Zygote, settings: Settings) -> None:
+    unconfined = dataclasses.replace(settings, sandbox="none")
+    process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), unconfined)
     try:
         process.ask(wire.Load(""))
         assert process.setting.layers == ()

@@ -14,7 +14,7 @@ import pytest
 from nbgrader.api import Gradebook
 
 from autograder.course.assignment import load_assignment
-from autograder.config import load_config
+from autograder.course.course import read_course
 from autograder.errors import AssignmentError, ReleaseRefused
 from autograder.release.leaks import check_release
 from autograder.release.publish import build, is_built, release
@@ -84,7 +84,7 @@ def test_build_refuses_a_module_it_does_not_know(tiny_sources: Path) -> None:
 
 
 def test_release_is_what_nbgraders_own_command_makes(tiny_course: TinyCourse) -> None:
-    made = release(tiny_course.config, tiny_course.assignment, fair_grade)
+    made = release(tiny_course.course, tiny_course.assignment, fair_grade)
     ours = snapshot(made)
     assert set(ours) == {"tiny.ipynb", "utilities.py", "images/dot.txt"}
     shutil.rmtree(made)
@@ -96,7 +96,7 @@ def test_release_is_what_nbgraders_own_command_makes(tiny_course: TinyCourse) ->
 
 
 def test_release_registers_cells_and_points(tiny_course: TinyCourse) -> None:
-    release(tiny_course.config, tiny_course.assignment, fair_grade)
+    release(tiny_course.course, tiny_course.assignment, fair_grade)
     with Gradebook(f"sqlite:///{tiny_course.root / 'gradebook.db'}") as book:
         cells = {cell.name: cell.max_score for cell in book.find_notebook("tiny", "tiny").grade_cells}
     assert cells == {"double": 3.0, "total": 2.0, "question_01": 2.0}
@@ -106,7 +106,7 @@ def test_release_registers_cells_and_points(tiny_course: TinyCourse) -> None:
 def test_release_replaces_the_old_one_whole(released_course: TinyCourse) -> None:
     stale = released_course.root / "release/tiny/stale.txt"
     stale.write_text("old")
-    release(released_course.config, released_course.assignment, fair_grade)
+    release(released_course.course, released_course.assignment, fair_grade)
     assert not stale.exists()
 
 
@@ -125,7 +125,7 @@ def test_release_is_refused_when_marks_are_wrong(
     tiny_course: TinyCourse, grade: Callable[[Path], SubmissionResult], problem: str
 ) -> None:
     with pytest.raises(ReleaseRefused) as refused:
-        release(tiny_course.config, tiny_course.assignment, grade)
+        release(tiny_course.course, tiny_course.assignment, grade)
     assert f"- {problem}" in str(refused.value)
     assert not (tiny_course.root / "release/tiny").exists()
     assert not (tiny_course.root / "gradebook.db").exists()
@@ -139,7 +139,7 @@ def test_refusal_keeps_release_and_gradebook(released_course: TinyCourse) -> Non
     build(root, "tiny")
     database = (root / "gradebook.db").read_bytes()
     with pytest.raises(ReleaseRefused):
-        release(load_config(root), load_assignment(root, "tiny"), lambda folder: tiny_result())
+        release(read_course(root), load_assignment(root, "tiny"), lambda folder: tiny_result())
     assert snapshot(root / "release") == before
     assert (root / "gradebook.db").read_bytes() == database
 
@@ -147,7 +147,7 @@ def test_refusal_keeps_release_and_gradebook(released_course: TinyCourse) -> Non
 def test_release_is_refused_when_the_build_is_stale(tiny_course: TinyCourse) -> None:
     (tiny_course.root / "source/tiny/utilities.py").write_text("x = 1\n")
     with pytest.raises(ReleaseRefused, match=r"(?s)utilities\.py is out of date.*autograder build"):
-        release(tiny_course.config, tiny_course.assignment, fair_grade)
+        release(tiny_course.course, tiny_course.assignment, fair_grade)
 
 
 def test_release_is_refused_when_a_line_of_a_check_is_in_it(tiny_course: TinyCourse) -> None:
@@ -155,7 +155,7 @@ def test_release_is_refused_when_a_line_of_a_check_is_in_it(tiny_course: TinyCou
     module.write_text(module.read_text() + "numbers = rng.normal(size=(3, 5)).astype(np.float32)\n")
     build(tiny_course.root, "tiny")
     with pytest.raises(ReleaseRefused, match=r"- utilities\.py: a line of a hidden check is in it: 'numbers = rng"):
-        release(tiny_course.config, tiny_course.assignment, fair_grade)
+        release(tiny_course.course, tiny_course.assignment, fair_grade)
     assert not (tiny_course.root / "gradebook.db").exists()
 
 

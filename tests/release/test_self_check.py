@@ -224,7 +224,7 @@ def test_nbgrader_puts_the_courses_own_file_back(released_course: TinyCourse) ->
     build(course.root, "tiny")
     folder = course.hand_in("ada", json.dumps(course.released_notebook()).encode(), "x = 1\n")
     (folder / "check.py").write_text("print('theirs')\n")
-    record(course.config, course.assignment, "ada", folder, tiny_result(double=1.0))
+    record(course.course, course.assignment, "ada", folder, tiny_result(double=1.0))
     kept = course.root / "autograded/ada/tiny"
     assert (kept / "check.py").read_text() == "print('ours')\n"
     assert (kept / "utilities.py").read_text() == "x = 1\n"
@@ -239,7 +239,7 @@ def test_a_changed_check_has_no_effect_on_marks(tiny_course: TinyCourse) -> None
         if text is not None:
             (folder / "check.py").write_text(text)
     folders = discover(course.root / "submitted", "tiny")
-    graded = grade_all(course.config, course.assignment, folders, LocalWorkers(course.config, "tiny", jobs=1))
+    graded = grade_all(course.course, course.assignment, folders, LocalWorkers(course.course, "tiny", jobs=1))
     found = {one.student: one.result for one in graded}
     assert [found[name].score for name in ("ada", "bo")] == [5.0, 5.0]  # type: ignore[union-attr]
     assert found["bo"].notes == found["ada"].notes == ()  # type: ignore[union-attr]

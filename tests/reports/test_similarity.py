@@ -100,7 +100,7 @@ def test_answers_in_words_are_compared_and_only_answers(released_course: TinyCou
         notebook["cells"][-1]["source"] = answer
         notebook["cells"].append({"cell_type": "markdown", "metadata": {}, "source": "the same note " * 50})
         folders[student] = released_course.hand_in(student, json.dumps(notebook).encode())
-    (pair,) = similar_pairs(released_course.config, released_course.assignment, folders)
+    (pair,) = similar_pairs(released_course.course, released_course.assignment, folders)
     assert (pair.first, pair.second, pair.similarity) == ("ada", "bob", 1.0)
     assert {passage.part for passage in pair.first_passages} == {"question_01"}
 

@@ -10,7 +10,7 @@ import pytest
 
 from autograder import wire
 from autograder.checking.remote import Student
-from autograder.config import CourseConfig
+from autograder.config import Settings
 from autograder.course.submission import Snapshot
 from autograder.errors import StudentRaised
 from autograder.grading.student_process import StudentProcess, Zygote
@@ -122,10 +122,10 @@ def drawn(size):
 
 
 @pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudentProcess]:
-    config = CourseConfig(root=tmp_path_factory.mktemp("course"), request_seconds=60.0)
+def process() -> Iterator[StudentProcess]:
+    settings = Settings(request_seconds=60.0)
     with Zygote(threads=1) as zygote:
-        one = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), config)
+        one = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), settings)
         one.ask(wire.Load(""))
         yield one
         one.stop()

@@ -21,8 +21,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autograder.config import CourseConfig
+from autograder.config import Settings
 from autograder.course.assignment import load_assignment
+from autograder.course.course import Course
 from autograder.grading.grader import course_secret
 from autograder.grading.result_store import CachedGrader
 from autograder.release.publish import build
@@ -168,17 +169,18 @@ class World:
         patch.setattr(tempfile, "tempdir", str(self.tmp))
         ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)  # whatever loses its parent becomes our child, and is seen
         self._listen()
-        self.config = CourseConfig(
-            root=self.root, request_seconds=2.0, load_seconds=2.5, training_seconds=2.0,
+        settings = Settings(
+            request_seconds=2.0, load_seconds=2.5, training_seconds=2.0,
             submission_seconds=LIMIT_SECONDS, memory_mib=1024, scratch_mib=16, max_processes=128,
             max_reply_mib=8, max_submission_files=100,
         )  # fmt: skip
+        self.course = Course(self.root, settings)
         self.assignment = load_assignment(self.root, NAME)
         self.released = (self.root / "source" / NAME / f"{NAME}.ipynb").read_bytes()
         few = tuple(task for task in self.assignment.tasks if not task.builds_on)
-        self._quick = CachedGrader(self.config, dataclasses.replace(self.assignment, tasks=few), threads=1)
-        self._whole = CachedGrader(self.config, self.assignment, threads=1)
-        self._secrets = (CANARY, course_secret(self.config).decode(), "root:x:0:")
+        self._quick = CachedGrader(self.course, dataclasses.replace(self.assignment, tasks=few), threads=1)
+        self._whole = CachedGrader(self.course, self.assignment, threads=1)
+        self._secrets = (CANARY, course_secret(self.course).decode(), "root:x:0:")
 
     def close(self) -> None:
         """End the grader's processes, and listen no more."""
