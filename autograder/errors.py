@@ -42,7 +42,18 @@ class ReleaseRefused(AutograderError):
 
 
 class SandboxUnavailable(AutograderError):
-    """A required layer of confinement is missing, so nothing may be graded."""
+    """A required layer of confinement is missing, so nothing may be graded.
+
+    Args:
+        reason: Why it is missing.
+        remedy: See `AutograderError`.
+        layer: Its name in `required_layers`; empty where the whole machine is the reason.
+    """
+
+    def __init__(self, reason: str, remedy: str = "", *, layer: str = "") -> None:
+        super().__init__(f"{layer}: {reason}" if layer else reason, remedy)
+        self.reason = reason
+        self.layer = layer
 
 
 class ZygoteError(AutograderError):

@@ -20,7 +20,8 @@ from autograder.course.course import read_course
 from autograder.course.submission import Snapshot
 from autograder.grading.grader import Grader
 from autograder.grading.result_store import read_for_check
-from autograder.grading.student_process import StudentProcess, Zygote
+from autograder.grading.student_process import StudentProcess
+from autograder.grading.zygote_client import Zygote
 from benchmarks.measuring import ROOT, build_course, machine, run_python, say, seconds, table, write_figures
 from benchmarks.replay import record, replayed, together
 

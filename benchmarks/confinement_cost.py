@@ -2,7 +2,7 @@
 
 Prints JSON: milliseconds from asking the zygote for a student process to its first words, with no layer, with each
 alone, and with all that the course requires; then milliseconds of one question without and with all of them, and
-the share of a processor that the warden takes while its student process idles. Medians of 21.
+the share of a processor that the watchdog takes while its student process idles. Medians of 21.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from autograder import wire
 from autograder.config import Settings
 from autograder.course.course import read_course
 from autograder.course.submission import Snapshot
-from autograder.grading.student_process import StudentProcess, Zygote, layers_to_put_up
+from autograder.grading.student_process import StudentProcess, layers_to_put_up
+from autograder.grading.zygote_client import Zygote
 
 ROOT = Path(__file__).parents[1]
 MODULE = b"def same(x):\n    return x\n"
@@ -58,7 +59,7 @@ def time_question(zygote: Zygote, settings: Settings) -> float:
     return round(statistics.median(spent), 3)
 
 
-def warden_share(zygote: Zygote, settings: Settings) -> float:
+def watchdog_share(zygote: Zygote, settings: Settings) -> float:
     """Return the share of one processor, in percent, that the process outside the wall takes."""
     before = set(psutil.Process().children(recursive=True))
     _, process = spawn(zygote, settings)
@@ -83,7 +84,7 @@ def main() -> None:
         }
         figures["fork_all_ms"] = time_fork(zygote, settings)
         figures["question_ms"] = {"none": time_question(zygote, nothing), "all": time_question(zygote, settings)}
-        figures["warden_percent"] = warden_share(zygote, settings)
+        figures["watchdog_percent"] = watchdog_share(zygote, settings)
     sys.stdout.write(json.dumps(figures, indent=2) + "\n")
 
 

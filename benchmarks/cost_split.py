@@ -44,7 +44,7 @@ class Spent:
 
     Attributes:
         grader: Of the grader process.
-        student: Of the zygote, the wardens and the student processes.
+        student: Of the zygote, the watchdogs and the student processes.
         wall: Seconds on the clock.
     """
 
@@ -81,7 +81,7 @@ class Split:
     Attributes:
         total: All processes together.
         grader: The grader process: pytest, the oracle, comparing, encoding.
-        student: Zygote, wardens and student processes.
+        student: Zygote, watchdogs and student processes.
         tensorflow: The same questions in a warm process: the checks' own work.
         wall: Seconds on the clock.
         start: What a worker's first submission takes more, for the zygote's imports and the grader's own.

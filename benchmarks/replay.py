@@ -28,9 +28,10 @@ from autograder.checking.remote import Student
 from autograder.course.assignment import MODULE, Assignment, Task
 from autograder.course.submission import Snapshot
 from autograder.files import write_whole
-from autograder.grading import student_process as session
 from autograder.grading.check_runner import Checks
 from autograder.grading.grader import Grader
+from autograder.grading.student_process import StudentProcess
+from autograder.grading.zygote_client import environment_of
 from autograder.results import CheckResult
 from benchmarks.measuring import QUIET, ROOT
 
@@ -105,9 +106,9 @@ def recorded(into: list[Asked]) -> Iterator[None]:
     """While it is open, append each question that any student process of this grader is asked."""
     processes: dict[int, int] = {}
     here = [START]
-    ask, run = session.StudentProcess.ask, Checks.run
+    ask, run = StudentProcess.ask, Checks.run
 
-    def asking(process: session.StudentProcess, question: wire.Question, seconds: float | None = None) -> object:
+    def asking(process: StudentProcess, question: wire.Question, seconds: float | None = None) -> object:
         number = processes.setdefault(id(process), len(processes))
         into.append(Asked(number, here[0], wire.Request(len(into), question), []))
         one = into[-1]
@@ -119,7 +120,7 @@ def recorded(into: list[Asked]) -> Iterator[None]:
         here[0] = task.id
         return run(checks, task, student, seed)
 
-    with mock.patch.object(session.StudentProcess, "ask", asking), mock.patch.object(Checks, "run", running):
+    with mock.patch.object(StudentProcess, "ask", asking), mock.patch.object(Checks, "run", running):
         yield
 
 
@@ -165,7 +166,7 @@ class Warm:
         self._folder = tempfile.TemporaryDirectory()
         path = Path(self._folder.name) / "recording"
         write_whole(path, msgspec.msgpack.encode(recording))
-        settings = os.environ | QUIET | session.environment_of(recording.threads, gpu=False)
+        settings = os.environ | QUIET | environment_of(recording.threads, gpu=False)
         settings["HOME"] = self._folder.name
         self._said = (Path(self._folder.name) / "said").open("w+")
         self._process = subprocess.Popen(  # noqa: S603
@@ -224,7 +225,7 @@ def _answer_all(recording: Recording, folder: Path, turn: int) -> list[Took]:
     """
     import tf_keras
 
-    from autograder.sandbox.confine import Places
+    from autograder.sandbox.policy import Places
     from autograder.student_side.server import Host
 
     submission, scratch = folder / "submission", folder / "scratch"

@@ -1,6 +1,6 @@
 """Run one probe behind chosen layers and write what it got: `python -m tests.behind ORDER`, ORDER in JSON.
 
-The same steps as in the zygote, without TensorFlow: a warden, a fork, `confine`. Used by `test_sandbox`, in a
+The same steps as in the zygote, without TensorFlow: a watchdog, a fork, `confine`. Used by `test_confine`, in a
 process of its own, since no layer can be taken down again.
 """
 
@@ -28,14 +28,13 @@ from autograder.sandbox.confine import (
     MS_PRIVATE,
     MS_RDONLY,
     MS_REC,
-    Places,
-    Policy,
     _mount,
     confine,
     enter_namespaces,
     landlock_version,
 )
-from autograder.sandbox.watchdog import ENDED, Warden
+from autograder.sandbox.policy import Places, Policy
+from autograder.sandbox.watchdog import Ended, Watchdog, receive_report
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 MIB = 1 << 20
@@ -203,10 +202,10 @@ PROBES: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-def inside(order: Order, warden: Warden) -> dict[str, Any]:
+def inside(order: Order, watchdog: Watchdog) -> dict[str, Any]:
     """Confine this process and run the probe."""
     try:
-        warden.take_in()
+        watchdog.hold_caller()
         places = confine(order.policy)
     except SandboxUnavailable as error:
         return {"refused": str(error)}
@@ -242,7 +241,7 @@ def run(order: Order) -> dict[str, Any]:
     """Fork, watch, and return what came of it."""
     reading, writing = os.pipe()
     try:
-        warden = Warden(order.policy)
+        watchdog = Watchdog(order.policy)
         if "namespaces" in order.policy.layers:
             enter_namespaces()
     except SandboxUnavailable as error:
@@ -250,16 +249,17 @@ def run(order: Order) -> dict[str, Any]:
     child = os.fork()
     if child == 0:
         with contextlib.suppress(BaseException):
-            os.write(writing, json.dumps(inside(order, warden)).encode())
+            os.write(writing, json.dumps(inside(order, watchdog)).encode())
         os._exit(0)
     os.close(writing)
     ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
-    warden.watch(child, theirs)
+    watchdog.watch(child, theirs)
     theirs.close()
-    told = ours.recv(64).removeprefix(ENDED).decode()
+    report = receive_report(ours)
+    overrun = report.overrun if isinstance(report, Ended) else ""
     ours.close()
     answer = os.read(reading, 1 << 20)
-    return {**json.loads(answer or '{"ended": true}'), "overrun": told}
+    return {**json.loads(answer or '{"ended": true}'), "overrun": overrun}
 
 
 if __name__ == "__main__":

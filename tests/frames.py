@@ -43,7 +43,7 @@ QUESTIONS: list[wire.Question] = [
 REPLIES: list[wire.Reply] = [
     *(wire.Answer(1, value) for value in _VALUES),
     wire.Raised(1, "ValueError", "no", "utilities.py, in f", 3),
-    wire.Ready(["namespaces"], "2.21", "cpu"),
+    wire.Ready(wire.Environment(tensorflow="2.21", device="cpu", sandbox=("namespaces",))),
     wire.Refused("landlock", "missing"),
 ]
 MESSAGES: list[wire.Request | wire.Reply] = [*(wire.Request(1, one) for one in QUESTIONS), *REPLIES]

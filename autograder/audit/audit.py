@@ -25,7 +25,7 @@ from autograder.course.course import Course
 from autograder.course.notebook import assemble
 from autograder.grading.check_runner import with_checks
 from autograder.grading.live_submission import Case, Reference, Respondent
-from autograder.grading.student_process import Zygote
+from autograder.grading.zygote_client import Zygote
 from autograder.progress import Watch, unwatched
 from autograder.results import CheckResult, task_score
 

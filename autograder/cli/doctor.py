@@ -18,7 +18,7 @@ from packaging.specifiers import SpecifierSet
 from autograder import __version__
 from autograder.config import Settings
 from autograder.course.course import CONFIG_NAME, Course, find_root, read_course
-from autograder.errors import AutograderError, ConfigError
+from autograder.errors import AutograderError, ConfigError, SandboxUnavailable
 
 PACKAGE = "vit-course-autograder"
 LIBRARIES = ("tensorflow", "tf-keras", "numpy", "nbgrader", "nbconvert", "transformers", "carbontracker", "pytest")
@@ -112,7 +112,7 @@ def _confinement(settings: Settings) -> Iterator[Finding]:
         yield Finding("sandbox", False, found, remedy)
         return
     from autograder.batch.local_workers import default_jobs
-    from autograder.grading.student_process import gpu_present
+    from autograder.grading.gpu import gpu_present
 
     if settings.sandbox == "none":
         remedy = "Take c.Autograder.sandbox out of course_config.py."
@@ -138,9 +138,8 @@ def _layers(settings: Settings) -> Iterator[Finding]:
         try:
             try_layer(layer)
             yield Finding(f"sandbox: {layer}", True, shown(), needed=needed)
-        except AutograderError as error:
-            problem = error.problem.removeprefix(f"{layer}: ")
-            yield Finding(f"sandbox: {layer}", False, problem, error.remedy, needed)
+        except SandboxUnavailable as error:
+            yield Finding(f"sandbox: {layer}", False, error.reason, error.remedy, needed)
 
 
 def _memory() -> str:

@@ -22,8 +22,9 @@ from autograder.course.course import Course
 from autograder.course.notebook import assemble
 from autograder.course.submission import Snapshot
 from autograder.grading.check_runner import Checks, with_checks
+from autograder.grading.gpu import wants_gpu
 from autograder.grading.live_submission import Case, Reference, Respondent
-from autograder.grading.student_process import Zygote, wants_gpu
+from autograder.grading.zygote_client import Zygote
 from autograder.results import (
     Environment,
     Submission,
@@ -97,11 +98,10 @@ class Grader:
         seed = hashlib.sha256(self._secret + snapshot.digest.encode()).digest()
         own = Respondent(case)
         try:
-            setting = own.setting()
+            environment = own.environment()
             tasks = with_checks(self._assignment.tasks, lambda checks: _grade_tasks(case, checks, own, seed, kept))
         finally:
             own.close()
-        environment = Environment(tensorflow=setting.tensorflow, device=setting.device, sandbox=setting.layers)
         changed = _notes_of_changed(snapshot, self._reference.modules)
         notes = (*snapshot.notes, *changed, *case.notebook.notes, *_note_of_printed(own.printed))
         return summarise(self._assignment, snapshot.digest, environment, tasks, notes)

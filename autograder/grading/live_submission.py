@@ -19,7 +19,9 @@ from autograder.course.notebook import GradingCell, GradingNotebook, answer_sour
 from autograder.course.solution_regions import complete_functions, only_needed
 from autograder.course.submission import Snapshot
 from autograder.errors import CheckFailed, StudentFault, StudentRaised, StudentTimeout, ZygoteError
-from autograder.grading.student_process import Setting, StudentProcess, Zygote
+from autograder.grading.student_process import StudentProcess
+from autograder.grading.zygote_client import Zygote
+from autograder.results import Environment
 
 SHORTENED = 4  # once a task ran into its limit, the rest of that task gets this fraction of it
 
@@ -130,9 +132,9 @@ class Respondent:
         if self._process is not None and not self._process.complete:
             self._process.stop()
 
-    def setting(self) -> Setting:
-        """Return what the student process runs on."""
-        return self._running().setting
+    def environment(self) -> Environment:
+        """Return what the student process runs on and which layers confine it."""
+        return self._running().environment
 
     def close(self) -> None:
         """End the process."""

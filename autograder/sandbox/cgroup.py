@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from autograder.errors import SandboxUnavailable
-from autograder.sandbox.remedies import remedy_for
+from autograder.sandbox.remedies import unavailable
 
 CONTROLLERS = ("memory", "pids")
 OWN_GROUP, OWN_MOUNTS = Path("/proc/self/cgroup"), Path("/proc/self/mountinfo")
@@ -29,11 +28,11 @@ def delegated() -> Path | None:
     mount, name = own
     folder = mount / name
     around = (folder,) if folder == mount else (folder, folder.parent)
-    return next((one for one in around if _may_bound(one)), None)
+    return next((group for group in around if _may_bound(group)), None)
 
 
 class Group:
-    """One control group, made and removed by the warden.
+    """One control group, made and removed by the watchdog.
 
     Args:
         parent: What `delegated` returned.
@@ -51,9 +50,7 @@ class Group:
             (self._folder / "memory.max").write_text(str(memory))
             (self._folder / "pids.max").write_text(str(processes))
         except OSError as error:
-            raise SandboxUnavailable(
-                f"cgroup: no group could be made in {parent} ({error}).", remedy_for("cgroup")
-            ) from error
+            raise unavailable("cgroup", f"no group could be made in {parent} ({error}).") from error
         with suppress(OSError):  # not every kernel counts swap
             (self._folder / "memory.swap.max").write_text("0")
 
@@ -66,16 +63,14 @@ class Group:
         try:
             (self._folder / "cgroup.procs").write_text("0")
         except OSError as error:
-            raise SandboxUnavailable(
-                f"cgroup: {self._folder} could not be joined ({error}).", remedy_for("cgroup")
-            ) from error
+            raise unavailable("cgroup", f"{self._folder} could not be joined ({error}).") from error
 
-    def overrun(self) -> str:
-        """Return `memory` if the kernel ended a process of the group for it, else an empty string."""
+    def ran_out_of_memory(self) -> bool:
+        """Whether the kernel ended a process of the group for using too much memory."""
         with suppress(OSError):
             events = dict(line.split() for line in (self._folder / "memory.events").read_text().splitlines())
-            return "memory" if int(events.get("oom_kill", 0)) else ""
-        return ""
+            return int(events.get("oom_kill", 0)) > 0
+        return False
 
     def remove(self) -> None:
         """Remove the group; its processes have ended."""

@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from autograder.errors import SandboxUnavailable
+
 APPARMOR_SWITCH = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 _APPARMOR_RULE = """AppArmor forbids user namespaces here (Ubuntu 23.10 on). Allow them for this interpreter alone, as root:
        printf 'abi <abi/4.0>,\\nprofile autograder {python} flags=(unconfined) {{ userns, }}\\n' > /etc/apparmor.d/autograder
@@ -33,10 +35,15 @@ _REMEDIES = {
 
 
 def remedy_for(layer: str) -> str:
-    """Return what to do where a layer is missing; empty for a layer that has none."""
+    """Return what to do where a layer is missing; an empty text for a layer without a known remedy."""
     if layer == "namespaces" and _apparmor_forbids():
         return _APPARMOR_RULE.format(python=os.path.realpath(sys.executable))
     return _REMEDIES.get(layer, "")
+
+
+def unavailable(layer: str, reason: str) -> SandboxUnavailable:
+    """Return the error for a layer that cannot be put up, with its remedy."""
+    return SandboxUnavailable(reason, remedy_for(layer), layer=layer)
 
 
 def _apparmor_forbids() -> bool:

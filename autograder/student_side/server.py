@@ -25,7 +25,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from autograder import wire
 from autograder.course.assignment import MODULE
-from autograder.sandbox.confine import Places
+from autograder.sandbox.policy import Places
 from autograder.student_side.given_modules import Given
 from autograder.student_side.keras_shortcuts import make_lean
 from autograder.student_side.parameter_counting import weightless

@@ -1,9 +1,9 @@
 """The zygote: imports TensorFlow once, runs no student code, and forks student processes.
 
-Started as `python -I -m autograder.zygote DESCRIPTOR [MODULE...]`, where the descriptor is one end of a
+Started as `python -I -m autograder.student_side.zygote DESCRIPTOR [MODULE...]`, where the descriptor is one end of a
 socket pair and the modules are what the assignment wants imported, too: they are, after the first fork. Each
 message on the socket asks for one student process and carries three descriptors: where that process reads
-questions, where it writes answers, and where its warden sends a pidfd, what was printed, and at the end the
+questions, where it writes answers, and where its watchdog sends a pidfd, what was printed, and at the end the
 bound that was overrun. The zygote ends when the grader closes the socket, and everything it forked ends with it.
 """
 
@@ -27,8 +27,9 @@ import msgspec
 
 from autograder import wire
 from autograder.errors import SandboxUnavailable
-from autograder.sandbox.confine import Places, Policy, confine, die_with_parent, enter_namespaces, landlock_version
-from autograder.sandbox.watchdog import Warden
+from autograder.sandbox.confine import confine, die_with_parent, enter_namespaces, landlock_version
+from autograder.sandbox.policy import Places, Policy
+from autograder.sandbox.watchdog import Watchdog
 
 PRELOADED = (
     "tensorflow",
@@ -64,7 +65,7 @@ def main() -> None:
         policy = msgspec.msgpack.decode(order, type=Policy)
         if os.fork() == 0:
             control.close()
-            _warden(policy, descriptors)
+            _watch(policy, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
         _reap()
@@ -104,12 +105,12 @@ def _reap() -> None:
             pass
 
 
-def _warden(policy: Policy, descriptors: list[int]) -> NoReturn:
+def _watch(policy: Policy, descriptors: list[int]) -> NoReturn:
     """Stay outside, fork the student process into its namespaces, and watch it until its end."""
     requests, replies, status = descriptors
     die_with_parent()
     try:
-        warden = Warden(policy)
+        watchdog = Watchdog(policy)
         if "namespaces" in policy.layers:
             enter_namespaces()
     except SandboxUnavailable as error:
@@ -117,16 +118,16 @@ def _warden(policy: Policy, descriptors: list[int]) -> NoReturn:
     child = os.fork()
     if child == 0:
         os.close(status)
-        _student(policy, warden, requests, replies)
+        _student(policy, watchdog, requests, replies)
     os.close(requests)
     os.close(replies)
     with socket.socket(fileno=status) as channel:
         socket.send_fds(channel, [b"\x01"], [os.pidfd_open(child)])
-        warden.watch(child, channel)
+        watchdog.watch(child, channel)
     os._exit(0)
 
 
-def _student(policy: Policy, warden: Warden, requests: int, replies: int) -> NoReturn:
+def _student(policy: Policy, watchdog: Watchdog, requests: int, replies: int) -> NoReturn:
     """Confine this process for good, say which layers hold, and answer questions."""
     import tensorflow as tf
 
@@ -135,26 +136,25 @@ def _student(policy: Policy, warden: Warden, requests: int, replies: int) -> NoR
     try:
         die_with_parent()
         os.setsid()  # a signal to its own process group would reach the grader's on kernels before 6.12
-        requests, replies = _keep_only(requests, replies, warden.output)
-        warden.take_in()
+        requests, replies = _keep_only(requests, replies, watchdog.output)
+        watchdog.hold_caller()
         places = confine(policy)
     except SandboxUnavailable as error:
         _refuse(replies, error)
     _scrub(places)
     device = "gpu" if policy.gpu and tf.config.list_physical_devices("GPU") else "cpu"
-    ready = wire.Ready(layers=list(policy.layers), tensorflow=tf.__version__, device=device)
-    wire.write_frame(replies, wire.encode_frame(ready))
+    environment = wire.Environment(tensorflow=tf.__version__, device=device, sandbox=policy.layers)
+    wire.write_frame(replies, wire.encode_frame(wire.Ready(environment)))
     Host(places).serve(requests, replies)
 
 
 def _refuse(replies: int, error: SandboxUnavailable) -> NoReturn:
-    layer, _, reason = error.problem.partition(": ")
-    wire.write_frame(replies, wire.encode_frame(wire.Refused(layer=layer, reason=reason)))
+    wire.write_frame(replies, wire.encode_frame(wire.Refused(layer=error.layer, reason=error.reason)))
     os._exit(1)
 
 
 def _keep_only(requests: int, replies: int, output: int) -> tuple[int, int]:
-    """Lead what is printed to the warden, move the two pipes to unpredictable numbers, close the rest."""
+    """Lead what is printed to the watchdog, move the two pipes to unpredictable numbers, close the rest."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(output, 1)
     os.dup2(output, 2)

@@ -5,6 +5,7 @@ before they are decoded, decoded against the types of `messages`, and arrays are
 bytes that their dtype and shape announce. There is no pickle in either direction.
 """
 
+from autograder.results import Environment
 from autograder.wire.frames import (
     MAX_REQUEST_BYTES,
     decode_reply,
@@ -56,6 +57,7 @@ __all__ = [
     "Count",
     "DType",
     "Describe",
+    "Environment",
     "Gradients",
     "Items",
     "Load",

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from autograder.results import Environment
+
 DType = Literal[
     "bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64",
     "float16", "float32", "float64",
@@ -213,9 +215,7 @@ class Raised(msgspec.Struct, frozen=True, tag="raised", forbid_unknown_fields=Tr
 class Ready(msgspec.Struct, frozen=True, tag="ready", forbid_unknown_fields=True):
     """First frame of a student process, sent before it reads a byte of the submission."""
 
-    layers: list[str]
-    tensorflow: str
-    device: str
+    environment: Environment
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused", forbid_unknown_fields=True):

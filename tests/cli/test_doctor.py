@@ -19,10 +19,9 @@ import pytest
 from autograder.cli import doctor
 from autograder.config import Settings
 from autograder.errors import SandboxUnavailable
-from autograder.grading import student_process as session
-from autograder.sandbox import remedies, seccomp
-from autograder.sandbox import try_layer as trial
-from autograder.sandbox import watchdog as warden
+from autograder.grading.student_process import layers_to_put_up
+from autograder.sandbox import remedies, seccomp, watchdog
+from autograder.sandbox.try_layer import try_layer
 from tests.tiny import TinyCourse
 
 ROOT = Path(__file__).parents[2]
@@ -95,18 +94,18 @@ def test_grading_starts_without_a_layer_that_the_course_does_not_require(tiny_co
 
 
 def test_a_watchdog_that_sees_nothing_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warden, "PROC", tmp_path)
+    monkeypatch.setattr(watchdog, "PROC", tmp_path)
     with pytest.raises(SandboxUnavailable, match=r"watchdog: .* does not say"):
-        trial.try_layer("watchdog")
+        try_layer("watchdog")
 
 
 def test_a_control_group_that_is_demanded_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("autograder.sandbox.cgroup.delegated", lambda: None)
     for required, expected in ((("memory",), ("watchdog",)), (("watchdog",), ("watchdog",))):
         settings = Settings(required_layers=required)
-        assert session.layers_to_put_up(settings) == expected
+        assert layers_to_put_up(settings) == expected
     with pytest.raises(SandboxUnavailable, match="systemd-run"):
-        session.layers_to_put_up(Settings(required_layers=("cgroup",)))
+        layers_to_put_up(Settings(required_layers=("cgroup",)))
 
 
 def test_ubuntus_rule_names_the_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

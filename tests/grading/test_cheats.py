@@ -14,7 +14,7 @@ from autograder.course.notebook import assemble
 from autograder.course.submission import Snapshot
 from autograder.grading.check_runner import run_checks
 from autograder.grading.live_submission import Case, Reference, Respondent
-from autograder.grading.student_process import Zygote
+from autograder.grading.zygote_client import Zygote
 from autograder.results import CheckResult
 
 pytestmark = pytest.mark.slow

@@ -17,7 +17,8 @@ from autograder.config import Settings
 from autograder.course.submission import Snapshot
 from autograder.errors import MalformedReply, StudentDied, StudentRaised, StudentTimeout
 from autograder.grading.grader import Grader
-from autograder.grading.student_process import StudentProcess, Zygote, layers_to_put_up
+from autograder.grading.student_process import StudentProcess, layers_to_put_up
+from autograder.grading.zygote_client import Zygote
 from autograder.sandbox.watchdog import LONGEST_OUTPUT
 from tests.tiny import TinyCourse
 
@@ -134,7 +135,7 @@ def call(student: StudentProcess, name: str, *args: object, seconds: float | Non
 
 
 def test_every_required_layer_is_reported(student: StudentProcess) -> None:
-    assert student.setting.layers == layers_to_put_up(Settings())
+    assert student.environment.sandbox == layers_to_put_up(Settings())
 
 
 def test_tensorflow_works_inside(student: StudentProcess) -> None:
@@ -298,14 +299,14 @@ def test_no_process_can_be_started(student: StudentProcess) -> None:
 
 @pytest.mark.parametrize("layers", [("namespaces",), ("watchdog",)])
 def test_nothing_survives_the_stop(zygote: Zygote, settings: Settings, layers: tuple[str, ...]) -> None:
-    """Without the layer that forbids new processes, the pid namespace ends them; without that, the warden does."""
+    """Without the layer that forbids new processes, the pid namespace ends them; without that, the watchdog does."""
     before = set(psutil.Process().children(recursive=True))
     fewer = dataclasses.replace(settings, required_layers=layers)
     process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), fewer)
     process.ask(wire.Load(""))
     call(process, "leave_a_child")
     ours = set(psutil.Process().children(recursive=True)) - before
-    assert len(ours) == 3  # the warden, the student process and its child
+    assert len(ours) == 3  # the watchdog, the student process and its child
     process.stop()
     _, alive = psutil.wait_procs(ours, timeout=10)
     assert not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
@@ -324,7 +325,7 @@ def test_without_sandbox_the_result_says_so(zygote: Zygote, settings: Settings) 
     process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), unconfined)
     try:
         process.ask(wire.Load(""))
-        assert process.setting.layers == ()
+        assert process.environment.sandbox == ()
         assert call(process, "double", 4) == 8
     finally:
         process.stop()

@@ -20,7 +20,8 @@ from autograder.config import Settings
 from autograder.grading.student_process import layers_to_put_up
 from autograder.sandbox import seccomp
 from autograder.sandbox.cgroup import delegated
-from autograder.sandbox.confine import Policy, landlock_version
+from autograder.sandbox.confine import landlock_version
+from autograder.sandbox.policy import Policy
 from tests.behind import Order
 
 ROOT = Path(__file__).parents[2]

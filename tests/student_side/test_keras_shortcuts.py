@@ -13,7 +13,8 @@ from autograder.checking.remote import Student
 from autograder.config import Settings
 from autograder.course.submission import Snapshot
 from autograder.errors import StudentRaised
-from autograder.grading.student_process import StudentProcess, Zygote
+from autograder.grading.student_process import StudentProcess
+from autograder.grading.zygote_client import Zygote
 
 pytestmark = pytest.mark.slow
 
