@@ -391,8 +391,10 @@ def _similarity(options: argparse.Namespace) -> int:
 
 def _audit(options: argparse.Namespace) -> int:
     from autograder.audit.audit import Scope, audit
-    from autograder.audit.render import render_audit, to_table
+    from autograder.audit.records import Audit
+    from autograder.audit.render import audit_json, render_audit
     from autograder.audit.stability import render_stability, repeat, seeds_of
+    from autograder.audit.worker import Subject
 
     course, name = _course(options)
     assignment = course.assignment(name)
@@ -404,14 +406,17 @@ def _audit(options: argparse.Namespace) -> int:
     scope = Scope(options.tasks, options.own, options.jobs)
     seeds = seeds_of(options.seed, options.seeds, options.repeat)
     with shown("auditing", err, quiet=options.quiet) as watch:
-        found, stability = repeat(
-            lambda seed, run: audit(course, assignment, folder, seed, scope, run_of(run, len(seeds), watch)), seeds
-        )
+
+        def run(seed: bytes, number: int) -> Audit:
+            subject = Subject(course, name, folder, seed)
+            return audit(subject, scope, run_of(number, len(seeds), watch))
+
+        found, stability = repeat(run, seeds)
     out.print(render_audit(found, matrix=options.matrix), end="")
     if stability.runs > 1:
         out.print(render_stability(stability), end="")
-    _write_json(options, to_table(found))
-    return 0 if all(row.good for row in found.rows) and not stability.unstable else 1
+    _write_json(options, audit_json(found))
+    return 0 if found.is_as_expected and not stability.unstable else 1
 
 
 def _doctor(options: argparse.Namespace) -> int:

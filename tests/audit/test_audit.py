@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autograder.audit.audit import Audit, Row, audit
+from autograder.audit.audit import audit
 from autograder.audit.corpus import Corpus, Variant, load_corpus
+from autograder.audit.records import Audit, AuditedSubmission
 from autograder.audit.render import render_audit
 from autograder.audit.stability import render_stability, repeat, seeds_of
+from autograder.audit.worker import Subject
 from autograder.checks.vit.misconceptions import SENTENCES
 from autograder.checks.vit.oracle import (
     Projections,
@@ -50,19 +52,19 @@ text = "total = 0"
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Audit:
     """The whole corpus, tried once."""
-    return audit(Course(root=ROOT), ASSIGNMENT, FOLDER)
+    return audit(Subject(Course(root=ROOT), "vit", FOLDER))
 
 
 @pytest.mark.slow
 def test_right_submissions_get_full_marks(found: Audit) -> None:
     assert len(found.right()) >= 40
-    assert {row.variant.slug: row.lost for row in found.right() if not row.good} == {}
+    assert {row.variant.slug: row.lost for row in found.right() if not row.is_as_expected} == {}
 
 
 @pytest.mark.slow
 def test_wrong_submissions_lose_points_in_their_task_and_nowhere_else(found: Audit) -> None:
     assert len(found.wrong()) >= 150
-    assert {row.variant.slug: row.lost for row in found.wrong() if not row.good} == {}
+    assert {row.variant.slug: row.lost for row in found.wrong() if not row.is_as_expected} == {}
 
 
 @pytest.mark.slow
@@ -75,21 +77,21 @@ def test_mistakes_are_named_and_never_wrongly(found: Audit) -> None:
 
 @pytest.mark.slow
 def test_every_check_kills_something_alone(found: Audit) -> None:
-    assert [one.id for one in found.worth() if not one.alone] == []
+    assert [worth.id for worth in found.worth() if not worth.alone] == []
 
 
 def test_corpus_is_as_large_as_it_must_be() -> None:
     corpus = read_corpus()
-    assert {one.task for one in corpus.variants if not one.right} == {task.id for task in ASSIGNMENT.tasks}
+    assert {variant.task for variant in corpus.variants if not variant.right} == {task.id for task in ASSIGNMENT.tasks}
 
 
 def test_equal_features_are_normalised_without_dividing_by_zero() -> None:
-    """A wrong block may make them, and NumPy's warning would be an error of ours."""
+    """A wrong block may make them, and NumPy's warning would be an internal error."""
     assert layer_norm(np.zeros((2, 3)), np.ones(3), np.full(3, 0.5)).tolist() == [[0.5] * 3] * 2
 
 
 def test_every_wrong_oracle_has_a_sentence() -> None:
-    """Without one, a recognised mistake would end in an error of ours, which costs no points."""
+    """Without one, a recognised mistake would end in an internal error, which costs no points."""
     rng = np.random.default_rng(1)
     q, k, v = rng.normal(size=(3, 2, 4, 5))
     query, key, value, output = rng.normal(size=(4, 2, 5, 5))
@@ -110,30 +112,33 @@ def check(outcome: Outcome, misconception: str | None = None, message: str = "")
     return CheckResult(id="double::a", outcome=outcome, weight=1, message=message, misconception=misconception)
 
 
-def row(*checks: CheckResult, right: bool = False, **changes: object) -> Row:
+def audited(*checks: CheckResult, right: bool = False, **changes: object) -> AuditedSubmission:
     """What was found about one submission."""
-    lost = {"double": 1.0} if any(one.outcome == "failed" for one in checks) else {}
+    lost = {"double": 1.0} if any(result.outcome == "failed" for result in checks) else {}
     variant = Variant("one", right=right, task="double", **changes)  # type: ignore[arg-type]
-    return Row(variant, {"double": checks}, lost)
+    return AuditedSubmission(variant, {"double": checks}, lost)
 
 
 def test_rows_are_judged() -> None:
     failed, passed = check("failed", "a+b"), check("passed")
-    assert row(failed).good
-    assert not row(passed).good
-    assert row(passed, right=True).good
-    assert not row(check("error"), right=True).good
-    assert row(failed, misconception="b").naming == "right"
-    assert row(failed, misconception="c").naming == "wrong"
-    assert row(failed, misconception="c", also=("a",)).naming == "none"
-    assert row(check("failed", "wrong_shape"), misconception="b").naming == "none"
-    assert row(failed).naming == "wrong"
-    assert row(passed).naming == "-"
+    assert audited(failed).is_as_expected
+    assert not audited(passed).is_as_expected
+    assert audited(passed, right=True).is_as_expected
+    assert not audited(check("error"), right=True).is_as_expected
+    assert audited(failed, misconception="b").naming == "right"
+    assert audited(failed, misconception="c").naming == "wrong"
+    assert audited(failed, misconception="c", also=("a",)).naming == "none"
+    assert audited(check("failed", "wrong_shape"), misconception="b").naming == "none"
+    assert audited(failed).naming == "wrong"
+    assert audited(passed).naming == "-"
 
 
 def test_checks_that_kill_nothing_alone_are_found() -> None:
     one, two = (CheckResult(id=f"double::{name}", outcome="failed", weight=1, message="") for name in "ab")
-    rows = (row(one, two), Row(Variant("two", right=False, task="double"), {"double": (one,)}, {"double": 1.0}))
+    rows = (
+        audited(one, two),
+        AuditedSubmission(Variant("two", right=False, task="double"), {"double": (one,)}, {"double": 1.0}),
+    )
     assert [(worth.id, len(worth.kills), len(worth.alone)) for worth in Audit(rows, 0.0, 1).worth()] == [
         ("double::a", 2, 1),
         ("double::b", 1, 0),
@@ -148,7 +153,8 @@ def test_marks_that_change_are_found() -> None:
     losses = iter([{"double": 1.0}, {"double": 1.0}, {"double": 0.5}])
 
     def run(seed: bytes, number: int) -> Audit:
-        return Audit((Row(Variant(f"seen-{len(seed)}", right=False, task="double"), {}, next(losses)),), 0.0, 1)
+        variant = Variant(f"seen-{len(seed)}", right=False, task="double")
+        return Audit((AuditedSubmission(variant, {}, next(losses)),), seconds=0.0, workers=1)
 
     first, stability = repeat(run, seeds_of("s", different=1, each=3))
     assert first.lost("seen-1") == {"double": 1.0}
