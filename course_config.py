@@ -28,7 +28,8 @@ c.ClearSolutions.text_stub = "*Your answer here.*"
 
 # --- Grading: nbgrader records and shows, the autograder runs and checks ------------------------------------
 
-# Without this nbgrader replaces each student's module by the empty one.
+# Without this nbgrader replaces each student's module by the empty one. The given modules are to be replaced: grading
+# takes the course's own.
 c.Autograde.exclude_overwriting = {
     folder.name: ["utilities.py"] for folder in (course / "solutions").glob("*") if folder.is_dir()
 }

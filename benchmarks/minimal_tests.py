@@ -186,5 +186,6 @@ def whole_module(assignment: Assignment, text: str) -> bytes:
 
 def in_kernel_files(assignment: Assignment, snapshot: Snapshot) -> dict[str, bytes]:
     """Return a submission's files with the notebook cut down to what an in-kernel grader runs."""
-    files: dict[str, Any] = dict(snapshot.files)
-    return files | {snapshot.notebook: minimal_notebook(assignment, snapshot.notebook_bytes)}
+    given = {path.name: path.read_bytes() for path in assignment.given_modules}
+    notebook = {snapshot.notebook: minimal_notebook(assignment, snapshot.notebook_bytes)}
+    return snapshot.files | given | notebook

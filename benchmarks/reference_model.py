@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 import types
 from collections.abc import Callable, Sequence
@@ -97,6 +98,7 @@ def make_model(settings: dict[str, object], *, own_attention: bool) -> Any:  # n
     """Return the solution's model, with its own attention layer or with Keras' in its place, compiled."""
     solution = types.ModuleType(MODULE)
     path = ROOT / "solutions" / "vit" / f"{MODULE}.py"
+    sys.path.append(str(path.parent))  # it imports the given modules beside it
     exec(compile(path.read_bytes(), str(path), "exec"), solution.__dict__)  # noqa: S102 - our own text
     if not own_attention:
         solution.__dict__["MultiHeadAttention"] = KerasAttention

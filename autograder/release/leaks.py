@@ -41,16 +41,19 @@ class Secrets:
     names: frozenset[str]
 
 
-def check_release(solved_module: str, solved_notebook: bytes, checks_dir: Path, release_dir: Path) -> list[str]:
+def check_release(
+    solved_module: str, given: Iterable[str], solved_notebook: bytes, checks_dir: Path, release_dir: Path
+) -> list[str]:
     """Return what is wrong with a release, one sentence each; empty if nothing is.
 
     Args:
         solved_module: The instructor's module, with its regions.
+        given: Texts of the modules that students get complete.
         solved_notebook: The built source notebook.
         checks_dir: The hidden checks; its name is that of the assignment.
         release_dir: The folder that students would get.
     """
-    secrets = _secrets(solved_module, load_cells(solved_notebook), checks_dir)
+    secrets = _secrets(solved_module, given, load_cells(solved_notebook), checks_dir)
     problems: list[str] = []
     for path in sorted(path for path in release_dir.rglob("*") if path.is_file()):
         name = path.relative_to(release_dir).as_posix()
@@ -63,14 +66,14 @@ def check_release(solved_module: str, solved_notebook: bytes, checks_dir: Path, 
     return problems
 
 
-def _secrets(module: str, cells: list[Cell], checks_dir: Path) -> Secrets:
+def _secrets(module: str, given: Iterable[str], cells: list[Cell], checks_dir: Path) -> Secrets:
     names = (f"{MODULE}.py", f"{checks_dir.name}.ipynb")
     hidden, shown = _notebook_lines(cells)
     inside = {names[0]: inside_lines(module), names[1]: hidden}
     public = {names[0]: outside_lines(module), names[1]: shown}
     files = {path: text for path in sorted(checks_dir.rglob("*")) if (text := _text(path)) is not None}
     lines = frozenset(line for text in files.values() for line in _lines(text) if _substantial(line))
-    readable = frozenset().union(*public.values())
+    readable = frozenset().union(*public.values(), *map(_lines, given))
     return Secrets(
         solutions={name: inside[name] - public[name] for name in names},
         public=public,

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from nbgrader.converters import GenerateAssignment
 
-from autograder.course.assignment import MODULE, Assignment, check_assignment
+from autograder.course.assignment import MODULE, SELF_CHECK, Assignment, check_assignment
 from autograder.course.course import Course
 from autograder.errors import AssignmentError, AutograderError, ReleaseRefused
 from autograder.release.leaks import check_release
 from autograder.course.notebook import build_notebook
 from autograder.course.solution_regions import stub_module
-from autograder.release.requirements import student_requirements
+from autograder.release.requirements import imported_modules, student_requirements
 from autograder.results import SubmissionResult
 from autograder.files import write_whole
 from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, run_step
@@ -25,8 +25,6 @@ from autograder.progress import Watch, unwatched
 STEPS = 5
 """Steps that `release` tells of."""
 Grade = Callable[[Path], SubmissionResult]
-SELF_CHECK = "check.py"
-"""The one other program that a release may have: it runs the module's public tests."""
 REQUIREMENTS = "requirements.txt"
 LOCK = "requirements.lock"
 
@@ -34,7 +32,8 @@ LOCK = "requirements.lock"
 def build(root: Path, name: str) -> list[Path]:
     """Write `source/<name>/` from `solutions/<name>/`: notebook, stubbed module, and other files as they are.
 
-    Where the course has a requirements.lock, what the lab imports is pinned in a requirements.txt beside them.
+    Modules beside these two are given ones, which the notebook, the module or another given one must import. Where
+    the course has a requirements.lock, what the lab imports is pinned in a requirements.txt beside them.
     `source/<name>/` holds nothing but what this function makes: other files in it are removed, hidden ones
     excepted.
 
@@ -112,23 +111,35 @@ def _built_files(root: Path, name: str) -> dict[str, bytes]:
         if not path.is_file():
             check_assignment(root, name)
             raise AssignmentError(f"No {path}.", "An assignment has a notebook script and a solved module.")
+    sources = _sources(folder, (script, module))
     files = {
-        f"{name}.ipynb": build_notebook(script.read_text("utf-8")),
-        f"{MODULE}.py": stub_module(module.read_text("utf-8")).encode(),
+        f"{name}.ipynb": build_notebook(sources[name]),
+        f"{MODULE}.py": stub_module(sources[MODULE]).encode(),
     }
     for path in _visible_files(folder):
         file = path.relative_to(folder).as_posix()
-        if path.suffix == ".py" and path not in (script, module) and file != SELF_CHECK:
+        if path.suffix == ".py" and file != SELF_CHECK and (path.parent != folder or path.stem not in sources):
             raise AssignmentError(
-                f"solutions/{name}/{file} is neither the notebook nor the module, so it has no place in a release.",
-                f"Put code that students get into {MODULE}.py.",
+                f"Neither the notebook nor the module imports solutions/{name}/{file}, so students must not get it.",
+                f"Import it in {MODULE}.py if it is a module that students are given; else put it elsewhere.",
             )
         if path not in (script, module):
             files[file] = path.read_bytes()
     if (root / LOCK).is_file():
-        sources = [path.read_text("utf-8") for path in (script, module)]
         files[REQUIREMENTS] = student_requirements((root / LOCK).read_text("utf-8"), sources).encode()
     return files
+
+
+def _sources(folder: Path, start: Sequence[Path]) -> dict[str, str]:
+    """Return the texts of these files and of the modules beside them that they import, directly or not, by name."""
+    sources: dict[str, str] = {}
+    waiting = list(start)
+    while waiting:
+        path = waiting.pop()
+        if path.stem not in sources and path.is_file():
+            sources[path.stem] = path.read_text("utf-8")
+            waiting += (folder / f"{module}.py" for module in imported_modules(sources[path.stem]))
+    return sources
 
 
 def _visible_files(folder: Path) -> list[Path]:
@@ -164,7 +175,8 @@ def _generate(course: Course, assignment: Assignment, step: Path, db_url: str | 
 
 def _static_problems(assignment: Assignment, tried: Path) -> list[str]:
     module = (assignment.solution_dir / f"{MODULE}.py").read_text("utf-8")
-    return check_release(module, assignment.notebook_path.read_bytes(), assignment.checks_dir, tried)
+    given = [path.read_text("utf-8") for path in assignment.given_modules]
+    return check_release(module, given, assignment.notebook_path.read_bytes(), assignment.checks_dir, tried)
 
 
 def _solved(assignment: Assignment, tried: Path, scratch: Path) -> Path:

@@ -181,8 +181,8 @@ def student_parts(assignment: Assignment, module: bytes | None, notebook: bytes 
 
 
 def given_parts(assignment: Assignment) -> list[Part]:
-    """Return what all students were given: the released module and notebook, or those built for the release."""
-    parts = []
+    """Return what all students were given: the released modules and notebook, or those built for the release."""
+    parts = [Part(path.name, "code", path.read_text("utf-8")) for path in assignment.given_modules]
     for folder in (assignment.source_dir, assignment.release_dir):
         module, notebook = folder / f"{MODULE}.py", folder / f"{assignment.name}.ipynb"
         if module.is_file():

@@ -19,7 +19,7 @@ from autograder.errors import AssignmentError, ReleaseRefused
 from autograder.release.leaks import check_release
 from autograder.release.publish import build, is_built, release
 from autograder.results import SubmissionResult
-from tests.tiny import REPOSITORY, TinyCourse, tiny_result
+from tests.tiny import REPOSITORY, TINY_MODULE, TinyCourse, tiny_result
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -39,7 +39,8 @@ def problems_of(course: TinyCourse, release_dir: Path) -> list[str]:
     """What the gate says of a release folder."""
     assignment = course.assignment
     module = (assignment.solution_dir / "utilities.py").read_text()
-    return check_release(module, assignment.notebook_path.read_bytes(), assignment.checks_dir, release_dir)
+    given = [path.read_text() for path in assignment.given_modules]
+    return check_release(module, given, assignment.notebook_path.read_bytes(), assignment.checks_dir, release_dir)
 
 
 def test_build_is_byte_identical_and_known_to_be_up_to_date(tiny_sources: Path) -> None:
@@ -79,8 +80,26 @@ def test_failed_build_writes_nothing(tiny_sources: Path) -> None:
 
 def test_build_refuses_a_module_it_does_not_know(tiny_sources: Path) -> None:
     (tiny_sources / "solutions/tiny/oracle.py").write_text("secret = 1\n")
-    with pytest.raises(AssignmentError, match=r"oracle\.py is neither the notebook nor the module"):
+    with pytest.raises(AssignmentError, match=r"Neither the notebook nor the module imports solutions/tiny/oracle\.py"):
         build(tiny_sources, "tiny")
+
+
+def test_modules_that_the_lab_imports_are_given(tiny_sources: Path) -> None:
+    folder = tiny_sources / "solutions/tiny"
+    (folder / "tools.py").write_text("import more_tools\n")
+    (folder / "more_tools.py").write_text("def show():\n    pass\n")
+    (folder / "utilities.py").write_text(TINY_MODULE + "\n\nfrom tools import more_tools\n")
+    build(tiny_sources, "tiny")
+    assert (tiny_sources / "source/tiny/more_tools.py").read_text() == "def show():\n    pass\n"
+    given = load_assignment(tiny_sources, "tiny").given_modules
+    assert [path.name for path in given] == ["more_tools.py", "tools.py"]
+
+
+def test_gate_finds_a_solution_in_a_given_module(released_course: TinyCourse) -> None:
+    for folder in ("solutions", "source", "release"):
+        (released_course.root / folder / "tiny/tools.py").write_text("def f(x):\n    return twice_of_everything\n")
+    (found,) = problems_of(released_course, released_course.assignment.release_dir)
+    assert found.startswith("tools.py: a line of the solution in utilities.py is in it")
 
 
 def test_release_is_what_nbgraders_own_command_makes(tiny_course: TinyCourse) -> None:

@@ -24,16 +24,19 @@ scikit-learn==1.9.1 \\
 """
 
 
+NAMES = ("utilities", "lab", "tools")
+
+
 def lines_of(*sources: str) -> list[str]:
-    heading, *lines = student_requirements(LOCK, sources).splitlines()
+    heading, *lines = student_requirements(LOCK, dict(zip(NAMES, sources, strict=False))).splitlines()
     assert heading.startswith("# ")
     return lines
 
 
 def test_only_what_is_imported_is_pinned_with_its_markers() -> None:
     module = "import os.path\nimport numpy as np\nfrom . import own\ndef load():\n    from sklearn.datasets import x\n"
-    notebook = "from IPython.display import display\nimport utilities\n# %load_ext autoreload\n"
-    assert lines_of(module, notebook) == [
+    notebook = "from IPython.display import display\nimport utilities, tools\n# %load_ext autoreload\n"
+    assert lines_of(module, notebook, "import utilities\n") == [
         "numpy==2.4.6 ; python_full_version < '3.12'",
         "numpy==2.5.5 ; python_full_version >= '3.12'",
         "scikit-learn==1.9.1",
@@ -50,7 +53,8 @@ def test_what_the_lock_does_not_pin_is_refused() -> None:
 def test_the_released_file_has_the_versions_that_grading_uses() -> None:
     lock = (REPOSITORY / "requirements.lock").read_text()
     released = (REPOSITORY / "release/vit/requirements.txt").read_text()
-    sources = [(REPOSITORY / "solutions/vit" / name).read_text() for name in ("vit.py", "utilities.py")]
+    modules = ("vit", "utilities", "lab_tools", "public_tests")
+    sources = {name: (REPOSITORY / f"solutions/vit/{name}.py").read_text() for name in modules}
     assert released == student_requirements(lock, sources)
     asked = [Requirement(line) for line in released.splitlines()[1:]]
     locked = [Requirement(line.removesuffix(" \\")) for line in lock.splitlines() if "==" in line]

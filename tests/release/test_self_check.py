@@ -46,9 +46,10 @@ CHECK = self_check()
 
 def outcome_of(test_mlp: Callable[..., None]) -> Any:
     """What is said of `mlp` where this is its public test."""
-    module = types.ModuleType("utilities")
-    vars(module).update({"__file__": __file__, "mlp": outcome_of, "test_mlp": test_mlp})
-    return CHECK.outcome_of(module, "mlp")
+    module, tests = types.ModuleType("utilities"), types.ModuleType("public_tests")
+    vars(module).update({"__file__": __file__, "mlp": outcome_of})
+    vars(tests)["test_mlp"] = test_mlp
+    return CHECK.outcome_of(module, tests, "mlp")
 
 
 def raising(error: BaseException) -> Callable[..., None]:
@@ -79,7 +80,8 @@ def test_it_calls_what_the_notebook_calls() -> None:
     code = [text_of(cell) for cell in cells if cell["cell_type"] == "code"]
     called = [call for text in code if "test_" in text and "%" not in text for call in calls_in(text)]
     assert [call for calls in CHECK.PARTS.values() for call in calls] == called
-    defined = [node.name for node in ast.parse(SOLVED.read_text()).body if isinstance(node, ast.FunctionDef)]
+    given = (RELEASE / "public_tests.py").read_text()
+    defined = [node.name for node in ast.parse(given).body if isinstance(node, ast.FunctionDef)]
     assert {name for name in defined if name.startswith("test_")} == {name for name, _ in called}
 
 
@@ -113,9 +115,9 @@ def test_long_messages_are_cut_and_kerass_list_of_arguments_is_dropped() -> None
 
 
 def test_a_deleted_public_test_is_named() -> None:
-    outcome = CHECK.outcome_of(types.ModuleType("utilities"), "mlp")
+    outcome = CHECK.outcome_of(types.ModuleType("utilities"), types.ModuleType("public_tests"), "mlp")
     assert outcome.state == "failed"
-    assert "no attribute 'test_mlp'" in outcome.message
+    assert "no attribute 'test_mlp'. Put the public_tests.py that you were given back" in outcome.message
 
 
 def test_junit_is_read_with_hostile_texts(tmp_path: Path) -> None:
@@ -149,6 +151,8 @@ def test_annotations_are_what_a_library_for_github_writes(
     [
         (None, "There is no utilities.py beside check.py"),
         ("x = (\n", "Python cannot read utilities.py, line 1"),
+        ("\n", "There is no public_tests.py beside check.py"),
+        ("\nimport lab_tools\n", "There is no lab_tools.py beside check.py"),
         ("\nimport nowhere_to_be_found\n", "The package nowhere_to_be_found is not installed. Run: python -m pip"),
         ("\n1 / 0\n", "utilities.py cannot be imported, line 2: ZeroDivisionError"),
     ],

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from autograder.cli import main as cli
+from autograder.course.assignment import load_assignment
 from autograder.reports.similarity import Part, compare, given_parts, similar_pairs, tokens_of
 from tests.tiny import REPOSITORY, TinyCourse
 
 STYLES = {path.stem: path.read_text() for path in (REPOSITORY / "tests/submissions/right").glob("*.py")}
-GIVEN = Part("given", "code", (REPOSITORY / "release/vit/utilities.py").read_text())
+GIVEN = Part("given", "code", (REPOSITORY / "release/vit/lab_tools.py").read_text())
 
 
 def disguised(text: str) -> str:
@@ -53,6 +54,15 @@ def test_given_code_makes_nobody_alike() -> None:
     pairs = compare(works(a=given + "\nx = 1\n", b=given + "\ny = 2\n"), [GIVEN], lowest=0.0)
     assert pairs == []
     assert compare(works(a=given, b=given), lowest=0.0)[0].similarity == 1.0
+
+
+def test_given_modules_are_given_even_in_a_students_own_file() -> None:
+    assignment = load_assignment(REPOSITORY, "vit")
+    given = [part for part in given_parts(assignment) if part.name != "given"]
+    assert [part.name for part in given] == ["lab_tools.py", "public_tests.py", "utilities.py", "utilities.py"]
+    tools = given[0].text
+    pairs = compare(works(a=tools + STYLES["einsum"], b=tools + STYLES["wide_dense"]), given, lowest=0.0)
+    assert all(pair.similarity < 0.3 for pair in pairs)
 
 
 def test_what_the_whole_class_writes_counts_less_than_what_two_share() -> None:
