@@ -1,7 +1,7 @@
 """What nbgrader finds by a dotted name in `course_config.py`; this module only hands the names on."""
 
-from autograder.exports.spreadsheets import QuotedCsvExport
 from autograder.feedback.exporter import FeedbackExporter
+from autograder.gradebook.csv_plugin import QuotedCsvExport
 from autograder.gradebook.recording import RecordGrades, SubmissionExporter, forget_scores
 from autograder.rendering.sanitising import clean_html, markdown2html
 

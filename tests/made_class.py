@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from autograder.course.assignment import read_titles
-from autograder.gradebook.class_marks import ClassMarks, Person, Standing
+from autograder.marks import ClassMarks, Mark, Person, StudentMarks
 from autograder.reports.similarity import Pair, Passage
 from autograder.results import CheckResult, Environment, Outcome, Submission, SubmissionResult, TaskResult, task_score
 
@@ -46,10 +46,10 @@ def made_class(students: int, seed: int = 1) -> tuple[ClassMarks, list[Pair]]:
     return ClassMarks("vit", TASKS | QUESTIONS, tuple(TASKS), class_of, recorded=True, titles=TITLES), pairs
 
 
-def made_student(name: str, hard: dict[str, float], draw: random.Random) -> Standing:
+def made_student(name: str, hard: dict[str, float], draw: random.Random) -> StudentMarks:
     """Return one student, who may be late, missing, or the victim of an error of ours."""
     if draw.random() < 0.03:
-        return Standing(Person(name))
+        return StudentMarks(Person(name))
     ability = draw.gauss(0.4, 1.2)
     tasks = tuple(_task(task, points, ability, hard, draw) for task, points in TASKS.items())
     score = round(sum(task.score for task in tasks), 2)
@@ -63,18 +63,21 @@ def made_student(name: str, hard: dict[str, float], draw: random.Random) -> Stan
     )
     late = draw.random() < 0.1
     seconds = draw.uniform(600, 300_000) if late else 0.0
-    by_hand = {question: draw.choice([0.0, 0.5, 1.0, 1.5, 2.0]) for question in QUESTIONS}
+    given = {question: draw.choice([0.0, 0.5, 1.0, 1.5, 2.0]) for question in QUESTIONS}
     waiting = ("question_03",) if draw.random() < 0.05 else ()
-    return Standing(
+    return StudentMarks(
         person=Person(
             name, first_name=f"First {name[-3:]}", last_name=f"Last {name[-3:]}", email=f"{name}@example.org"
         ),
-        scores={task.id: task.score for task in tasks} | by_hand,
+        tasks={task.id: Mark(task.id, task.max_score, task.score) for task in tasks},
+        questions={
+            name: Mark(name, worth, given[name], by_hand=True, waiting=name in waiting)
+            for name, worth in QUESTIONS.items()
+        },
         penalty=round(draw.uniform(1, 10), 1) if late else 0.0,
         seconds_late=seconds,
         handed_in=DUE + timedelta(seconds=seconds or -3600),
         due=DUE,
-        waiting=waiting,
         submitted=True,
         result=result,
     )

@@ -34,7 +34,7 @@ from autograder.progress import run_of
 if TYPE_CHECKING:
     from autograder.batch.batch import Workers
     from autograder.batch.outcome import GradedSubmission
-    from autograder.gradebook.class_marks import ClassMarks
+    from autograder.marks import ClassMarks
 
 out = Console(soft_wrap=True, highlight=False, markup=False)
 SHOWN = 200
@@ -312,7 +312,8 @@ def _feedback(options: argparse.Namespace) -> int:
 def _class(options: argparse.Namespace) -> tuple[Course, Assignment, dict[str, Path], ClassMarks]:
     """Return the course, the submissions that are there, and everyone's marks."""
     from autograder.batch.batch import discover
-    from autograder.gradebook.class_marks import class_marks, read_results, stored_results
+    from autograder.gradebook.class_marks import class_marks
+    from autograder.grading.class_results import read_results, stored_results
 
     course, name = _course(options)
     assignment = course.assignment(name)

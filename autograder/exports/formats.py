@@ -20,7 +20,7 @@ from autograder.course.assignment import MODULE
 from autograder.errors import UsageError
 from autograder.exports.spreadsheets import CANVAS_FILE, MOODLE_FILE, Export, canvas_csv, moodle_csv, nbgrader_csv
 from autograder.files import write_whole
-from autograder.gradebook.class_marks import ClassMarks, Standing
+from autograder.marks import ClassMarks, StudentMarks
 from autograder.rendering.result_text import render_summary_text, render_task_text
 from autograder.reports.item_analysis import misconceptions, seconds_spent
 from autograder.results import CheckResult, TaskResult, said_once
@@ -93,7 +93,7 @@ def write_export(made: Export, folder: Path) -> list[Path]:
     return [folder / name for name in made.files]
 
 
-def gradescope_results(marks: ClassMarks, one: Standing) -> bytes:
+def gradescope_results(marks: ClassMarks, one: StudentMarks) -> bytes:
     """Return one student's results.json: an entry for each task and question, and one for a late penalty."""
     tests = [_gradescope_test(marks, one, name) for name in marks.points]
     if one.penalty:
@@ -155,7 +155,7 @@ def github_annotations(marks: ClassMarks, folders: Mapping[str, Path]) -> str:
     return "".join(sorted(lines))  # error, then warning; by student
 
 
-def _annotation(one: Standing) -> tuple[str, str, str] | None:
+def _annotation(one: StudentMarks) -> tuple[str, str, str] | None:
     if one.result is None:
         return "error", "no result", "The gradebook has a submission, but no result of its checks is kept: grade again."
     broken = [task.id for task in one.result.tasks if task.has_error]
@@ -186,7 +186,7 @@ def _gradescope_files(marks: ClassMarks) -> dict[str, bytes]:
     return files
 
 
-def _gradescope_test(marks: ClassMarks, one: Standing, name: str) -> dict[str, Any]:
+def _gradescope_test(marks: ClassMarks, one: StudentMarks, name: str) -> dict[str, Any]:
     points = marks.points[name]
     title, score = title_of(name, marks.titles), one.scores.get(name, 0.0)
     task = one.result.task(name) if one.result else None
@@ -203,7 +203,7 @@ def _gradescope_test(marks: ClassMarks, one: Standing, name: str) -> dict[str, A
     }
 
 
-def _suite(assignment: str, one: Standing) -> ET.Element:
+def _suite(assignment: str, one: StudentMarks) -> ET.Element:
     tasks = one.result.tasks if one.result else ()
     suite = ET.Element("testsuite", name=escape_xml(one.person.id))
     checks = [(task, check) for task in tasks for check in task.checks]

@@ -12,37 +12,14 @@ from __future__ import annotations
 
 import csv
 import io
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nbgrader.api import Assignment as BookAssignment
-from nbgrader.api import Gradebook, MissingEntry
-from nbgrader.api import Student as BookStudent
-from nbgrader.plugins import ExportPlugin
-
 from autograder.errors import UsageError
-from autograder.files import write_whole
-from autograder.gradebook.class_marks import ClassMarks, LatePolicy, Standing, late_policy
-from autograder.text import clean
+from autograder.marks import ClassMarks, StudentMarks
+from autograder.rendering.safe_csv import NBGRADER_COLUMNS, Value, csv_bytes
 
-Value = str | float | None
-
-NBGRADER_COLUMNS = (
-    "assignment",
-    "duedate",
-    "timestamp",
-    "student_id",
-    "last_name",
-    "first_name",
-    "email",
-    "raw_score",
-    "late_submission_penalty",
-    "score",
-    "max_score",
-)
-"""What nbgrader's own CSV has, in its order."""
 CANVAS_FILE, MOODLE_FILE = "canvas.csv", "moodle.csv"
 CANVAS_COLUMNS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
 CANVAS_POINTS = "Points Possible"
@@ -59,12 +36,6 @@ KEYS = {
 WORKSHEET_COLUMNS = ("Identifier", "Grade", "Maximum Grade")
 """Columns of Moodle's grading worksheet that are needed to fill it in."""
 
-_SIGN = "[=+\\-@\uff1d\uff0b\uff0d\uff20]"  # spreadsheets take the wide forms for the narrow ones
-_FORMULA = re.compile(rf"[\t\r\n]|\s*{_SIGN}")
-_OTHER_CELL = re.compile(rf"(?<=[;\t\r\n])(?={_SIGN})")
-"""Where a formula would begin if a spreadsheet split cells at semicolons, as many do by their country."""
-_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
-
 
 @dataclass(frozen=True)
 class Export:
@@ -77,28 +48,6 @@ class Export:
 
     files: Mapping[str, bytes]
     left_out: tuple[str, ...] = ()
-
-
-def safe_cell(value: Value) -> str:
-    """Return a cell that no spreadsheet takes for a formula; numbers are left alone."""
-    if isinstance(value, int | float):
-        return f"{round(value, 4):.10g}"
-    if not value or value == "-" or _NUMBER.fullmatch(value):
-        return value or ""
-    inside = _OTHER_CELL.sub("'", value)
-    return clean(f"'{inside}" if _FORMULA.match(value) else inside)
-
-
-def csv_bytes(rows: Iterable[Sequence[Value]], encoding: str = "utf-8") -> bytes:
-    """Return rows as a CSV file.
-
-    Args:
-        rows: The first one holds the headings.
-        encoding: `utf-8-sig` for files that people open in Excel, which otherwise garbles names.
-    """
-    file = io.StringIO(newline="")
-    csv.writer(file).writerows([safe_cell(value) for value in row] for row in rows)
-    return file.getvalue().encode(encoding, "replace")
 
 
 def nbgrader_csv(marks: ClassMarks) -> bytes:
@@ -152,41 +101,7 @@ def moodle_csv(marks: ClassMarks, column: str = "", downloaded: Path | None = No
     return Export({MOODLE_FILE: csv_bytes([[*MOODLE_COLUMNS, column], *rows])})
 
 
-class QuotedCsvExport(ExportPlugin):  # type: ignore[misc]
-    """nbgrader's CSV with its columns, quoted, safe for spreadsheets, written whole, late penalties of today.
-
-    In course_config.py: `c.ExportApp.plugin_class = "autograder.nbgrader_plugins.QuotedCsvExport"`; then
-    `nbgrader export`.
-    """
-
-    def export(self, gradebook: Gradebook) -> None:
-        """Write the marks of all assignments and students, or of those asked for."""
-        policy = late_policy(self.config)
-        rows = [
-            _book_row(gradebook, assignment, student, policy)
-            for assignment in gradebook.assignments
-            if not self.assignment or assignment.name in map(str, self.assignment)
-            for student in gradebook.students
-            if not self.student or student.id in map(str, self.student)
-        ]
-        write_whole(Path(self.to or "grades.csv"), csv_bytes([NBGRADER_COLUMNS, *rows]))
-
-
-def _book_row(
-    gradebook: Gradebook, assignment: BookAssignment, student: BookStudent, policy: LatePolicy
-) -> list[Value]:
-    known: list[Value] = [student.id, student.last_name, student.first_name, student.email]
-    due = str(assignment.duedate or "")
-    try:
-        submission = gradebook.find_submission(assignment.name, student.id)
-    except MissingEntry:
-        return [assignment.name, due, "", *known, 0.0, 0.0, 0.0, assignment.max_score]
-    penalty = policy.penalty(submission)
-    scores: list[Value] = [submission.score, penalty, max(0.0, submission.score - penalty), assignment.max_score]
-    return [assignment.name, due, str(submission.timestamp or ""), *known, *scores]
-
-
-def _nbgrader_row(marks: ClassMarks, one: Standing) -> list[Value]:
+def _nbgrader_row(marks: ClassMarks, one: StudentMarks) -> list[Value]:
     person = one.person
     times = [str(time) if time else "" for time in (one.due, one.handed_in)]
     known = [person.id, person.last_name, person.first_name, person.email]
@@ -223,7 +138,7 @@ def _filled_worksheet(marks: ClassMarks, path: Path) -> Export:
     return Export({MOODLE_FILE: csv_bytes(filled)}, _left_out(marks, named))
 
 
-def _left_out(marks: ClassMarks, named: Sequence[Standing | None]) -> tuple[str, ...]:
+def _left_out(marks: ClassMarks, named: Sequence[StudentMarks | None]) -> tuple[str, ...]:
     there = {one.person.id for one in named if one is not None}
     return tuple(one.person.id for one in marks.students if one.submitted and one.person.id not in there)
 
@@ -241,7 +156,7 @@ def _downloaded(path: Path, needed: Sequence[str], what: str) -> tuple[list[str]
     return heading, [[*row, *[""] * len(heading)][: len(heading)] for row in rows[1:] if row]
 
 
-def _find(marks: ClassMarks, heading: Sequence[str], row: Sequence[str]) -> Standing | None:
+def _find(marks: ClassMarks, heading: Sequence[str], row: Sequence[str]) -> StudentMarks | None:
     """Return the student that a row names, by the first of its columns that names one."""
     for column, fields in KEYS.items():
         key = row[heading.index(column)].strip().casefold() if column in heading else ""

@@ -12,7 +12,7 @@ from functools import cached_property
 from urllib.parse import quote
 
 from autograder.feedback.drawings import draw
-from autograder.gradebook.student_marks import Mark, StudentMarks
+from autograder.marks import Mark, StudentMarks
 from autograder.rendering.page_templates import load_asset, load_template, policy_hash
 from autograder.rendering.result_views import CheckView, anchor_of, task_view
 from autograder.results import SubmissionResult, TaskResult
@@ -199,13 +199,13 @@ def recorded_page(
         tasks = tuple(_graded_task(task, marks.tasks.get(task.id), link, titles) for task in result.tasks)
     return FeedbackPage(
         assignment=assignment,
-        student=marks.student,
+        student=marks.person.id,
         marks=marks,
         notebook_page=link,
         notes=result.notes if result else (),
         has_result=result is not None,
         tasks=tasks,
-        questions=tuple(_question(mark, link, titles) for mark in marks.questions),
+        questions=tuple(_question(mark, link, titles) for mark in marks.questions.values()),
         titles=titles,
     )
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
-from autograder.exports.spreadsheets import Value, csv_bytes
 from autograder.files import write_whole
-from autograder.gradebook.class_marks import ClassMarks, Standing
+from autograder.marks import ClassMarks, StudentMarks
 from autograder.rendering.page_templates import load_asset, load_template, policy_hash
+from autograder.rendering.safe_csv import Value, csv_bytes
 from autograder.reports import charts
 from autograder.reports.item_analysis import (
     FEWEST,
@@ -52,7 +52,7 @@ class Row:
         seconds: Wall-clock time of all checks; None where no result is kept.
     """
 
-    standing: Standing
+    marks: StudentMarks
     states: tuple[str, ...]
     automatic: float
     by_hand: float
@@ -83,7 +83,7 @@ def render_report(marks: ClassMarks, pairs: Sequence[Pair], made: datetime) -> s
     rows = [student_row(marks, one) for one in marks.students]
     results = {one.person.id: one.result for one in marks.students if one.result}
     tasks, checks = task_figures(marks), check_figures(list(results.values()))
-    totals = [row.standing.total for row in rows if row.standing.submitted]
+    totals = [row.marks.total for row in rows if row.marks.submitted]
     page = load_template(PAGE, number=_number, share=_share)
     style, script = load_asset("base.css", "report.css"), load_asset("report.js")
     return page.render(
@@ -113,20 +113,20 @@ def render_report(marks: ClassMarks, pairs: Sequence[Pair], made: datetime) -> s
     )
 
 
-def student_row(marks: ClassMarks, one: Standing) -> Row:
+def student_row(marks: ClassMarks, one: StudentMarks) -> Row:
     """Return what the table says of one student."""
     automatic = sum(one.scores.get(name, 0.0) for name in marks.automatic)
     checks = [check for task in one.result.tasks for check in task.checks] if one.result else []
     errors = sum(check.outcome == "error" for check in checks)
     matter = {
         "late": one.seconds_late > 0,
-        "error": errors > 0 or bool(_failed_tasks(marks, one)),
-        "waiting": any(name not in _failed_tasks(marks, one) for name in one.waiting),
+        "error": errors > 0 or bool(one.failed_tasks),
+        "waiting": any(name not in one.failed_tasks for name in one.waiting),
         "unknown": one.submitted and one.result is None,
         "missing": not one.submitted,
     }
     return Row(
-        standing=one,
+        marks=one,
         states=tuple(key for key, true in matter.items() if true),
         automatic=round(automatic, 2),
         by_hand=round(one.raw - automatic, 2),
@@ -141,7 +141,7 @@ def _table(marks: ClassMarks, rows: Sequence[Row]) -> Iterator[Sequence[Value]]:
     figures = ("total", "max_score", "automatic", "by_hand", "late_penalty", "hours_late", "errors", "seconds", "state")
     yield [*known, *figures, *marks.points]
     for row in rows:
-        one, person = row.standing, row.standing.person
+        one, person = row.marks, row.marks.person
         state = ", ".join(STATES[key] for key in row.states)
         marks_of: list[Value] = [one.total, marks.max_score, row.automatic, row.by_hand, one.penalty]
         late: list[Value] = [one.seconds_late / 3600, row.errors, row.seconds if row.seconds is not None else "", state]
@@ -149,26 +149,21 @@ def _table(marks: ClassMarks, rows: Sequence[Row]) -> Iterator[Sequence[Value]]:
         yield [person.id, person.last_name, person.first_name, person.email, *marks_of, *late, *scores]
 
 
-def _failed_tasks(marks: ClassMarks, one: Standing) -> list[str]:
-    """Return automatic tasks that the gradebook holds open: their checks ended in an error of ours."""
-    return [name for name in one.unmarked if name in marks.automatic]
-
-
 def _errors(marks: ClassMarks, rows: Sequence[Row]) -> Iterator[tuple[str, str, str]]:
     """Yield student, check or task, and message of every error of ours."""
     for row in rows:
-        if row.standing.result is None:
-            for name in _failed_tasks(marks, row.standing):
-                yield row.standing.person.id, name, "held open in the gradebook; grade prints the reason"
-        for task in row.standing.result.tasks if row.standing.result else ():
+        if row.marks.result is None:
+            for name in row.marks.failed_tasks:
+                yield row.marks.person.id, name, "held open in the gradebook; grade prints the reason"
+        for task in row.marks.result.tasks if row.marks.result else ():
             for check in task.checks:
                 if check.outcome == "error":
-                    yield row.standing.person.id, check.id, check.message
+                    yield row.marks.person.id, check.id, check.message
 
 
 def _waiting(marks: ClassMarks) -> dict[str, int]:
     """Return how many submissions wait for a person, by grade_id."""
-    open_tasks = [set(one.waiting) - set(_failed_tasks(marks, one)) for one in marks.students]
+    open_tasks = [set(one.waiting) - set(one.failed_tasks) for one in marks.students]
     counts = {name: sum(name in tasks for tasks in open_tasks) for name in marks.points}
     return {name: count for name, count in counts.items() if count}
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autograder.gradebook.class_marks import ClassMarks, Standing
+from autograder.marks import ClassMarks, StudentMarks
 from autograder.results import CheckResult, SubmissionResult, TaskResult
 from autograder.text import slug_in_words
 
@@ -155,7 +155,7 @@ def _checks(result: SubmissionResult) -> list[CheckResult]:
     return [check for task in result.tasks for check in task.checks]
 
 
-def _task_figures(name: str, worth: float, there: Sequence[Standing], by_hand: bool) -> TaskFigures:
+def _task_figures(name: str, worth: float, there: Sequence[StudentMarks], by_hand: bool) -> TaskFigures:
     marked = [student for student in there if not (by_hand and name in student.waiting)]
     scores = np.array([student.scores.get(name, 0.0) for student in marked], dtype=float)
     tasks = [student.result.task(name) for student in there if student.result]

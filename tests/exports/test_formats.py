@@ -35,8 +35,10 @@ from autograder.exports.formats import (
     markdown,
     write_export,
 )
-from autograder.exports.spreadsheets import CANVAS_COLUMNS, NBGRADER_COLUMNS, QuotedCsvExport, csv_bytes, safe_cell
-from autograder.gradebook.class_marks import ClassMarks, Person, Standing
+from autograder.exports.spreadsheets import CANVAS_COLUMNS
+from autograder.gradebook.csv_plugin import QuotedCsvExport
+from autograder.marks import ClassMarks, Mark, Person, StudentMarks
+from autograder.rendering.safe_csv import NBGRADER_COLUMNS, csv_bytes, safe_cell
 from autograder.results import CheckResult, Outcome, to_json
 from tests.gradebook.test_class_marks import HALF_OFF, book_of, configured, record_late
 from tests.made_class import made_class
@@ -53,17 +55,17 @@ def one_student(outcome: Outcome | None = None, **changes: Any) -> ClassMarks:
     result = tiny_result(double=2.0, total=2.0, outcome=outcome)
     person = changes.pop("person", Person("ada", "Ada, A.", "O'Brien", "ada@example.org", "4711"))
     fields: dict[str, Any] = {
-        "scores": {"double": 2.0, "total": 2.0, "question_01": 0.0},
+        "tasks": {"double": Mark("double", 3.0, 2.0), "total": Mark("total", 2.0, 2.0)},
+        "questions": {"question_01": Mark("question_01", 2.0, None, by_hand=True, waiting=True)},
         "penalty": 0.5,
         "seconds_late": 60.0,
         "handed_in": datetime(2030, 1, 1, 0, 1),
         "due": datetime(2030, 1, 1),
-        "waiting": ("question_01",),
         "submitted": True,
         "result": result,
     }
     points = {"double": 3.0, "total": 2.0, "question_01": 2.0}
-    return ClassMarks("tiny", points, ("double", "total"), (Standing(person, **fields | changes),), recorded=True)
+    return ClassMarks("tiny", points, ("double", "total"), (StudentMarks(person, **fields | changes),), recorded=True)
 
 
 def hostile() -> ClassMarks:
@@ -264,7 +266,7 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path: Path, kind: str, text: st
 
 
 def test_who_handed_in_nothing_gets_no_mark_where_a_mark_would_count() -> None:
-    marks = one_student(submitted=False, scores={}, result=None, penalty=0.0)
+    marks = one_student(submitted=False, tasks={}, questions={}, result=None, penalty=0.0)
     assert read_frame(export(marks, "canvas").files["canvas.csv"])["tiny"].tolist() == ["7", ""]
     assert len(read_frame(export(marks, "moodle").files["moodle.csv"])) == 0
     assert export(marks, "gradescope").files == {}
@@ -311,7 +313,7 @@ def test_gradescope_results_have_the_shape_that_its_library_writes() -> None:
         assert test["status"] in {"passed", "failed"}
 
 
-def of(marks: ClassMarks) -> tuple[ClassMarks, Standing]:
+def of(marks: ClassMarks) -> tuple[ClassMarks, StudentMarks]:
     return marks, marks.students[0]
 
 
@@ -458,7 +460,7 @@ def test_annotations_name_what_needs_the_instructor_first() -> None:
     ada, ours = one_student().students[0], one_student("error", person=Person("zoe")).students[0]
     lost = replace(ada, person=Person("yan"), result=None)
     full = replace(ada, person=Person("bo"), result=tiny_result())
-    marks = replace(one_student(), students=(ada, full, lost, ours, Standing(Person("eve"))))
+    marks = replace(one_student(), students=(ada, full, lost, ours, StudentMarks(Person("eve"))))
     lines = github_annotations(marks, {}).splitlines()
     assert [line.partition(":: ")[0].split("::")[1] for line in lines] == [
         "error title=yan%3A no result",

@@ -28,8 +28,8 @@ from autograder.feedback.page import PAGE, STALE, recorded_page, render_page, re
 from autograder.gradebook.graded_notebook import RESULT, SUMMARY
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
 from autograder.gradebook.recording import forget, record
-from autograder.gradebook.student_marks import Mark, StudentMarks
 from autograder.grading import result_store as store
+from autograder.marks import Mark, Person, StudentMarks
 from autograder.rendering.result_views import CARRIED
 from autograder.results import SubmissionResult, TaskResult
 from tests.browsers import IN_BROWSER, heard, opened_file
@@ -89,12 +89,12 @@ TITLES = {"double": "Doubling", "total": "Adding up"}
 def tiny_marks(result: SubmissionResult, **changes: Any) -> StudentMarks:
     """Marks of a student with one question marked and one not."""
     fields: dict[str, Any] = {
-        "student": "ada",
+        "person": Person("ada"),
         "tasks": {task.id: Mark(task.id, task.max_score, task.score, by_hand=False) for task in result.tasks},
-        "questions": (
-            Mark("question_01", 1.0, 1.0, by_hand=True, comment="Well <i>said</i>."),
-            Mark("question_02", 1.0, None, by_hand=True),
-        ),
+        "questions": {
+            "question_01": Mark("question_01", 1.0, 1.0, by_hand=True, comment="Well <i>said</i>."),
+            "question_02": Mark("question_02", 1.0, None, by_hand=True),
+        },
         "remarks": {"double_answer": "Short & good."},
         "penalty": 0.5,
         "seconds_late": 9000.0,
@@ -231,7 +231,7 @@ def attacked() -> str:
     )
     result = msgspec.structs.replace(result, tasks=tasks, notes=(HOSTILE, '"><img src=x onerror=alert(1)>', "\ud800"))
     question = Mark("question_01", 1.0, 0.5, by_hand=True, comment=HOSTILE)
-    marks = tiny_marks(result, student=HOSTILE, questions=(question,), remarks={HOSTILE: HOSTILE})
+    marks = tiny_marks(result, person=Person(HOSTILE), questions={question.id: question}, remarks={HOSTILE: HOSTILE})
     return render_page(recorded_page("vit", result, marks, 'x".html', {}))
 
 

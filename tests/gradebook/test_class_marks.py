@@ -12,9 +12,11 @@ from nbgrader.api import Gradebook
 from autograder.course.course import read_course
 from autograder.course.submission import read_submission
 from autograder.errors import UsageError
-from autograder.gradebook.class_marks import ClassMarks, Standing, class_marks, read_results, stored_results
+from autograder.gradebook.class_marks import class_marks
 from autograder.gradebook.recording import record
+from autograder.grading.class_results import read_results, stored_results
 from autograder.grading.result_store import CachedGrader
+from autograder.marks import ClassMarks, StudentMarks
 from autograder.results import Submission, to_json
 from tests.tiny import TinyCourse, tiny_result
 
@@ -43,9 +45,9 @@ def record_late(course: TinyCourse, student: str = "ada") -> None:
     record(course.course, course.assignment, student, folder, tiny_result(double=2.0, total=2.0))
 
 
-def only(marks: ClassMarks) -> Standing:
-    (standing,) = marks.students
-    return standing
+def only(marks: ClassMarks) -> StudentMarks:
+    (student,) = marks.students
+    return student
 
 
 def test_a_late_penalty_counts_marks_given_by_hand_since(released_course: TinyCourse) -> None:
@@ -69,8 +71,8 @@ def test_an_extension_granted_since_takes_the_penalty_back(released_course: Tiny
     assert only(class_marks(course.course, course.assignment)).seconds_late == 86400
     with book_of(course) as book:
         book.grant_extension("tiny", "ada", days=2)
-    standing = only(class_marks(course.course, course.assignment))
-    assert (standing.seconds_late, standing.penalty, standing.total) == (0, 0, 4.0)
+    marks = only(class_marks(course.course, course.assignment))
+    assert (marks.seconds_late, marks.penalty, marks.total) == (0, 0, 4.0)
 
 
 @pytest.mark.parametrize(
@@ -81,8 +83,8 @@ def test_an_extension_granted_since_takes_the_penalty_back(released_course: Tiny
 def test_without_a_policy_nothing_is_taken(released_course: TinyCourse, line: str) -> None:
     course = configured(released_course, line)
     record_late(course)
-    standing = only(class_marks(course.course, course.assignment))
-    assert (standing.seconds_late, standing.penalty, standing.total) == (86400, 0, 4.0)
+    marks = only(class_marks(course.course, course.assignment))
+    assert (marks.seconds_late, marks.penalty, marks.total) == (86400, 0, 4.0)
 
 
 @pytest.mark.parametrize(("policy", "penalty"), [("TooMuch", 4.0), ("Negative", 0.0)])
@@ -97,8 +99,8 @@ def test_a_penalty_is_never_above_the_score_nor_below_nothing(
 def test_students_without_a_submission_are_there(released_course: TinyCourse) -> None:
     with book_of(released_course) as book:
         book.add_student("eve", first_name="First", last_name="Last", email="eve@example.org")
-    standing = only(class_marks(released_course.course, released_course.assignment))
-    assert (standing.person.name, standing.submitted, standing.total) == ("Last, First", False, 0.0)
+    marks = only(class_marks(released_course.course, released_course.assignment))
+    assert (marks.person.name, marks.submitted, marks.total) == ("Last, First", False, 0.0)
 
 
 def test_points_are_those_of_the_gradebook(released_course: TinyCourse) -> None:

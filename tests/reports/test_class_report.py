@@ -13,8 +13,9 @@ from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Page, expect
 
 from autograder.cli import main as cli
-from autograder.gradebook.class_marks import ClassMarks, Person, Standing, class_marks
+from autograder.gradebook.class_marks import class_marks
 from autograder.gradebook.recording import record
+from autograder.marks import ClassMarks, Person, StudentMarks
 from autograder.reports.class_report import PAGE, STATES, TABLE, render_report, student_row, write_report
 from autograder.reports.similarity import Pair, Passage
 from autograder.results import to_json
@@ -76,8 +77,8 @@ def test_every_task_check_and_student_is_there() -> None:
     "marks",
     [
         ClassMarks("x", {"a": 1.0}, ("a",), (), recorded=True),
-        ClassMarks("x", {"a": 1.0}, ("a",), (Standing(Person("ada")),), recorded=True),
-        ClassMarks("x", {"a": 0.0}, ("a",), (Standing(Person("ada"), submitted=True),), recorded=False),
+        ClassMarks("x", {"a": 1.0}, ("a",), (StudentMarks(Person("ada")),), recorded=True),
+        ClassMarks("x", {"a": 0.0}, ("a",), (StudentMarks(Person("ada"), submitted=True),), recorded=False),
     ],
     ids=["nobody", "nobody handed in", "nothing known"],
 )
@@ -89,8 +90,8 @@ def test_an_empty_class_has_a_report(marks: ClassMarks, tmp_path: Path) -> None:
 
 def test_states_of_a_student() -> None:
     assert student_row(one_student(), one_student().students[0]).states == ("late", "waiting")
-    assert student_row(one_student(), Standing(Person("x"))).states == ("missing",)
-    assert student_row(one_student(), Standing(Person("x"), submitted=True)).states == ("unknown",)
+    assert student_row(one_student(), StudentMarks(Person("x"))).states == ("missing",)
+    assert student_row(one_student(), StudentMarks(Person("x"), submitted=True)).states == ("unknown",)
     assert set(STATES) == {"late", "error", "waiting", "unknown", "missing"}
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from autograder.gradebook.class_marks import ClassMarks, Person, Standing
+from autograder.marks import ClassMarks, Mark, Person, StudentMarks
 from autograder.reports.item_analysis import check_figures, misconceptions, task_figures
 from autograder.results import CheckResult, Environment, Outcome, Submission, SubmissionResult, TaskResult
 from tests.made_class import CHECKS, TASKS, made_class
@@ -88,15 +90,21 @@ def test_a_large_class_orders_checks_as_they_were_made() -> None:
     assert all(-1 <= value <= 1 for value in known)
 
 
+def marked(name: str, task: float, question: float | None) -> StudentMarks:
+    """A student with one task and one question, which may wait for a person."""
+    answer = Mark("q", 2.0, question, by_hand=True, waiting=question is None)
+    return StudentMarks(Person(name), tasks={"a": Mark("a", 4.0, task)}, questions={"q": answer}, submitted=True)
+
+
 def test_tasks_are_counted_over_those_who_handed_in() -> None:
     carried = TaskResult(id="a", score=2.0, max_score=4.0, carried_forward=True)
     (one,) = class_of(["p"])
     graded = type(one)(**{name: getattr(one, name) for name in one.__struct_fields__} | {"tasks": (carried,)})
     students = (
-        Standing(Person("x"), scores={"a": 4.0, "q": 1.0}, submitted=True),
-        Standing(Person("y"), scores={"a": 2.0, "q": 0.0}, submitted=True, result=graded),
-        Standing(Person("w"), scores={"a": 3.0, "q": 0.0}, waiting=("q",), submitted=True),
-        Standing(Person("z")),
+        marked("x", 4.0, 1.0),
+        replace(marked("y", 2.0, 0.0), result=graded),
+        marked("w", 3.0, None),
+        StudentMarks(Person("z")),
     )
     task, question = task_figures(ClassMarks("x", {"a": 4.0, "q": 2.0}, ("a",), students, recorded=True))
     assert (task.mean, task.full, task.zero, task.carried, task.students, task.by_hand) == (3.0, 1, 0, 1, 3, False)
