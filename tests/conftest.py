@@ -15,7 +15,7 @@ from playwright.sync_api import Browser
 from autograder.course.assignment import load_assignment
 from autograder.course.course import read_course
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
-from autograder.release.publish import build
+from autograder.release.build import build
 from tests.browsers import launched
 from tests.tiny import TinyCourse, write_tiny_sources
 

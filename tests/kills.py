@@ -31,7 +31,7 @@ from nbgrader.converters import GenerateAssignment
 from autograder.course.course import read_course
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
 from autograder.grading.grader import course_secret
-from autograder.release.publish import build
+from autograder.release.build import build
 from tests.tiny import REPOSITORY, write_tiny_sources
 
 MODULES = (

@@ -18,7 +18,7 @@ from playwright.sync_api import Page
 
 from autograder.course.course import read_course
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
-from autograder.release.publish import build
+from autograder.release.build import build
 from tests.formgrader import HANDED_IN, give, go, opened, press, served, submission_page, use_exchange
 from tests.tiny import REPOSITORY, TinyCourse, write_tiny_sources
 

@@ -17,7 +17,7 @@ from autograder.course.assignment import load_assignment
 from autograder.course.course import read_course
 from autograder.course.solution_regions import solution_lines
 from autograder.gradebook.recording import scores
-from autograder.release.publish import is_built
+from autograder.release.build import stale_files
 from autograder.sandbox.cgroup import delegated
 from tests.submissions.__main__ import copy_course, write_class
 
@@ -131,7 +131,7 @@ def test_feedback_teaches_and_hides_the_checks(course: Path) -> None:
 
 
 def test_the_committed_build_is_up_to_date() -> None:
-    assert is_built(ROOT, "vit") == []
+    assert stale_files(ROOT, "vit") == []
 
 
 def test_the_committed_release_is_what_release_makes(course: Path) -> None:

@@ -114,7 +114,7 @@ def _json(record: object) -> bytes:
 
 
 def _build(options: argparse.Namespace) -> int:
-    from autograder.release.publish import build
+    from autograder.release.build import build
 
     course, name = _course(options)
     paths = build(course.root, name)

@@ -242,7 +242,7 @@ def test_paths_are_told_as_text_as_json_or_not(tiny_sources: Path, capsys: pytes
 def test_a_library_that_is_missing_is_no_traceback(
     tiny_sources: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "autograder.release.publish", None)
+    monkeypatch.setitem(sys.modules, "autograder.release.build", None)
     words = ["build", "--course", str(tiny_sources), "--assignment", "tiny"]
     assert cli.main(words) == 1
     assert "Run: make install" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from autograder.errors import AssignmentError
-from autograder.release.publish import build
+from autograder.release.build import build
 from autograder.release.requirements import student_requirements
 from tests.tiny import REPOSITORY, write_tiny_sources
 

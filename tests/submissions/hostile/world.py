@@ -26,7 +26,7 @@ from autograder.course.assignment import load_assignment
 from autograder.course.course import Course
 from autograder.grading.grader import course_secret
 from autograder.grading.result_store import CachedGrader
-from autograder.release.publish import build
+from autograder.release.build import build
 from autograder.rendering.result_html import render_summary_html, render_task_html
 from autograder.rendering.result_text import render_text
 from autograder.results import SubmissionResult, to_json
