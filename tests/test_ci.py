@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from autograder.cli.arguments import read_words
+from autograder.cli.main import COMMANDS
 from tests.tiny import REPOSITORY, TINY_MODULE, TinyCourse
 
 FOLDER = REPOSITORY / "docs" / "ci"
@@ -87,7 +88,7 @@ def test_every_command_is_one_that_there_is(name: str) -> None:
     lines = [line for script in scripts(name) for line in script.splitlines() if "autograder" in line.split("tar ")[0]]
     commands = [line.partition(PROGRAM)[2] for line in lines]
     assert all(line.startswith(PROGRAM) for line in lines)
-    parsed = [read_words(shlex.split(re.split(r" >> | \|\| ", line)[0])) for line in commands]
+    parsed = [read_words(shlex.split(re.split(r" >> | \|\| ", line)[0]), COMMANDS) for line in commands]
     assert [options.command for options in parsed[:3]] == ["doctor", "release", "grade"]
 
 

@@ -137,10 +137,10 @@ def parse_ours(words: list[str]) -> None:
     """Read the words of one of our commands with the real parser."""
     if HELP_IS_CHEAP in words:
         with pytest.raises(SystemExit) as ended:
-            read_words(words)
+            read_words(words, cli.COMMANDS)
         assert ended.value.code == 0
     elif words:
-        read_words(words)
+        read_words(words, cli.COMMANDS)
 
 
 def parse_nbgrader(words: list[str]) -> None:

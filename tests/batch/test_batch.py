@@ -17,6 +17,7 @@ from autograder.batch import batch
 from autograder.batch.batch import Submit, grade_all
 from autograder.batch.local_workers import LocalWorkers
 from autograder.batch.outcome import GradedSubmission, ResultOrError, write_json
+from autograder.cli import grading
 from autograder.cli import main as cli
 from autograder.course.course import Course
 from autograder.course.submission import Snapshot
@@ -206,7 +207,7 @@ def test_json_is_written_in_order_and_failures_are_named(tmp_path: Path) -> None
 def test_a_long_class_is_shown_in_part(
     tiny_course: TinyCourse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(cli, "SHOWN", 3)
+    monkeypatch.setattr(grading, "MOST_SHOWN", 3)
     folders = hand_in(tiny_course, *(f"student-{number}" for number in range(8)))
     failing = [
         GradedSubmission(name, folder, None, AutograderError(f"{name} failed.")) for name, folder in folders.items()
@@ -217,6 +218,6 @@ def test_a_long_class_is_shown_in_part(
     shown = capsys.readouterr()
     for number in range(8):
         assert (f"student-{number}" in shown.out) == (number < 3)
-    assert f"3 of 8 students; the marks of all stand in {tmp_path}" in shown.out
+    assert f"3 of 8 students; the marks of all are in {tmp_path}" in shown.out
     assert shown.err.count("failed.") == 3
     assert "5 more ended in an error" in shown.err

@@ -18,7 +18,7 @@ import pytest
 from autograder.batch import batch
 from autograder.batch.batch import discover
 from autograder.batch.outcome import GradedSubmission
-from autograder.cli import arguments as parser
+from autograder.cli import arguments
 from autograder.cli import main as cli
 from autograder.course.course import read_course
 from autograder.errors import AutograderError, ConfigError, UsageError
@@ -52,15 +52,15 @@ def test_help_shows_an_example_and_the_exit_status(command: str, capsys: pytest.
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
 def test_the_examples_of_the_help_are_right(command: str) -> None:
-    _, parsers = parser.make_parser()
+    _, parsers = arguments.make_parser(cli.COMMANDS)
     examples = re.findall(r"^(?:Example:)? +python -m autograder (.+)$", parsers[command].format_help(), re.MULTILINE)
     assert examples
     for example in examples:
-        assert parser.read_words(example.split()).command == command
+        assert arguments.read_words(example.split(), cli.COMMANDS).command == command
 
 
 def test_every_command_has_a_parser_and_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
-    _, parsers = parser.make_parser()
+    _, parsers = arguments.make_parser(cli.COMMANDS)
     assert list(parsers) == list(cli.COMMANDS)
     with pytest.raises(SystemExit) as ended:
         cli.main([])
@@ -267,7 +267,7 @@ def test_names_that_no_terminal_should_print_are_refused_and_shown(
     assert "\x1b" not in shown.out
 
 
-def test_a_failure_of_ours_leaves_no_stale_mark(released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_leaves_no_stale_mark(released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = released_course.hand_in("student", None)
     assert grade_with(released_course, monkeypatch, GradedSubmission("student", folder, tiny_result())) == 0
     assert scores(released_course.course, released_course.assignment)["student"]["double"] == 3
