@@ -17,7 +17,7 @@ from autograder.audit.records import Audit, AuditedSubmission
 from autograder.audit.worker import Results, Subject, grade_job, start_worker
 from autograder.batch.local_workers import default_jobs, worker_pool
 from autograder.course.assignment import Assignment
-from autograder.progress import Watch, unwatched
+from autograder.progress import ProgressListener, no_progress
 from autograder.results import CheckResult, task_score
 
 
@@ -39,13 +39,13 @@ class Scope:
 EVERYTHING = Scope()
 
 
-def audit(subject: Subject, scope: Scope = EVERYTHING, watch: Watch = unwatched) -> Audit:
+def audit(subject: Subject, scope: Scope = EVERYTHING, progress: ProgressListener = no_progress) -> Audit:
     """Try the checks on a corpus.
 
     Args:
         subject: Whose checks are tried, and on which corpus.
         scope: How much of the corpus.
-        watch: Receives progress updates.
+        progress: Receives progress updates.
 
     Raises:
         CorpusError: If the corpus cannot be read.
@@ -58,7 +58,7 @@ def audit(subject: Subject, scope: Scope = EVERYTHING, watch: Watch = unwatched)
     plan = plan_audit(corpus, assignment, variants, own=scope.own)
     workers = max(1, min(scope.jobs or subject.course.settings.jobs or default_jobs(), len(plan.jobs)))
     results: Results = {}
-    for found in _grade_all(plan.jobs, subject, workers, watch):
+    for found in _grade_all(plan.jobs, subject, workers, progress):
         results |= found
     submissions = tuple(
         _audited(variant, assignment, {task: results[digest] for task, digest in plan.digests[variant.slug].items()})
@@ -67,22 +67,22 @@ def audit(subject: Subject, scope: Scope = EVERYTHING, watch: Watch = unwatched)
     return Audit(submissions, time.monotonic() - begin, workers)
 
 
-def _grade_all(jobs: Sequence[Job], subject: Subject, workers: int, watch: Watch) -> Iterator[Results]:
+def _grade_all(jobs: Sequence[Job], subject: Subject, workers: int, progress: ProgressListener) -> Iterator[Results]:
     """Yield what each job found, as they end."""
     subject = replace(subject, course=subject.course.for_workers())
     with worker_pool(workers, start_worker, (subject,)) as pool:
         waiting = {pool.submit(grade_job, job): job.slug for job in jobs}
-        _tell(watch, len(jobs), waiting.values())
+        _tell(progress, len(jobs), waiting.values())
         for future in as_completed(list(waiting)):
             del waiting[future]
-            _tell(watch, len(jobs), waiting.values())
+            _tell(progress, len(jobs), waiting.values())
             yield future.result()
 
 
-def _tell(watch: Watch, jobs: int, waiting: Iterable[str]) -> None:
+def _tell(progress: ProgressListener, jobs: int, waiting: Iterable[str]) -> None:
     """Say how far the audit is, and which submission has waited longest."""
     slugs = list(waiting)
-    watch(jobs - len(slugs), jobs, slugs[0] if slugs else "")
+    progress(jobs - len(slugs), jobs, slugs[0] if slugs else "")
 
 
 def _audited(

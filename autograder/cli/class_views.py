@@ -128,7 +128,7 @@ def report(options: ReportOptions) -> int:
     shown_class = _open_class(options)
     course, assignment = shown_class.course, shown_class.assignment
     with shown("comparing", err, quiet=options.quiet) as progress:
-        pairs = similar_pairs(course, assignment, shown_class.folders, watch=progress)
+        pairs = similar_pairs(course, assignment, shown_class.folders, progress=progress)
     folder = options.to or course.root / "report" / assignment.name
     paths = write_report(shown_class.marks, pairs, datetime.now().astimezone(), folder)
     for path in paths:

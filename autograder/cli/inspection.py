@@ -14,7 +14,7 @@ from autograder.cli.course import open_course
 from autograder.cli.output import err, out, write_json, write_record
 from autograder.cli.progress_bar import shown
 from autograder.errors import UsageError
-from autograder.progress import run_of
+from autograder.progress import part_of
 
 if TYPE_CHECKING:
     from autograder.cli.doctor import Finding
@@ -70,7 +70,7 @@ def audit(options: AuditOptions) -> int:
     with shown("auditing", err, quiet=options.quiet) as progress:
 
         def run(seed: bytes, number: int) -> Audit:
-            return try_checks(Subject(course, name, corpus, seed), scope, run_of(number, len(seeds), progress))
+            return try_checks(Subject(course, name, corpus, seed), scope, part_of(number, len(seeds), progress))
 
         found, stability = repeat(run, seeds)
     out.print(render_audit(found, matrix=options.matrix), end="")

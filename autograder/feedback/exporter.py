@@ -29,7 +29,7 @@ from autograder.gradebook.course_lock import course_lock
 from autograder.gradebook.graded_notebook import MARKING_GUIDE, recorded_result
 from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, output_folder, run_staged
 from autograder.gradebook.student_marks import student_marks
-from autograder.progress import Watch, unwatched
+from autograder.progress import ProgressListener, no_progress
 from autograder.rendering.sanitising import clean_html, markdown2html
 from autograder.suggestions import did_you_mean
 
@@ -76,7 +76,10 @@ class FeedbackExporter(HTMLExporter):  # type: ignore[misc]
 
 
 def write_feedback(
-    course: Course, assignment: Assignment, students: Sequence[str] | None = None, watch: Watch = unwatched
+    course: Course,
+    assignment: Assignment,
+    students: Sequence[str] | None = None,
+    progress: ProgressListener = no_progress,
 ) -> list[Path]:
     """Write the feedback of students whose results are recorded: nbgrader's page and ours.
 
@@ -84,7 +87,7 @@ def write_feedback(
         course: The course.
         assignment: The assignment.
         students: Whose feedback to write; None means everyone's.
-        watch: Hears how far it is.
+        progress: Receives progress updates.
 
     Returns:
         nbgrader's pages, one for each student; `feedback.html` lies beside each.
@@ -104,9 +107,9 @@ def write_feedback(
             raise UsageError(f"{student} has no recorded result.", remedy.strip())
     pages: list[Path] = []
     for student in chosen:
-        watch(len(pages), len(chosen), student)
+        progress(len(pages), len(chosen), student)
         pages.append(_write_page(course, assignment.name, student))
-    watch(len(pages), len(chosen), "")
+    progress(len(pages), len(chosen), "")
     return pages
 
 

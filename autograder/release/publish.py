@@ -14,7 +14,7 @@ from autograder.course.assignment import MODULE, Assignment
 from autograder.course.course import Course
 from autograder.errors import AutograderError, ReleaseRefused
 from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, run_step
-from autograder.progress import Watch, unwatched
+from autograder.progress import ProgressListener, no_progress
 from autograder.release.build import stale_files
 from autograder.release.leaks import find_leaks
 from autograder.results import SubmissionResult
@@ -25,7 +25,7 @@ STEPS = 5
 Grade = Callable[[Path], SubmissionResult]
 
 
-def release(course: Course, assignment: Assignment, grade: Grade, watch: Watch = unwatched) -> Path:
+def release(course: Course, assignment: Assignment, grade: Grade, progress: ProgressListener = no_progress) -> Path:
     """Make `release/<name>/` with nbgrader and register its cells and points in the gradebook.
 
     Both happen only if nothing secret is in the release, the solutions get all automatic points, and the stubs get
@@ -35,7 +35,7 @@ def release(course: Course, assignment: Assignment, grade: Grade, watch: Watch =
         course: The course.
         assignment: The assignment, built.
         grade: Grades a submission folder.
-        watch: Receives progress updates.
+        progress: Receives progress updates.
 
     Returns:
         The release folder.
@@ -47,18 +47,18 @@ def release(course: Course, assignment: Assignment, grade: Grade, watch: Watch =
     if stale:
         raise _refused(assignment, stale, f"Run: python -m autograder build --assignment {assignment.name}")
     with _scratch_folder(course) as scratch:
-        watch(0, STEPS, "making a trial release")
+        progress(0, STEPS, "making a trial release")
         tried = _generate(course, assignment, scratch / "tried", f"sqlite:///{scratch.resolve() / 'trial.db'}")
-        watch(1, STEPS, "looking for leaks")
+        progress(1, STEPS, "looking for leaks")
         problems = find_leaks(assignment, tried)
         solved = _solve(assignment, tried, scratch / "solved")
-        problems += _grade_both(assignment, grade, tried, solved, watch)
+        problems += _grade_both(assignment, grade, tried, solved, progress)
         if problems:
             raise _refused(assignment, problems, "Fix the sources, build again, and release again.")
-        watch(4, STEPS, "registering it in the gradebook")
+        progress(4, STEPS, "registering it in the gradebook")
         made = _generate(course, assignment, scratch / "new", None)
         _put_in_place(made, assignment.release_dir, scratch / "old")
-        watch(STEPS, STEPS, "")
+        progress(STEPS, STEPS, "")
     return assignment.release_dir
 
 
@@ -100,12 +100,12 @@ def _solve(assignment: Assignment, tried: Path, solved: Path) -> Path:
     return solved
 
 
-def _grade_both(assignment: Assignment, grade: Grade, tried: Path, solved: Path, watch: Watch) -> list[str]:
+def _grade_both(assignment: Assignment, grade: Grade, tried: Path, solved: Path, progress: ProgressListener) -> list[str]:
     """Grade the solutions and the stubs, and return what is wrong with their marks, one sentence each."""
     try:
-        watch(2, STEPS, "grading the solutions")
+        progress(2, STEPS, "grading the solutions")
         best = grade(solved)
-        watch(3, STEPS, "grading the stubs")
+        progress(3, STEPS, "grading the stubs")
         empty = grade(tried)
     except AutograderError as error:
         return [f"It could not be graded: {error}"]

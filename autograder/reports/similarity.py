@@ -35,7 +35,7 @@ from autograder.course.cells import flag, grade_id_of, load_cells, read_cells, t
 from autograder.course.course import Course
 from autograder.course.submission import read_submission
 from autograder.errors import SubmissionUnreadable
-from autograder.progress import Watch, unwatched
+from autograder.progress import ProgressListener, no_progress
 
 GRAM = {"code": 12, "words": 5}
 """Tokens of one fingerprint."""
@@ -107,7 +107,7 @@ def similar_pairs(
     assignment: Assignment,
     folders: Mapping[str, Path],
     lowest: float = LOWEST,
-    watch: Watch = unwatched,
+    progress: ProgressListener = no_progress,
 ) -> list[Pair]:
     """Return the pairs of a class that are alike, the most alike first.
 
@@ -116,7 +116,7 @@ def similar_pairs(
         assignment: The assignment; its built notebook and its release say what was given.
         folders: Student to submission folder.
         lowest: Least similarity to return.
-        watch: Hears how far it is.
+        progress: Receives progress updates.
     """
     works = {}
     for student, folder in folders.items():
@@ -125,11 +125,14 @@ def similar_pairs(
         except SubmissionUnreadable:
             continue
         works[student] = student_parts(assignment, files.module_bytes, files.notebook_bytes)
-    return compare(works, given_parts(assignment), lowest, watch)
+    return compare(works, given_parts(assignment), lowest, progress)
 
 
 def compare(
-    works: Mapping[str, Sequence[Part]], given: Iterable[Part] = (), lowest: float = LOWEST, watch: Watch = unwatched
+    works: Mapping[str, Sequence[Part]],
+    given: Iterable[Part] = (),
+    lowest: float = LOWEST,
+    progress: ProgressListener = no_progress,
 ) -> list[Pair]:
     """Return the pairs that are alike, the most alike first.
 
@@ -137,14 +140,14 @@ def compare(
         works: What each student wrote.
         given: What all of them were given.
         lowest: Least similarity to return.
-        watch: Hears how far it is.
+        progress: Receives progress updates.
     """
     known = np.unique(np.concatenate([np.empty(0, np.uint64), *(_grams(part)[0] for part in given)]))
     places: dict[str, Places] = {}
     for student, parts in works.items():
-        watch(len(places), len(works), student)
+        progress(len(places), len(works), student)
         places[student] = _fingerprints(parts, known)
-    watch(len(places), len(works), "pairs")
+    progress(len(places), len(works), "pairs")
     places = {student: found for student, found in places.items() if len(found) >= FEWEST}
     spread = Counter(number for found in places.values() for number in found)
     weights = {number: _weight(count, len(places)) for number, count in spread.items()}
