@@ -49,7 +49,7 @@ def time_fork(zygote: Zygote, settings: Settings) -> float:
 def time_question(zygote: Zygote, settings: Settings) -> float:
     """Return the median milliseconds of a question that does nothing."""
     _, process = spawn(zygote, settings)
-    process.ask(wire.Load(""))
+    process.ask(wire.Load("utilities", ""))
     spent = []
     for _ in range(REPEATS * 10):
         started = time.perf_counter()

@@ -226,21 +226,21 @@ def _answer_all(recording: Recording, folder: Path, turn: int) -> list[Took]:
     import tf_keras
 
     from autograder.sandbox.policy import Places
-    from autograder.student_side.server import Host
+    from autograder.student_side.server import Server
 
     submission, scratch = folder / "submission", folder / "scratch"
     moved = {f"{MODULE}.py": b"\n" * turn}
     Snapshot({name: moved.get(name, b"") + file for name, file in recording.files.items()}, "").write_to(submission)
     scratch.mkdir()
     os.chdir(scratch)
-    hosts: dict[int, Host] = {}
+    servers: dict[int, Server] = {}
     names: dict[int, int] = {}
     took = []
     for one in recording.asked:
-        host = hosts.setdefault(one.process, Host(Places(str(submission), str(scratch))))
+        server = servers.setdefault(one.process, Server(Places(str(submission), str(scratch))))
         request = _renamed(one.request, names)
         cpu, wall = time.process_time(), time.perf_counter()
-        reply = host.answer(request)
+        reply = server.answer(request)
         took.append(Took(time.process_time() - cpu, time.perf_counter() - wall))
         if isinstance(reply, wire.Answer):
             names.update(zip(one.refs, _refs_in(wire.from_value(reply.value)), strict=True))

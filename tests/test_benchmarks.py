@@ -118,7 +118,11 @@ def test_cost_is_split_and_grouped() -> None:
     assert split.overhead == pytest.approx(20)
     assert split.overhead_in_batch == pytest.approx(100 * (1 - 8 / 10.2))
     assert "15.0 %" in cost_split.rendered(split)
-    questions = [asked("mlp", wire.Read("a")), asked("carbon", wire.Read("b")), asked("mlp", wire.Load(""))]
+    questions = [
+        asked("mlp", wire.Read("a")),
+        asked("carbon", wire.Read("b")),
+        asked("mlp", wire.Load("utilities", "")),
+    ]
     took = [Took(0.1, 0.2), Took(0.5, 0.6), Took(0.2, 0.3)]
     rows = cost_split.rows_by(lambda one: one.task, questions, took)
     assert [(row.name, row.questions) for row in rows] == [("carbon", 1), ("mlp", 2)]

@@ -12,7 +12,7 @@ from autograder.checking.remote import Student
 from autograder.cli.main import main
 from autograder.course.assignment import Task, load_assignment
 from autograder.gradebook.recording import record, scores
-from autograder.grading.check_runner import run_checks
+from tests.hidden_checks import run_checks
 from tests.tiny import TINY_MODULE, TINY_NOTEBOOK, TinyCourse, tiny_result
 
 HALVE_MODULE = TINY_MODULE.replace("double", "halve").replace("2.0 * x", "x / 2.0").replace("twice", "half")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,9 @@ from pathlib import Path
 from autograder.audit.corpus import load_corpus
 from autograder.audit.plan import Job
 from autograder.course.course import Course
-from autograder.course.notebook import assemble
-from autograder.course.submission import Snapshot
-from autograder.grading.check_runner import Checks, with_checks
-from autograder.grading.live_submission import Case, Reference, Respondent
+from autograder.grading.check_runner import collected_checks
+from autograder.grading.live_submission import GradingCase, LiveSubmission
+from autograder.grading.reference import Reference
 from autograder.grading.zygote_client import Zygote
 from autograder.results import CheckResult, task_score
 
@@ -57,41 +55,23 @@ class Worker:
         """
         snapshot = self._corpus.submission(self._corpus.variant(job.slug))
         seed = hashlib.sha256(self._seed + snapshot.digest.encode()).digest()
-        case = self._case(snapshot)
-        results = self._grade(case, job, job.digests, seed)
-        # As the grader does: a student's own part may fit together with a stand-in of another kind only.
-        lost = {task: digest for task, digest in job.digests.items() if not _all_passed(results[digest])}
-        if job.stand_ins and lost:
-            others = self._grade(case, job, lost, seed, otherwise=True)
+        case = GradingCase.begin(self._settings, self._assignment, self._reference, self._zygote, snapshot)
+        if not job.stand_ins:
+            return self._run(LiveSubmission(case), job.digests, seed)
+        tasks = tuple(self._assignment.task(task_id) for task_id in job.stand_ins)
+        first, *alternatives = self._reference.stand_ins_for(tasks)
+        results = self._run(LiveSubmission(case, first), job.digests, seed)
+        for stand_ins in alternatives:  # as the grader does: a student's own part may only fit together with those
+            lost = {task: digest for task, digest in job.digests.items() if not _all_passed(results[digest])}
+            others = self._run(LiveSubmission(case, stand_ins), lost, seed) if lost else {}
             results |= {digest: checks for digest, checks in others.items() if _share(checks) > _share(results[digest])}
         return results
 
-    def _case(self, snapshot: Snapshot) -> Case:
-        return Case(
-            settings=self._settings,
-            assignment=self._assignment,
-            reference=self._reference,
-            zygote=self._zygote,
-            snapshot=snapshot,
-            notebook=assemble(self._reference.source, snapshot.notebook_bytes),
-            ends=time.monotonic() + self._settings.submission_seconds,
-        )
-
-    def _grade(
-        self, case: Case, job: Job, digests: Mapping[str, str], seed: bytes, *, otherwise: bool = False
-    ) -> Results:
-        """Grade some tasks of a job in a student process of their own."""
-        stand_ins = tuple(self._assignment.task(task_id) for task_id in job.stand_ins)
+    def _run(self, live: LiveSubmission, digests: Mapping[str, str], seed: bytes) -> Results:
+        """Run the checks of some tasks on a live submission, and end it."""
         tasks = {digest: self._assignment.task(task_id) for task_id, digest in digests.items()}
-        live = Respondent(case, stand_ins, otherwise=otherwise)
-
-        def run(checks: Checks) -> Results:
+        with live, collected_checks(list(tasks.values())) as checks:
             return {digest: checks.run(task, live.student(task), seed) for digest, task in tasks.items()}
-
-        try:
-            return with_checks(list(tasks.values()), run)
-        finally:
-            live.close()
 
 
 def _all_passed(checks: tuple[CheckResult, ...]) -> bool:

@@ -32,7 +32,7 @@ from autograder.grading.rules_digest import package_digest
 from autograder.results import CheckResult, Environment, Submission, SubmissionResult, TaskResult
 
 LIBRARIES = ("tensorflow", "tf-keras", "numpy", "scikit-learn", "transformers", "carbontracker")
-SHARED_TEXTS = ("tasks.toml", "parameters.py", "stand_ins.py", "otherwise.py", "conftest.py")
+SHARED_TEXTS = ("tasks.toml", "parameters.py", "stand_ins.py", "alternatives.py", "conftest.py")
 """Files beside the checks that all tasks depend on."""
 _NOT_RULES = ("jobs",)
 TRIES = 2

@@ -84,9 +84,8 @@ class StudentProcess:
         limit = seconds or self._settings.request_seconds
         reply = self._exchange(question, limit)
         if isinstance(reply, wire.Raised):
-            where = f" ({reply.place}, line {reply.line})" if reply.line else ""
             text = " ".join(reply.message.split())
-            raise StudentRaised(f"Your code raised {reply.exception}: {text}{where}", reply.exception)
+            raise StudentRaised(reply.exception, text, reply.place, reply.line, reply.missing)
         if not isinstance(reply, wire.Answer):
             self.stop()
             raise MalformedReply("Your code's answer could not be read.")

@@ -131,7 +131,7 @@ def _student(policy: Policy, watchdog: Watchdog, requests: int, replies: int) ->
     """Confine this process for good, say which layers hold, and answer questions."""
     import tensorflow as tf
 
-    from autograder.student_side.server import Host
+    from autograder.student_side.server import Server
 
     try:
         die_with_parent()
@@ -145,7 +145,7 @@ def _student(policy: Policy, watchdog: Watchdog, requests: int, replies: int) ->
     device = "gpu" if policy.gpu and tf.config.list_physical_devices("GPU") else "cpu"
     environment = wire.Environment(tensorflow=tf.__version__, device=device, sandbox=policy.layers)
     wire.write_frame(replies, wire.encode_frame(wire.Ready(environment)))
-    Host(places).serve(requests, replies)
+    Server(places).serve(requests, replies)
 
 
 def _refuse(replies: int, error: SandboxUnavailable) -> NoReturn:

@@ -15,23 +15,12 @@ from autograder.wire.bounds import check_bounds
 from autograder.wire.messages import Reply, Request
 
 MAX_REQUEST_BYTES = 1 << 30
-
-
 _HEADER = struct.Struct("<I")
-
-
 _CHUNK = 1 << 20
 
-
 _Message = TypeVar("_Message")
-
-
 _encoder = msgspec.msgpack.Encoder()
-
-
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
-
-
 _replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 
 

@@ -56,11 +56,13 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
     """Import the student's module, then put the given helpers over its own of the same names.
 
     Attributes:
+        name: The module's name.
         given: Text of the released module.
         own: False leaves the student's module out: it is missing, or ended the process before.
         modules: Texts of the given modules by name: they are imported, whatever files of these names were handed in.
     """
 
+    name: str
     given: str
     own: bool = True
     modules: dict[str, str] = {}
@@ -146,8 +148,8 @@ class Count(msgspec.Struct, frozen=True, tag="count"):
     kwargs: dict[str, Value]
 
 
-class Cell(msgspec.Struct, frozen=True):
-    """One notebook cell to run.
+class RunCell(msgspec.Struct, frozen=True, tag="run_cell"):
+    """Run one cell in the notebook's namespace.
 
     Attributes:
         weightless: Only build models in it that are counted, as `Count` does; see `student_side.parameter_counting`.
@@ -156,12 +158,6 @@ class Cell(msgspec.Struct, frozen=True):
     id: str
     source: str
     weightless: bool = False
-
-
-class RunCells(msgspec.Struct, frozen=True, tag="run_cells"):
-    """Run cells one after another in the notebook's namespace; an error ends only its own cell."""
-
-    cells: list[Cell]
 
 
 class Read(msgspec.Struct, frozen=True, tag="read"):
@@ -179,7 +175,7 @@ class Train(msgspec.Struct, frozen=True, tag="train"):
 
 
 Question = (
-    Load | StandIn | Call | Apply | Gradients | Describe | SetWeights | BuildModel | Count | RunCells | Read | Train
+    Load | StandIn | Call | Apply | Gradients | Describe | SetWeights | BuildModel | Count | RunCell | Read | Train
 )
 
 
@@ -201,13 +197,17 @@ class Raised(msgspec.Struct, frozen=True, tag="raised", forbid_unknown_fields=Tr
     """The student's code raised.
 
     Attributes:
-        line: Line of the student's file or cell, 0 where unknown.
+        exception: Name of its class.
+        message: Its own text.
+        missing: The name that a NameError misses; empty for other exceptions.
         place: File or cell, and function, where it was raised.
+        line: Line of the student's file or cell, 0 where unknown.
     """
 
     id: int
     exception: _Words
     message: _Words
+    missing: _Words = ""
     place: _Words = ""
     line: int = 0
 

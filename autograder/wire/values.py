@@ -11,8 +11,6 @@ from autograder.errors import MalformedReply
 from autograder.wire.messages import Array, DType, Items, Ref, Table, Value
 
 MAX_RANK = 16
-
-
 _LARGEST_SIZE = 1 << 40
 
 

@@ -23,9 +23,8 @@ from autograder.checking.remote import MOST_PICTURES, Student
 from autograder.course.assignment import Task
 from autograder.course.submission import Snapshot
 from autograder.feedback.drawings import Shown, draw
-from autograder.grading import grader as runner
-from autograder.grading.check_runner import with_checks
-from autograder.grading.grader import Grader
+from autograder.grading.check_runner import collected_checks
+from autograder.grading.grader import Grader, _SubmissionGrading
 from autograder.results import (
     AttentionPicture,
     CheckResult,
@@ -168,8 +167,8 @@ def test_shows_nothing(student):
 """
 
 
-class Respondent:
-    """Stands in for a submission that is asked nothing."""
+class SilentSubmission:
+    """Stands in for a live submission that is asked nothing."""
 
     def student(self, task: Task) -> Student:
         """Return one."""
@@ -177,16 +176,15 @@ class Respondent:
 
 
 @pytest.mark.parametrize("carried_forward", [False, True])
-def test_a_check_keeps_its_picture_unless_a_reference_part_helped(tmp_path: Path, carried_forward: bool) -> None:
+def test_a_check_keeps_its_picture_unless_it_was_carried_forward(tmp_path: Path, carried_forward: bool) -> None:
     checks = tmp_path / "showing" / "test_showing.py"
     checks.parent.mkdir()
     checks.write_text(SHOWING)
     task = Task(id="showing", title="showing", points=3.0, provides=(), answers=(), builds_on=(), checks=checks)
-    graded = with_checks(
-        [task],
-        lambda found: runner._grade_task(found, task, Respondent(), b"seed", carried_forward=carried_forward),  # type: ignore[arg-type]
-    )
-    first, second = graded.checks
+    live: Any = SilentSubmission()
+    with collected_checks([task]) as collected:
+        grading = _SubmissionGrading(live, live, collected, b"seed")
+        first, second = grading._run(task, live, carried_forward=carried_forward).checks
     wrong = AttentionPicture(got=((1.0, 1.0), (1.0, 1.0)), right=((1.0, 0.0), (0.0, 1.0)))
     assert first.pictures == (() if carried_forward else (wrong,))
     assert first.message == "Wrong."

@@ -35,7 +35,7 @@ from autograder.gradebook.course_lock import course_lock
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
 from autograder.gradebook.recording import forget, record, scores
 from autograder.grading import result_store as store
-from autograder.grading.grader import Kept, course_secret
+from autograder.grading.grader import CachedTask, course_secret
 from autograder.results import Submission, SubmissionResult
 from tests.kills import Round, commands, kill_rounds, make_course, processes_of, run_undisturbed, start, state_of
 from tests.tiny import REPOSITORY, TinyCourse, tiny_result
@@ -256,7 +256,7 @@ class FakeGrader:
     def __init__(self, *args: object, **kwargs: object) -> None:
         self.alive = True
 
-    def grade(self, snapshot: Snapshot, kept: Kept) -> SubmissionResult:
+    def grade(self, snapshot: Snapshot, cached: CachedTask) -> SubmissionResult:
         """Grade, lose the zygote before the end, or find that it is gone."""
         fate = FakeGrader.fates.pop(0)
         if fate == "gone":

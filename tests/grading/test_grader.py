@@ -8,8 +8,8 @@ import pytest
 
 from autograder.checking.remote import Student
 from autograder.errors import AssignmentError
-from autograder.grading.check_runner import Checks, run_checks, with_checks
-from autograder.results import CheckResult
+from autograder.grading.check_runner import collected_checks
+from tests.hidden_checks import run_checks
 from tests.tiny import TinyCourse
 
 
@@ -77,22 +77,19 @@ def test_second(shared, rng):
 
 
 def test_collected_checks_run_again_with_fixtures_of_their_own(tiny_course: TinyCourse) -> None:
-    """As when a task is graded with a reference part first, and with the student's own parts after it."""
+    """As when a task is graded with a stand-in first, and with the student's own part after it."""
     task = tiny_course.assignment.task("double")
     task.checks.write_text(COUNTING)
-
-    def work(checks: Checks) -> list[tuple[CheckResult, ...]]:
-        return [checks.run(task, Student(unasked, unasked, 0), seed) for seed in (b"one", b"one", b"two")]
-
-    said = [checks[1].message.split() for checks in with_checks([task], work)]
+    with collected_checks([task]) as checks:
+        results = [checks.run(task, Student(unasked, unasked, 0), seed) for seed in (b"one", b"one", b"two")]
+    said = [found[1].message.split() for found in results]
     assert [words[-2:] for words in said] == [["1", "True"], ["2", "True"], ["3", "True"]]
     assert said[0][-4:-2] == said[1][-4:-2]
     assert not set(said[0][-4:-2]) & set(said[2][-4:-2])
 
 
-def test_what_the_work_with_the_checks_raises_comes_out(tiny_course: TinyCourse) -> None:
-    def work(checks: Checks) -> NoReturn:
+def test_what_is_raised_beside_the_checks_comes_out_and_leaves_nothing_open(tiny_course: TinyCourse) -> None:
+    with pytest.raises(KeyboardInterrupt), collected_checks(tiny_course.assignment.tasks):
         raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        with_checks(tiny_course.assignment.tasks, work)
+    task = tiny_course.assignment.task("double")
+    assert [check.outcome for check in run_checks(task, STUDENT, b"seed")] == ["failed", "failed"]

@@ -11,7 +11,7 @@ import pytest
 from autograder.course.assignment import load_assignment
 from autograder.course.submission import Snapshot, read_submission
 from autograder.grading import result_store as store
-from autograder.grading.grader import Kept
+from autograder.grading.grader import CachedTask
 from autograder.results import SubmissionResult, TaskResult
 from tests.tiny import REPOSITORY, TinyCourse, tiny_result
 
@@ -19,7 +19,7 @@ CHECKS = REPOSITORY / "autograder" / "checks" / "vit"
 
 
 class CountingGrader:
-    """Stands in for a grader: gives each task that is not kept the marks set here, and counts it."""
+    """Stands in for a grader: gives each task that is not cached the marks set here, and counts it."""
 
     marks = tiny_result()
     graded: list[str] = []  # noqa: RUF012 - emptied by each test
@@ -27,16 +27,14 @@ class CountingGrader:
     def __init__(self, course: object, assignment: object, **kwargs: object) -> None:
         self.alive = True
 
-    def grade(self, snapshot: Snapshot, kept: Kept) -> SubmissionResult:
-        """Grade the tasks that are not kept."""
+    def grade(self, snapshot: Snapshot, cached: CachedTask) -> SubmissionResult:
+        """Grade the tasks that are not cached."""
         course = CountingGrader
         assignment = load_assignment(snapshot_root(), "tiny")
         tasks: list[TaskResult] = []
         for task in assignment.tasks:
-            broken = [
-                assignment.task(one.id) for one in tasks if one.id in task.builds_on and one.score < one.max_score
-            ]
-            known = kept(task, broken)
+            wrong = [assignment.task(one.id) for one in tasks if one.id in task.builds_on and one.score < one.max_score]
+            known = cached(task, wrong)
             if known is None:
                 course.graded.append(task.id)
                 known = course.marks.task(task.id)

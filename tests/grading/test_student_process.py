@@ -124,7 +124,7 @@ def settings() -> Settings:
 @pytest.fixture
 def student(zygote: Zygote, settings: Settings) -> Iterator[StudentProcess]:
     process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), settings)
-    process.ask(wire.Load(""))
+    process.ask(wire.Load("utilities", ""))
     yield process
     process.stop()
 
@@ -194,7 +194,7 @@ def test_what_is_printed_comes_out_bounded_and_escaped(zygote: Zygote, settings:
     module = b"import sys\nprint('\\x1b[31mred', 7)\nsys.stderr.write('warned\\n')\n" + MODULE
     process = StudentProcess(zygote, Snapshot({"utilities.py": module}, "vit.ipynb"), settings)
     try:
-        process.ask(wire.Load(""))
+        process.ask(wire.Load("utilities", ""))
         assert process.printed() == "\\x1b[31mred 7\nwarned\n"
         call(process, "chatter", 4 << 20)
         assert len(process.printed()) == LONGEST_OUTPUT + len("\\x1b") - 1
@@ -249,8 +249,7 @@ def test_a_stand_in_takes_arguments_as_the_students_own_does(student: StudentPro
 
 
 def test_a_weightless_cell_builds_what_no_machine_could_hold(student: StudentProcess) -> None:
-    cells = [wire.Cell("a", "import utilities\nlarge = utilities.build_large()", weightless=True)]
-    assert student.ask(wire.RunCells(cells)) == {}
+    student.ask(wire.RunCell("a", "import utilities\nlarge = utilities.build_large()", weightless=True))
     large = student.ask(wire.Read("large"))
     weights = student.ask(wire.Describe(large))["weights"]
     assert [one["shape"] for one in weights] == [(1 << 20, 1 << 20), (1 << 20,)]
@@ -264,8 +263,7 @@ def test_a_model_is_counted_as_it_would_be_built(student: StudentProcess) -> Non
 
 def test_layers_work_beside_and_after_a_weightless_cell(student: StudentProcess) -> None:
     call(student, "make_layers")
-    cells = [wire.Cell("a", "import utilities\nfound = utilities.outputs_of_layers()", weightless=True)]
-    assert student.ask(wire.RunCells(cells)) == {}
+    student.ask(wire.RunCell("a", "import utilities\nfound = utilities.outputs_of_layers()", weightless=True))
     with pytest.raises(StudentRaised, match="too narrow"):
         student.ask(wire.Count("build_tokens", {"width": 1}))
     np.testing.assert_array_equal(student.ask(wire.Read("found")), np.ones((1, 1, 2)))
@@ -303,7 +301,7 @@ def test_nothing_survives_the_stop(zygote: Zygote, settings: Settings, layers: t
     before = set(psutil.Process().children(recursive=True))
     fewer = dataclasses.replace(settings, required_layers=layers)
     process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), fewer)
-    process.ask(wire.Load(""))
+    process.ask(wire.Load("utilities", ""))
     call(process, "leave_a_child")
     ours = set(psutil.Process().children(recursive=True)) - before
     assert len(ours) == 3  # the watchdog, the student process and its child
@@ -315,7 +313,7 @@ def test_nothing_survives_the_stop(zygote: Zygote, settings: Settings, layers: t
 def test_what_overran_its_memory_is_told_so(zygote: Zygote, settings: Settings) -> None:
     little = dataclasses.replace(settings, required_layers=("watchdog",), memory_mib=256)
     process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), little)
-    process.ask(wire.Load(""))
+    process.ask(wire.Load("utilities", ""))
     with pytest.raises(StudentDied, match="more than 256 MiB of memory"):
         call(process, "hold", 512)
 
@@ -324,7 +322,7 @@ def test_without_sandbox_the_result_says_so(zygote: Zygote, settings: Settings) 
     unconfined = dataclasses.replace(settings, sandbox="none")
     process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), unconfined)
     try:
-        process.ask(wire.Load(""))
+        process.ask(wire.Load("utilities", ""))
         assert process.environment.sandbox == ()
         assert call(process, "double", 4) == 8
     finally:
