@@ -12,7 +12,7 @@ import tf_keras as keras
 from autograder import wire
 from autograder.student_side.conversion import Converter, as_written
 from autograder.student_side.parameter_counting import weightless
-from autograder.student_side.submitted_module import SubmittedModule
+from autograder.student_side.submitted_code import SubmittedModule
 
 SETTINGS = ("rate", "epsilon", "axis", "units")
 """Plain numbers of a layer that a description lists."""

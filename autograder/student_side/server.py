@@ -16,8 +16,7 @@ from autograder.student_side.conversion import Converter
 from autograder.student_side.error_places import describe_error
 from autograder.student_side.keras_shortcuts import make_lean
 from autograder.student_side.layer_answers import LayerAnswers
-from autograder.student_side.running_notebook import RunningNotebook
-from autograder.student_side.submitted_module import SubmittedModule
+from autograder.student_side.submitted_code import SubmittedModule, SubmittedNotebook
 from autograder.student_side.training_observer import observed_evaluations, observed_events, traced_once
 
 
@@ -33,7 +32,7 @@ class Server:
         self._submission = places.submission
         self._converter = Converter()
         self._module = SubmittedModule(places.submission)
-        self._notebook = RunningNotebook()
+        self._notebook = SubmittedNotebook()
         layers = LayerAnswers(self._module, self._converter)
         self._answers: dict[type[wire.Question], Callable[[Any], wire.Value]] = {
             wire.Load: self._module.load,

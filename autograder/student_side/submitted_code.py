@@ -1,19 +1,25 @@
-"""The student's module: loaded, completed by what the course gives, and mixed with stand-ins on request."""
+"""What the student wrote, run in this process: the module and the notebook's cells."""
 
 from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from IPython.core.inputtransformer2 import TransformerManager
+
 from autograder import wire
+from autograder.student_side.error_places import CELL_FILE
 from autograder.student_side.given_modules import Given
+from autograder.student_side.parameter_counting import weightless
 from autograder.student_side.stand_ins import stand_in_for
 
 
 class SubmittedModule:
-    """The module that the student handed in; empty until it is loaded.
+    """The module, empty until it is loaded; then completed by what the course gives, on request with stand-ins.
 
     Args:
         submission: Folder of the submission.
@@ -56,3 +62,34 @@ class SubmittedModule:
         if name not in self._names:
             raise NameError(f"there is no `{name}` in {self._name}.py", name=name)
         return self._names[name]
+
+
+class SubmittedNotebook:
+    """The notebook's namespace, in which cells are run one after another, as by a kernel."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, Any] = {"__name__": "__main__", "get_ipython": _NoShell}
+
+    def run(self, question: wire.RunCell) -> None:
+        """Run one cell; whatever it raises comes out."""
+        source = TransformerManager().transform_cell(question.source)
+        code = compile(source, f"{CELL_FILE}{question.id}", "exec")
+        with weightless() if question.weightless else nullcontext():
+            exec(code, self._names)  # noqa: S102 - the purpose
+
+    def find(self, name: str) -> Any:  # noqa: ANN401 - whatever the student named so
+        """Return what the notebook has under a name.
+
+        Raises:
+            NameError: If there is no such name.
+        """
+        if name not in self._names:
+            raise NameError(f"there is no `{name}` in your notebook", name=name)
+        return self._names[name]
+
+
+class _NoShell:
+    """Takes the place of IPython's shell: magics and shell commands in a cell do nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *args, **kwargs: None
