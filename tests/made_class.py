@@ -8,7 +8,8 @@ from pathlib import Path
 
 from autograder.course.assignment import read_titles
 from autograder.marks import ClassMarks, Mark, Person, StudentMarks
-from autograder.reports.similarity import Pair, Passage
+from autograder.reports.fingerprints import Passage
+from autograder.reports.similarity import Pair
 from autograder.results import CheckResult, Environment, Outcome, Submission, SubmissionResult, TaskResult, task_score
 
 TASKS = {
@@ -47,7 +48,7 @@ def made_class(students: int, seed: int = 1) -> tuple[ClassMarks, list[Pair]]:
 
 
 def made_student(name: str, hard: dict[str, float], draw: random.Random) -> StudentMarks:
-    """Return one student, who may be late, missing, or the victim of an error of ours."""
+    """Return one student, who may be late, missing, or the victim of an internal error."""
     if draw.random() < 0.03:
         return StudentMarks(Person(name))
     ability = draw.gauss(0.4, 1.2)

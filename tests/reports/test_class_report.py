@@ -16,9 +16,12 @@ from autograder.cli import main as cli
 from autograder.gradebook.class_marks import class_marks
 from autograder.gradebook.recording import record
 from autograder.marks import ClassMarks, Person, StudentMarks
-from autograder.reports.class_report import PAGE, STATES, TABLE, render_report, student_row, write_report
-from autograder.reports.similarity import Pair, Passage
+from autograder.reports.class_report import PAGE, TABLE, render_report, write_report
+from autograder.reports.fingerprints import Passage
+from autograder.reports.report_page import STATES, report_page, student_row
+from autograder.reports.similarity import Pair
 from autograder.results import to_json
+from autograder.text import title_of
 from tests.browsers import IN_BROWSER, heard, opened_file
 from tests.exports.test_formats import HOSTILE, hostile, one_student
 from tests.made_class import made_class
@@ -28,7 +31,7 @@ MADE = datetime(2030, 1, 2, 12, 0, tzinfo=UTC)
 
 
 def soup(marks: ClassMarks, pairs: list[Pair] | None = None) -> BeautifulSoup:
-    return BeautifulSoup(render_report(marks, pairs or [], MADE), "html.parser")
+    return BeautifulSoup(render_report(report_page(marks, pairs or [], MADE)), "html.parser")
 
 
 def words(page: BeautifulSoup, section: str) -> str:
@@ -41,9 +44,9 @@ def words(page: BeautifulSoup, section: str) -> str:
 def test_it_says_who_is_late_what_failed_and_what_waits() -> None:
     page = soup(one_student("error"))
     attention = words(page, "attention")
-    assert "O'Brien, Ada, A. (ada): 1 min late, 0.5 points taken" in attention
-    assert "ada, double:: works: double is <b>wrong</b>, by $1$ & more." in attention
-    assert "question_01: 1 submission" in attention
+    assert "O'Brien, Ada, A. (ada): 1 min late, penalty of 0.5 points" in attention
+    assert "ada, Double: works: double is <b>wrong</b>, by $1$ & more." in attention
+    assert "Question 1: 1 submission" in attention
     assert "median of 7 points" in words(page, "overview")
 
 
@@ -64,8 +67,8 @@ def test_every_task_check_and_student_is_there() -> None:
     rows = page.find(id="class").find("tbody").find_all("tr")  # type: ignore[union-attr]
     assert len(rows) == 30
     for name in marks.points:
-        assert name in words(page, "tasks")
-    assert "check_6" in words(page, "checks").replace(" ", "")
+        assert title_of(name, marks.titles) in words(page, "tasks")
+    assert "MLP check 6" in words(page, "checks")
     assert f"{pairs[0].first} {pairs[0].second} 95%" in words(page, "similarity")
     assert "utilities.py 40–49" in words(page, "similarity")
     labels = [svg["aria-label"] for svg in page.find_all("svg")]
@@ -100,7 +103,7 @@ def test_an_error_that_only_the_gradebook_tells_of_is_shown(released_course: Tin
     record(course.course, course.assignment, "ada", course.hand_in("ada", None), tiny_result(outcome="error"))
     marks = class_marks(course.course, course.assignment)
     assert student_row(marks, marks.students[0]).states == ("error", "unknown")
-    assert "ada, double: held open in the gradebook" in words(soup(marks), "attention")
+    assert "ada, Doubling: held open in the gradebook" in words(soup(marks), "attention")
 
 
 def test_the_table_beside_it_is_safe_and_opens_with_its_letters(tmp_path: Path) -> None:
@@ -118,7 +121,7 @@ def attacked() -> str:
     """A page where every text that students or their code choose attacks it."""
     passages = (Passage(HOSTILE, 1, 2),)
     pair = Pair(HOSTILE, '"><img src=x onerror=alert(1)>', 0.9, 9, 9, passages, passages)
-    return render_report(hostile(), [pair], MADE)
+    return render_report(report_page(hostile(), [pair], MADE))
 
 
 def test_what_students_write_stays_text() -> None:

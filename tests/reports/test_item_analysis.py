@@ -63,7 +63,7 @@ def test_weights_count_in_the_rest() -> None:
 def test_errors_and_skips_count_neither_way() -> None:
     first, second = check_figures(class_of(["ep", "sp", "pp", "fp"]))
     assert (first.difficulty, first.checked, first.errors) == (0.5, 2, 1)
-    assert first.remark == "ended in an error of ours"
+    assert first.remark == "ended in an internal error"
     assert (second.difficulty, second.discrimination, second.remark) == (1.0, None, "nearly all pass")
 
 

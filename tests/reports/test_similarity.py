@@ -11,7 +11,8 @@ import pytest
 
 from autograder.cli import main as cli
 from autograder.course.assignment import load_assignment
-from autograder.reports.similarity import Part, compare, given_parts, similar_pairs, tokens_of
+from autograder.reports.fingerprints import Part, tokens_of
+from autograder.reports.similarity import compare, given_parts, similar_pairs
 from tests.tiny import REPOSITORY, TinyCourse
 
 STYLES = {path.stem: path.read_text() for path in (REPOSITORY / "tests/submissions/right").glob("*.py")}
