@@ -1,4 +1,4 @@
-"""Say what this machine can do: system, confinement, GPU, libraries, course, gradebook. Works without any of them."""
+"""Find out what this machine can do: system, confinement, GPU, libraries, course, gradebook. Any may be missing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 import msgspec
+import psutil
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
@@ -22,14 +23,14 @@ from autograder.errors import AutograderError, ConfigError, SandboxUnavailable
 
 PACKAGE = "vit-course-autograder"
 LIBRARIES = ("tensorflow", "tf-keras", "numpy", "nbgrader", "nbconvert", "transformers", "carbontracker", "pytest")
-"""Libraries that are always listed; others that we need only where something is wrong with them."""
+"""Libraries that are always listed; others that are needed are listed only if something is wrong with them."""
 OLDEST_PYTHON = (3, 11)
-ROOM_GIB = 1.0
+LEAST_FREE_GIB = 1.0
 """Free space below which a class may fill the disk."""
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing looked at.
+    """What was found out about one thing.
 
     Attributes:
         name: What it is, such as `sandbox: landlock`.
@@ -47,20 +48,20 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def examine(start: Path, assignment: str | None = None) -> Iterator[Finding]:
-    """Yield one finding after another; nothing is changed.
+    """Yield one finding after another; changes nothing.
 
     Args:
-        start: The course folder, or one in it. Without a course, all that needs none is looked at.
+        start: The course folder, or one in it. Without a course, what needs one is left out.
         assignment: By default the one that the settings name.
     """
     yield Finding("autograder", True, f"{__version__} in {Path(__file__).parents[1]}, run by {sys.executable}")
     yield _system()
     yield _disk(start)
-    course, read = _course(start)
-    yield read
+    course, settings = _course(start)
+    yield settings
     yield from _confinement(course.settings)
     yield from _libraries()
-    if read.good:
+    if settings.good:
         name = assignment or course.settings.assignment
         yield _assignment(course, name)
         yield _gradebook(course, name)
@@ -90,7 +91,7 @@ def _disk(start: Path) -> Finding:
         free = shutil.disk_usage(folder).free / 2**30
     except OSError as error:
         return Finding("disk", False, f"{error}.", "Name the course folder with --course.")
-    good = free >= ROOM_GIB and os.access(folder, os.W_OK)
+    good = free >= LEAST_FREE_GIB and os.access(folder, os.W_OK)
     found = f"{free:.1f} GiB free in {folder}" + ("" if os.access(folder, os.W_OK) else ", which cannot be written")
     return Finding("disk", good, found, "" if good else "Make room, or make the folder writable.", needed=False)
 
@@ -105,9 +106,9 @@ def _course(start: Path) -> tuple[Course, Finding]:
 
 
 def _confinement(settings: Settings) -> Iterator[Finding]:
-    """Yield what can be said of a machine that student code is to run on."""
+    """Yield what running student code here depends on: layers, memory, GPU."""
     if not _on_linux():
-        found = f"not tried: namespaces, Landlock and seccomp are features of Linux, and this is {platform.system()}"
+        found = f"not tried: namespaces, Landlock and seccomp are features of Linux; this is {platform.system()}"
         remedy = "Here you can build, and read reports and feedback; check, grade, release and audit need Linux."
         yield Finding("sandbox", False, found, remedy)
         return
@@ -118,8 +119,11 @@ def _confinement(settings: Settings) -> Iterator[Finding]:
         remedy = "Take c.Autograder.sandbox out of course_config.py."
         yield Finding("sandbox", False, "switched off: student code runs unconfined", remedy, needed=False)
     yield from _layers(settings)
-    jobs, chosen = default_jobs(), f"; course_config.py says {settings.jobs}" if settings.jobs else ""
-    yield Finding("memory", True, f"{_memory()}: {jobs} submissions at once fit processors and memory{chosen}")
+    memory = psutil.virtual_memory()
+    found = f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free: "
+    found += f"{default_jobs()} submissions at once fit processors and memory"
+    found += f"; course_config.py says {settings.jobs}" if settings.jobs else ""
+    yield Finding("memory", True, found)
     gpu = "NVIDIA device" if gpu_present() else "none: training runs on the CPU"
     needed = settings.device == "gpu"
     remedy = 'Set c.Autograder.device = "auto" in course_config.py.' if needed and not gpu_present() else ""
@@ -127,7 +131,7 @@ def _confinement(settings: Settings) -> Iterator[Finding]:
 
 
 def _layers(settings: Settings) -> Iterator[Finding]:
-    """Try each layer in a child process, alone; of the two bounds of memory the course needs only one."""
+    """Try each layer alone, in a child process; of the two bounds of memory the course needs only one."""
     from autograder.sandbox.cgroup import delegated
     from autograder.sandbox.try_layer import FOUND, try_layer
 
@@ -140,14 +144,6 @@ def _layers(settings: Settings) -> Iterator[Finding]:
             yield Finding(f"sandbox: {layer}", True, shown(), needed=needed)
         except SandboxUnavailable as error:
             yield Finding(f"sandbox: {layer}", False, error.reason, error.remedy, needed)
-
-
-def _memory() -> str:
-    with suppress(OSError, KeyError, ValueError, IndexError):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        kib = {key: int(value.split()[0]) for key, value in (line.split(":", 1) for line in lines)}
-        return f"{kib['MemAvailable'] / 2**20:.1f} of {kib['MemTotal'] / 2**20:.1f} GiB free"
-    return "size unknown"
 
 
 def _libraries() -> Iterator[Finding]:
@@ -165,8 +161,11 @@ def _needed() -> dict[str, SpecifierSet]:
         wanted = [Requirement(text) for text in requires(PACKAGE) or ()]
     except PackageNotFoundError:
         return {}
-    here = [one for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
-    return {one.name: one.specifier for one in here}
+    return {
+        requirement.name: requirement.specifier
+        for requirement in wanted
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    }
 
 
 def _library(name: str, wanted: SpecifierSet) -> Finding:

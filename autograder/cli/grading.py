@@ -75,8 +75,6 @@ class GradeOptions(SandboxOptions):
 
 def check(options: CheckOptions) -> int:
     """Grade one submission and print the result."""
-    from autograder.feedback.page import render_page, result_page
-    from autograder.files import write_whole
     from autograder.grading.result_store import grader_for, read_for_check
     from autograder.rendering.result_text import render_text
     from autograder.results import to_json
@@ -89,6 +87,9 @@ def check(options: CheckOptions) -> int:
         progress(0, 1, str(options.path))
         result = grader.grade_snapshot(snapshot)
     if options.html:
+        from autograder.feedback.page import render_page, result_page
+        from autograder.files import write_whole
+
         write_whole(options.html, render_page(result_page(result, titles)).encode("utf-8", "replace"))
     out.print(render_text(result, titles), end="")
     write_json(options, to_json(result))

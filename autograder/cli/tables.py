@@ -20,7 +20,7 @@ def marks_table(assignment: Assignment, rows: Sequence[GradedSubmission]) -> Tab
     table = Table(title=f"{assignment.name}: automatic marks", title_justify="left", box=SIMPLE)
     table.add_column("student", no_wrap=True, vertical="bottom")
     for task in assignment.tasks:
-        heading = task.id.replace("_", "\n")
+        heading = task.title.replace(" ", "\n")
         table.add_column(f"{heading}\n/{task.points:g}", justify="right", no_wrap=True)
     table.add_column(f"sum\n/{assignment.max_score:g}", justify="right", no_wrap=True)
     for row in rows:

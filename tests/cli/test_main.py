@@ -27,7 +27,7 @@ from tests.tiny import TinyCourse, tiny_result
 
 ROOT = Path(__file__).parents[2]
 SLOW_TO_IMPORT = ("tensorflow", "tf_keras", "nbgrader", "nbconvert", "numpy", "sqlalchemy")
-HELP = """
+RUN_AND_LIST = """
 import sys
 from autograder.cli import main as cli
 try:
@@ -71,13 +71,30 @@ def test_every_command_has_a_parser_and_is_in_the_help(capsys: pytest.CaptureFix
         assert f"    {command} " in said.err or f"    {command}\n" in said.err
 
 
+def imported_by(*words: str) -> set[str]:
+    """Run a command in a process of its own and return the packages that it imported."""
+    command = [sys.executable, "-c", RUN_AND_LIST, *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.rpartition("imported:")[2].split())
+
+
 def test_help_imports_nothing_that_takes_long() -> None:
     for words in (["--help"], ["grade", "--help"]):
-        command = [sys.executable, "-c", HELP, *words]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        imported = done.stdout.rpartition("imported:")[2].split()
+        imported = imported_by(*words)
         assert "rich" in imported
-        assert not set(SLOW_TO_IMPORT) & set(imported)
+        assert not set(SLOW_TO_IMPORT) & imported
+
+
+@pytest.mark.slow
+def test_check_imports_nothing_of_the_gradebook(tiny_course: TinyCourse, tmp_path: Path) -> None:
+    folder = tiny_course.hand_in("student", None, "def double(x):\n    return 2 * x\n")
+    page = tmp_path / "page.html"
+    imported = imported_by(
+        "check", str(folder), "--course", str(tiny_course.root), "--assignment", "tiny", "--html", str(page)
+    )
+    assert page.is_file()
+    assert "numpy" in imported, "the checks ran"
+    assert not {"nbgrader", "nbconvert", "sqlalchemy", "tensorflow", "distributed"} & imported
 
 
 def test_a_command_makes_no_grammar_of_addresses(released_course: TinyCourse) -> None:
@@ -203,7 +220,7 @@ def test_grade_ends_with_a_table_or_json_or_nothing(
     good = GradedSubmission("student-1", folder, tiny_result(total=1.0))
     assert grade_with(released_course, monkeypatch, good, "--no-record") == 0
     table = " ".join(capsys.readouterr().out.split())
-    assert "double total sum student /3 /2 /5" in table
+    assert "Adding Doubling up sum student /3 /2 /5" in table
     assert "student-1 3 1 4" in table
 
     assert grade_with(released_course, monkeypatch, good, "--no-record", "--json", "-") == 0
