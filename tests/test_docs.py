@@ -216,8 +216,8 @@ def test_the_assignment_of_the_guide_is_built_and_released(
         words = [word.replace("solutions/", f"{root}/solutions/") for word in shlex.split(line)[3:]]
         assert cli.main([*words, "--course", str(root)]) == 0, line
     said = " ".join(capsys.readouterr().out.split())
-    assert "halve: 4 of 4 points" in said
-    assert "half: 2 of 2 points" in said
+    assert "Halving: 4 of 4 points" in said
+    assert "Half of a number: 2 of 2 points" in said
     assert "released release/halves: the solutions get full marks, the stubs 0, nothing leaks." in said
 
 
