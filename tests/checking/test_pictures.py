@@ -22,7 +22,8 @@ from autograder.checking.pictures import (
 from autograder.checking.remote import MOST_PICTURES, Student
 from autograder.course.assignment import Task
 from autograder.course.submission import Snapshot
-from autograder.feedback.drawings import Shown, draw
+from autograder.feedback.drawings import draw
+from autograder.feedback.svg import Figure
 from autograder.grading.check_runner import collected_checks
 from autograder.grading.grader import Grader, _SubmissionGrading
 from autograder.results import (
@@ -237,11 +238,11 @@ def test_odd_pictures_are_drawn(picture: Picture) -> None:
     assert "<b>" not in str(shown)
 
 
-def words(shown: Shown) -> str:
+def words(shown: Figure) -> str:
     return " ".join(shown.words)
 
 
-def drawn(picture: Picture | None) -> Shown:
+def drawn(picture: Picture | None) -> Figure:
     assert picture is not None
     return draw(picture)
 
@@ -249,7 +250,7 @@ def drawn(picture: Picture | None) -> Shown:
 def test_attention_is_told_in_words_and_numbers() -> None:
     shown = drawn(attention())
     assert "By the definition each row sums to 1. In yours each column does." in words(shown)
-    assert re.search(r"They differ most at query \d and key \d: 0\.\d\d in place of 0\.\d\d\.", words(shown))
+    assert re.search(r"They differ most at query \d and key \d: 0\.\d\d instead of 0\.\d\d\.", words(shown))
     assert [caption for caption, _ in shown.drawings] == ["Yours", "By the definition"]
     table = shown.tables[0]
     assert table.head == ("", *(f"key {number}" for number in range(1, 8)))
@@ -261,9 +262,9 @@ def test_attention_is_told_in_words_and_numbers() -> None:
     ("got", "said"),
     [
         (RIGHT * np.arange(1, 6)[:, None], "Yours sum to between 1.00 and 5.00."),
-        (softmax(3 * SCORES, -1), "So do yours, with other values."),
+        (softmax(3 * SCORES, -1), "So does each of yours, with other values."),
         (2 * RIGHT, "Yours sum to 2.00."),
-        (np.where(RIGHT > 0.3, np.nan, RIGHT), "Some of yours are no finite numbers."),
+        (np.where(RIGHT > 0.3, np.nan, RIGHT), "Some of yours are not finite numbers."),
         (RIGHT[:, :, :3], "Yours have 5 rows and 3 columns, the right ones 5 and 7."),
     ],
 )
