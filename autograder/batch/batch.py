@@ -230,7 +230,7 @@ class _Batch:
             error = AutograderError(f"{student!a} cannot be a student's id.", "Rename the submission's folder.")
             return GradedSubmission(student, folder, None, error)
         try:
-            found = self._grader.look(folder, student)
+            found = self._grader.look_up(folder, student)
         except AutograderError as error:
             return GradedSubmission(student, folder, None, error)
         except Exception as error:  # the batch goes on
@@ -262,7 +262,7 @@ class _Batch:
             return GradedSubmission(waiting.student, waiting.folder, None, answer)
         if self._workers.remote:
             try:
-                self._grader.keep(waiting.snapshot, answer)
+                self._grader.cache(waiting.snapshot, answer)
             except OSError as error:
                 return GradedSubmission(waiting.student, waiting.folder, None, internal_error(error))
         return GradedSubmission(waiting.student, waiting.folder, answer)

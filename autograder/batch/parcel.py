@@ -14,9 +14,8 @@ from pathlib import Path
 from autograder import __version__
 from autograder.course.assignment import MODULE, Assignment
 from autograder.course.course import Course
-from autograder.grading.grader import course_secret
-from autograder.grading.result_store import LIBRARIES
-from autograder.grading.rules_digest import package_digest
+from autograder.course.secret import course_secret
+from autograder.grading.rules_digest import LIBRARIES, package_digest
 
 SAME_VERSIONS = (*LIBRARIES, "msgspec", "cloudpickle", "dask", "distributed")
 """Libraries of which both machines need the same versions, besides Python and this package."""

@@ -23,7 +23,7 @@ def stored_results(course: Course, assignment: Assignment, folders: Mapping[str,
         folders: Student to submission folder.
     """
     grader = CachedGrader(course, assignment)
-    known = ((student, grader.known(folder, student)) for student, folder in folders.items())
+    known = ((student, grader.cached(folder, student)) for student, folder in folders.items())
     return {student: result for student, result in known if result is not None}
 
 

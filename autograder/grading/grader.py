@@ -7,17 +7,14 @@ a later one is graded in a second student process, with stand-ins for the wrong 
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from types import TracebackType
 
 import msgspec
 
 from autograder.course.assignment import MODULE, Assignment, Task
 from autograder.course.course import Course
+from autograder.course.secret import course_secret
 from autograder.course.submission import Snapshot
 from autograder.grading.check_runner import Checks, collected_checks
 from autograder.grading.gpu import wants_gpu
@@ -189,17 +186,3 @@ def summarise(
         tasks=tasks,
         notes=notes,
     )
-
-
-def course_secret(course: Course) -> bytes:
-    """Return the course's secret, made on first use; hidden inputs are drawn from it."""
-    path = course.state_dir / "secret"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".secret-") as file:
-            file.write(secrets.token_hex(32))
-            file.flush()
-            os.fsync(file.fileno())
-            with suppress(FileExistsError):  # another process was faster: its secret is the course's
-                os.link(file.name, path)
-    return path.read_bytes()

@@ -120,7 +120,7 @@ def test_what_grading_kept_is_found_until_the_submission_changes(tiny_course: Ti
     folder = tiny_course.hand_in("ada", b"{}")
     assert stored_results(course, assignment, {"ada": folder}) == {}
     snapshot = read_submission(folder, "tiny", course.settings)
-    CachedGrader(course, assignment).keep(
+    CachedGrader(course, assignment).cache(
         snapshot, msgspec.structs.replace(tiny_result(), submission=Submission(digest=snapshot.digest))
     )
     found = stored_results(course, assignment, {"ada": folder})["ada"]

@@ -25,6 +25,7 @@ from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateAssignment
 
 from autograder.course.course import read_course
+from autograder.course.secret import course_secret
 from autograder.course.submission import Snapshot
 from autograder.errors import RecordingError, ZygoteError
 from autograder.feedback.exporter import write_feedback
@@ -35,7 +36,7 @@ from autograder.gradebook.course_lock import course_lock
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
 from autograder.gradebook.recording import forget, record, scores
 from autograder.grading import result_store as store
-from autograder.grading.grader import CachedTask, course_secret
+from autograder.grading.grader import CachedTask
 from autograder.results import Submission, SubmissionResult
 from tests.kills import Round, commands, kill_rounds, make_course, processes_of, run_undisturbed, start, state_of
 from tests.tiny import REPOSITORY, TinyCourse, tiny_result
@@ -289,7 +290,7 @@ def test_a_zygote_that_is_always_lost_is_an_error_of_ours(
     grader = store.CachedGrader(released_course.course, released_course.assignment)
     with pytest.raises(ZygoteError):
         grader.grade(folder, "ada")
-    assert grader.known(folder) is None
+    assert grader.cached(folder) is None
 
 
 @pytest.mark.parametrize("content", [b"", b'{"schema": 1, "assig', b"\xff", b"[]"])
@@ -302,9 +303,9 @@ def test_a_broken_stored_result_is_computed_again(
     grader.grade(folder, "ada")
     (stored,) = (released_course.course.state_dir / "results/tiny").rglob("*.json")
     stored.write_bytes(content)
-    assert grader.known(folder, "ada") is None
+    assert grader.cached(folder, "ada") is None
     assert grader.grade(folder, "ada").score == 5.0
-    assert grader.known(folder, "ada") is not None
+    assert grader.cached(folder, "ada") is not None
 
 
 @pytest.mark.slow

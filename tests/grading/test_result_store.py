@@ -11,7 +11,9 @@ import pytest
 from autograder.course.assignment import load_assignment
 from autograder.course.submission import Snapshot, read_submission
 from autograder.grading import result_store as store
+from autograder.grading import rules_digest
 from autograder.grading.grader import CachedTask
+from autograder.grading.rules_digest import PACKAGE, checks_digest, grading_digest
 from autograder.results import SubmissionResult, TaskResult
 from tests.tiny import REPOSITORY, TinyCourse, tiny_result
 
@@ -132,7 +134,7 @@ def test_a_shared_module_counts_for_the_tasks_that_import_it(tmp_path: Path, nam
 
     def digests() -> dict[str, str]:
         files = (tmp_path / "vit").glob("test_*.py")
-        return {path.stem.removeprefix("test_"): store._checks_digest(path) for path in files}
+        return {path.stem.removeprefix("test_"): checks_digest(path) for path in files}
 
     before = digests()
     path = tmp_path / "vit" / f"{name}.py"
@@ -145,9 +147,60 @@ def test_a_result_of_another_submission_is_not_taken(course: TinyCourse) -> None
     graded(course)
     folder = course.root / "submitted/ada/tiny"
     grader = store.CachedGrader(course.course, load_assignment(course.root, "tiny"))
-    kept = grader._path(read_submission(folder, "tiny", course.course.settings)).read_bytes()
+    other = grader._store._path(read_submission(folder, "tiny", course.course.settings)).read_bytes()
     (folder / "utilities.py").write_text("changed = 1\n")
-    path = grader._path(read_submission(folder, "tiny", course.course.settings))
+    path = grader._store._path(read_submission(folder, "tiny", course.course.settings))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(kept)
-    assert grader.known(folder, "ada") is None
+    path.write_bytes(other)
+    assert grader.cached(folder, "ada") is None
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A copy of the package, to be changed."""
+    copy = tmp_path / "autograder"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+def replace_in(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    "module", ["cli/main.py", "reports/class_report.py", "feedback/page.py", "release/leaks.py", "__init__.py"]
+)
+def test_what_decides_no_marks_regrades_nobody(
+    course: TinyCourse, package: Path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    monkeypatch.setattr(rules_digest, "PACKAGE", package)
+    graded(course)
+    (package / module).write_text((package / module).read_text() + "\n# another word\n")
+    grading_digest.cache_clear()
+    assert graded(course) == []
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "grading/grader.py", "checking/comparisons.py", "student_side/stand_ins.py", "sandbox/confine.py",
+        "wire/bounds.py", "course/notebook.py", "results.py",
+    ],
+)  # fmt: skip
+def test_what_grades_counts_for_every_result(
+    course: TinyCourse, package: Path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    monkeypatch.setattr(rules_digest, "PACKAGE", package)
+    graded(course)
+    (package / module).write_text((package / module).read_text() + "\n# another rule\n")
+    grading_digest.cache_clear()
+    assert graded(course) == ["double", "total"]
+
+
+def test_another_tolerance_in_a_check_regrades_its_task(course: TinyCourse) -> None:
+    graded(course)
+    checks = course.root / "autograder/checks/tiny/test_double.py"
+    replace_in(checks, "close(doubled, numbers + numbers)", "close(doubled, numbers + numbers, 1e-3)")
+    assert graded(course) == ["double"]
