@@ -1,9 +1,9 @@
 """Measure what the first `check` costs beside importing TensorFlow: `python -m benchmarks.check_cost [--json FILE]`.
 
-The whole command `check` on the solutions, in a course without results or running processes, against the bare
+Compares the whole command `check` on the solutions, with nothing cached and no process running, with a bare
 `import tensorflow` in a new process plus the checks' own time: the questions that `check` asks, answered by the same
-code in one warm process (`replay`). Also: counting the large model's parameters inside a student process, and what that
-adds to its memory. Medians of three; the libraries' files are in the system's cache for all of them alike.
+code in one warm process (`replay`). Also measures counting the large model's parameters inside a student process, and
+what that adds to its memory. Medians of three; the libraries' files are in the system's cache throughout.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Measure what the layers add to one fork: `python benchmarks/confinement_cost.py`.
+"""Measure what the layers add to one fork: `python -m benchmarks.confinement_cost`.
 
-Prints JSON: milliseconds from asking the zygote for a student process to its first words, with no layer, with each
-alone, and with all that the course requires; then milliseconds of one question without and with all of them, and
-the share of a processor that the watchdog takes while its student process idles. Medians of 21.
+Prints JSON: milliseconds from asking the zygote for a student process to its first answer, with no layer, with each
+alone, and with all that the course requires; milliseconds of one question without and with all of them; and the share
+of a processor that the watchdog takes while its student process is idle. Medians of 21.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def time_fork(zygote: Zygote, settings: Settings) -> float:
     """Return the median milliseconds of starting a process."""
     spent = []
     for _ in range(REPEATS):
-        one, process = spawn(zygote, settings)
+        milliseconds, process = spawn(zygote, settings)
         process.stop()
-        spent.append(one)
+        spent.append(milliseconds)
     return round(statistics.median(spent), 1)
 
 
@@ -63,10 +63,10 @@ def watchdog_share(zygote: Zygote, settings: Settings) -> float:
     """Return the share of one processor, in percent, that the process outside the wall takes."""
     before = set(psutil.Process().children(recursive=True))
     _, process = spawn(zygote, settings)
-    ours = sorted(set(psutil.Process().children(recursive=True)) - before, key=lambda one: one.pid)
-    started, times = time.monotonic(), ours[0].cpu_times()
+    watchdog = min(set(psutil.Process().children(recursive=True)) - before, key=lambda child: child.pid)
+    started, times = time.monotonic(), watchdog.cpu_times()
     time.sleep(IDLE_SECONDS)
-    after, elapsed = ours[0].cpu_times(), time.monotonic() - started
+    after, elapsed = watchdog.cpu_times(), time.monotonic() - started
     process.stop()
     return round(100 * (after.user + after.system - times.user - times.system) / elapsed, 2)
 

@@ -2,11 +2,11 @@
 
 `python -m benchmarks.cost_split [--repeats 7] [--submission FOLDER] [--json FILE]`
 
-First one submission is graded through the real path: a zygote, confined student processes, pytest, the oracle. The
-cpu time of the grader process and of the zygote with all that it forks is read from the kernel. The questions that
-were asked are answered again, by the same code (`student_side.server`), in one warm process without grader and wall:
-that is the checks' own TensorFlow work. Both take turns, since a processor's speed drifts by more than what is looked
-for. The worker's start, which a batch pays once, is shown beside it.
+First a submission is graded as usual: a zygote, confined student processes, pytest, the oracle. The kernel tells the
+cpu time of the grader process, and of the zygote with all that it forks. Then the same questions are answered by the
+same code (`student_side.server`) in one warm process without grader and wall: that is the checks' own TensorFlow work.
+The two take turns, since a processor's speed drifts by more than the difference. The worker's start, which a batch
+pays once, is shown beside it.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Split:
         student: Zygote, watchdogs and student processes.
         tensorflow: The same questions in a warm process: the checks' own work.
         wall: Seconds on the clock.
-        start: What a worker's first submission takes more, for the zygote's imports and the grader's own.
+        start: What a worker's first submission takes in addition: the imports of the zygote and the grader.
         processes: Student processes that were started.
     """
 
@@ -119,8 +119,8 @@ class Row:
 def rows_by(key: Callable[[Asked], str], asked: Sequence[Asked], took: Sequence[Took]) -> list[Row]:
     """Return one row for each value of `key`, the most expensive first."""
     groups: dict[str, list[Took]] = defaultdict(list)
-    for one, spent in zip(asked, took, strict=True):
-        groups[key(one)].append(spent)
+    for question, spent in zip(asked, took, strict=True):
+        groups[key(question)].append(spent)
     rows = [Row(name, len(values), together(values).cpu) for name, values in groups.items()]
     return sorted(rows, key=lambda row: -row.tensorflow)
 
@@ -156,7 +156,7 @@ def measure(
         tensorflow=median(together(answers).cpu for _, answers in turns),
         wall=median(run.wall for run in runs),
         start=round(first.cpu - total, 4),
-        processes=len({one.process for one in recording.asked}),
+        processes=len({question.process for question in recording.asked}),
     )
     return split, recording.asked, took
 
@@ -192,7 +192,8 @@ def main() -> None:
         assignment = course.assignment("vit")
         snapshot = read_for_check(options.submission, assignment.name, course.settings)
         split, asked, took = measure(course, assignment, snapshot, options.repeats)
-    tasks, kinds = rows_by(lambda one: one.task, asked, took), rows_by(lambda one: one.kind, asked, took)
+    tasks = rows_by(lambda question: question.task, asked, took)
+    kinds = rows_by(lambda question: question.kind, asked, took)
     say(rendered(split))
     say(f"\nEverything but the checks' own TensorFlow work: {split.overhead:.1f} %")
     say(

@@ -1,8 +1,8 @@
 """Record what the grader asks of one submission, and answer the same questions in one warm, unconfined process.
 
-The second is the checks' own TensorFlow work: no grader, no wall, no new process, nothing done for the first time but
-what each submission needs: TensorFlow converts the functions of its module.
-`python -m benchmarks.replay RECORDING` answers all of them for each line that it reads, and prints the seconds of each
+The second is the checks' own TensorFlow work: no grader, no wall, no new process, and nothing done for the first time
+but what every submission needs: TensorFlow converts the functions of its module.
+`python -m benchmarks.replay RECORDING` answers all questions each time it reads a line, and prints the seconds of each
 question as one line of JSON.
 """
 
@@ -91,13 +91,13 @@ def record(grader: Grader, snapshot: Snapshot, assignment: Assignment, threads: 
         threads: TensorFlow's threads that the grader was made with, so that they can be answered alike.
 
     Raises:
-        SystemExit: If it could not be graded without an error of ours.
+        SystemExit: If it could not be graded without an internal error.
     """
     asked: list[Asked] = []
     with recorded(asked):
         result = grader.grade(snapshot)
     if result.has_error:
-        raise SystemExit("The submission could not be graded without an error of ours. Try `autograder check`.")
+        raise SystemExit("The submission could not be graded without an internal error. Try `autograder check`.")
     return Recording(snapshot.files, list(assignment.preload), threads, asked)
 
 
@@ -110,10 +110,10 @@ def recorded(into: list[Asked]) -> Iterator[None]:
 
     def asking(process: StudentProcess, question: wire.Question, seconds: float | None = None) -> object:
         number = processes.setdefault(id(process), len(processes))
-        into.append(Asked(number, here[0], wire.Request(len(into), question), []))
-        one = into[-1]
+        asked = Asked(number, here[0], wire.Request(len(into), question), [])
+        into.append(asked)
         answer = ask(process, question, seconds)
-        one.refs = list(_refs_in(answer))
+        asked.refs = list(_refs_in(answer))
         return answer
 
     def running(checks: Checks, task: Task, student: Student, seed: bytes) -> tuple[CheckResult, ...]:
@@ -151,7 +151,7 @@ def _renamed(value: Any, names: Mapping[int, int]) -> Any:  # noqa: ANN401 - any
 
 
 class Warm:
-    """A process of its own that answers all recorded questions whenever it is told to, as often as one likes.
+    """A separate process that answers all recorded questions whenever it is told to.
 
     It has answered them once before, so that nothing is done for the first time.
 
@@ -208,20 +208,20 @@ def replayed(recording: Recording, repeats: int) -> list[Took]:
 
 def medians(rounds: Iterable[Iterable[Took]]) -> list[Took]:
     """Return the median of each question over rounds that answered all of them."""
-    return [_median(one) for one in zip(*rounds, strict=True)]
+    return [_median(answers) for answers in zip(*rounds, strict=True)]
 
 
 def together(took: Iterable[Took]) -> Took:
     """Return the sums."""
     every = list(took)
-    return Took(sum(one.cpu for one in every), sum(one.wall for one in every))
+    return Took(sum(answer.cpu for answer in every), sum(answer.wall for answer in every))
 
 
 def _answer_all(recording: Recording, folder: Path, turn: int) -> list[Took]:
     """Answer every question once and return what each took.
 
-    In each turn the module begins a line further down. TensorFlow, which keeps what it converted, then takes its
-    functions for others, as those of the next submission are.
+    In each turn the module begins a line further down. TensorFlow caches the functions that it converted; a function on
+    another line is a new one to it, as the next submission's are.
     """
     import tf_keras
 
@@ -236,14 +236,14 @@ def _answer_all(recording: Recording, folder: Path, turn: int) -> list[Took]:
     servers: dict[int, Server] = {}
     names: dict[int, int] = {}
     took = []
-    for one in recording.asked:
-        server = servers.setdefault(one.process, Server(Places(str(submission), str(scratch))))
-        request = _renamed(one.request, names)
+    for asked in recording.asked:
+        server = servers.setdefault(asked.process, Server(Places(str(submission), str(scratch))))
+        request = _renamed(asked.request, names)
         cpu, wall = time.process_time(), time.perf_counter()
         reply = server.answer(request)
         took.append(Took(time.process_time() - cpu, time.perf_counter() - wall))
         if isinstance(reply, wire.Answer):
-            names.update(zip(one.refs, _refs_in(wire.from_value(reply.value)), strict=True))
+            names.update(zip(asked.refs, _refs_in(wire.from_value(reply.value)), strict=True))
     tf_keras.backend.clear_session()
     return took
 
@@ -267,7 +267,7 @@ def _main(path: Path) -> None:
 
 def _median(took: Iterable[Took]) -> Took:
     every = list(took)
-    return Took(statistics.median(one.cpu for one in every), statistics.median(one.wall for one in every))
+    return Took(statistics.median(answer.cpu for answer in every), statistics.median(answer.wall for answer in every))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Measure what grading many submissions costs beside the checks: `python -m benchmarks.scale --submissions 100000`.
 
-A made class goes through the real machinery, found, read, digested, handed to worker processes as bytes, its results
-stored and written as JSON, none recorded. Only the check itself is another: it draws marks from the submission's
-digest. Submissions are made a thousand at a time while grading reads them, all in a folder that is removed at the end.
-Prints a table, or with `--json` all figures as JSON.
+A generated class goes through the real machinery: its submissions are found, read, digested and handed to worker
+processes as bytes, the results stored and written as JSON, but not recorded. Only the checks are made up: marks are
+drawn from the submission's digest. All is in a folder that is removed at the end. Prints a table, or with `--json` all
+figures as JSON.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from autograder.results import CheckResult, Environment, SubmissionResult, TaskR
 
 ROOT = Path(__file__).parents[1]
 POINTS = 10
-"""Moments at which memory is looked at."""
+"""Moments at which memory is read."""
 CHECKS = 5
 """Checks of each task: the real course has about as many."""
 
@@ -56,8 +56,8 @@ class Moment:
     ms_each: float
 
 
-def stand_in(course: Course, name: str, student: str, snapshot: Snapshot) -> SubmissionResult:
-    """Mark a submission without running it, and store the result as the real grader does."""
+def graded_by_lot(course: Course, name: str, student: str, snapshot: Snapshot) -> SubmissionResult:
+    """Draw the marks of a submission, without running it, and store the result as the real grader does."""
     drawn = hashlib.sha256(snapshot.digest.encode()).digest()
     assignment = _assignment(course.root, name)
     tasks = tuple(_marked(task.id, task.points, drawn[number % 32]) for number, task in enumerate(assignment.tasks))
@@ -112,7 +112,7 @@ def run(course: Course, count: int, jobs: int, json_dir: Path) -> Iterator[Momen
     """Grade everything and yield what is seen on the way; the first moment is before the first is done."""
     assignment = load_assignment(course.root, "vit")
     folders = discover(course.root / "submitted", "vit")
-    workers = LocalWorkers(course, "vit", jobs, grade=stand_in)
+    workers = LocalWorkers(course, "vit", jobs, grade=graded_by_lot)
     here, since = psutil.Process(), time.perf_counter()
     yield _moment(here, 0, 0.0)
     step = max(1, count // POINTS)
