@@ -1,11 +1,7 @@
 """Marks as CSV files: nbgrader's own table, Canvas's gradebook, Moodle's grade import and grading worksheet.
 
-Everything is quoted as RFC 4180 says. A text that a spreadsheet would run as a formula gets an apostrophe before it;
-numbers stay numbers.
-
 Reference:
-    Canvas, "How do I import grades in the Gradebook?"; Moodle, "Grade import" and "Using the grading worksheet";
-    OWASP, "CSV Injection".
+    Canvas, "How do I import grades in the Gradebook?"; Moodle, "Grade import" and "Using the grading worksheet".
 """
 
 from __future__ import annotations
@@ -72,11 +68,7 @@ def canvas_csv(marks: ClassMarks, column: str = "", downloaded: Path | None = No
     if downloaded is not None:
         return _filled_canvas(marks, column, downloaded)
     points: list[Value] = [f"    {CANVAS_POINTS}", "", "", "", "", marks.max_score]
-    rows: list[list[Value]] = [
-        [one.person.name, one.person.lms_user_id, "", one.person.id, "", one.total if one.submitted else ""]
-        for one in marks.students
-    ]
-    return Export({CANVAS_FILE: csv_bytes([[*CANVAS_COLUMNS, column], points, *rows])})
+    return Export({CANVAS_FILE: csv_bytes([[*CANVAS_COLUMNS, column], points, *map(_canvas_row, marks.students)])})
 
 
 def moodle_csv(marks: ClassMarks, column: str = "", downloaded: Path | None = None) -> Export:
@@ -88,63 +80,103 @@ def moodle_csv(marks: ClassMarks, column: str = "", downloaded: Path | None = No
         downloaded: The assignment's grading worksheet as Moodle gave it out.
 
     Raises:
-        UsageError: If the downloaded file is no grading worksheet, or has another greatest grade.
+        UsageError: If the downloaded file is no grading worksheet, or has another maximum grade.
     """
     if downloaded is not None:
         return _filled_worksheet(marks, downloaded)
     column = column or f"Assignment: {marks.assignment} (Real)"
-    rows: list[list[Value]] = [
-        [one.person.id, one.person.first_name, one.person.last_name, one.person.email, one.total]
-        for one in marks.students
-        if one.submitted
-    ]
+    rows = (_moodle_row(student) for student in marks.students if student.submitted)
     return Export({MOODLE_FILE: csv_bytes([[*MOODLE_COLUMNS, column], *rows])})
 
 
-def _nbgrader_row(marks: ClassMarks, one: StudentMarks) -> list[Value]:
-    person = one.person
-    times = [str(time) if time else "" for time in (one.due, one.handed_in)]
+def _nbgrader_row(marks: ClassMarks, student: StudentMarks) -> list[Value]:
+    person = student.person
+    times = [str(time) if time else "" for time in (student.due, student.handed_in)]
     known = [person.id, person.last_name, person.first_name, person.email]
-    return [marks.assignment, *times, *known, one.raw, one.penalty, one.total, marks.max_score]
+    return [marks.assignment, *times, *known, student.raw, student.penalty, student.total, marks.max_score]
+
+
+def _canvas_row(student: StudentMarks) -> list[Value]:
+    person = student.person
+    return [person.name, person.lms_user_id, "", person.id, "", student.total if student.submitted else ""]
+
+
+def _moodle_row(student: StudentMarks) -> list[Value]:
+    person = student.person
+    return [person.id, person.first_name, person.last_name, person.email, student.total]
+
+
+@dataclass(frozen=True)
+class _Downloaded:
+    """A file that a learning platform gave out; every row is as long as the heading."""
+
+    path: Path
+    heading: list[str]
+    rows: list[list[str]]
+
+    def cell(self, row: Sequence[str], column: str) -> str:
+        """Return the text below a heading; empty where there is no such column."""
+        return row[self.heading.index(column)] if column in self.heading else ""
+
+    def student(self, row: Sequence[str], marks: ClassMarks) -> StudentMarks | None:
+        """Return the student that a row names, by the first of its columns that names one."""
+        for column, fields in KEYS.items():
+            key = self.cell(row, column).strip().casefold()
+            for field in fields if key else ():
+                for student in marks.students:
+                    if getattr(student.person, field).casefold() == key:
+                        return student
+        return None
 
 
 def _filled_canvas(marks: ClassMarks, column: str, path: Path) -> Export:
-    heading, rows = _downloaded(path, CANVAS_COLUMNS[:2], "gradebook exported from Canvas")
-    points = next((row for row in rows if row[0].strip() == CANVAS_POINTS), None)
+    table = _read_downloaded(path, CANVAS_COLUMNS[:2], "gradebook exported from Canvas")
+    points = next((row for row in table.rows if row[0].strip() == CANVAS_POINTS), None)
     if points is None:
-        raise UsageError(f'{path} has no row "{CANVAS_POINTS}".', "Export the gradebook from Canvas anew.")
-    if column in heading:
-        _check_points(path, points[heading.index(column)], marks)
-    kept = [heading.index(name) for name in CANVAS_COLUMNS if name in heading]
-    named = [(row, _find(marks, heading, row)) for row in rows if row is not points]
-    filled: list[list[Value]] = [[*(heading[place] for place in kept), column]]
-    filled.append([*(points[place] for place in kept), marks.max_score])
-    for row, one in named:
-        if one is not None and one.submitted:
-            filled.append([*(row[place] for place in kept), one.total])
-    return Export({CANVAS_FILE: csv_bytes(filled)}, _left_out(marks, [one for _, one in named]))
+        raise UsageError(f'{path} has no row "{CANVAS_POINTS}".', "Export the gradebook from Canvas again.")
+    _check_points(path, table.cell(points, column), marks)
+    columns = [name for name in CANVAS_COLUMNS if name in table.heading]
+    filled: list[list[Value]] = [[*columns, column]]
+    filled.append([*(table.cell(points, name) for name in columns), marks.max_score])
+    named = [(row, table.student(row, marks)) for row in table.rows if row is not points]
+    for row, student in named:
+        if student is not None and student.submitted:
+            filled.append([*(table.cell(row, name) for name in columns), student.total])
+    return Export({CANVAS_FILE: csv_bytes(filled)}, _left_out(marks, [student for _, student in named]))
 
 
 def _filled_worksheet(marks: ClassMarks, path: Path) -> Export:
-    heading, rows = _downloaded(path, WORKSHEET_COLUMNS, "grading worksheet of Moodle")
-    filled: list[list[Value]] = [list(heading)]
-    named = [_find(marks, heading, row) for row in rows]
-    for row, one in zip(rows, named, strict=True):
+    table = _read_downloaded(path, WORKSHEET_COLUMNS, "grading worksheet of Moodle")
+    grade = table.heading.index("Grade")
+    filled: list[list[Value]] = [list(table.heading)]
+    named = [table.student(row, marks) for row in table.rows]
+    for row, student in zip(table.rows, named, strict=True):
         cells: list[Value] = list(row)
-        if one is not None and one.submitted:
-            _check_points(path, row[heading.index("Maximum Grade")], marks)
-            cells[heading.index("Grade")] = one.total
+        if student is not None and student.submitted:
+            _check_points(path, table.cell(row, "Maximum Grade"), marks)
+            cells[grade] = student.total
         filled.append(cells)
     return Export({MOODLE_FILE: csv_bytes(filled)}, _left_out(marks, named))
 
 
 def _left_out(marks: ClassMarks, named: Sequence[StudentMarks | None]) -> tuple[str, ...]:
-    there = {one.person.id for one in named if one is not None}
-    return tuple(one.person.id for one in marks.students if one.submitted and one.person.id not in there)
+    """Return the ids of students with marks whom no row names."""
+    there = {student.person.id for student in named if student is not None}
+    submitted = (student.person.id for student in marks.students if student.submitted)
+    return tuple(name for name in submitted if name not in there)
 
 
-def _downloaded(path: Path, needed: Sequence[str], what: str) -> tuple[list[str], list[list[str]]]:
-    """Return headings and rows of a file that a learning platform gave out, every row as long as the headings."""
+def _read_downloaded(path: Path, needed: Sequence[str], what: str) -> _Downloaded:
+    """Read a file that a learning platform gave out.
+
+    Args:
+        path: The file.
+        needed: Columns that it must have.
+        what: What it should be, for the message.
+
+    Raises:
+        UsageError: If it is something else.
+    """
     try:
         rows = list(csv.reader(io.StringIO(path.read_text("utf-8-sig"), newline=""), strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -153,21 +185,12 @@ def _downloaded(path: Path, needed: Sequence[str], what: str) -> tuple[list[str]
     missing = [name for name in needed if name not in heading]
     if missing:
         raise UsageError(f"{path} is no {what}: it has no column {missing[0]!r}.", f"Expected {', '.join(needed)}.")
-    return heading, [[*row, *[""] * len(heading)][: len(heading)] for row in rows[1:] if row]
-
-
-def _find(marks: ClassMarks, heading: Sequence[str], row: Sequence[str]) -> StudentMarks | None:
-    """Return the student that a row names, by the first of its columns that names one."""
-    for column, fields in KEYS.items():
-        key = row[heading.index(column)].strip().casefold() if column in heading else ""
-        for field in fields if key else ():
-            for one in marks.students:
-                if getattr(one.person, field).casefold() == key:
-                    return one
-    return None
+    padding = [""] * len(heading)
+    return _Downloaded(path, heading, [[*row, *padding][: len(heading)] for row in rows[1:] if row])
 
 
 def _check_points(path: Path, points: str, marks: ClassMarks) -> None:
+    """Refuse a file that gives the assignment another number of points."""
     try:
         same = not points.strip() or float(points.replace(",", ".")) == marks.max_score
     except ValueError:

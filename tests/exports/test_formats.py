@@ -26,15 +26,10 @@ from nbgrader.api import Gradebook
 
 from autograder.cli import main as cli
 from autograder.errors import UsageError
-from autograder.exports.formats import (
-    FORMATS,
-    export,
-    github_annotations,
-    gradescope_results,
-    junit_xml,
-    markdown,
-    write_export,
-)
+from autograder.exports.formats import FORMATS, export, write_export
+from autograder.exports.github import github_annotations, markdown
+from autograder.exports.gradescope import gradescope_results
+from autograder.exports.junit import junit_xml
 from autograder.exports.spreadsheets import CANVAS_COLUMNS
 from autograder.gradebook.csv_plugin import QuotedCsvExport
 from autograder.marks import ClassMarks, Mark, Person, StudentMarks
@@ -337,8 +332,8 @@ def test_gradescope_tells_reasons_and_what_waits() -> None:
     double, total, question, late = json.loads(gradescope_results(*of(one_student())))["tests"]
     assert "double is <b>wrong</b>" in double["output"]
     assert (double["status"], total["status"]) == ("failed", "passed")
-    assert question["output"] == "Marked by hand.\nA person still has to look at this."
-    assert (late["name"], late["score"]) == ("late penalty", -0.5)
+    assert question["output"] == "Marked by hand.\nWaiting for a person to look at it."
+    assert (late["name"], late["score"]) == ("Late penalty", -0.5)
 
 
 # --- JUnit ----------------------------------------------------------------------------------------------------
@@ -416,7 +411,7 @@ def test_markdown_is_a_table_with_a_row_for_each_student() -> None:
     assert page.count("<table>") == 1
     rows = [[cell.text for cell in row.find_all(["th", "td"])] for row in BeautifulSoup(page, "html.parser")("tr")]
     assert len(rows) == 31
-    assert rows[0][:2] == ["student", "attention /8"]
+    assert rows[0][:2] == ["student", "Scaled dot-product attention /8"]
     shown = {row[0]: row[-1] for row in rows}
     assert all(shown[one.person.id] == (f"{one.total:g}" if one.submitted else "–") for one in marks.students)
     assert "Commonest mistakes" in page
@@ -438,7 +433,7 @@ def test_markdown_takes_hostile_texts_literally() -> None:
 def test_annotations_are_what_a_library_for_github_writes(capsys: pytest.CaptureFixture[str]) -> None:
     folder = Path("collected/a,b: 100%/tiny")
     github_action_utils.warning(
-        "double: 2 of 3 points\ndouble is <b>wrong</b>, by $1$ & more.",
+        "Double: 2 of 3 points\ndouble is <b>wrong</b>, by $1$ & more.",
         file=f"{folder.as_posix()}/utilities.py",
         title="ada: 4 of 5 points",
     )
@@ -451,7 +446,7 @@ def test_hostile_texts_stay_in_one_annotation(capsys: pytest.CaptureFixture[str]
     assert made.startswith("::warning title==cmd|")
     assert "\x1b" not in made
     clean = HOSTILE.replace("\x1b", "\ufffd").replace("\x00", "\ufffd")
-    message = f"double: 2 of 3 points\n{clean}"
+    message = f"Double: 2 of 3 points\n{clean}"
     github_action_utils.warning(message, title=f"{clean}: 4 of 5 points")
     assert made == capsys.readouterr().out
 
@@ -463,8 +458,8 @@ def test_annotations_name_what_needs_the_instructor_first() -> None:
     marks = replace(one_student(), students=(ada, full, lost, ours, StudentMarks(Person("eve"))))
     lines = github_annotations(marks, {}).splitlines()
     assert [line.partition(":: ")[0].split("::")[1] for line in lines] == [
-        "error title=yan%3A no result",
-        "error title=zoe%3A an error of the course's",
+        "error title=yan%3A no cached result",
+        "error title=zoe%3A internal error",
         "warning title=ada%3A 4 of 5 points",
     ]
 
