@@ -97,7 +97,7 @@ def test_results_follow_the_contract(course: Path) -> None:
     assert check["id"] == "attention::weights"
     assert (check["outcome"], check["misconception"], check["weight"]) == ("failed", "unscaled", 3)
     assert check["message"]
-    assert {one["id"]: one["carried_forward"] for one in result["tasks"]}["multi_head_attention"]
+    assert {task["id"]: task["carried_forward"] for task in result["tasks"]}["multi_head_attention"]
 
 
 def test_the_endless_loop_is_named(course: Path) -> None:

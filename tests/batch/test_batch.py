@@ -1,4 +1,4 @@
-"""Grading many: how much is handed over at once, and what happens where workers die."""
+"""Grading many: how much is handed over at once, and what happens when workers die."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ class Died(Exception):
 
 
 class FakeWorkers:
-    """Grades once `gather` submissions wait, or all; `killer` takes a worker along, `broken` the whole executor."""
+    """Grades as soon as `gather` submissions wait, or all of them.
+
+    A submission of `killer` kills its worker, and one of `broken` the whole executor.
+    """
 
     death_errors = (Died,)
     remote = True
@@ -46,7 +49,7 @@ class FakeWorkers:
 
     @contextmanager
     def opened(self) -> Iterator[Submit]:
-        """Whole again after it broke."""
+        """Open a working executor, also after one broke."""
         self.opened_times += 1
         self._broken = False
         yield self._submit
@@ -73,12 +76,12 @@ class FakeWorkers:
 
 
 def result_of(snapshot: Snapshot) -> SubmissionResult:
-    """Full marks."""
+    """Return full marks."""
     return msgspec.structs.replace(tiny_result(), submission=Submission(digest=snapshot.digest))
 
 
-def stand_in(course: Course, name: str, student: str, snapshot: Snapshot) -> SubmissionResult:
-    """Grades in a worker process without running anything; a submission may kill its worker, once or always."""
+def grade_without_running(course: Course, name: str, student: str, snapshot: Snapshot) -> SubmissionResult:
+    """Return full marks without running anything; a submission may kill the worker process, once or always."""
     module = (snapshot.module_bytes or b"").decode()
     if module == "always" or (module.startswith("once ") and not Path(module[5:]).exists()):
         if module != "always":
@@ -104,7 +107,7 @@ def grade(course: TinyCourse, folders: dict[str, Path], workers: batch.Workers) 
 
 
 def in_error(done: dict[str, GradedSubmission]) -> dict[str, str]:
-    """Who has no result, and why."""
+    """Return who has no result, and why."""
     return {student: str(graded.error) for student, graded in done.items() if graded.error}
 
 
@@ -153,14 +156,14 @@ def test_processes_that_die_are_replaced(tiny_course: TinyCourse, tmp_path: Path
     folders = hand_in(tiny_course, "a", "b", "c", "d")
     folders["always"] = tiny_course.hand_in("always", None, "always")
     folders["once"] = tiny_course.hand_in("once", None, f"once {tmp_path / 'died'}")
-    workers = LocalWorkers(tiny_course.course, "tiny", jobs, grade=stand_in)
+    workers = LocalWorkers(tiny_course.course, "tiny", jobs, grade=grade_without_running)
     assert in_error(grade(tiny_course, folders, workers)).keys() == {"always"}
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_internal_errors_end_one_submission_or_all(tiny_course: TinyCourse, jobs: int) -> None:
     folders = hand_in(tiny_course, "a", "b") | {"raises": tiny_course.hand_in("raises", None, "raises")}
-    workers = LocalWorkers(tiny_course.course, "tiny", jobs, grade=stand_in)
+    workers = LocalWorkers(tiny_course.course, "tiny", jobs, grade=grade_without_running)
     assert "No space left on device" in in_error(grade(tiny_course, folders, workers))["raises"]
     folders["lacks"] = tiny_course.hand_in("lacks", None, "no layer")
     with pytest.raises(SandboxUnavailable, match="landlock"):
@@ -168,7 +171,7 @@ def test_internal_errors_end_one_submission_or_all(tiny_course: TinyCourse, jobs
 
 
 def test_a_worker_that_cannot_begin_ends_the_batch(tiny_course: TinyCourse) -> None:
-    workers = LocalWorkers(tiny_course.course, "tiny", jobs=1, grade=stand_in)
+    workers = LocalWorkers(tiny_course.course, "tiny", jobs=1, grade=grade_without_running)
 
     @contextmanager
     def opened() -> Iterator[Submit]:

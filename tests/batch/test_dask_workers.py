@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.batch import dask_workers as cluster
+from autograder.batch import dask_workers
 from autograder.batch.batch import discover, grade_all
 from autograder.batch.dask_workers import ClusterWorkers, WorkerReport, cluster_workers
 from autograder.batch.local_workers import LocalWorkers
@@ -25,8 +25,7 @@ from autograder.cli import main as cli
 from autograder.errors import ClusterError
 from autograder.gradebook.recording import scores
 from autograder.results import from_json
-from tests.clusters import LOOPBACK, free_port, worker
-from tests.clusters import cluster as running_cluster
+from tests.clusters import LOOPBACK, cluster, free_port, worker
 from tests.tiny import TinyCourse
 
 TELLING = """
@@ -53,7 +52,7 @@ KILLER = 13
 
 
 class Watcher:
-    """Hears from the checks which process grades which submission, and lets it go on or kills it."""
+    """Is told by the checks which process grades which submission, and lets it go on or kills it."""
 
     def __init__(self) -> None:
         self._server = socket.create_server((LOOPBACK, 0))
@@ -75,20 +74,20 @@ class Watcher:
                     os.kill(pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._server.close()
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A scheduler that gives a task up at the first death, and two workers."""
-    with running_cluster(tmp_path_factory.mktemp("cluster"), workers=2, allowed_failures=0) as address:
+    """Run two workers, and a scheduler that gives up a task at the first death."""
+    with cluster(tmp_path_factory.mktemp("cluster"), workers=2, allowed_failures=0) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
 def watcher() -> Iterator[Watcher]:
-    """One for all tests, so that the workers' zygotes serve them all."""
+    """Run one watcher for all tests, so that the workers' zygotes serve them all."""
     watcher = Watcher()
     yield watcher
     watcher.close()
@@ -96,7 +95,7 @@ def watcher() -> Iterator[Watcher]:
 
 @pytest.fixture
 def course(released_course: TinyCourse, watcher: Watcher) -> TinyCourse:
-    """Its check of `double` tells the watcher, which lets everybody go on."""
+    """Return a course whose check of `double` tells the watcher, which lets everybody go on."""
     checks = released_course.assignment.checks_dir / "test_double.py"
     checks.write_text(TELLING.format(port=watcher.port))
     state = released_course.course.state_dir
@@ -123,7 +122,7 @@ def grade_on(address: str, course: TinyCourse, folders: dict[str, Path]) -> dict
 
 
 def points(done: dict[str, GradedSubmission]) -> dict[str, float]:
-    """What each got for `double`."""
+    """Return the points of each student for `double`."""
     return {
         student: task.score
         for student, graded in done.items()
@@ -189,7 +188,7 @@ def test_a_worker_with_another_version_is_refused(address: str, course: TinyCour
 
 @pytest.mark.slow
 def test_a_worker_that_comes_late_is_looked_at_too(address: str, course: TinyCourse) -> None:
-    """The cluster was found to fit; what the course's machine is then changes, as if the worker had."""
+    """The cluster fitted; then this machine's versions change, which looks as if the worker's had."""
     from distributed import Client
 
     folders = hand_in(course, 1)
@@ -235,16 +234,16 @@ FITS = WorkerReport(SAME, threads=1, gpu=False)
 )
 def test_workers_that_do_not_fit(released_course: TinyCourse, said: WorkerReport | Exception, reason: str) -> None:
     with pytest.raises(ClusterError, match=rf"tcp://b:1: .*{reason}"):
-        cluster._check_workers(released_course.course.settings, SAME, {"tcp://a:1": FITS, "tcp://b:1": said})
+        dask_workers._check_workers(released_course.course.settings, SAME, {"tcp://a:1": FITS, "tcp://b:1": said})
 
 
 def test_a_gpu_is_asked_for_where_workers_declare_one(released_course: TinyCourse) -> None:
     settings, mixed = released_course.course.settings, {"a": FITS, "b": replace(FITS, gpu=True)}
-    assert cluster._check_workers(settings, SAME, mixed)
-    assert not cluster._check_workers(replace(settings, device="cpu"), SAME, mixed)
-    assert not cluster._check_workers(settings, SAME, {"a": FITS})
+    assert dask_workers._check_workers(settings, SAME, mixed)
+    assert not dask_workers._check_workers(replace(settings, device="cpu"), SAME, mixed)
+    assert not dask_workers._check_workers(settings, SAME, {"a": FITS})
     with pytest.raises(ClusterError, match="no worker declares one"):
-        cluster._check_workers(replace(settings, device="gpu"), SAME, {"a": FITS})
+        dask_workers._check_workers(replace(settings, device="gpu"), SAME, {"a": FITS})
 
 
 def test_the_parcel_holds_the_rules_for_its_user_alone(released_course: TinyCourse, tmp_path: Path) -> None:

@@ -55,7 +55,11 @@ def use_tiny(course: TinyCourse, further: str = "") -> None:
 
 
 def layers_of(findings: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {one["name"].removeprefix("sandbox: "): one for one in findings if one["name"].startswith("sandbox: ")}
+    return {
+        finding["name"].removeprefix("sandbox: "): finding
+        for finding in findings
+        if finding["name"].startswith("sandbox: ")
+    }
 
 
 @pytest.mark.parametrize("layer", TAKEN_AWAY)
@@ -128,7 +132,7 @@ def test_doctor_on_another_system_says_what_can_be_done_there(tmp_path: Path, mo
         "autograder.batch.local_workers",
     ):  # they need what only Linux has
         monkeypatch.setitem(sys.modules, module, None)
-    found = {one.name: one for one in doctor.examine(tmp_path)}
+    found = {finding.name: finding for finding in doctor.examine(tmp_path)}
     assert "Linux (a Linux machine, a virtual machine, or WSL 2 on Windows)" in found["system"].remedy
     assert not found["sandbox"].good
     assert "check, grade, release and audit need Linux" in found["sandbox"].remedy
@@ -137,12 +141,12 @@ def test_doctor_on_another_system_says_what_can_be_done_there(tmp_path: Path, mo
 
 
 def test_doctor_works_where_the_course_does_not(tmp_path: Path) -> None:
-    found = {one.name: one for one in doctor.examine(tmp_path)}
+    found = {finding.name: finding for finding in doctor.examine(tmp_path)}
     assert not found["settings"].good
     assert "--course" in found["settings"].remedy
     assert found["sandbox: rlimits"].good
     (tmp_path / "course_config.py").write_text("c = get_config()\nc.Autograder.job = 1\n")
-    (settings,) = [one for one in doctor.examine(tmp_path) if one.name == "settings"]
+    (settings,) = [finding for finding in doctor.examine(tmp_path) if finding.name == "settings"]
     assert settings.found == "Unknown setting c.Autograder.job."
     assert settings.remedy == "Did you mean jobs?"
 
@@ -150,7 +154,7 @@ def test_doctor_works_where_the_course_does_not(tmp_path: Path) -> None:
 def test_doctor_says_which_library_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = ["numpy>=999", "no-such-library", "rich>=1", "psycopg; extra == 'postgresql'"]
     monkeypatch.setattr(doctor, "requires", lambda name: texts)
-    found = {one.name: one for one in doctor.examine(tmp_path)}
+    found = {finding.name: finding for finding in doctor.examine(tmp_path)}
     assert ">=999 is needed" in found["numpy"].found
     assert found["numpy"].remedy == "Run: make install"
     assert found["no-such-library"].found == "not installed"
@@ -160,12 +164,12 @@ def test_doctor_says_which_library_is_too_old(tmp_path: Path, monkeypatch: pytes
 
 def test_doctor_sees_built_released_and_recorded(released_course: TinyCourse) -> None:
     use_tiny(released_course)
-    found = {one.name: one for one in doctor.examine(released_course.root)}
+    found = {finding.name: finding for finding in doctor.examine(released_course.root)}
     assert found["assignment"].found == "tiny: 2 automatic tasks, 5 points; built and released"
     assert found["gradebook"].found.endswith("gradebook.db, 0 students")
     shutil.rmtree(released_course.root / "release")
     (released_course.root / "gradebook.db").write_bytes(b"no database")
-    found = {one.name: one for one in doctor.examine(released_course.root)}
+    found = {finding.name: finding for finding in doctor.examine(released_course.root)}
     assert found["assignment"].found.endswith("built, not released")
     assert not found["gradebook"].good
     assert "db_url" in found["gradebook"].remedy

@@ -20,7 +20,7 @@ from autograder.course.course import read_course
 from autograder.feedback.exporter import write_feedback
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
 from autograder.gradebook.recording import record, scores
-from tests.batch.test_batch import stand_in
+from tests.batch.test_batch import grade_without_running
 from tests.postgresql import binaries, server
 from tests.tiny import REPOSITORY, TinyCourse, tiny_result
 
@@ -79,7 +79,7 @@ def hand_in(course: TinyCourse, *students: str) -> dict[str, Path]:
 
 def test_marks_live_in_postgresql(course: TinyCourse, url: str) -> None:
     folders = hand_in(course, "ada", "bob")
-    workers = LocalWorkers(course.course, "tiny", jobs=1, grade=stand_in)
+    workers = LocalWorkers(course.course, "tiny", jobs=1, grade=grade_without_running)
     for one in grade_all(course.course, course.assignment, folders, workers):
         assert one.result is not None
         record(course.course, course.assignment, one.student, one.folder, one.result)
@@ -129,7 +129,7 @@ def test_a_server_that_is_away_is_named_without_its_password(
         url = f"postgresql+psycopg://grader:s3cret@/postgres?host={tmp_path}"
         settings.write(f"\nc.CourseDirectory.db_url = {url!r}\n")
     folders = hand_in(released_course, "ada")
-    workers = LocalWorkers(released_course.course, "tiny", jobs=1, grade=stand_in)
+    workers = LocalWorkers(released_course.course, "tiny", jobs=1, grade=grade_without_running)
     (one,) = grade_all(released_course.course, released_course.assignment, folders, workers)
     assert one.result is not None and one.result.score == 5.0
     assert main(["grade", "--course", str(released_course.root), "--assignment", "tiny", "--jobs", "1"]) == 1
