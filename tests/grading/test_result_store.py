@@ -199,6 +199,14 @@ def test_what_grades_counts_for_every_result(
     assert graded(course) == ["double", "total"]
 
 
+def test_a_changed_given_module_counts_for_every_result(course: TinyCourse) -> None:
+    tools = course.root / "source/tiny/tools.py"
+    tools.write_text("SIZE = 1\n")
+    graded(course)
+    tools.write_text("SIZE = 2\n")
+    assert graded(course) == ["double", "total"]
+
+
 def test_another_tolerance_in_a_check_regrades_its_task(course: TinyCourse) -> None:
     graded(course)
     checks = course.root / "autograder/checks/tiny/test_double.py"

@@ -222,15 +222,20 @@ def test_solutions_pass_in_gitlabs_job(tmp_path: Path) -> None:
     assert suite_in(folder / "junit.xml").failures == 0
 
 
-def test_nbgrader_puts_the_courses_own_file_back(released_course: TinyCourse) -> None:
+def test_nbgrader_puts_the_courses_own_files_back(released_course: TinyCourse) -> None:
     course = released_course
-    (course.root / "solutions/tiny/check.py").write_text("print('ours')\n")
+    solutions = course.root / "solutions/tiny"
+    (solutions / "check.py").write_text("print('ours')\n")
+    (solutions / "tools.py").write_text("WHOSE = 'ours'\n")
+    (solutions / "utilities.py").write_text(f"import tools\n\n{TINY_MODULE}")
     build(course.root, "tiny")
     folder = course.hand_in("ada", json.dumps(course.released_notebook()).encode(), "x = 1\n")
     (folder / "check.py").write_text("print('theirs')\n")
+    (folder / "tools.py").write_text("WHOSE = 'theirs'\n")
     record(course.course, course.assignment, "ada", folder, tiny_result(double=1.0))
     kept = course.root / "autograded/ada/tiny"
     assert (kept / "check.py").read_text() == "print('ours')\n"
+    assert (kept / "tools.py").read_text() == "WHOSE = 'ours'\n"
     assert (kept / "utilities.py").read_text() == "x = 1\n"
 
 
