@@ -1,4 +1,4 @@
-"""Run hidden checks: pytest functions in this trusted process that ask the submission behind the wall."""
+"""Run hidden checks: pytest functions, in this trusted process, that ask the submission questions."""
 
 from __future__ import annotations
 

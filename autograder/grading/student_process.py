@@ -81,14 +81,10 @@ class StudentProcess:
             StudentDied: The process ended.
             MalformedReply: What came is no answer; the process is stopped.
         """
-        limit = seconds or self._settings.request_seconds
-        reply = self._exchange(question, limit)
+        reply = self._exchange(question, seconds or self._settings.request_seconds)
         if isinstance(reply, wire.Raised):
             text = " ".join(reply.message.split())
             raise StudentRaised(reply.exception, text, reply.place, reply.line, reply.missing)
-        if not isinstance(reply, wire.Answer):
-            self.stop()
-            raise MalformedReply("Your code's answer could not be read.")
         return wire.from_value(reply.value)
 
     def printed(self) -> str:
@@ -113,7 +109,8 @@ class StudentProcess:
         self._watchdog.close()
         self._folder.cleanup()
 
-    def _exchange(self, question: wire.Question, seconds: float) -> wire.Reply:
+    def _exchange(self, question: wire.Question, seconds: float) -> wire.Answer | wire.Raised:
+        """Send a question and return the reply to it; stop the process if none comes that can be read."""
         if not self.alive:
             raise StudentDied("Your code's process had already ended.")
         number, self._next_id = self._next_id, self._next_id + 1
@@ -152,7 +149,7 @@ class StudentProcess:
         return f"Your code used more than {bounds[report.overrun]} and was stopped."
 
     def _await_ready(self) -> Environment:
-        """Wait until the process says that it is confined, and in which environment."""
+        """Wait until the process is confined, and return its environment."""
         try:
             reply = first_reply(self._replies, SPAWN_SECONDS)
             if not isinstance(reply, wire.Ready):
@@ -184,7 +181,7 @@ def _policy(settings: Settings, submission: Path, work: Path, gpu: bool) -> Poli
 
 
 def layers_to_put_up(settings: Settings) -> tuple[str, ...]:
-    """Return the course's layers, with what bounds memory on this machine in place of `memory`.
+    """Return the course's layers, with `cgroup` or `watchdog`, whichever this machine has, in place of `memory`.
 
     Raises:
         SandboxUnavailable: If the course demands a control group and none can be made here.

@@ -43,7 +43,10 @@ def _text_of(error: BaseException) -> str:
 
 def _missing_name(error: BaseException) -> str:
     """Return the name that a NameError misses; student code may have put anything there."""
-    name = error.name if isinstance(error, NameError) else ""
+    try:
+        name = error.name if isinstance(error, NameError) else ""
+    except Exception:  # also a property that fails
+        return ""
     return name[:LONGEST_MESSAGE] if isinstance(name, str) else ""
 
 

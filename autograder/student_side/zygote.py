@@ -1,10 +1,10 @@
 """The zygote: imports TensorFlow once, runs no student code, and forks student processes.
 
-Started as `python -I -m autograder.student_side.zygote DESCRIPTOR [MODULE...]`, where the descriptor is one end of a
-socket pair and the modules are what the assignment wants imported, too: they are, after the first fork. Each
-message on the socket asks for one student process and carries three descriptors: where that process reads
-questions, where it writes answers, and where its watchdog sends a pidfd, what was printed, and at the end the
-bound that was overrun. The zygote ends when the grader closes the socket, and everything it forked ends with it.
+Started as `python -I -m autograder.student_side.zygote DESCRIPTOR [MODULE...]`. The descriptor is one end of a socket
+pair; the modules are further ones that the assignment needs, imported after the first fork. Each message on the socket
+orders one student process and carries three descriptors: where that process reads questions, where it writes answers,
+and where its watchdog sends a pidfd and its reports. The zygote ends when the grader closes the socket, and everything
+it forked ends with it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ PRELOADED = (
 )
 LARGEST_ORDER = 1 << 16
 READY = b"\x01"
-ACROSS = ("CUDA_VISIBLE_DEVICES", "LANG", "LC_ALL", "OMP_NUM_THREADS", "PATH", "TZ")
+PASSED_ON = ("CUDA_VISIBLE_DEVICES", "LANG", "LC_ALL", "OMP_NUM_THREADS", "PATH", "TZ")
 
 
 def main() -> None:
@@ -53,10 +53,10 @@ def main() -> None:
     die_with_parent()
     control = socket.socket(fileno=int(sys.argv[1]))
     if _is_closed(control):
-        return  # the grader ended before the line above the last
+        return  # the grader ended before `die_with_parent` could notice
     later = sys.argv[2:]
     import_preloaded()
-    landlock_version()  # finds libc now: inside the wall nothing could be searched for
+    landlock_version()  # loads libc now: a confined process could not find it
     control.sendall(READY)
     while True:
         order, descriptors, _, _ = socket.recv_fds(control, LARGEST_ORDER, 3)
@@ -69,7 +69,7 @@ def main() -> None:
         for descriptor in descriptors:
             os.close(descriptor)
         _reap()
-        if later:  # beside the first student process, which needs them last
+        if later:  # while the first student process, which needs them last, already runs
             _import(later)
             later = []
             control.sendall(READY)
@@ -154,7 +154,7 @@ def _refuse(replies: int, error: SandboxUnavailable) -> NoReturn:
 
 
 def _keep_only(requests: int, replies: int, output: int) -> tuple[int, int]:
-    """Lead what is printed to the watchdog, move the two pipes to unpredictable numbers, close the rest."""
+    """Send what is printed to the watchdog, move the two pipes to unpredictable numbers, and close the rest."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
@@ -170,9 +170,9 @@ def _keep_only(requests: int, replies: int, output: int) -> tuple[int, int]:
 
 def _scrub(places: Places) -> None:
     """Leave no environment but language and paths, and no way to import from the course folder."""
-    kept = {name: value for name, value in os.environ.items() if name in ACROSS or name.startswith("TF_NUM_")}
+    passed_on = {name: value for name, value in os.environ.items() if name in PASSED_ON or name.startswith("TF_NUM_")}
     os.environ.clear()
-    os.environ.update(kept)
+    os.environ.update(passed_on)
     for name in ("HOME", "TMPDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "KERAS_HOME", "HF_HOME", "IPYTHONDIR"):
         os.environ[name] = places.scratch
     os.environ.update({"HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg", "TF_CPP_MIN_LOG_LEVEL": "3"})
