@@ -1,7 +1,7 @@
 """Write feedback for students: nbgrader's page, cleaned, and one page of ours beside it.
 
-Both come out of nbgrader's own `generate_feedback`, so formgrader's button writes them, too, and they appear together
-or not at all.
+nbgrader's own `generate_feedback` makes both, so formgrader's button writes them, too, and they appear together or not
+at all.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Resources = dict[str, Any]
 class FeedbackExporter(HTMLExporter):  # type: ignore[misc]
     """Renders what students see: cleaned, and without the marking guides that formgrader shows.
 
-    Within one of nbgrader's steps it also makes the page that stands beside, which links to this one and this to it.
+    Within one of nbgrader's steps it also makes the page beside this one; the two link to each other.
     """
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - nbconvert's
@@ -55,7 +55,7 @@ class FeedbackExporter(HTMLExporter):  # type: ignore[misc]
     def from_notebook_node(
         self, nb: NotebookNode, resources: Resources | None = None, **kwargs: object
     ) -> tuple[str, Resources]:
-        """Convert a notebook to HTML."""
+        """Convert a notebook to HTML, and make our own page where nbgrader says whose it is."""
         cells = [cell for cell in nb.cells if cell.metadata.get("autograder") != MARKING_GUIDE]
         names = (resources or {}).get("nbgrader")
         if names:
@@ -114,6 +114,7 @@ def write_feedback(
 
 
 def _recorded_students(coursedir: CourseDirectory, assignment: str) -> list[str]:
+    """Return everyone who has a graded notebook."""
     step = coursedir.autograded_directory
     folders = glob.glob(coursedir.format_path(step, "*", glob.escape(assignment)))  # noqa: PTH207 (an absolute pattern)
     pattern = coursedir.format_path(step, f"(?P<student>[^{os.sep}]+)", re.escape(assignment), escape=True)
@@ -126,8 +127,8 @@ def _write_page(course: Course, assignment: str, student: str) -> Path:
     step = make_step(GenerateFeedback, course, coursedir)
     if not issubclass(step.exporter_class, FeedbackExporter):
         raise RecordingError(
-            "c.GenerateFeedback.exporter_class in course_config.py is not autograder.feedback.FeedbackExporter, so "
-            "students would read the marking guides.",
+            "c.GenerateFeedback.exporter_class in course_config.py is not "
+            "autograder.nbgrader_plugins.FeedbackExporter, so students would read the marking guides.",
             "Put it back.",
         )
     page = output_folder(coursedir, "feedback_directory") / f"{assignment}.html"
