@@ -17,11 +17,11 @@ import msgspec
 from autograder.course.assignment import load_assignment
 from autograder.course.course import read_course
 from autograder.errors import AutograderError
-from autograder.gradebook.recording import record, scores
 from autograder.grading.result_store import CachedGrader
 from autograder.rendering.result_text import render_text
 from autograder.results import SubmissionResult, from_json, to_json
 from tests.kills import make_course
+from tests.tiny import TinyCourse, scores
 
 MODULES = (
     "import tensorflow as tf\n\n\ndef double(x):\n    factor = 2\n    return factor * x\n",
@@ -63,7 +63,7 @@ def fuzz_submissions(root: Path, count: int, seed: int, tell: Callable[[Counter[
             try:
                 outcome, result = judged(grader, folder)
                 if result is not None and number % 10 == 0:
-                    record(course, assignment, f"student-{number}", folder, result)
+                    TinyCourse(course, assignment).record(f"student-{number}", folder, result)
                     marks = scores(course, assignment)[f"student-{number}"]
                     assert {task.id: task.score for task in result.tasks}.items() <= marks.items()
             except Exception as error:

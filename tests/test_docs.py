@@ -22,7 +22,6 @@ from autograder.cli.arguments import read_words
 from autograder.course.assignment import load_assignment
 from autograder.course.course import read_course
 from autograder.files import write_whole
-from autograder.gradebook.recording import record
 from autograder.results import from_json, to_json
 from tests.tiny import TinyCourse, tiny_result
 
@@ -172,7 +171,7 @@ def taught(_tiny_template: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         folder = course.hand_in(student, json.dumps(course.released_notebook()).encode())
         (folder / "timestamp.txt").write_text("2026-01-01 10:00:00 UTC")  # as nbgrader's submit does
         (folder / "submission_secret.txt").write_text("0f" * 64)
-        record(course.course, course.assignment, student, folder, tiny_result(total=1.0))
+        course.record(student, folder, tiny_result(total=1.0))
         write_whole(root / "results" / f"{student}.json", to_json(tiny_result(total=1.0)))
     yield course
 

@@ -16,10 +16,10 @@ from autograder.cli.main import main
 from autograder.course.assignment import load_assignment
 from autograder.course.course import read_course
 from autograder.course.solution_regions import solution_lines
-from autograder.gradebook.recording import scores
 from autograder.release.build import stale_files
 from autograder.sandbox.cgroup import delegated
 from tests.submissions.__main__ import copy_course, write_class
+from tests.tiny import scores
 
 pytestmark = pytest.mark.slow
 

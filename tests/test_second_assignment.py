@@ -11,9 +11,8 @@ import pytest
 from autograder.checking.remote import Student
 from autograder.cli.main import main
 from autograder.course.assignment import Task, load_assignment
-from autograder.gradebook.recording import record, scores
 from tests.hidden_checks import run_checks
-from tests.tiny import TINY_MODULE, TINY_NOTEBOOK, TinyCourse, tiny_result
+from tests.tiny import TINY_MODULE, TINY_NOTEBOOK, TinyCourse, scores, tiny_result
 
 HALVE_MODULE = TINY_MODULE.replace("double", "halve").replace("2.0 * x", "x / 2.0").replace("twice", "half")
 HALVE_NOTEBOOK = (
@@ -70,7 +69,7 @@ def hand_in(root: Path, student: str, module: str) -> None:
 def test_two_folders_make_a_second_assignment(released_course: TinyCourse) -> None:
     course, root = released_course, released_course.root
     first = course.hand_in("ada", json.dumps(course.released_notebook()).encode())
-    record(course.course, course.assignment, "ada", first, tiny_result(double=2.0, total=1.0))
+    course.record("ada", first, tiny_result(double=2.0, total=1.0))
     words = ["--course", str(root), "--assignment", "halves"]
 
     add_assignment(root)

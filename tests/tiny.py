@@ -12,6 +12,10 @@ from nbgrader.plugins import BasePlugin
 
 from autograder.course.assignment import Assignment
 from autograder.course.course import Course, read_course
+from autograder.course.submission import Snapshot, read_submission
+from autograder.errors import SubmissionUnreadable
+from autograder.gradebook.class_marks import class_marks
+from autograder.gradebook.recording import record
 from autograder.results import CheckResult, Environment, Outcome, Submission, SubmissionResult, TaskResult
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -139,6 +143,14 @@ class TinyCourse:
             (folder / "utilities.py").write_text(module)
         return folder
 
+    def record(self, student: str, folder: Path, result: SubmissionResult) -> None:
+        """Record a result for a submission as it is now."""
+        try:
+            snapshot = read_submission(folder, self.assignment.name, self.course.settings)
+        except SubmissionUnreadable:
+            snapshot = Snapshot({}, f"{self.assignment.name}.ipynb")
+        record(self.course, self.assignment, student, snapshot, result)
+
     def released_notebook(self) -> dict[str, Any]:
         """The notebook that students get."""
         notebook: dict[str, Any] = json.loads((self.root / "release/tiny/tiny.ipynb").read_text())
@@ -160,6 +172,12 @@ def write_tiny_sources(root: Path) -> None:
         (root / name).write_text(text)
     for name in ("course_config.py", "nbgrader_config.py"):
         shutil.copy(REPOSITORY / name, root / name)
+
+
+def scores(course: Course, assignment: Assignment) -> dict[str, dict[str, float]]:
+    """Return the gradebook's scores by student and grade_id, with marks by hand where there are some."""
+    marks = class_marks(course, assignment)
+    return {student.person.id: student.scores for student in marks.students if student.submitted}
 
 
 def tiny_result(

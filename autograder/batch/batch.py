@@ -22,7 +22,6 @@ from autograder.course.course import Course
 from autograder.course.submission import Snapshot
 from autograder.errors import AutograderError, ClusterError, UsageError
 from autograder.grading.result_store import CachedGrader, grader_for
-from autograder.results import SubmissionResult
 from autograder.suggestions import did_you_mean
 
 AHEAD = 2
@@ -235,9 +234,9 @@ class _Batch:
             return GradedSubmission(student, folder, None, error)
         except Exception as error:  # the batch goes on
             return GradedSubmission(student, folder, None, internal_error(error))
-        if isinstance(found, SubmissionResult):
-            return GradedSubmission(student, folder, found, cached=True)
-        return _Waiting(student, folder, found)
+        if found.result is not None:
+            return GradedSubmission(student, folder, found.result, snapshot=found.snapshot, cached=True)
+        return _Waiting(student, folder, found.snapshot)
 
     def _answer(self, future: Future[ResultOrError]) -> ResultOrError:
         """Wait for a worker's answer.
@@ -265,4 +264,4 @@ class _Batch:
                 self._grader.cache(waiting.snapshot, answer)
             except OSError as error:
                 return GradedSubmission(waiting.student, waiting.folder, None, internal_error(error))
-        return GradedSubmission(waiting.student, waiting.folder, answer)
+        return GradedSubmission(waiting.student, waiting.folder, answer, snapshot=waiting.snapshot)

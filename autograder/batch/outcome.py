@@ -35,6 +35,7 @@ class GradedSubmission:
         folder: Where it stands.
         result: None if it could not be graded.
         error: Why it could not be graded, or why its result could not be written or recorded.
+        snapshot: What was graded, and is to be recorded, whatever the folder holds now.
         cached: Whether the result was there before, so that nothing was run.
     """
 
@@ -42,6 +43,7 @@ class GradedSubmission:
     folder: Path
     result: SubmissionResult | None
     error: AutograderError | None = None
+    snapshot: Snapshot | None = None
     cached: bool = False
 
 

@@ -85,8 +85,8 @@ class _Class:
 def _open_class(options: ClassOptions) -> _Class:
     """Read everyone's marks; submissions may be gone, unless the folder was named."""
     from autograder.batch.batch import discover
+    from autograder.batch.class_results import read_results, stored_results
     from autograder.gradebook.class_marks import class_marks
-    from autograder.grading.class_results import read_results, stored_results
 
     course, name = open_course(options)
     assignment = course.assignment(name)

@@ -18,6 +18,7 @@ from autograder.cli.progress_bar import shown
 from autograder.cli.tables import marks_table, printable
 from autograder.course.assignment import Assignment
 from autograder.course.course import Course
+from autograder.course.submission import is_current
 from autograder.errors import AutograderError, UsageError
 from autograder.suggestions import did_you_mean
 
@@ -118,10 +119,13 @@ def grade(options: GradeOptions) -> int:
         if not options.no_record:
             submissions = _record_each(course, assignment, submissions)
         for graded in submissions:
-            run.add(graded)
+            run.add(graded, handed_in_again=_is_outdated(course, assignment, graded))
             progress(run.done, len(folders), run.next_student, free=run.cached)
     _print_marks(options, assignment, run)
     _print_failures(run.failures)
+    if run.handed_in_again:
+        names = ", ".join(printable(student) for student in run.handed_in_again)
+        complain(f"handed in again while they were graded: {names}. To grade the new work, run the same command again.")
     return 1 if run.failures else 0
 
 
@@ -148,16 +152,23 @@ def _record_each(
 
     for graded in submissions:
         try:
-            if graded.result is None:
+            if graded.result is None or graded.snapshot is None:
                 forget(course, assignment, graded.student)
             else:
-                record(course, assignment, graded.student, graded.folder, graded.result)
+                record(course, assignment, graded.student, graded.snapshot, graded.result)
         except AutograderError as error:
             yield replace(graded, error=error)
         except OSError as error:
             yield replace(graded, error=AutograderError(f"{error}.", "Fix that, then grade again."))
         else:
             yield graded
+
+
+def _is_outdated(course: Course, assignment: Assignment, graded: GradedSubmission) -> bool:
+    """Return whether something else was handed in while a submission was graded."""
+    if graded.snapshot is None or graded.cached:
+        return False
+    return not is_current(graded.snapshot, graded.folder, assignment.name, course.settings)
 
 
 class _Run:
@@ -169,11 +180,13 @@ class _Run:
 
     Attributes:
         failures: A line for each submission without a full result.
+        handed_in_again: Whose submission was replaced while it was graded.
         cached: How many results were there before.
     """
 
     def __init__(self, students: Iterable[str], *, keep_all: bool) -> None:
         self.failures: list[str] = []
+        self.handed_in_again: list[str] = []
         self.cached = 0
         self._waiting = OrderedDict.fromkeys(students)  # its first key is found at once, however many went before
         self.submissions = len(self._waiting)
@@ -195,12 +208,14 @@ class _Run:
         """The submissions of the table that were added, in the students' order."""
         return [row for row in self._rows.values() if row is not None]
 
-    def add(self, graded: GradedSubmission) -> None:
+    def add(self, graded: GradedSubmission, *, handed_in_again: bool) -> None:
         """Add one submission that is done."""
+        if handed_in_again:
+            self.handed_in_again.append(graded.student)
         del self._waiting[graded.student]
         self.cached += graded.cached
         if graded.student in self._rows:
-            self._rows[graded.student] = graded
+            self._rows[graded.student] = replace(graded, snapshot=None)  # which may be large
         if failure := _failure(graded):
             self.failures.append(f"{printable(graded.student)}: {failure}")
 

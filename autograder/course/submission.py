@@ -18,7 +18,7 @@ from pathlib import Path
 from autograder.config import Settings
 from autograder.course.assignment import MODULE
 from autograder.course.cells import without_outputs
-from autograder.errors import SubmissionUnreadable, UsageError
+from autograder.errors import AutograderError, SubmissionUnreadable, UsageError
 from autograder.text import clean_name
 
 _IGNORED = {"__pycache__", ".ipynb_checkpoints", ".git", "feedback"}
@@ -100,6 +100,14 @@ def read_submission(path: Path, assignment: str, settings: Settings) -> Snapshot
     else:
         raise UsageError(f"No submission at {path}.", f"Name a folder that holds {MODULE}.py and {notebook}.")
     return Snapshot(reader.files, notebook, tuple(reader.all_notes()))
+
+
+def is_current(snapshot: Snapshot, path: Path, assignment: str, settings: Settings) -> bool:
+    """Return whether a submission still is what was read: a student may hand in again at any time."""
+    try:
+        return read_submission(path, assignment, settings).digest == snapshot.digest
+    except (AutograderError, OSError):  # gone, or something else stands there
+        return False
 
 
 class _Reader:

@@ -11,6 +11,7 @@ import functools
 import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,7 @@ from autograder.config import Settings
 from autograder.course.assignment import Assignment, Task
 from autograder.course.course import Course
 from autograder.course.notebook import build_notebook
+from autograder.course.snapshot_store import SnapshotStore
 from autograder.course.submission import Snapshot, read_submission
 from autograder.errors import SubmissionUnreadable, ZygoteError
 from autograder.files import write_whole
@@ -42,8 +44,21 @@ class CachedResult(msgspec.Struct, frozen=True):
     result: SubmissionResult
 
 
+@dataclass(frozen=True)
+class ReadSubmission:
+    """A submission folder that was read.
+
+    Attributes:
+        snapshot: Its files; empty if it cannot be read, as the result then says.
+        result: What grading found, if nothing has to be run for it.
+    """
+
+    snapshot: Snapshot
+    result: SubmissionResult | None
+
+
 class ResultStore:
-    """The results of one assignment under the rules that hold now.
+    """The results of one assignment under the rules that hold now, and the submissions that they belong to.
 
     Args:
         course: The course, which holds the store's folder.
@@ -52,11 +67,13 @@ class ResultStore:
 
     def __init__(self, course: Course, assignment: Assignment) -> None:
         self._folder = course.state_dir / "results" / assignment.name
+        self._snapshots = SnapshotStore(course)
         self._rules = rules_digest(course, assignment)
         self._checks = {task.id: checks_digest(task.checks) for task in assignment.tasks}
 
     def add(self, snapshot: Snapshot, result: SubmissionResult) -> None:
-        """Store the result of a submission."""
+        """Store a submission and its result."""
+        self._snapshots.save(snapshot)
         write_whole(self._path(snapshot), msgspec.json.encode(CachedResult(self._checks, _named(result, None))))
 
     def find(self, snapshot: Snapshot) -> CachedResult | None:
@@ -115,8 +132,8 @@ class CachedGrader:
             UsageError: If there is nothing at `folder`.
             AutograderError: If grading itself fails.
         """
-        found = self.look_up(folder, student)
-        return self.grade_snapshot(found, student) if isinstance(found, Snapshot) else found
+        read = self.look_up(folder, student)
+        return read.result or self.grade_snapshot(read.snapshot, student)
 
     def cached(self, folder: Path, student: str | None = None) -> SubmissionResult | None:
         """Return the result of a submission folder if nothing has to be run for it.
@@ -124,11 +141,10 @@ class CachedGrader:
         Raises:
             UsageError: If there is nothing at `folder`.
         """
-        found = self.look_up(folder, student)
-        return found if isinstance(found, SubmissionResult) else None
+        return self.look_up(folder, student).result
 
-    def look_up(self, folder: Path, student: str | None = None) -> Snapshot | SubmissionResult:
-        """Read a submission folder once: return its result if nothing has to be run for it, else what was read.
+    def look_up(self, folder: Path, student: str | None = None) -> ReadSubmission:
+        """Read a submission folder, once, and find its result if nothing has to be run for it.
 
         Raises:
             UsageError: If there is nothing at `folder`.
@@ -136,9 +152,10 @@ class CachedGrader:
         try:
             snapshot = read_submission(folder, self._assignment.name, self._course.settings)
         except SubmissionUnreadable as error:
-            return _named(_unreadable(self._assignment, str(error)), student)
+            refusal = _unreadable(self._assignment, str(error))
+            return ReadSubmission(Snapshot({}, f"{self._assignment.name}.ipynb"), _named(refusal, student))
         result = self._store.find_complete(snapshot)
-        return snapshot if result is None else _named(result, student)
+        return ReadSubmission(snapshot, None if result is None else _named(result, student))
 
     def grade_snapshot(self, snapshot: Snapshot, student: str | None = None) -> SubmissionResult:
         """Return the result of a submission that was read already; see `grade`."""

@@ -23,10 +23,9 @@ from autograder.batch.outcome import GradedSubmission
 from autograder.batch.parcel import installed_versions, pack, unpack
 from autograder.cli import main as cli
 from autograder.errors import ClusterError
-from autograder.gradebook.recording import scores
 from autograder.results import from_json
 from tests.clusters import LOOPBACK, cluster, free_port, worker
-from tests.tiny import TinyCourse
+from tests.tiny import TinyCourse, scores
 
 TELLING = """
 import os

@@ -21,9 +21,9 @@ from autograder.batch.outcome import GradedSubmission
 from autograder.cli import arguments
 from autograder.cli import main as cli
 from autograder.course.course import read_course
+from autograder.course.submission import Snapshot
 from autograder.errors import AutograderError, ConfigError, UsageError
-from autograder.gradebook.recording import scores
-from tests.tiny import TinyCourse, tiny_result
+from tests.tiny import TinyCourse, scores, tiny_result
 
 ROOT = Path(__file__).parents[2]
 SLOW_TO_IMPORT = ("tensorflow", "tf_keras", "nbgrader", "nbconvert", "numpy", "sqlalchemy")
@@ -286,7 +286,8 @@ def test_names_that_no_terminal_should_print_are_refused_and_shown(
 
 def test_an_internal_error_leaves_no_stale_mark(released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = released_course.hand_in("student", None)
-    assert grade_with(released_course, monkeypatch, GradedSubmission("student", folder, tiny_result())) == 0
+    graded = GradedSubmission("student", folder, tiny_result(), snapshot=Snapshot({}, "tiny.ipynb"), cached=True)
+    assert grade_with(released_course, monkeypatch, graded) == 0
     assert scores(released_course.course, released_course.assignment)["student"]["double"] == 3
     broken = GradedSubmission("student", folder, None, AutograderError("the machine failed"))
     assert grade_with(released_course, monkeypatch, broken) == 1

@@ -11,7 +11,6 @@ import pytest
 from autograder.course.course import read_course
 from autograder.errors import RecordingError, UsageError
 from autograder.feedback.exporter import write_feedback
-from autograder.gradebook.recording import record
 from autograder.rendering.result_html import render_task_html
 from autograder.rendering.result_text import render_task_text, render_text
 from autograder.results import CheckResult, Outcome, TaskResult
@@ -121,7 +120,7 @@ def test_carried_forward_is_said() -> None:
 def test_page_shows_every_task_and_no_hidden_check(released_course: TinyCourse) -> None:
     notebook = json.dumps(released_course.released_notebook()).encode()
     folder = released_course.hand_in("ada", notebook)
-    record(released_course.course, released_course.assignment, "ada", folder, tiny_result(double=1.25))
+    released_course.record("ada", folder, tiny_result(double=1.25))
     pages = write_feedback(released_course.course, released_course.assignment)
     assert pages == [released_course.root / "feedback/ada/tiny/tiny.html"]
     page = pages[0].read_text()
@@ -136,7 +135,7 @@ def test_page_shows_every_task_and_no_hidden_check(released_course: TinyCourse) 
 def test_page_is_written_anew_after_a_regrade(released_course: TinyCourse) -> None:
     folder = released_course.hand_in("ada", None)
     for points in (1.25, 0.5):
-        record(released_course.course, released_course.assignment, "ada", folder, tiny_result(double=points))
+        released_course.record("ada", folder, tiny_result(double=points))
         pages = write_feedback(released_course.course, released_course.assignment, ["ada"])
     assert "0.5 of 3 points" in Page(pages[0].read_text()).text
 
@@ -144,7 +143,7 @@ def test_page_is_written_anew_after_a_regrade(released_course: TinyCourse) -> No
 def test_feedback_for_some_students(released_course: TinyCourse) -> None:
     folder = released_course.hand_in("ada", None)
     for student in ("ada", "bob"):
-        record(released_course.course, released_course.assignment, student, folder, tiny_result())
+        released_course.record(student, folder, tiny_result())
     pages = write_feedback(released_course.course, released_course.assignment, ["bob"])
     assert [path.relative_to(released_course.root) for path in pages] == [Path("feedback/bob/tiny/tiny.html")]
     assert not (released_course.root / "feedback/ada").exists()
@@ -157,7 +156,7 @@ def test_feedback_without_a_recorded_result_is_refused(released_course: TinyCour
 
 def test_no_marking_guide_is_shown_to_students(released_course: TinyCourse) -> None:
     folder = released_course.hand_in("ada", None)
-    record(released_course.course, released_course.assignment, "ada", folder, tiny_result())
+    released_course.record("ada", folder, tiny_result())
     (page,) = write_feedback(released_course.course, released_course.assignment)
     assert "Doubling is multiplying by two" not in page.read_text()
     assert "Marking" not in page.read_text()
@@ -165,7 +164,7 @@ def test_no_marking_guide_is_shown_to_students(released_course: TinyCourse) -> N
 
 def test_feedback_that_would_show_marking_guides_is_refused(released_course: TinyCourse) -> None:
     folder = released_course.hand_in("ada", None)
-    record(released_course.course, released_course.assignment, "ada", folder, tiny_result())
+    released_course.record("ada", folder, tiny_result())
     settings = released_course.root / "course_config.py"
     settings.write_text(settings.read_text().replace("c.GenerateFeedback.exporter_class", "# "))
     with pytest.raises(RecordingError, match=r"exporter_class.*would read the marking guides"):
@@ -175,7 +174,7 @@ def test_feedback_that_would_show_marking_guides_is_refused(released_course: Tin
 
 def test_summary_links_to_every_task(released_course: TinyCourse) -> None:
     folder = released_course.hand_in("ada", None)
-    record(released_course.course, released_course.assignment, "ada", folder, tiny_result())
+    released_course.record("ada", folder, tiny_result())
     (page,) = write_feedback(released_course.course, released_course.assignment)
     text = page.read_text()
     for name in ("double", "total"):

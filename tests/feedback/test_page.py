@@ -27,7 +27,7 @@ from autograder.feedback.exporter import write_feedback
 from autograder.feedback.page import PAGE, STALE, recorded_page, render_page, result_page
 from autograder.gradebook.graded_notebook import RESULT, SUMMARY
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
-from autograder.gradebook.recording import forget, record
+from autograder.gradebook.recording import forget
 from autograder.grading import result_store as store
 from autograder.marks import Mark, Person, StudentMarks
 from autograder.rendering.result_views import CARRIED
@@ -280,7 +280,7 @@ def test_headings_go_down_one_step_at_a_time() -> None:
 def put_down(course: TinyCourse, **changes: Any) -> Path:
     """Record a result of ada's and return where her page will be."""
     notebook = json.dumps(course.released_notebook()).encode()
-    record(course.course, course.assignment, "ada", course.hand_in("ada", notebook), tiny_result(**changes))
+    course.record("ada", course.hand_in("ada", notebook), tiny_result(**changes))
     return course.root / "feedback/ada/tiny" / PAGE
 
 
@@ -370,7 +370,7 @@ def test_the_exchange_hands_out_nbgraders_page_alone(released_course: TinyCourse
     folder = course.hand_in("ada", json.dumps(course.released_notebook()).encode())
     for name, text in (("timestamp.txt", "2030-01-02 00:00:00 UTC"), ("submission_secret.txt", secret)):
         (folder / name).write_text(text)
-    record(course.course, course.assignment, "ada", folder, tiny_result(double=1.25))
+    course.record("ada", folder, tiny_result(double=1.25))
     write_feedback(course.course, course.assignment)
     (tmp_path / "exchange").mkdir(mode=0o777)
     (tmp_path / "exchange").chmod(0o777)
@@ -394,7 +394,7 @@ def test_a_cell_of_the_students_cannot_pose_as_the_result(released_course: TinyC
     notebook = course.released_notebook()
     notebook["cells"].insert(0, cell | {"execution_count": None})
     folder = course.hand_in("ada", json.dumps(notebook).encode())
-    record(course.course, course.assignment, "ada", folder, tiny_result(double=1.25))
+    course.record("ada", folder, tiny_result(double=1.25))
     write_feedback(course.course, course.assignment)
     said = words((course.root / "feedback/ada/tiny" / PAGE).read_text())
     assert "1.25 of 3 points" in said
@@ -420,7 +420,7 @@ def test_a_recorded_result_does_not_depend_on_the_time_it_took(released_course: 
         result = tiny_result(double=1.25)
         checks = tuple(msgspec.structs.replace(one, duration=seconds) for one in result.tasks[0].checks)
         folder = released_course.hand_in("ada", None)
-        record(released_course.course, released_course.assignment, "ada", folder, one_task(result, checks=checks))
+        released_course.record("ada", folder, one_task(result, checks=checks))
         found.append(graded.read_bytes())
     assert found[0] == found[1]
 

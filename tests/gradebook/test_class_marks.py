@@ -9,12 +9,11 @@ import msgspec
 import pytest
 from nbgrader.api import Gradebook
 
+from autograder.batch.class_results import read_results, stored_results
 from autograder.course.course import read_course
 from autograder.course.submission import read_submission
 from autograder.errors import UsageError
 from autograder.gradebook.class_marks import class_marks
-from autograder.gradebook.recording import record
-from autograder.grading.class_results import read_results, stored_results
 from autograder.grading.result_store import CachedGrader
 from autograder.marks import ClassMarks, StudentMarks
 from autograder.results import Submission, to_json
@@ -42,7 +41,7 @@ def record_late(course: TinyCourse, student: str = "ada") -> None:
     (folder / "timestamp.txt").write_text("2030-01-02 00:00:00 UTC")
     with book_of(course) as book:
         book.update_or_create_assignment("tiny", duedate="2030-01-01 00:00:00 UTC")
-    record(course.course, course.assignment, student, folder, tiny_result(double=2.0, total=2.0))
+    course.record(student, folder, tiny_result(double=2.0, total=2.0))
 
 
 def only(marks: ClassMarks) -> StudentMarks:

@@ -34,12 +34,12 @@ from autograder.gradebook import course_lock as locks
 from autograder.gradebook import database
 from autograder.gradebook.course_lock import course_lock
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
-from autograder.gradebook.recording import forget, record, scores
+from autograder.gradebook.recording import forget
 from autograder.grading import result_store as store
 from autograder.grading.grader import CachedTask
 from autograder.results import Submission, SubmissionResult
 from tests.kills import Round, commands, kill_rounds, make_course, processes_of, run_undisturbed, start, state_of
-from tests.tiny import REPOSITORY, TinyCourse, tiny_result
+from tests.tiny import REPOSITORY, TinyCourse, scores, tiny_result
 
 MARKS = {"double": 3.0, "total": 2.0, "question_01": 0.0}
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -61,7 +61,7 @@ def folder(released_course: TinyCourse) -> Path:
 
 def put_down(course: TinyCourse, folder: Path, double: float = 3.0) -> None:
     """Record a result of ada's."""
-    record(course.course, course.assignment, "ada", folder, tiny_result(double=double))
+    course.record("ada", folder, tiny_result(double=double))
 
 
 def waits(course: TinyCourse) -> bool:

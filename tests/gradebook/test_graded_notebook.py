@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 from nbgrader.api import Gradebook
 
-from autograder.gradebook.recording import record, scores
-from tests.tiny import TinyCourse, tiny_result
+from tests.tiny import TinyCourse, scores, tiny_result
 
 
 def record_ada(course: TinyCourse, double: float = 3.0) -> int:
     """Record a result of `ada` and return when the graded notebook was written."""
     folder = course.root / "submitted/ada/tiny"
-    record(course.course, course.assignment, "ada", folder, tiny_result(double=double))
+    course.record("ada", folder, tiny_result(double=double))
     return graded(course).stat().st_mtime_ns
 
 

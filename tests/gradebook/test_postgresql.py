@@ -19,10 +19,9 @@ from autograder.cli.main import main
 from autograder.course.course import read_course
 from autograder.feedback.exporter import write_feedback
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
-from autograder.gradebook.recording import record, scores
 from tests.batch.test_batch import grade_without_running
 from tests.postgresql import binaries, server
-from tests.tiny import REPOSITORY, TinyCourse, tiny_result
+from tests.tiny import REPOSITORY, TinyCourse, scores, tiny_result
 
 pytestmark = [
     pytest.mark.slow,
@@ -34,17 +33,15 @@ RECORDER = """
 import sys
 from pathlib import Path
 
-from autograder.course.assignment import load_assignment
 from autograder.course.course import read_course
-from autograder.gradebook.recording import record
-from tests.tiny import tiny_result
+from tests.tiny import TinyCourse, tiny_result
 
 course = read_course(Path(sys.argv[1]))
-assignment = load_assignment(course.root, "tiny")
+tiny = TinyCourse(course, course.assignment("tiny"))
 print("ready", flush=True)
 sys.stdin.readline()
 for student in sys.argv[2:]:
-    record(course, assignment, student, course.root / "submitted" / student / "tiny", tiny_result(double=1.0))
+    tiny.record(student, course.root / "submitted" / student / "tiny", tiny_result(double=1.0))
 """
 
 
@@ -82,7 +79,7 @@ def test_marks_live_in_postgresql(course: TinyCourse, url: str) -> None:
     workers = LocalWorkers(course.course, "tiny", jobs=1, grade=grade_without_running)
     for one in grade_all(course.course, course.assignment, folders, workers):
         assert one.result is not None
-        record(course.course, course.assignment, one.student, one.folder, one.result)
+        course.record(one.student, one.folder, one.result)
     assert scores(course.course, course.assignment) == {
         student: {"double": 3.0, "total": 2.0, "question_01": 0.0} for student in ("ada", "bob")
     }
@@ -91,7 +88,7 @@ def test_marks_live_in_postgresql(course: TinyCourse, url: str) -> None:
         assert book.find_grade("question_01", "tiny", "tiny", "ada").needs_manual_grade
         book.find_grade("question_01", "tiny", "tiny", "ada").manual_score = 1.5
         book.db.commit()
-    record(course.course, course.assignment, "ada", folders["ada"], tiny_result(double=1.0))
+    course.record("ada", folders["ada"], tiny_result(double=1.0))
     assert scores(course.course, course.assignment)["ada"] == {"double": 1.0, "total": 2.0, "question_01": 1.5}
     pages = write_feedback(course.course, course.assignment)
     assert [path.parent.parent.name for path in pages] == ["ada", "bob"]

@@ -14,13 +14,12 @@ from nbgrader.api import Grade, Gradebook
 from nbgrader.converters import Autograde
 
 from autograder.course.assignment import load_assignment
-from autograder.course.course import Course, read_course
+from autograder.course.course import Course
 from autograder.errors import RecordingError, SandboxUnavailable
-from autograder.gradebook.graded_notebook import MARKING_GUIDE
+from autograder.gradebook.graded_notebook import GUIDE_HEADING, MARKING_GUIDE
 from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, run_step
-from autograder.gradebook.recording import GUIDE_HEADING, record, scores
 from autograder.results import SubmissionResult
-from tests.tiny import TinyCourse, tiny_result
+from tests.tiny import TinyCourse, scores, tiny_result
 
 Notebook = dict[str, Any]
 PART = tiny_result(double=1.25, total=2.0)
@@ -121,11 +120,11 @@ def test_marks_are_exact_whatever_the_notebook_holds(
     released_course: TinyCourse, change: Callable[[Notebook], object]
 ) -> None:
     folder = hand_in(released_course, change)
-    record(released_course.course, released_course.assignment, "ada", folder, PART)
+    released_course.record("ada", folder, PART)
     assert scores(released_course.course, released_course.assignment) == {"ada": MARKS}
     shown = autograded(released_course)
-    assert "double: 1.25 of 3 points\n" in cell(shown, "double")["outputs"][0]["data"]["text/plain"]
-    assert "total: 2 of 2 points\n" in cell(shown, "total")["outputs"][0]["data"]["text/plain"]
+    assert "Doubling: 1.25 of 3 points\n" in cell(shown, "double")["outputs"][0]["data"]["text/plain"]
+    assert "Adding up: 2 of 2 points\n" in cell(shown, "total")["outputs"][0]["data"]["text/plain"]
     assert cell(shown, "double")["metadata"]["nbgrader"]["points"] == 3
 
 
@@ -144,7 +143,7 @@ def test_nbgraders_own_autograde_gives_the_same_marks(
 def test_marks_are_exact_without_a_readable_notebook(released_course: TinyCourse, notebook: bytes | None) -> None:
     folder = released_course.hand_in("ada", notebook)
     result = tiny_result(double=3.0, total=0.0, notes=("There is no notebook in your hand-in.",))
-    record(released_course.course, released_course.assignment, "ada", folder, result)
+    released_course.record("ada", folder, result)
     table = scores(released_course.course, released_course.assignment)
     assert table == {"ada": {"double": 3.0, "total": 0.0, "question_01": 0.0}}
     summary = autograded(released_course)["cells"][0]["outputs"][0]["data"]
@@ -154,14 +153,14 @@ def test_marks_are_exact_without_a_readable_notebook(released_course: TinyCourse
 def test_a_hook_of_the_courses_own_runs_before_a_result_is_recorded(released_course: TinyCourse) -> None:
     with (released_course.root / "course_config.py").open("a") as settings:
         settings.write("c.Autograde.pre_convert_hook = lambda **told: (course / 'hook').write_text(told['student'])\n")
-    record(read_course(released_course.root), released_course.assignment, "ada", hand_in(released_course), PART)
+    released_course.read_again().record("ada", hand_in(released_course), PART)
     assert (released_course.root / "hook").read_text() == "ada"
 
 
 def test_an_empty_folder_can_be_recorded(released_course: TinyCourse, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     zero = tiny_result(double=0.0, total=0.0)
-    record(released_course.course, released_course.assignment, "ada", tmp_path / "empty", zero)
+    released_course.record("ada", tmp_path / "empty", zero)
     assert scores(released_course.course, released_course.assignment)["ada"]["double"] == 0.0
     with book_of(released_course) as book:
         assert grade_of(book, "double").auto_score == 0.0  # written, not merely absent
@@ -172,7 +171,7 @@ def test_nothing_of_the_students_runs_and_their_module_is_kept(released_course: 
     notebook = released_course.released_notebook()
     cell(notebook, "total_answer")["source"] = f"open({str(ran)!r}, 'w')"
     folder = released_course.hand_in("ada", json.dumps(notebook).encode(), f"open({str(ran)!r}, 'w')")
-    record(released_course.course, released_course.assignment, "ada", folder, PART)
+    released_course.record("ada", folder, PART)
     assert not ran.exists()
     copy = released_course.root / "autograded/ada/tiny"
     assert (copy / "utilities.py").read_text() == (folder / "utilities.py").read_text()
@@ -184,7 +183,7 @@ def test_only_the_files_of_the_assignment_are_copied_and_no_links(released_cours
     (folder / "utilities.py").unlink()
     (folder / "utilities.py").symlink_to(tmp_path / "secret")
     (folder / "numpy.py").write_text("x = 1")
-    record(released_course.course, released_course.assignment, "ada", folder, PART)
+    released_course.record("ada", folder, PART)
     copied = {path.name for path in (released_course.root / "autograded/ada/tiny").iterdir()}
     assert copied == {"tiny.ipynb", "images"}
     assert sorted(path.name for path in (released_course.root / ".autograder").iterdir()) == ["lock", "recorded"]
@@ -193,19 +192,19 @@ def test_only_the_files_of_the_assignment_are_copied_and_no_links(released_cours
 def test_a_lower_score_replaces_the_old_one(released_course: TinyCourse) -> None:
     folder = hand_in(released_course)
     for result in (tiny_result(), tiny_result(double=0.0, total=0.5)):
-        record(released_course.course, released_course.assignment, "ada", folder, result)
+        released_course.record("ada", folder, result)
     table = scores(released_course.course, released_course.assignment)
     assert table == {"ada": {"double": 0.0, "total": 0.5, "question_01": 0.0}}
 
 
 def test_a_manual_mark_stays_and_is_shown_for_review(released_course: TinyCourse) -> None:
     folder = hand_in(released_course)
-    record(released_course.course, released_course.assignment, "ada", folder, PART)
+    released_course.record("ada", folder, PART)
     with book_of(released_course) as book:
         grade_of(book, "double").manual_score = 2.5
         grade_of(book, "question_01").manual_score = 1.5
         book.db.commit()
-    record(released_course.course, released_course.assignment, "ada", folder, tiny_result(double=0.0))
+    released_course.record("ada", folder, tiny_result(double=0.0))
     with book_of(released_course) as book:
         grade = grade_of(book, "double")
         assert (grade.auto_score, grade.manual_score, grade.needs_manual_grade) == (0.0, 2.5, True)
@@ -217,7 +216,7 @@ def test_questions_wait_for_a_person_only_when_answered(
     released_course: TinyCourse, text: str | None, score: float | None, waits: bool, comment: str | None
 ) -> None:
     folder = hand_in(released_course, lambda one: cell(one, "question_01").update({"source": text} if text else {}))
-    record(released_course.course, released_course.assignment, "ada", folder, PART)
+    released_course.record("ada", folder, PART)
     with book_of(released_course) as book:
         grade = grade_of(book, "question_01")
         assert (grade.auto_score, grade.needs_manual_grade) == (score, waits)
@@ -226,9 +225,7 @@ def test_questions_wait_for_a_person_only_when_answered(
 
 
 def test_an_error_of_ours_waits_for_a_person(released_course: TinyCourse) -> None:
-    record(
-        released_course.course,
-        released_course.assignment,
+    released_course.record(
         "ada",
         hand_in(released_course),
         tiny_result(outcome="error"),
@@ -238,7 +235,7 @@ def test_an_error_of_ours_waits_for_a_person(released_course: TinyCourse) -> Non
 
 
 def test_no_old_score_outlives_a_run_that_fails(released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> None:
-    record(released_course.course, released_course.assignment, "ada", hand_in(released_course), tiny_result())
+    released_course.record("ada", hand_in(released_course), tiny_result())
 
     def fail() -> SubmissionResult:
         raise SandboxUnavailable("No Landlock here.")
@@ -255,7 +252,7 @@ def test_other_points_than_the_gradebooks_are_refused_and_take_the_old_score_bac
     released_course: TinyCourse,
 ) -> None:
     course, assignment, folder = released_course.course, released_course.assignment, hand_in(released_course)
-    record(course, assignment, "ada", folder, tiny_result())
+    released_course.record("ada", folder, tiny_result())
     source = released_course.root / "source/tiny/tiny.ipynb"
     source.write_text(source.read_text().replace('"points": 3', '"points": 30'))
     assert load_assignment(released_course.root, "tiny").max_score == 32
@@ -263,23 +260,23 @@ def test_other_points_than_the_gradebooks_are_refused_and_take_the_old_score_bac
     task = type(other.tasks[0])(id="double", score=30.0, max_score=30.0)
     other = type(other)(**{name: getattr(other, name) for name in other.__struct_fields__} | {"tasks": (task,)})
     with pytest.raises(RecordingError, match=r"other tasks or points than the checks: double, total.*release"):
-        record(course, assignment, "ada", folder, other)
+        released_course.record("ada", folder, other)
     assert scores(course, assignment)["ada"]["double"] == 0.0
 
 
 def test_an_unregistered_assignment_is_refused(tiny_course: TinyCourse) -> None:
     folder = tiny_course.hand_in("ada", b"{}")
     with pytest.raises(RecordingError, match=r"does not know the assignment tiny.*autograder release"):
-        record(tiny_course.course, tiny_course.assignment, "ada", folder, PART)
+        tiny_course.record("ada", folder, PART)
 
 
 def test_an_excluded_student_is_an_error_and_loses_the_old_score(released_course: TinyCourse) -> None:
     folder = hand_in(released_course)
-    record(released_course.course, released_course.assignment, "ada", folder, tiny_result())
+    released_course.record("ada", folder, tiny_result())
     settings = released_course.root / "course_config.py"
     settings.write_text(settings.read_text() + '\nc.CourseDirectory.student_id_exclude = "ada"\n')
     with pytest.raises(RecordingError, match=r"did not record the result of ada.*student_id_exclude"):
-        record(read_course(released_course.root), released_course.assignment, "ada", folder, PART)
+        released_course.read_again().record("ada", folder, PART)
     with book_of(released_course) as book:
         grade = grade_of(book, "double")
         assert (grade.auto_score, grade.needs_manual_grade) == (None, True)
@@ -289,20 +286,20 @@ def test_a_config_that_would_run_student_code_is_refused(released_course: TinyCo
     settings = released_course.root / "course_config.py"
     settings.write_text(settings.read_text() + "\nc.Autograde.autograde_preprocessors = []\n")
     with pytest.raises(RecordingError, match=r"does not name autograder\.nbgrader_plugins\.RecordGrades"):
-        record(read_course(released_course.root), released_course.assignment, "ada", hand_in(released_course), PART)
+        released_course.read_again().record("ada", hand_in(released_course), PART)
 
 
 @pytest.mark.parametrize("student", ["", "..", "a/b", " ada", "a*", "[ab]"])
 def test_names_that_are_no_folder_are_refused(released_course: TinyCourse, student: str) -> None:
     with pytest.raises(RecordingError, match="cannot be a student's id"):
-        record(released_course.course, released_course.assignment, student, released_course.root, PART)
+        released_course.record(student, released_course.root, PART)
 
 
 @pytest.mark.parametrize("student", ["Ada Ó Dálaigh", "o'brien, x", "1234", "a.b+c@d"])
 def test_any_folder_name_is_a_student(released_course: TinyCourse, student: str) -> None:
     folder = hand_in(released_course)
-    record(released_course.course, released_course.assignment, "ada", folder, tiny_result())
-    record(released_course.course, released_course.assignment, student, folder, PART)
+    released_course.record("ada", folder, tiny_result())
+    released_course.record(student, folder, PART)
     table = scores(released_course.course, released_course.assignment)
     assert table[student] == MARKS
     assert table["ada"]["double"] == 3.0
@@ -320,7 +317,7 @@ def test_late_penalties_are_taken_of_the_new_score(
     (folder / "timestamp.txt").write_text(timestamp)
     with book_of(released_course) as book:
         book.update_or_create_assignment("tiny", duedate="2030-01-01 00:00:00 UTC")
-    record(read_course(released_course.root), released_course.assignment, "ada", folder, PART)
+    released_course.read_again().record("ada", folder, PART)
     with book_of(released_course) as book:
         submitted = book.find_submission_notebook("tiny", "tiny", "ada")
         assert (submitted.late_submission_penalty, submitted.score) == (late, 3.25)
@@ -328,7 +325,7 @@ def test_late_penalties_are_taken_of_the_new_score(
 
 def test_recording_is_quiet(released_course: TinyCourse, capfd: pytest.CaptureFixture[str]) -> None:
     folder = hand_in(released_course, TAMPERED["grade_id renamed"])
-    record(released_course.course, released_course.assignment, "ada", folder, PART)
+    released_course.record("ada", folder, PART)
     assert capfd.readouterr() == ("", "")
 
 
@@ -337,7 +334,7 @@ def test_a_database_that_cannot_be_used_is_named_without_its_password(released_c
     url = "sqlite:////nowhere/gradebook.db"
     settings.write_text(settings.read_text() + f"\nc.CourseDirectory.db_url = {url!r}\n")
     with pytest.raises(RecordingError, match=r"gradebook sqlite:////nowhere.*db_url"):
-        record(read_course(released_course.root), released_course.assignment, "ada", hand_in(released_course), PART)
+        released_course.read_again().record("ada", hand_in(released_course), PART)
 
 
 def use_grader(monkeypatch: pytest.MonkeyPatch, result: Callable[[], SubmissionResult]) -> list[tuple[object, ...]]:
@@ -361,7 +358,7 @@ def autograde(course: TinyCourse) -> None:
 
 
 def test_markers_read_model_answer_and_rubric_before_the_answer(released_course: TinyCourse) -> None:
-    record(released_course.course, released_course.assignment, "ada", hand_in(released_course), PART)
+    released_course.record("ada", hand_in(released_course), PART)
     cells = autograded(released_course)["cells"]
     place = cells.index(cell({"cells": cells}, "question_01"))
     guide = "".join(cells[place - 1]["source"])
@@ -373,7 +370,7 @@ def test_markers_read_model_answer_and_rubric_before_the_answer(released_course:
 def test_no_student_can_forge_a_marking_guide(released_course: TinyCourse) -> None:
     forged = {"cell_type": "markdown", "metadata": {"autograder": MARKING_GUIDE}, "source": "Full marks for all."}
     folder = hand_in(released_course, lambda notebook: notebook["cells"].append(forged))
-    record(released_course.course, released_course.assignment, "ada", folder, PART)
+    released_course.record("ada", folder, PART)
     cells = autograded(released_course)["cells"]
     guides = ["".join(one["source"]) for one in cells if one["metadata"].get("autograder") == MARKING_GUIDE]
     assert len(guides) == 1
@@ -382,5 +379,5 @@ def test_no_student_can_forge_a_marking_guide(released_course: TinyCourse) -> No
 
 def test_without_a_source_notebook_there_is_no_guide(released_course: TinyCourse) -> None:
     (released_course.root / "source/tiny/tiny.ipynb").unlink()
-    record(released_course.course, released_course.assignment, "ada", hand_in(released_course), PART)
+    released_course.record("ada", hand_in(released_course), PART)
     assert not [one for one in autograded(released_course)["cells"] if one["metadata"].get("autograder")]

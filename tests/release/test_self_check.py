@@ -232,7 +232,7 @@ def test_nbgrader_puts_the_courses_own_files_back(released_course: TinyCourse) -
     folder = course.hand_in("ada", json.dumps(course.released_notebook()).encode(), "x = 1\n")
     (folder / "check.py").write_text("print('theirs')\n")
     (folder / "tools.py").write_text("WHOSE = 'theirs'\n")
-    record(course.course, course.assignment, "ada", folder, tiny_result(double=1.0))
+    course.record("ada", folder, tiny_result(double=1.0))
     kept = course.root / "autograded/ada/tiny"
     assert (kept / "check.py").read_text() == "print('ours')\n"
     assert (kept / "tools.py").read_text() == "WHOSE = 'ours'\n"

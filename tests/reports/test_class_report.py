@@ -14,7 +14,6 @@ from playwright.sync_api import Browser, Page, expect
 
 from autograder.cli import main as cli
 from autograder.gradebook.class_marks import class_marks
-from autograder.gradebook.recording import record
 from autograder.marks import ClassMarks, Person, StudentMarks
 from autograder.reports.class_report import PAGE, TABLE, render_report, write_report
 from autograder.reports.fingerprints import Passage
@@ -100,7 +99,7 @@ def test_states_of_a_student() -> None:
 
 def test_an_error_that_only_the_gradebook_tells_of_is_shown(released_course: TinyCourse) -> None:
     course = released_course
-    record(course.course, course.assignment, "ada", course.hand_in("ada", None), tiny_result(outcome="error"))
+    course.record("ada", course.hand_in("ada", None), tiny_result(outcome="error"))
     marks = class_marks(course.course, course.assignment)
     assert student_row(marks, marks.students[0]).states == ("error", "unknown")
     assert "ada, Doubling: held open in the gradebook" in words(soup(marks), "attention")
@@ -159,7 +158,7 @@ def test_the_command_writes_page_and_table(
     released_course: TinyCourse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     course = released_course
-    record(course.course, course.assignment, "ada", course.hand_in("ada", None), tiny_result(double=1.0))
+    course.record("ada", course.hand_in("ada", None), tiny_result(double=1.0))
     (tmp_path / "ada.json").write_bytes(to_json(tiny_result(double=1.0)))
     line = ["report", "--course", str(course.root), "--assignment", "tiny"]
     assert cli.main([*line, "--results", str(tmp_path)]) == 0
