@@ -399,6 +399,8 @@ def create_vit_classifier(
         tokens = transformerBlock(tokens, num_heads, msa_proj_dim, transformer_units, msa_dropout_rate)
     class_token = tokens[:, 0]  # (batch, model_dim)
     features = mlp(class_token, mlp_classification_head_units, mlp_classification_head_dropout_rate)
+    # The mlp ends in a linear Dense. Right before another Dense, the two would make one linear map.
+    features = keras.layers.Activation("gelu")(features)  # (batch, mlp_classification_head_units[-1])
     logits = keras.layers.Dense(num_classes, name="logits")(features)  # (batch, num_classes)
     return keras.Model(inputs, logits, name="vit")
     ### END SOLUTION
