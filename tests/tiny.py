@@ -82,6 +82,8 @@ answers = ["total_answer"]
 builds_on = []
 """
 
+TITLES = {"double": "Doubling", "total": "Adding up"}
+"""The titles of its tasks."""
 TINY_DOUBLE = '''"""Checks of `double`."""
 
 import numpy as np

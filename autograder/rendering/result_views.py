@@ -18,7 +18,7 @@ MARKS: dict[Outcome, tuple[str, str]] = {
     "skipped": ("–", "skipped"),
 }
 """The sign and the words of each outcome."""
-CARRIED = "An earlier part is wrong, so this one was graded with a correct part as its stand-in."
+CARRIED = "An earlier part is wrong, so this one was graded with a correct stand-in for it."
 ERROR = "This is the course's fault, not yours: it costs no points, and your instructor has been told."
 
 

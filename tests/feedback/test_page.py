@@ -33,10 +33,10 @@ from autograder.marks import Mark, Person, StudentMarks
 from autograder.rendering.result_views import CARRIED
 from autograder.results import SubmissionResult, TaskResult
 from tests.browsers import IN_BROWSER, heard, opened_file
-from tests.exports.test_formats import HOSTILE
 from tests.feedback_example import example_page, example_result
 from tests.gradebook.test_class_marks import HALF_OFF, configured, record_late
-from tests.tiny import TinyCourse, tiny_result
+from tests.one_student import HOSTILE
+from tests.tiny import TITLES, TinyCourse, tiny_result
 
 GOLDEN = """\
 tiny: your feedback
@@ -81,9 +81,6 @@ Question 2 , 1 points
 Other comments
 Double answer
 Short & good."""
-
-
-TITLES = {"double": "Doubling", "total": "Adding up"}
 
 
 def tiny_marks(result: SubmissionResult, **changes: Any) -> StudentMarks:

@@ -22,8 +22,8 @@ from autograder.reports.similarity import Pair
 from autograder.results import to_json
 from autograder.text import title_of
 from tests.browsers import IN_BROWSER, heard, opened_file
-from tests.exports.test_formats import HOSTILE, hostile, one_student
 from tests.made_class import made_class
+from tests.one_student import HOSTILE, hostile, one_student
 from tests.tiny import TinyCourse, tiny_result
 
 MADE = datetime(2030, 1, 2, 12, 0, tzinfo=UTC)
