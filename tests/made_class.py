@@ -38,7 +38,7 @@ def made_class(students: int, seed: int = 1) -> tuple[ClassMarks, list[Pair]]:
     draw = random.Random(seed)  # noqa: S311 (no secret)
     hard = {f"{task}::check_{number}": draw.gauss(-0.8, 1.1) for task in TASKS for number in range(CHECKS)}
     class_of = tuple(made_student(f"student-{number:03}", hard, draw) for number in range(1, students + 1))
-    names = [one.person.id for one in class_of]
+    names = [student.person.id for student in class_of]
     passages = tuple(Passage("utilities.py", line, line + 9) for line in range(40, 400, 60))
     pairs = [
         Pair(names[n], names[-n - 1], round(0.95 - n / 20, 4), 80 - n, 40 - n, passages, passages)

@@ -25,7 +25,9 @@ def test_markdown_is_a_table_with_a_row_for_each_student() -> None:
     assert len(rows) == 31
     assert rows[0][:2] == ["student", "Scaled dot-product attention /8"]
     shown = {row[0]: row[-1] for row in rows}
-    assert all(shown[one.person.id] == (f"{one.total:g}" if one.submitted else "–") for one in marks.students)
+    assert all(
+        shown[student.person.id] == (f"{student.total:g}" if student.submitted else "–") for student in marks.students
+    )
     assert "Commonest mistakes" in page
 
 

@@ -63,11 +63,11 @@ def of(marks: ClassMarks) -> tuple[ClassMarks, StudentMarks]:
 
 def test_gradescope_tests_add_up_to_the_score_with_the_penalty() -> None:
     marks, _ = made_class(40)
-    for one in marks.students:
-        if one.submitted:
-            record = json.loads(gradescope_results(marks, one))
-            assert record["score"] == one.total
-            assert sum(test["score"] for test in record["tests"]) == pytest.approx(one.total)
+    for student in marks.students:
+        if student.submitted:
+            record = json.loads(gradescope_results(marks, student))
+            assert record["score"] == student.total
+            assert sum(test["score"] for test in record["tests"]) == pytest.approx(student.total)
             assert sum(test["max_score"] for test in record["tests"]) == marks.max_score
 
 

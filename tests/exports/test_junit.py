@@ -29,7 +29,7 @@ def test_junit_is_read_with_every_outcome(tmp_path: Path) -> None:
             int(outcome == name) for name in ("failed", "error", "skipped")
         )
         assert total.is_passed
-        assert {one.name: one.value for one in suite.properties()} == {  # type: ignore[no-untyped-call]
+        assert {entry.name: entry.value for entry in suite.properties()} == {  # type: ignore[no-untyped-call]
             "score": "3.5",
             "late_penalty": "0.5",
         }
@@ -46,7 +46,7 @@ def test_junit_counts_a_whole_class(tmp_path: Path) -> None:
     marks, _ = made_class(30)
     (tmp_path / "junit.xml").write_bytes(junit_xml(marks))
     suites = list(junitparser.JUnitXml.fromfile(str(tmp_path / "junit.xml")))
-    assert len(suites) == sum(one.result is not None for one in marks.students)
+    assert len(suites) == sum(student.result is not None for student in marks.students)
     for suite in suites:
         written = (suite.tests, suite.failures, suite.errors, suite.skipped)
         suite.update_statistics()  # type: ignore[no-untyped-call]

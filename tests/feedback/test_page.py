@@ -204,7 +204,7 @@ def test_pictures_stand_with_what_failed_and_curves_always() -> None:
         "How your small model was trained",
     ]
     result = example_result()
-    checks = tuple(msgspec.structs.replace(one, outcome="passed") for one in result.tasks[0].checks)
+    checks = tuple(msgspec.structs.replace(check, outcome="passed") for check in result.tasks[0].checks)
     page = render_page(result_page(one_task(result, checks=checks), {}))
     assert "Your attention weights" not in page
     assert "How your small model" in page
@@ -220,8 +220,8 @@ def attacked() -> str:
         msgspec.structs.replace(
             task,
             checks=tuple(
-                msgspec.structs.replace(one, message=HOSTILE, sentence=HOSTILE, misconception=HOSTILE)
-                for one in task.checks
+                msgspec.structs.replace(check, message=HOSTILE, sentence=HOSTILE, misconception=HOSTILE)
+                for check in task.checks
             ),
         )
         for task in result.tasks
@@ -415,7 +415,7 @@ def test_a_recorded_result_does_not_depend_on_the_time_it_took(released_course: 
     found = []
     for seconds in (0.1, 7.0):
         result = tiny_result(double=1.25)
-        checks = tuple(msgspec.structs.replace(one, duration=seconds) for one in result.tasks[0].checks)
+        checks = tuple(msgspec.structs.replace(check, duration=seconds) for check in result.tasks[0].checks)
         folder = released_course.hand_in("ada", None)
         released_course.record("ada", folder, one_task(result, checks=checks))
         found.append(graded.read_bytes())
@@ -470,7 +470,7 @@ def opened(browser: Browser, file: Path, scheme: str = "light", width: int = 128
 def test_axe_finds_nothing(browser: Browser, file: Path, scheme: str, width: int) -> None:
     page = opened(browser, file, scheme, width)
     found = Axe().run(page).response
-    assert [(one["id"], one["impact"], one["nodes"][0]["html"]) for one in found["violations"]] == []
+    assert [(rule["id"], rule["impact"], rule["nodes"][0]["html"]) for rule in found["violations"]] == []
     assert len(found["passes"]) > 25
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
@@ -481,7 +481,7 @@ def test_axe_would_find_a_fault(browser: Browser, file: Path) -> None:
     page = opened(browser, file)
     page.evaluate("document.querySelector('main').style.color = '#bbb'")
     page.evaluate("document.querySelector('svg[role]').removeAttribute('aria-label')")
-    serious = {one["id"] for one in Axe().run(page).response["violations"] if one["impact"] == "serious"}
+    serious = {rule["id"] for rule in Axe().run(page).response["violations"] if rule["impact"] == "serious"}
     assert serious >= {"color-contrast", "svg-img-alt"}
 
 

@@ -69,7 +69,7 @@ def test_gate_finds_what_was_planted(released_course: TinyCourse, file: str, pla
     else:
         path.write_text((path.read_text() if path.exists() else "") + planted + "\n")
     found = problems_of(released_course, folder)
-    assert any(problem in one for one in found), found
+    assert any(problem in sentence for sentence in found), found
 
 
 def test_gate_finds_a_long_line_of_a_check_even_where_the_sources_show_it(released_course: TinyCourse) -> None:

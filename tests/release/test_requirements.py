@@ -58,8 +58,8 @@ def test_the_released_file_has_the_versions_that_grading_uses() -> None:
     assert released == student_requirements(lock, sources)
     asked = [Requirement(line) for line in released.splitlines()[1:]]
     locked = [Requirement(line.removesuffix(" \\")) for line in lock.splitlines() if "==" in line]
-    assert [one for one in asked if one not in locked] == []
-    assert {"transformers", "carbontracker", "tf-keras"} <= {canonicalize_name(one.name) for one in asked}
+    assert [requirement for requirement in asked if requirement not in locked] == []
+    assert {"transformers", "carbontracker", "tf-keras"} <= {canonicalize_name(requirement.name) for requirement in asked}
 
 
 def test_a_course_with_a_lock_builds_the_file(tmp_path: Path) -> None:

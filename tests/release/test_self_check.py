@@ -218,7 +218,7 @@ def test_solutions_pass_in_gitlabs_job(tmp_path: Path) -> None:
     done = run(f"{script} --json outcome.json", folder, PATH=f"{tmp_path}:/usr/bin:/bin")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith("\n7 of 7 parts passed all public tests.\n")
-    assert {one["state"] for one in json.loads((folder / "outcome.json").read_text())["parts"]} == {"passed"}
+    assert {part["state"] for part in json.loads((folder / "outcome.json").read_text())["parts"]} == {"passed"}
     assert suite_in(folder / "junit.xml").failures == 0
 
 
@@ -249,6 +249,6 @@ def test_a_changed_check_has_no_effect_on_marks(tiny_course: TinyCourse) -> None
             (folder / "check.py").write_text(text)
     folders = discover(course.root / "submitted", "tiny")
     graded = grade_all(course.course, course.assignment, folders, LocalWorkers(course.course, "tiny", jobs=1))
-    found = {one.student: one.result for one in graded}
+    found = {outcome.student: outcome.result for outcome in graded}
     assert [found[name].score for name in ("ada", "bo")] == [5.0, 5.0]  # type: ignore[union-attr]
     assert found["bo"].notes == found["ada"].notes == ()  # type: ignore[union-attr]

@@ -132,7 +132,7 @@ def test_a_cleaned_fragment_holds_nothing_that_runs_or_loads(fragment: str) -> N
     cleaned = clean_html(fragment).lower()
     tags = ("<script", "<svg", "<iframe", "<form", "<style", "<meta", "<base", "<link", "<object", "<embed", "<input")
     attributes = ('<img src="http', 'src="//', 'href="java', 'href="data', "position", '"navbar', "data-link=")
-    assert [one for one in (*tags, *attributes) if one in cleaned] == []
+    assert [word for word in (*tags, *attributes) if word in cleaned] == []
 
 
 def test_plain_formatting_stays() -> None:

@@ -192,7 +192,7 @@ def test_axe_finds_nothing(browser: Browser, report_file: Path, scheme: str, wid
     page = opened_file(browser, report_file, scheme, width)
     page.locator("#class thead button").nth(1).click()
     found = Axe().run(page).response
-    assert [(one["id"], one["impact"], one["nodes"][0]["html"]) for one in found["violations"]] == []
+    assert [(rule["id"], rule["impact"], rule["nodes"][0]["html"]) for rule in found["violations"]] == []
     assert len(found["passes"]) > 40
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
@@ -203,7 +203,7 @@ def test_axe_would_find_a_fault(browser: Browser, report_file: Path) -> None:
     page = opened_file(browser, report_file)
     page.evaluate("document.querySelector('main').style.color = 'light-dark(#bbb, #555)'")
     page.evaluate("document.querySelector('svg').removeAttribute('aria-label')")
-    serious = {one["id"] for one in Axe().run(page).response["violations"] if one["impact"] == "serious"}
+    serious = {rule["id"] for rule in Axe().run(page).response["violations"] if rule["impact"] == "serious"}
     assert serious >= {"color-contrast", "svg-img-alt"}
 
 

@@ -306,10 +306,12 @@ class World:
         """Yield the processes that are still there a while later; the zygote reaps what it forked at its next fork."""
         ends = time.monotonic() + _GONE_SECONDS
         while alive := [
-            one for one in psutil.Process().children(recursive=True) if _lives(one) and one not in baseline
+            process
+            for process in psutil.Process().children(recursive=True)
+            if _lives(process) and process not in baseline
         ]:
             if time.monotonic() > ends:
-                yield from (f"the process {one} is left" for one in alive)
+                yield from (f"the process {process} is left" for process in alive)
                 return
             time.sleep(0.01)
 
@@ -331,7 +333,7 @@ class World:
                 yield f"the result holds a secret: {secret}"
         if len(record) > LARGEST_RESULT:
             yield f"the result has {len(record)} characters"
-        if any(unicodedata.category(one) in ("Cc", "Cf", "Cs") for one in text if one not in "\n\t"):
+        if any(unicodedata.category(character) in ("Cc", "Cf", "Cs") for character in text if character not in "\n\t"):
             yield "the text holds control characters"
         yield from _unsafe(page)
 
