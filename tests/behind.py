@@ -61,7 +61,7 @@ def read(_: Places, path: str) -> int:
 
 
 def listing(_: Places, path: str) -> list[str]:
-    return sorted(one.name for one in Path(path).iterdir())
+    return sorted(entry.name for entry in Path(path).iterdir())
 
 
 def write(places: Places, path: str) -> int:
@@ -85,20 +85,20 @@ def grow_one_file(places: Places, mib: int) -> int:
 
 
 def connect(_: Places, family: str, address: Any) -> int:
-    with socket.socket(getattr(socket, family)) as one:
-        one.settimeout(5)
-        one.connect(tuple(address) if isinstance(address, list) else address)
+    with socket.socket(getattr(socket, family)) as connection:
+        connection.settimeout(5)
+        connection.connect(tuple(address) if isinstance(address, list) else address)
     return 0
 
 
 def make_pair(_: Places, kind: str) -> int:
-    for one in socket.socketpair(socket.AF_UNIX, getattr(socket, kind)):
-        one.close()
+    for end in socket.socketpair(socket.AF_UNIX, getattr(socket, kind)):
+        end.close()
     return 0
 
 
 def processes(_: Places) -> list[str]:
-    return [one.name for one in Path("/proc").iterdir() if one.name.isdigit()]
+    return [entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
 def own_number(_: Places) -> str:
@@ -113,7 +113,10 @@ def signal_parent(_: Places, pid: int) -> int:
 
 def call(_: Places, number: int, *args: Any) -> int:
     """Make a raw system call; an error number comes back as an error."""
-    given = [ctypes.c_long(one) if isinstance(one, int) else ctypes.c_char_p(one.encode()) for one in args]
+    given = [
+        ctypes.c_long(argument) if isinstance(argument, int) else ctypes.c_char_p(argument.encode())
+        for argument in args
+    ]
     result = LIBC.syscall(ctypes.c_long(number), *given)
     if result < 0:
         code = ctypes.get_errno()

@@ -48,7 +48,7 @@ REPLIES: list[wire.Reply] = [
     wire.Ready(wire.Environment(tensorflow="2.21", device="cpu", sandbox=("namespaces",))),
     wire.Refused("landlock", "missing"),
 ]
-MESSAGES: list[wire.Request | wire.Reply] = [*(wire.Request(1, one) for one in QUESTIONS), *REPLIES]
+MESSAGES: list[wire.Request | wire.Reply] = [*(wire.Request(1, question) for question in QUESTIONS), *REPLIES]
 ODD: list[Any] = [
     None, True, -1, 0, 1 << 40, (1 << 64) - 1, -(1 << 63), math.nan, math.inf, -0.0, "", "\ud7ff\x00", "x" * 5000,
     b"", b"\xff" * 9, [], {}, [1 << 40] * 16, [0, 1 << 40, 1 << 40], [[[]]], "float32", "object", "complex128", ">f4",

@@ -25,7 +25,7 @@ from tests.tiny import TinyCourse, scores
 
 MODULES = (
     "import tensorflow as tf\n\n\ndef double(x):\n    factor = 2\n    return factor * x\n",
-    "def double(x):\n    '''Say \"twice\".'''\n    return [[2.0 * one for one in row] for row in x.numpy()]\n",
+    "def double(x):\n    '''Say \"twice\".'''\n    return [[2.0 * number for number in row] for row in x.numpy()]\n",
     "class Doubler:\n    def __call__(self, x):\n        return x + x\n\n\ndouble = Doubler()\n",
 )
 WORDS = (
@@ -93,7 +93,7 @@ def judged(grader: CachedGrader, folder: Path) -> tuple[str, SubmissionResult | 
         assert all(check.message for check in task.checks if check.outcome in ("failed", "error"))
         assert task.score == task.max_score or any(check.outcome == "failed" for check in task.checks)
     if result.has_error:
-        return "an error of ours, without loss of points", result
+        return "an internal error, without loss of points", result
     return ("full marks" if result.score == result.max_score else "some marks" if result.score else "0"), result
 
 

@@ -139,10 +139,10 @@ def test_githubs_steps_grade_a_class(tiny_course: TinyCourse) -> None:
     root = private_repository(tiny_course)
     summary = root / "summary.md"
     done = [run(script, root, GITHUB_STEP_SUMMARY=str(summary)) for script in scripts("github-instructor")]
-    assert [one.returncode for one in done] == [0] * len(done), [one.stderr for one in done]
+    assert [process.returncode for process in done] == [0] * len(done), [process.stderr for process in done]
     assert_outcome(root)
     assert re.search(r"^\| bo \|.* 2 \|$", summary.read_text(), re.MULTILINE)
-    commands = [line for one in done for line in one.stdout.splitlines() if line.startswith("::")]
+    commands = [line for process in done for line in process.stdout.splitlines() if line.startswith("::")]
     assert [line.partition("::double")[0] for line in commands] == [
         "::warning title=bo%3A 2 of 5 points,file=collected/bo/tiny/utilities.py"
     ]

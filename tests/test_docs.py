@@ -68,7 +68,7 @@ class Command:
     @property
     def start(self) -> str:
         """The longest of the listed beginnings that it has; empty if none."""
-        return max((one for one in NOT_RUN if re.match(rf"{one}(?![\w-])", self.text)), key=len, default="")
+        return max((start for start in NOT_RUN if re.match(rf"{start}(?![\w-])", self.text)), key=len, default="")
 
 
 def commands() -> Iterator[Command]:
@@ -91,7 +91,9 @@ def fenced(text: str) -> Iterator[str]:
         for line in block.replace("\\\n", " ").splitlines():
             command = line.strip().removeprefix("$ ").split(" #")[0].removeprefix(".venv/bin/")
             command = re.split(r"\s(?:>>?|\||&&)\s", command)[0].strip()
-            if f"{command} ".startswith(tuple(f"{one} " for one in OURS)) or command.startswith("python -m tests."):
+            if f"{command} ".startswith(tuple(f"{program} " for program in OURS)) or command.startswith(
+                "python -m tests."
+            ):
                 yield command
 
 
@@ -110,11 +112,11 @@ def name_of(command: Command) -> str:
 
 
 def test_there_are_commands_to_test() -> None:
-    starts = {one for one in OURS if any(command.text.startswith(one) for command in COMMANDS)}
+    starts = {program for program in OURS if any(command.text.startswith(program) for command in COMMANDS)}
     assert starts == set(OURS)
     named = {command.words[3] for command in COMMANDS if command.text.startswith("python -m autograder ")}
     assert named == set(cli.COMMANDS), "each command stands in the documentation as one can type it"
-    assert all(any(one.start == start for one in COMMANDS) for start in NOT_RUN)
+    assert all(any(command.start == start for command in COMMANDS) for start in NOT_RUN)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=name_of)
@@ -176,10 +178,14 @@ def taught(_tiny_template: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     yield course
 
 
-CHEAP = [one for one in COMMANDS if one.words[0] != "make" and (not one.start or HELP_IS_CHEAP in one.words)]
+CHEAP = [
+    command
+    for command in COMMANDS
+    if command.words[0] != "make" and (not command.start or HELP_IS_CHEAP in command.words)
+]
 
 
-@pytest.mark.parametrize("text", dict.fromkeys(one.text for one in CHEAP))
+@pytest.mark.parametrize("text", dict.fromkeys(command.text for command in CHEAP))
 def test_each_cheap_command_runs(
     text: str, taught: TinyCourse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
