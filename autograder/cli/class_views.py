@@ -123,12 +123,13 @@ def feedback(options: FeedbackOptions) -> int:
 def report(options: ReportOptions) -> int:
     """Write the class report for instructors."""
     from autograder.reports.class_report import write_report
-    from autograder.reports.similarity import similar_pairs
+    from autograder.reports.similarity import similar_pairs, submissions_to_compare
 
     shown_class = _open_class(options)
     course, assignment = shown_class.course, shown_class.assignment
     with shown("comparing", err, quiet=options.quiet) as progress:
-        pairs = similar_pairs(course, assignment, shown_class.folders, progress=progress)
+        submissions = submissions_to_compare(course, assignment, shown_class.folders, graded=options.submitted is None)
+        pairs = similar_pairs(assignment, submissions, progress=progress)
     folder = options.to or course.root / "report" / assignment.name
     paths = write_report(shown_class.marks, pairs, datetime.now().astimezone(), folder)
     for path in paths:
@@ -166,7 +167,7 @@ def export(options: ExportOptions) -> int:
 def similarity(options: SimilarityOptions) -> int:
     """Rank pairs of submissions whose own work is alike."""
     from autograder.batch.batch import discover
-    from autograder.reports.similarity import similar_pairs
+    from autograder.reports.similarity import similar_pairs, submissions_to_compare
 
     if not 0 <= options.least <= 1:
         raise UsageError(f"--least must be from 0 to 1, got {options.least:g}.")
@@ -174,7 +175,8 @@ def similarity(options: SimilarityOptions) -> int:
     assignment = course.assignment(name)
     folders = discover(submitted_folder(course, options.submitted), name)
     with shown("comparing", err, quiet=options.quiet) as progress:
-        pairs = similar_pairs(course, assignment, folders, options.least, progress)
+        submissions = submissions_to_compare(course, assignment, folders, graded=options.submitted is None)
+        pairs = similar_pairs(assignment, submissions, options.least, progress)
     out.print(f"{name}: {len(pairs)} pairs of {len(folders)} submissions are at least {options.least:.0%} alike")
     if pairs:
         print_table(similarity_table(pairs))

@@ -132,7 +132,7 @@ def marking_guides(source_notebook: bytes) -> dict[str, str]:
     for cell in _manual_cells(source_notebook):
         lines = text_of(cell).split("\n")
         regions = find_regions(text_of(cell), f"The cell {grade_id_of(cell)!r}")
-        inside = ["\n".join(lines[one.first + 1 : one.last]) for one in regions]
+        inside = ["\n".join(lines[region.first + 1 : region.last]) for region in regions]
         if inside:
             guides[grade_id_of(cell)] = "\n\n".join(inside)
     return guides

@@ -11,9 +11,9 @@ from autograder.course.cells import Cell, StudentCell, flag, grade_id_of, settin
 MOST_NOTES = 12
 _SHOWN_NAMES = 5
 _NOT_THE_LAB = (
-    "None of the lab's cells is in your notebook, so its answers count as empty. Was it made anew, or saved by a "
-    "program that drops the names of cells? Copy your answers into the notebook that you were given, and hand "
-    "in that one."
+    "None of the lab's cells is in your notebook, so its answers count as empty. Did you start a new notebook, or was "
+    "it saved by a program that drops the names of cells? Copy your answers into the notebook that you were given, "
+    "and hand in that one."
 )
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 

@@ -146,12 +146,13 @@ def _defined(node: ast.stmt) -> set[str]:
     if isinstance(node, Definition):
         return {node.name}
     if isinstance(node, ast.Assign | ast.AnnAssign):
-        return {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+        names = (part for part in ast.walk(node) if isinstance(part, ast.Name))
+        return {name.id for name in names if isinstance(name.ctx, ast.Store)}
     return set()
 
 
 def _used(node: ast.stmt) -> set[str]:
-    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
 
 
 def _unbalanced(where: str, index: int, problem: str) -> AssignmentError:

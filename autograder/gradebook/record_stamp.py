@@ -17,6 +17,7 @@ from nbgrader.coursedir import CourseDirectory
 
 from autograder.course.assignment import Assignment
 from autograder.course.course import CONFIG_NAME, Course
+from autograder.course.snapshot_store import SnapshotStore
 from autograder.course.submission import Snapshot
 from autograder.errors import RecordingError
 from autograder.files import write_whole
@@ -74,7 +75,7 @@ class Stamp(msgspec.Struct, frozen=True):
 
 def is_recorded(recording: Recording) -> bool:
     """Return whether a result is recorded already, with nothing left to do."""
-    path = stamp_path(recording.course, recording.assignment.name, recording.student)
+    path = _stamp_path(recording.course, recording.assignment.name, recording.student)
     with suppress(OSError, RecordingError, msgspec.MsgspecError):
         return msgspec.json.decode(path.read_bytes(), type=Stamp) == _stamp(recording)
     return False
@@ -86,12 +87,20 @@ def write_stamp(recording: Recording) -> None:
     Raises:
         RecordingError: If the gradebook does not hold its scores.
     """
-    path = stamp_path(recording.course, recording.assignment.name, recording.student)
+    path = _stamp_path(recording.course, recording.assignment.name, recording.student)
     with suppress(OSError):  # without a stamp the result is recorded once more, no worse
         write_whole(path, msgspec.json.encode(_stamp(recording)))
 
 
-def stamp_path(course: Course, assignment: str, student: str) -> Path:
+def recorded_snapshot(course: Course, assignment: Assignment, student: str) -> Snapshot | None:
+    """Return the submission whose result was recorded last; None if there is none, or it is not stored any more."""
+    with suppress(OSError, msgspec.MsgspecError):
+        stamp = msgspec.json.decode(_stamp_path(course, assignment.name, student).read_bytes(), type=Stamp)
+        return SnapshotStore(course).load(stamp.submission)
+    return None
+
+
+def _stamp_path(course: Course, assignment: str, student: str) -> Path:
     """Return where the stamp of a student's result is."""
     return course.state_dir / "recorded" / assignment / student
 

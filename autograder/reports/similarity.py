@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -22,6 +22,7 @@ from autograder.course.cells import Cell, flag, grade_id_of, load_cells, read_ce
 from autograder.course.course import Course
 from autograder.course.submission import Snapshot, read_submission
 from autograder.errors import SubmissionUnreadable
+from autograder.gradebook.record_stamp import recorded_snapshot
 from autograder.progress import ProgressListener, no_progress
 from autograder.reports.fingerprints import Fingerprints, Kind, Part, Passage, fingerprints, joined, run_hashes
 
@@ -54,29 +55,42 @@ class Pair:
     second_passages: tuple[Passage, ...]
 
 
+def submissions_to_compare(
+    course: Course, assignment: Assignment, folders: Mapping[str, Path], *, graded: bool
+) -> Iterator[tuple[str, Snapshot]]:
+    """Yield each student's submission, but for those that cannot be read.
+
+    Args:
+        course: The course.
+        assignment: The assignment.
+        folders: Student to submission folder.
+        graded: Whether what was graded and recorded comes before what a folder holds now.
+    """
+    for student, folder in folders.items():
+        snapshot = recorded_snapshot(course, assignment, student) if graded else None
+        if snapshot is None:
+            try:
+                snapshot = read_submission(folder, assignment.name, course.settings)
+            except SubmissionUnreadable:
+                continue
+        yield student, snapshot
+
+
 def similar_pairs(
-    course: Course,
     assignment: Assignment,
-    folders: Mapping[str, Path],
+    submissions: Iterable[tuple[str, Snapshot]],
     lowest: float = LOWEST,
     progress: ProgressListener = no_progress,
 ) -> list[Pair]:
     """Return the pairs of a class that are alike, the most alike first.
 
     Args:
-        course: The course.
         assignment: The assignment; its built notebook and its release say what was given.
-        folders: Student to submission folder.
+        submissions: Students and what they handed in, such as from `submissions_to_compare`.
         lowest: Least similarity to return.
         progress: Receives progress updates.
     """
-    works = {}
-    for student, folder in folders.items():
-        try:
-            snapshot = read_submission(folder, assignment.name, course.settings)
-        except SubmissionUnreadable:
-            continue
-        works[student] = student_parts(assignment, snapshot)
+    works = {student: student_parts(assignment, snapshot) for student, snapshot in submissions}
     return compare(works, given_parts(assignment), lowest, progress)
 
 
