@@ -24,7 +24,7 @@ NumPyArray = np.ndarray[Any, np.dtype[Any]]
 
 
 def attention_picture(got: object, right: NumPyArray) -> AttentionPicture | None:
-    """Return the worst of the batch's attention weights beside the right ones; None where no difference would show.
+    """Return the worst of the batch's attention weights beside the right ones; None if no difference would show.
 
     Args:
         got: What the submission answered.
@@ -43,7 +43,7 @@ def attention_picture(got: object, right: NumPyArray) -> AttentionPicture | None
 
 
 def patch_picture(got: object, right: NumPyArray, columns: int) -> PatchPicture | None:
-    """Return which patches of the first wrong image are wrong; None where none is, or their shape is another.
+    """Return which patches of the first wrong image are wrong; None if none is, or their shape is another.
 
     Args:
         got: What the submission answered.

@@ -117,7 +117,7 @@ class Checks:
         items = self._items.get(Path(os.path.abspath(task.checks)), [])  # noqa: PTH100 - as pytest does, links stay
         running = self._plugin.running = _RunningTask(task, student, seed)
         try:
-            for item, following in zip_longest(items, items[1:]):  # fixtures end where None follows
+            for item, following in zip_longest(items, items[1:]):  # None behind the last ends the fixtures
                 item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
                 if running.fatal is not None:
                     raise running.fatal

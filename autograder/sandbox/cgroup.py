@@ -1,4 +1,4 @@
-"""Bound a student process by a control group of its own, where this user may make one (cgroup v2).
+"""Bound a student process by a control group of its own, if this user may make one (cgroup v2).
 
 Reference: the kernel's Documentation/admin-guide/cgroup-v2.rst, sections on delegation.
 """
@@ -19,8 +19,8 @@ OWN_GROUP, OWN_MOUNTS = Path("/proc/self/cgroup"), Path("/proc/self/mountinfo")
 def delegated() -> Path | None:
     """Return the control group below which groups with a memory bound may be made, or None.
 
-    Looks at this process's own group and the one above: the kernel does not let a group have both processes and
-    bounded groups below it, and going further up could leave the bounds of a cluster's job.
+    Looks at this process's own group and the one above it: a group with processes in it cannot have bounded groups
+    below it, and further up might be outside the bounds of a cluster's job.
     """
     own = _own_group()
     if own is None:
@@ -100,7 +100,7 @@ def _may_bound(folder: Path) -> bool:
     missing = _missing(folder, "cgroup.subtree_control")
     if not missing:
         return True
-    with suppress(OSError):  # refused where processes stand in the group itself
+    with suppress(OSError):  # the kernel refuses if there are processes in the group itself
         (folder / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in missing))
     return not _missing(folder, "cgroup.subtree_control")
 

@@ -2,7 +2,7 @@
 
 Linux only. Everything here runs in a fresh fork of the zygote: `enter_namespaces` in a process that
 stays outside as the watchdog, `confine` in its child, process 1 of the new namespaces. Kernel
-interfaces that have no kept Python library are called through libc, here and in `seccomp` alone.
+interfaces without a maintained Python library are called through libc, here and in `seccomp` alone.
 
 Reference: man pages user_namespaces(7), pivot_root(2), landlock(7), capabilities(7), prctl(2).
 """
@@ -91,12 +91,12 @@ def die_with_parent() -> None:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of all descendants whose own parent ends, so that none gets out of sight."""
+    """Become the parent of all descendants whose own parent ends, so that none escapes."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def landlock_version() -> int:
-    """Return the kernel's Landlock version, 0 where there is none."""
+    """Return the kernel's Landlock version, 0 if it has none."""
     from py_landlock import get_abi_version
     from py_landlock.errors import LandlockError
 
@@ -181,8 +181,8 @@ def _bind(source: str, target: str) -> None:
 def _show_own_process(place: Path) -> None:
     """Show this process alone below the new /proc, beside the files of `MACHINE`.
 
-    A /proc of the own PID namespace, where the kernel allows one; inside some containers it does not, then the
-    old one's folder of this process, whose numbers are those outside.
+    It is a /proc of this process's own PID namespace, if the kernel allows one. Inside some containers it does not:
+    then it is this process's folder of the old /proc, with process numbers as they are outside.
     """
     own = place / "1"
     own.mkdir()
@@ -204,8 +204,7 @@ def _forbid_new_user_namespaces() -> None:
 def _restrict_files(places: Places, gpu: bool, own_root: bool) -> None:
     """Allow what is listed; Landlock also refuses TCP and, from version 6, abstract sockets and signals outwards.
 
-    Shared memory and the whole of /proc only where they are this process's own: outside the new root they are
-    everyone's.
+    Shared memory and the whole of /proc are allowed only below the new root: elsewhere they are everyone's.
     """
     from py_landlock import AccessFs, Landlock
 

@@ -35,7 +35,7 @@ _REMEDIES = {
 
 
 def remedy_for(layer: str) -> str:
-    """Return what to do where a layer is missing; an empty text for a layer without a known remedy."""
+    """Return what to do about a missing layer; an empty text if no remedy is known."""
     if layer == "namespaces" and _apparmor_forbids():
         return _APPARMOR_RULE.format(python=os.path.realpath(sys.executable))
     return _REMEDIES.get(layer, "")

@@ -121,7 +121,7 @@ class LayerAnswers:
 
 
 def _call(layer: Any, inputs: Sequence[Any], training: bool | None) -> Any:  # noqa: ANN401 - any layer
-    """Call a layer, with the flag `training` only where one is asked for and the layer takes it."""
+    """Call a layer, with the flag `training` only if one is asked for and the layer takes it."""
     spec = getattr(layer, "_call_spec", None)
     if training is None or (spec is not None and not spec.expects_training_arg):
         return layer(*inputs)

@@ -201,7 +201,7 @@ class Raised(msgspec.Struct, frozen=True, tag="raised", forbid_unknown_fields=Tr
         message: Its own text.
         missing: The name that a NameError misses; empty for other exceptions.
         place: File or cell, and function, where it was raised.
-        line: Line of the student's file or cell, 0 where unknown.
+        line: Line of the student's file or cell, 0 if unknown.
     """
 
     id: int
@@ -219,7 +219,7 @@ class Ready(msgspec.Struct, frozen=True, tag="ready", forbid_unknown_fields=True
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused", forbid_unknown_fields=True):
-    """First frame when a layer of confinement could not be put up."""
+    """First frame of a student process that could not put up a layer of confinement."""
 
     layer: str
     reason: str

@@ -44,7 +44,7 @@ def unpack_array(array: Array) -> np.ndarray[Any, Any]:
 
 
 def _extent(shape: list[int]) -> int:
-    """Return the product of the axes that are not empty: NumPy overflows on it even where there is no value."""
+    """Return the product of the axes that are not empty: NumPy overflows on it even if there is no value."""
     return math.prod(size for size in shape if size)
 
 
