@@ -172,19 +172,19 @@ def hold(_: Places, mib: int, processes: int, seconds: float) -> int:
     if all(os.fork() for _number in range(processes)) and processes:
         time.sleep(seconds)
         return mib
-    kept = bytearray(b"x") * (share * MIB)
+    held = bytearray(b"x") * (share * MIB)
     time.sleep(seconds)
-    return len(kept) // MIB * max(processes, 1)
+    return len(held) // MIB * max(processes, 1)
 
 
 def hold_shared(_: Places, mib: int, processes: int, seconds: float) -> int:
     """Fill memory once and share it with children, in whom it is resident, too."""
-    kept = bytearray(b"x") * (mib * MIB)
+    held = bytearray(b"x") * (mib * MIB)
     for _number in range(processes):
         if os.fork() == 0:
             time.sleep(60)
     time.sleep(seconds)
-    return len(kept) // MIB
+    return len(held) // MIB
 
 
 def spin(_: Places, seconds: float) -> float:

@@ -50,8 +50,8 @@ NOTHING: list[Any] = [
 def names_of_dicts(value: Any) -> set[str]:
     """All keys of a table within tables."""
     if isinstance(value, dict):
-        return set(value) | {name for one in value.values() for name in names_of_dicts(one)}
-    return {name for one in value for name in names_of_dicts(one)} if isinstance(value, list) else set()
+        return set(value) | {name for item in value.values() for name in names_of_dicts(item)}
+    return {name for item in value for name in names_of_dicts(item)} if isinstance(value, list) else set()
 
 
 # --- what is kept ---------------------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ def test_the_worst_of_the_batch_is_shown() -> None:
     got[1, 2, 3] += 0.5
     picture = attention_picture(got, RIGHT)
     assert picture is not None
-    assert picture.right == tuple(tuple(round(float(one), 4) for one in row) for row in RIGHT[1])
+    assert picture.right == tuple(tuple(round(float(weight), 4) for weight in row) for row in RIGHT[1])
     assert picture.got[2][3] == pytest.approx(RIGHT[1, 2, 3] + 0.5, abs=1e-4)
 
 
@@ -172,7 +172,7 @@ class SilentSubmission:
     """Stands in for a live submission that is asked nothing."""
 
     def student(self, task: Task) -> Student:
-        """Return one."""
+        """Return a submission without answers."""
         return made_student()
 
 
@@ -233,7 +233,7 @@ def test_odd_pictures_are_drawn(picture: Picture) -> None:
         element = ET.fromstring(svg)  # noqa: S314 - our own
         assert element.get("role") == "img"
         assert element.get("aria-label")
-        values = [text for one in element.iter() for text in (one.text or "", *one.attrib.values())]
+        values = [text for node in element.iter() for text in (node.text or "", *node.attrib.values())]
         assert not [text for text in values if re.search(r"\b(nan|inf)\b|e\+", text)]
     assert "<b>" not in str(shown)
 

@@ -24,8 +24,8 @@ ASSIGNMENT = load_assignment(ROOT, "vit")
 
 @pytest.fixture(scope="module")
 def zygote() -> Iterator[Zygote]:
-    with Zygote(threads=2) as one:
-        yield one
+    with Zygote(threads=2) as zygote:
+        yield zygote
 
 
 @pytest.fixture(scope="module")

@@ -30,8 +30,8 @@ STUBS = (ROOT / "release" / "vit" / "utilities.py").read_bytes()
 @pytest.fixture(scope="module")
 def grader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grader]:
     course = Course(tmp_path_factory.mktemp("course"))
-    with Grader(course, ASSIGNMENT, threads=2) as one:
-        yield one
+    with Grader(course, ASSIGNMENT, threads=2) as grader:
+        yield grader
 
 
 def graded(grader: Grader, **files: bytes) -> SubmissionResult:

@@ -35,7 +35,11 @@ class CountingGrader:
         assignment = load_assignment(snapshot_root(), "tiny")
         tasks: list[TaskResult] = []
         for task in assignment.tasks:
-            wrong = [assignment.task(one.id) for one in tasks if one.id in task.builds_on and one.score < one.max_score]
+            wrong = [
+                assignment.task(other.id)
+                for other in tasks
+                if other.id in task.builds_on and other.score < other.max_score
+            ]
             known = cached(task, wrong)
             if known is None:
                 course.graded.append(task.id)

@@ -111,9 +111,9 @@ class Shift:
 
 @pytest.fixture(scope="module")
 def zygote() -> Iterator[Zygote]:
-    with Zygote(threads=1) as one:
-        one.wait_until_ready()
-        yield one
+    with Zygote(threads=1) as zygote:
+        zygote.wait_until_ready()
+        yield zygote
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def student(zygote: Zygote, settings: Settings) -> Iterator[StudentProcess]:
 
 
 def call(student: StudentProcess, name: str, *args: object, seconds: float | None = None) -> object:
-    values = [wire.to_value(one) for one in args]
+    values = [wire.to_value(arg) for arg in args]
     return student.ask(wire.Call("module", name, values, {}), seconds)
 
 
@@ -252,7 +252,7 @@ def test_a_weightless_cell_builds_what_no_machine_could_hold(student: StudentPro
     student.ask(wire.RunCell("a", "import utilities\nlarge = utilities.build_large()", weightless=True))
     large = student.ask(wire.Read("large"))
     weights = student.ask(wire.Describe(large))["weights"]
-    assert [one["shape"] for one in weights] == [(1 << 20, 1 << 20), (1 << 20,)]
+    assert [weight["shape"] for weight in weights] == [(1 << 20, 1 << 20), (1 << 20,)]
 
 
 def test_a_model_is_counted_as_it_would_be_built(student: StudentProcess) -> None:
@@ -307,7 +307,7 @@ def test_nothing_survives_the_stop(zygote: Zygote, settings: Settings, layers: t
     assert len(ours) == 3  # the watchdog, the student process and its child
     process.stop()
     _, alive = psutil.wait_procs(ours, timeout=10)
-    assert not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
+    assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_what_overran_its_memory_is_told_so(zygote: Zygote, settings: Settings) -> None:
