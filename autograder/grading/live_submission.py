@@ -49,7 +49,8 @@ class GradingCase:
     def begin(
         cls, settings: Settings, assignment: Assignment, reference: Reference, zygote: Zygote, snapshot: Snapshot
     ) -> GradingCase:
-        """Return the case of a submission whose time begins now."""
+        """Return the case of a submission whose time begins now, or when the zygote is ready, which may take longer."""
+        zygote.wait_until_ready()
         notebook = assemble(reference.source, snapshot.notebook_bytes)
         ends = time.monotonic() + settings.submission_seconds
         return cls(settings, assignment, reference, zygote, snapshot, notebook, ends)
@@ -190,8 +191,9 @@ class LiveSubmission:
 
     def _put_stand_ins(self, process: StudentProcess) -> None:
         try:
-            process.ask(wire.StandIn(self._stand_ins.source, sorted(self._stand_ins.names)))
-        except StudentFault:  # its module does not let itself be changed
+            question = wire.StandIn(self._stand_ins.source, sorted(self._stand_ins.names))
+            process.ask(question, self._limit(self._case.settings.load_seconds))
+        except StudentFault:  # its module does not let itself be changed, or its time is up
             process.stop()
             raise
 
