@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from autograder.feedback.svg import Figure, Table, label, short, svg
+from autograder.feedback.svg import Figure, FigureTable, label, short, svg
 from autograder.results import CurvePicture, Numbers
 
 WIDTH, HEIGHT = 286, 200
@@ -78,10 +78,10 @@ def _panels(picture: CurvePicture) -> Iterator[Panel]:
             yield Panel(name, curves)
 
 
-def _table(panels: Sequence[Panel]) -> Table:
+def _table(panels: Sequence[Panel]) -> FigureTable:
     columns = [(f"{panel.name.lower()}, {curve.words}", curve.values) for panel in panels for curve in panel.curves]
     epochs = max((len(values) for _, values in columns), default=0)
-    return Table(
+    return FigureTable(
         caption="Loss and accuracy by epoch",
         head=("epoch", *(heading for heading, _ in columns)),
         rows=tuple((str(epoch + 1), *(_cell(values, epoch) for _, values in columns)) for epoch in range(epochs)),

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from markupsafe import Markup
 
 from autograder.feedback.curves import draw_curves
-from autograder.feedback.svg import CELL, Figure, Table, label, short, square, svg
+from autograder.feedback.svg import CELL, Figure, FigureTable, label, short, square, svg
 from autograder.results import AttentionPicture, Numbers, PatchPicture, Picture
 
 MARGIN = 34
@@ -79,8 +79,8 @@ def _largest_difference(got: Sequence[Numbers], right: Sequence[Numbers]) -> Ite
         yield f"They differ most at query {row} and key {column}: {short(mine)} instead of {short(other)}."
 
 
-def _weights_table(rows: Sequence[Numbers], caption: str) -> Table:
-    return Table(
+def _weights_table(rows: Sequence[Numbers], caption: str) -> FigureTable:
+    return FigureTable(
         caption=caption,
         head=("", *(f"key {column}" for column in range(1, _width(rows) + 1))),
         rows=tuple((f"query {row}", *map(short, values)) for row, values in enumerate(rows, 1)),
@@ -116,7 +116,6 @@ def _draw_patches(picture: PatchPicture) -> Figure:
     places = zip(picture.wrong, picture.origins, strict=True)
     found = [_found_at(place, wrong, origin) for place, (wrong, origin) in enumerate(places)]
     drawn = [(sign, wrong) for (sign, _), wrong in zip(found, picture.wrong, strict=True)]
-    right = [(str(place), False) for place in range(1, count + 1)]
     said = "; ".join(f"place {place}: {words}" for place, (_, words) in enumerate(found, 1))
     used = [meaning for sign, meaning in SIGNS.items() if any(shown.endswith(sign) for shown, _ in found)]
     numbered = f"The patches of one image are numbered row by row, from 1 to {count}."
@@ -125,16 +124,21 @@ def _draw_patches(picture: PatchPicture) -> Figure:
         words=(f"{numbered} {sum(picture.wrong)} of your {count} are wrong.", *used),
         drawings=(
             ("Yours", _grid(drawn, columns, f"Your patches. {said}.")),
-            ("As it should be", _grid(right, columns, f"The right patches, numbered row by row from 1 to {count}.")),
+            ("As it should be", _right_grid(count, columns)),
         ),
         tables=(
-            Table(
+            FigureTable(
                 caption="Your patches",
                 head=("place", "what stands there"),
                 rows=tuple((str(place), words) for place, (_, words) in enumerate(found, 1)),
             ),
         ),
     )
+
+
+def _right_grid(count: int, columns: int) -> Markup:
+    right = [(str(place), False) for place in range(1, count + 1)]
+    return _grid(right, columns, f"The right patches, numbered row by row from 1 to {count}.")
 
 
 def _found_at(place: int, wrong: bool, origin: int | None) -> tuple[str, str]:

@@ -14,7 +14,7 @@ CELL = 36
 
 
 @dataclass(frozen=True)
-class Table:
+class FigureTable:
     """The numbers of a figure: headings, then rows that begin with their own."""
 
     caption: str
@@ -37,7 +37,7 @@ class Figure:
     title: str
     words: tuple[str, ...]
     drawings: tuple[tuple[str, Markup], ...]
-    tables: tuple[Table, ...]
+    tables: tuple[FigureTable, ...]
     has_legend: bool = False
 
 

@@ -22,10 +22,11 @@ from autograder.text import Titles, title_of
 
 STEPS = 5
 """Steps of a release, for progress updates."""
-Grade = Callable[[Path], SubmissionResult]
+GradeFolder = Callable[[Path], SubmissionResult]
+"""Grades a submission folder."""
 
 
-def release(course: Course, assignment: Assignment, grade: Grade, progress: ProgressListener = no_progress) -> Path:
+def release(course: Course, assignment: Assignment, grade: GradeFolder, progress: ProgressListener = no_progress) -> Path:
     """Make `release/<name>/` with nbgrader and register its cells and points in the gradebook.
 
     Both happen only if nothing secret is in the release, the solutions get all automatic points, and the stubs get
@@ -100,7 +101,7 @@ def _solve(assignment: Assignment, tried: Path, solved: Path) -> Path:
     return solved
 
 
-def _grade_both(assignment: Assignment, grade: Grade, tried: Path, solved: Path, progress: ProgressListener) -> list[str]:
+def _grade_both(assignment: Assignment, grade: GradeFolder, tried: Path, solved: Path, progress: ProgressListener) -> list[str]:
     """Grade the solutions and the stubs, and return what is wrong with their marks, one sentence each."""
     try:
         progress(2, STEPS, "grading the solutions")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from autograder.results import CheckResult, CurvePicture, Outcome, Picture, TaskResult, said_once
 from autograder.text import Titles, slug_in_words, title_of
 
-MARKS: dict[Outcome, tuple[str, str]] = {
+OUTCOME_SIGNS: dict[Outcome, tuple[str, str]] = {
     "passed": ("✓", "passed"),
     "failed": ("✗", "not yet"),
     "error": ("!", "could not be checked"),
@@ -86,7 +86,7 @@ def points_in_words(score: float, max_score: float) -> str:
 
 
 def _check_view(check: CheckResult) -> CheckView:
-    sign, words = MARKS[check.outcome]
+    sign, words = OUTCOME_SIGNS[check.outcome]
     return CheckView(
         outcome=check.outcome,
         sign=sign,
