@@ -31,6 +31,11 @@ def clean_name(name: str) -> str:
     return "".join(character if character.isprintable() else REPLACEMENT for character in name[:_LONGEST_NAME])
 
 
+def printable(student: str) -> str:
+    """Return a student's id as any terminal can print it; two ids stay different."""
+    return student if student.isprintable() else ascii(student)
+
+
 def without_surrogates(text: str) -> str:
     """Replace halves of surrogate pairs, which no UTF-8 file can hold; all else stays."""
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -19,6 +19,11 @@ def test_a_clean_name_is_short_and_on_one_line() -> None:
     assert text.clean_name("a\nb\ud800" + "c" * 100) == "a\ufffdb\ufffd" + "c" * 76
 
 
+def test_an_id_that_cannot_be_printed_is_written_in_ascii() -> None:
+    assert text.printable("Zoë") == "Zoë"
+    assert text.printable("a\ud800") == "'a\\ud800'"
+
+
 def test_surrogates_go_and_all_else_stays() -> None:
     assert text.without_surrogates(NASTY) == "a\x1b[31m\u202eb?\t<i>&\n"
 

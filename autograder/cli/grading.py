@@ -15,12 +15,13 @@ from autograder.cli.arguments import INSTEAD, Argument, Options
 from autograder.cli.course import open_course, submitted_folder
 from autograder.cli.output import complain, err, out, print_table, write_json, write_record
 from autograder.cli.progress_bar import shown
-from autograder.cli.tables import marks_table, printable
+from autograder.cli.tables import marks_table
 from autograder.course.assignment import Assignment
 from autograder.course.course import Course
 from autograder.course.submission import is_current
 from autograder.errors import AutograderError, UsageError
 from autograder.suggestions import did_you_mean
+from autograder.text import printable
 
 if TYPE_CHECKING:
     from autograder.batch.batch import Workers

@@ -9,6 +9,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from autograder.course.assignment import Assignment
+from autograder.text import printable
 
 if TYPE_CHECKING:
     from autograder.batch.outcome import GradedSubmission
@@ -40,8 +41,3 @@ def similarity_table(pairs: Sequence[Pair]) -> Table:
     for pair in pairs:
         table.add_row(printable(pair.first), printable(pair.second), f"{pair.similarity:.0%}", str(pair.rare))
     return table
-
-
-def printable(student: str) -> str:
-    """Return the name of a submission's folder as any terminal can print it."""
-    return student if student.isprintable() else ascii(student)
