@@ -266,9 +266,8 @@ def _is_text(module: bytes) -> bool:
 def _shadow_notes(names: Iterable[str]) -> Iterator[str]:
     """Yield a note for each module of the student's that has a library's name: grading imports the library."""
     own = {name.partition("/")[0].partition(".")[0] for name in names if name.endswith((".py", ".so"))}
-    for name in sorted(module for module in own if module.isidentifier() and module != MODULE and _is_library(module))[
-        :_MOST_NOTES
-    ]:
+    shadowing = sorted(name for name in own if name.isidentifier() and name != MODULE and _is_library(name))
+    for name in shadowing[:_MOST_NOTES]:
         yield f"{name} is the name of a library, which is imported in place of your own file. Rename your file."
 
 

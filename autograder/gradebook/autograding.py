@@ -19,9 +19,11 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Instance
 
-from autograder.course.assignment import read_titles
+from autograder.course.assignment import MODULE, read_titles
+from autograder.course.cells import without_outputs
 from autograder.course.course import Course, course_from, read_course
 from autograder.course.notebook import marking_guides, restore
+from autograder.course.submission import Snapshot
 from autograder.errors import RecordingError
 from autograder.gradebook.automatic_scores import REGISTER, clear_scores, enter_submission, write_scores
 from autograder.gradebook.course_lock import course_lock
@@ -33,7 +35,13 @@ Resources = dict[str, Any]
 
 
 class SubmissionExporter(NotebookExporter):  # type: ignore[misc]
-    """Reads a submitted notebook so that nothing in it can stop nbgrader: see `notebook.restore`."""
+    """Reads a submitted notebook so that nothing in it can stop nbgrader: see `notebook.restore`.
+
+    Attributes:
+        submitted: The submitted notebook that nbgrader read last.
+    """
+
+    submitted = b""
 
     def from_file(self, file_stream: IO[str], resources: Resources, **kwargs: object) -> tuple[str, Resources]:
         """Convert one notebook; nbgrader calls this once to sanitise and once more to grade.
@@ -41,8 +49,11 @@ class SubmissionExporter(NotebookExporter):  # type: ignore[misc]
         Raises:
             RecordingError: If the course has no released notebook.
         """
-        released = released_notebook(self.parent.coursedir, resources["nbgrader"]["assignment"])
-        restored = restore(released, file_stream.buffer.read())  # type: ignore[attr-defined]
+        names, coursedir = resources["nbgrader"], self.parent.coursedir
+        content = file_stream.buffer.read()  # type: ignore[attr-defined]
+        if Path(file_stream.name).parent == _submitted_folder(coursedir, names):
+            self.submitted = content
+        restored = restore(released_notebook(coursedir, names["assignment"]), content)
         notebook = nbformat.reads(restored.decode(), as_version=4)
         converted: tuple[str, Resources] = self.from_notebook_node(notebook, resources, **kwargs)
         return converted
@@ -70,7 +81,7 @@ class RecordGrades(NbGraderPreprocessor):  # type: ignore[misc]
         names = resources["nbgrader"]
         coursedir = self.coursedir or self.parent.parent.coursedir
         course = self.course or course_from(Path(coursedir.root), self.config)
-        result = self.result or _graded(course, coursedir, names)
+        result = self.result or self._graded(course, coursedir, names)
         with course_lock(course.state_dir), Gradebook(names["db_url"]) as book:
             submitted = book.find_submission_notebook(names["notebook"], names["assignment"], names["student"])
             write_scores(submitted, nb, result)
@@ -79,12 +90,32 @@ class RecordGrades(NbGraderPreprocessor):  # type: ignore[misc]
         add_guides(nb, marking_guides(_source_notebook(coursedir, names["assignment"])))
         return nb, resources
 
+    def _graded(self, course: Course, coursedir: CourseDirectory, names: dict[str, str]) -> SubmissionResult:
+        """Grade a submission that nbgrader has read.
 
-def _graded(course: Course, coursedir: CourseDirectory, names: dict[str, str]) -> SubmissionResult:
-    from autograder.grading.result_store import grader_for  # formgrader loads this module and seldom grades
+        Raises:
+            RecordingError: If it was replaced since then: what is graded must be what is recorded.
+        """
+        from autograder.grading.result_store import grader_for  # formgrader loads this module and seldom grades
 
-    folder = coursedir.format_path(coursedir.submitted_directory, names["student"], names["assignment"])
-    return grader_for(course, names["assignment"]).grade(Path(folder), names["student"])
+        grader = grader_for(course, names["assignment"])
+        read = grader.look_up(_submitted_folder(coursedir, names), names["student"])
+        copied = Path(coursedir.format_path(coursedir.autograded_directory, names["student"], names["assignment"]))
+        if read.snapshot.files and not _is_same(read.snapshot, self.parent.submitted, copied / f"{MODULE}.py"):
+            raise RecordingError(
+                f"{names['student']} handed in again while nbgrader began to grade.", "Grade it again."
+            )
+        return read.result or grader.grade_snapshot(read.snapshot, names["student"])
+
+
+def _submitted_folder(coursedir: CourseDirectory, names: dict[str, str]) -> Path:
+    return Path(coursedir.format_path(coursedir.submitted_directory, names["student"], names["assignment"]))
+
+
+def _is_same(snapshot: Snapshot, notebook: bytes, module: Path) -> bool:
+    """Return whether a snapshot holds what nbgrader read: this notebook, perhaps without its outputs, and module."""
+    same_notebook = snapshot.notebook_bytes in (notebook, without_outputs(notebook))
+    return same_notebook and snapshot.module_bytes == (module.read_bytes() if module.is_file() else None)
 
 
 def released_notebook(coursedir: CourseDirectory, assignment: str) -> bytes:

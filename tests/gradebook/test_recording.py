@@ -15,9 +15,11 @@ from nbgrader.converters import Autograde
 
 from autograder.course.assignment import load_assignment
 from autograder.course.course import Course
+from autograder.course.submission import read_submission
 from autograder.errors import RecordingError, SandboxUnavailable
 from autograder.gradebook.graded_notebook import GUIDE_HEADING, MARKING_GUIDE
 from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, run_step
+from autograder.grading.result_store import ReadSubmission
 from autograder.results import SubmissionResult
 from tests.tiny import TinyCourse, scores, tiny_result
 
@@ -137,6 +139,18 @@ def test_nbgraders_own_autograde_gives_the_same_marks(
     autograde(released_course)
     assert asked == [(released_course.course, "tiny", folder, "ada")]
     assert scores(released_course.course, released_course.assignment) == {"ada": MARKS}
+
+
+@pytest.mark.parametrize("late", ["module", "notebook"])
+def test_nbgraders_own_autograde_refuses_to_grade_other_work_than_it_read(
+    released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch, late: str
+) -> None:
+    folder = hand_in(released_course)
+    paths = {"module": folder / "utilities.py", "notebook": folder / "tiny.ipynb"}
+    use_grader(monkeypatch, lambda: PART, lambda: paths[late].write_text("{}"))
+    with pytest.raises(StepFailed, match="ada handed in again"):
+        autograde(released_course)
+    assert scores(released_course.course, released_course.assignment)["ada"]["double"] == 0.0
 
 
 @pytest.mark.parametrize("notebook", [None, b"", b"\xff\xfe", b"[]", b"[" * 100_000])
@@ -337,16 +351,21 @@ def test_a_database_that_cannot_be_used_is_named_without_its_password(released_c
         released_course.read_again().record("ada", hand_in(released_course), PART)
 
 
-def use_grader(monkeypatch: pytest.MonkeyPatch, result: Callable[[], SubmissionResult]) -> list[tuple[object, ...]]:
+def use_grader(
+    monkeypatch: pytest.MonkeyPatch,
+    result: Callable[[], SubmissionResult],
+    before_reading: Callable[[], object] = lambda: None,
+) -> list[tuple[object, ...]]:
     """Put a grader in place of the real one; returns the list of what it was asked."""
     asked: list[tuple[object, ...]] = []
 
     def grader_for(course: Course, assignment: str) -> object:
-        def grade(folder: Path, student: str) -> SubmissionResult:
+        def look_up(folder: Path, student: str) -> ReadSubmission:
             asked.append((course, assignment, folder, student))
-            return result()
+            before_reading()
+            return ReadSubmission(read_submission(folder, assignment, course.settings), None)
 
-        return types.SimpleNamespace(grade=grade)
+        return types.SimpleNamespace(look_up=look_up, grade_snapshot=lambda snapshot, student: result())
 
     monkeypatch.setattr("autograder.grading.result_store.grader_for", grader_for)
     return asked
