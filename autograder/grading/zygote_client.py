@@ -97,6 +97,13 @@ class Zygote:
         """Whether the student process that was forked last found the modules to preload imported."""
         return self._complete
 
+    def _wait_for_preloads(self) -> None:
+        """Wait for the modules to preload, unless this is the first fork, beside which they are imported."""
+        if self._forked and not self._complete:
+            self._receive_ready()
+            self._complete = True
+        self._forked = True
+
     def _receive_ready(self) -> None:
         self._control.settimeout(START_SECONDS)
         try:
@@ -116,10 +123,7 @@ class Zygote:
             ZygoteError: If the zygote is gone.
         """
         self.wait_until_ready()
-        if self._forked and not self._complete:
-            self._receive_ready()
-            self._complete = True
-        self._forked = True
+        self._wait_for_preloads()
         requests_out, requests_in = os.pipe()
         replies_out, replies_in = os.pipe()
         watchdog, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
