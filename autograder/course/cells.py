@@ -12,7 +12,7 @@ import msgspec
 from autograder.text import without_surrogates
 
 Cell = dict[str, Any]
-Settings = tuple[tuple[str, str], ...]
+CellSettings = tuple[tuple[str, str], ...]
 
 _FLAGS = ("grade", "locked", "solution", "task", "points")
 _PICTURES = ("image/png", "image/jpeg")
@@ -33,7 +33,7 @@ class StudentCell:
     source: str
     grade_id: str | None
     attachments: dict[str, dict[str, str]]
-    settings: Settings
+    settings: CellSettings
 
 
 class _LargeCell(msgspec.Struct):
@@ -107,7 +107,7 @@ def grade_id_of(cell: Cell) -> str:
     return str(cell["metadata"].get("nbgrader", {}).get("grade_id", ""))
 
 
-def settings_of(metadata: dict[str, Any]) -> Settings:
+def settings_of(metadata: dict[str, Any]) -> CellSettings:
     """Return what nbgrader goes by in a cell's metadata, and its tags, in a form that can be compared."""
     nbgrader, tags = metadata.get("nbgrader"), metadata.get("tags")
     known = nbgrader if isinstance(nbgrader, dict) else {}

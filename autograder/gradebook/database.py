@@ -1,4 +1,4 @@
-"""The gradebook's database: waited for where it is busy, with errors that name it, and read by a plain statement.
+"""The gradebook's database: connections that wait while it is busy, errors that name it, and one fast query.
 
 Import this wherever a `Gradebook` is opened: every connection to SQLite that this process makes then waits.
 """
