@@ -232,7 +232,7 @@ class World:
         problems = [*self._changes(before), *self._survivors(baseline), *self._connections()]
         for result in results:
             problems += self._leaks(result)
-        assert not problems
+        assert not problems, problems
 
     def _write_course(self) -> None:
         files = {
@@ -282,7 +282,7 @@ class World:
         for top in (self.root, self.home, self.outside, self.tmp):
             for parent, folders, names in os.walk(top):
                 if Path(parent) in (self.root, self.root / ".autograder"):
-                    folders[:] = [name for name in folders if name not in ("submitted", "results")]
+                    folders[:] = [name for name in folders if name not in ("submitted", "results", "snapshots")]
                 for name in (*folders, *names):
                     seen[str(Path(parent, name))] = _digest(Path(parent, name))
         pwned = (path for top in self._exposed() for path in top.glob("*pwned*"))
