@@ -123,10 +123,7 @@ def grade(options: GradeOptions) -> int:
             run.add(graded, handed_in_again=_is_outdated(course, assignment, graded))
             progress(run.done, len(folders), run.next_student, free=run.cached)
     _print_marks(options, assignment, run)
-    _print_failures(run.failures)
-    if run.handed_in_again:
-        names = ", ".join(printable(student) for student in run.handed_in_again)
-        complain(f"handed in again while they were graded: {names}. To grade the new work, run the same command again.")
+    _print_problems(run)
     return 1 if run.failures else 0
 
 
@@ -245,11 +242,15 @@ def _print_marks(options: GradeOptions, assignment: Assignment, run: _Run) -> No
         write_record(options, _marks_record(options, assignment, run.rows))
 
 
-def _print_failures(failures: Sequence[str]) -> None:
-    for failure in failures[:MOST_SHOWN]:
+def _print_problems(run: _Run) -> None:
+    """Print what went wrong, and who must be graded again."""
+    for failure in run.failures[:MOST_SHOWN]:
         complain(failure)
-    if len(failures) > MOST_SHOWN:
-        complain(f"{len(failures) - MOST_SHOWN} more ended in an error. Fix what is named, then grade again.")
+    if len(run.failures) > MOST_SHOWN:
+        complain(f"{len(run.failures) - MOST_SHOWN} more ended in an error. Fix what is named, then grade again.")
+    if run.handed_in_again:
+        names = ", ".join(printable(student) for student in run.handed_in_again)
+        complain(f"handed in again while they were graded: {names}. To grade the new work, run the same command again.")
 
 
 def _marks_record(options: GradeOptions, assignment: Assignment, rows: Sequence[GradedSubmission]) -> dict[str, object]:
