@@ -14,61 +14,62 @@ course = Path(__file__).resolve().parent
 
 c.CourseDirectory.course_id = "vision-transformers"
 
-# The folder with source/, release/, submitted/ ...: this one, wherever a command or a Jupyter server was started.
+# The folder with source/, release/, submitted/ ...: always this one, wherever a command or a Jupyter server is started.
 c.CourseDirectory.root = str(course)
 
 # The gradebook. Default: the file gradebook.db in this folder. For several instructors at once use PostgreSQL
-# (pip install "psycopg[binary]"). The password belongs into ~/.pgpass, not here.
+# (pip install "psycopg[binary]"). The password belongs in ~/.pgpass, not here.
 # c.CourseDirectory.db_url = "postgresql+psycopg://grader@db.example.org/gradebook"
 
-# --- Release: what students see in place of a solution ------------------------------------------------------
+# --- Release: what students see instead of a solution -------------------------------------------------------
 
 c.ClearSolutions.code_stub = {"python": '# YOUR CODE HERE\nraise NotImplementedError("This cell is not written yet.")'}
 c.ClearSolutions.text_stub = "*Your answer here.*"
 
 # --- Grading: nbgrader records and shows, the autograder runs and checks ------------------------------------
 
-# Without this nbgrader replaces each student's module by the empty one.
+# Without this nbgrader replaces each student's module with the empty one. The given modules are not named here:
+# nbgrader replaces them with the course's own, which grading uses anyway.
 c.Autograde.exclude_overwriting = {
     folder.name: ["utilities.py"] for folder in (course / "solutions").glob("*") if folder.is_dir()
 }
 
-# Before: take back the old automatic scores, so that none outlives a run that fails.
+# Before grading: remove the old automatic scores, so that none outlives a run that fails.
 c.Autograde.pre_convert_hook = "autograder.nbgrader_plugins.forget_scores"
 
-# Reading: put the release's cells and metadata back into the student's notebook, whatever was done to it.
+# Reading: put the release's cells and metadata back into the student's notebook, whatever happened to it.
 c.Autograde.exporter_class = "autograder.nbgrader_plugins.SubmissionExporter"
 
 # Grading, in this order:
 c.Autograde.autograde_preprocessors = [
-    "autograder.nbgrader_plugins.RecordGrades",  # scores and reasons, in place of running the notebook here
+    "autograder.nbgrader_plugins.RecordGrades",  # scores and reasons, instead of running the notebook here
     "nbgrader.preprocessors.AssignLatePenalties",  # needs the scores
     "nbgrader.preprocessors.CheckCellMetadata",  # last: nothing malformed is written
 ]
 
-# Feedback for students: nbgrader's page without the marking guides that formgrader shows to markers.
+# Feedback for students: nbgrader's page without the marking guides, which only markers see, in formgrader.
 c.GenerateFeedback.exporter_class = "autograder.nbgrader_plugins.FeedbackExporter"
 
-# Marks as CSV: quoted, safe for spreadsheets, late penalties counted anew. nbgrader's own quotes nothing.
+# Marks as CSV: quoted, safe for spreadsheets, late penalties recalculated. nbgrader's own plugin quotes nothing.
 c.ExportApp.plugin_class = "autograder.nbgrader_plugins.QuotedCsvExport"
 
-# Pages with a student's text in them, formgrader's too, are cleaned of all that could run or load in a browser.
+# Pages with a student's text in them, formgrader's included, are cleaned of all that a browser could run or load.
 c.HTMLExporter.sanitize_html = True
 c.HTMLExporter.filters = {name: f"autograder.nbgrader_plugins.{name}" for name in ("clean_html", "markdown2html")}
 
 # --- The autograder -----------------------------------------------------------------------------------------
 
-# The assignment a command means when it names none.
+# The assignment that a command uses if you name none.
 # c.Autograder.assignment = "vit"
 
 # Student code runs confined, or not at all. "none" grades without confinement and says so in every result.
 # c.Autograder.sandbox = "required"
 
-# Layers of confinement that must hold. `python -m autograder doctor` says which of them this machine has.
-# "memory" is a control group where one is delegated, else a watchdog; name "cgroup" or "watchdog" to insist on one.
+# Layers of confinement that must be there. `python -m autograder doctor` says which of them this machine has.
+# "memory" is a control group if one is delegated, else a watchdog; name "cgroup" or "watchdog" to insist on one.
 # c.Autograder.required_layers = ["namespaces", "landlock", "seccomp", "rlimits", "memory"]
 
-# "auto" uses a GPU where there is one; "cpu" never does; "gpu" refuses to grade without one.
+# "auto" uses a GPU if there is one; "cpu" never does; "gpu" refuses to grade without one.
 # c.Autograder.device = "auto"
 
 # Submissions graded at once. 0: as many as memory and processors allow.
@@ -88,7 +89,7 @@ c.HTMLExporter.filters = {name: f"autograder.nbgrader_plugins.{name}" for name i
 # c.Autograder.max_processes = 512
 # c.Autograder.max_descriptors = 1024
 
-# Sizes that are refused: one answer of a student process, a whole submission, its number of files.
+# Largest accepted sizes: one answer of a student process, a whole submission, its number of files.
 # c.Autograder.max_reply_mib = 64
 # c.Autograder.max_submission_mib = 64
 # c.Autograder.max_submission_files = 500

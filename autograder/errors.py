@@ -12,13 +12,13 @@ class AutograderError(Exception):
 
     Args:
         problem: What went wrong: what was expected and what came.
-        mend: What to do about it; may be empty.
+        remedy: What to do about it; may be empty.
     """
 
-    def __init__(self, problem: str, mend: str = "") -> None:
-        super().__init__(problem if not mend else f"{problem} {mend}")
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(problem if not remedy else f"{problem} {remedy}")
         self.problem = problem
-        self.mend = mend
+        self.remedy = remedy
 
 
 class UsageError(AutograderError):
@@ -42,7 +42,18 @@ class ReleaseRefused(AutograderError):
 
 
 class SandboxUnavailable(AutograderError):
-    """A required layer of confinement is missing, so nothing may be graded."""
+    """A required layer of confinement is missing, so nothing may be graded.
+
+    Args:
+        reason: Why it is missing.
+        remedy: See `AutograderError`.
+        layer: Its name in `required_layers`; empty where the whole machine is the reason.
+    """
+
+    def __init__(self, reason: str, remedy: str = "", *, layer: str = "") -> None:
+        super().__init__(f"{layer}: {reason}" if layer else reason, remedy)
+        self.reason = reason
+        self.layer = layer
 
 
 class ZygoteError(AutograderError):
@@ -77,13 +88,20 @@ class StudentRaised(StudentFault):
     """The student's code raised an exception.
 
     Args:
-        message: The sentence for the student.
         exception: Name of the exception's class, such as `NotImplementedError`.
+        text: The exception's own text, in one line.
+        place: File or cell, and function, where it was raised; empty if unknown.
+        line: The line there; 0 if unknown.
+        missing: The name that a NameError misses.
     """
 
-    def __init__(self, message: str, exception: str) -> None:
-        super().__init__(message)
+    def __init__(self, exception: str, text: str, place: str = "", line: int = 0, missing: str = "") -> None:
+        where = f" ({place}, line {line})" if line else ""
+        super().__init__(f"Your code raised {exception}: {text}{where}")
         self.exception = exception
+        self.text = text
+        self.line = line
+        self.missing = missing
 
 
 class StudentTimeout(StudentFault):
@@ -109,3 +127,17 @@ class CheckFailed(StudentFault):
     def __init__(self, message: str, misconception: str | None = None) -> None:
         super().__init__(message)
         self.misconception = misconception
+
+
+class CellStopped(CheckFailed):
+    """A cell of the notebook stopped with an error.
+
+    Args:
+        cell: Its grade_id.
+        error: What it raised; None where that must not be told.
+    """
+
+    def __init__(self, cell: str, error: StudentRaised | None = None) -> None:
+        reason = "an error." if error is None else f"{error.exception}: {error.text} (line {error.line})"
+        super().__init__(f"The notebook's cell `{cell}` stops with {reason}")
+        self.cell = cell

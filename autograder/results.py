@@ -60,7 +60,7 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         id: `<task>::<check>`, such as `attention::scores_are_scaled`.
         sentence: What the check asks for, as students read it.
-        outcome: `error` means ours: it never costs points.
+        outcome: `error` is an internal error: it never costs points.
         weight: Share of this check within its task; positive.
         message: Why points were lost; empty when passed.
         misconception: Slug of the recognised mistake, if any.
@@ -77,13 +77,18 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     duration: float = 0.0
     pictures: tuple[Picture, ...] = ()
 
+    @property
+    def misconceptions(self) -> tuple[str, ...]:
+        """The recognised mistakes: an answer that fits two has both, joined by a plus in the JSON."""
+        return tuple(self.misconception.split("+")) if self.misconception else ()
+
 
 class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
     """What one automatic task earned.
 
     Attributes:
-        carried_forward: An earlier part was wrong, and this task was graded with a reference
-            part in its place.
+        carried_forward: An earlier part was wrong, and this task was graded with a
+            stand-in.
     """
 
     id: str
@@ -94,7 +99,7 @@ class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_error(self) -> bool:
-        """Whether a check ended in an error of ours."""
+        """Whether a check ended in an internal error."""
         return any(check.outcome == "error" for check in self.checks)
 
 
@@ -135,7 +140,7 @@ class SubmissionResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_error(self) -> bool:
-        """Whether any task ended in an error of ours."""
+        """Whether any check ended in an internal error."""
         return any(task.has_error for task in self.tasks)
 
     def task(self, task_id: str) -> TaskResult | None:
@@ -144,15 +149,17 @@ class SubmissionResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def said_once(checks: Iterable[CheckResult]) -> list[CheckResult]:
-    """Return the checks without those that say what an earlier one says: a check may be tried with several inputs."""
-    return list({(one.sentence, one.outcome, one.message): one for one in reversed(list(checks))}.values())[::-1]
+    """Return the checks without repetitions: one that is tried with several inputs may say the same of each."""
+    return list({(check.sentence, check.outcome, check.message): check for check in reversed(list(checks))}.values())[
+        ::-1
+    ]
 
 
 def task_score(checks: tuple[CheckResult, ...], max_score: float) -> float:
     """Return the weighted share of passed checks, in points.
 
-    Checks that ended in an error of ours, or were skipped, count neither way. Where nothing
-    is left to count, an error of ours costs no points and a task without checks earns none.
+    Checks that ended in an internal error, or were skipped, count neither way. Where nothing
+    is left to count, an internal error costs no points and a task without checks earns none.
 
     Args:
         checks: All checks of one task.

@@ -1,4 +1,4 @@
-"""Answer a word that does not exist with the nearest one that does."""
+"""Answers to a word that does not exist: the nearest one that does."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Iterable
 
 ALIKE = 0.5
-"""Likeness (0 to 1, `difflib`) below which a word is no guess at what was meant."""
+"""Likeness (0 to 1, `difflib`) below which a word is not suggested."""
 MOST = 20
-"""Words that are listed at most where none is near."""
+"""Words that are listed at most if none is near."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -19,7 +19,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
         known: What could have been written.
     """
     words = list(known)
-    folded = {one.casefold(): one for one in reversed(words)}
+    folded = {known_word.casefold(): known_word for known_word in reversed(words)}  # the first of equal ones stays
     near = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=ALIKE)
     if near:
         return f"Did you mean {folded[near[0]]}?"

@@ -1,9 +1,9 @@
 """Measure what the first `check` costs beside importing TensorFlow: `python -m benchmarks.check_cost [--json FILE]`.
 
-The whole command `check` on the solutions, in a course without results or running processes, against the bare
+Compares the whole command `check` on the solutions, with nothing cached and no process running, with a bare
 `import tensorflow` in a new process plus the checks' own time: the questions that `check` asks, answered by the same
-code in one warm process (`replay`). Also: counting the large model's parameters inside a student process, and what that
-adds to its memory. Medians of three; the libraries' files are in the system's cache for all of them alike.
+code in one warm process (`replay`). Also measures counting the large model's parameters inside a student process, and
+what that adds to its memory. Medians of three; the libraries' files are in the system's cache throughout.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 
 from autograder import wire
 from autograder.checking.remote import Student
-from autograder.config import load_config
-from autograder.course.assignment import load_assignment
+from autograder.course.course import read_course
 from autograder.course.submission import Snapshot
 from autograder.grading.grader import Grader
 from autograder.grading.result_store import read_for_check
-from autograder.grading.student_process import StudentProcess, Zygote
+from autograder.grading.student_process import StudentProcess
+from autograder.grading.zygote_client import Zygote
 from benchmarks.measuring import ROOT, build_course, machine, run_python, say, seconds, table, write_figures
 from benchmarks.replay import record, replayed, together
 
@@ -45,10 +45,10 @@ def check_uncached() -> float:
 def own_time() -> float:
     """Return the seconds of the checks' questions in a warm process that has as many threads as `check` gives them."""
     with tempfile.TemporaryDirectory() as folder:
-        course = build_course(Path(folder) / "course")
-        config, assignment = load_config(course), load_assignment(course, "vit")
-        with Grader(config, assignment) as grader:
-            snapshot = read_for_check(ROOT / "solutions" / "vit", assignment.name, config)
+        course = read_course(build_course(Path(folder) / "course"))
+        assignment = course.assignment("vit")
+        with Grader(course, assignment) as grader:
+            snapshot = read_for_check(ROOT / "solutions" / "vit", assignment.name, course.settings)
             recording = record(grader, snapshot, assignment, threads=0)
         return together(replayed(recording, REPEATS)).wall
 
@@ -56,10 +56,11 @@ def own_time() -> float:
 def count_large() -> tuple[float, float]:
     """Return seconds to count the large model's parameters and the MiB that this added to the process's peak."""
     module = (ROOT / "solutions/vit/utilities.py").read_bytes() + PEAK
-    config = dataclasses.replace(load_config(ROOT), request_seconds=120.0)
+    settings = dataclasses.replace(read_course(ROOT).settings, request_seconds=120.0)
     with Zygote() as zygote:
-        process = StudentProcess(zygote, Snapshot({"utilities.py": module}, "vit.ipynb"), config)
-        process.ask(wire.Load(""))
+        process = StudentProcess(zygote, Snapshot({"utilities.py": module}, "vit.ipynb"), settings)
+        given = {path.stem: path.read_text("utf-8") for path in read_course(ROOT).assignment("vit").given_modules}
+        process.ask(wire.Load("utilities", "", modules=given))
         student = Student(process.ask, lambda: None, 0)
         before = student.call("peak_memory")
         spent = seconds(lambda: student.count("create_vit_classifier", **LARGE))

@@ -1,8 +1,8 @@
 """Measure a Dask cluster on this machine: `python -m benchmarks.cluster --submissions 40`.
 
-In one run, on the same right submissions of the real course and over TCP on loopback: one worker, two workers, and
-two of which one is killed in the middle. Each has a scheduler and workers of its own and is warmed up first, by one
-submission a worker, so that importing TensorFlow is left out. Prints JSON: seconds, their ratio, same marks or not.
+Grades the same right submissions of the real course three times, over TCP on loopback: with one worker, with two, and
+with two of which one is killed in the middle. Each time a new scheduler and workers are started and warmed up with one
+submission per worker, so that importing TensorFlow is left out. Prints JSON: seconds, their ratio, same marks or not.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from distributed import Client, Worker
 
-from autograder.batch.batch import Graded, discover, grade_all
+from autograder.batch.batch import discover, grade_all
 from autograder.batch.dask_workers import cluster_workers
-from autograder.config import load_config
-from autograder.course.assignment import MODULE, load_assignment
+from autograder.batch.outcome import GradedSubmission
+from autograder.course.assignment import MODULE
+from autograder.course.course import read_course
 from tests.clusters import cluster
 from tests.submissions.__main__ import copy_course
 from tests.submissions.corpus import ROOT, read_corpus
@@ -45,49 +45,49 @@ def write_class(folder: Path, count: int, warm: int) -> None:
             (place / file).write_bytes(content + mark)
 
 
-def run(course: Path, workers: int, *, kill: bool = False) -> tuple[float, dict[str, float]]:
+def run(folder: Path, workers: int, *, kill: bool = False) -> tuple[float, dict[str, float]]:
     """Grade the class on a fresh cluster and return seconds and marks; nothing is recorded.
 
     Args:
-        course: Its stored results are removed first.
+        folder: The course, whose stored results are removed first.
         workers: How many.
         kill: Whether one worker is killed once a third is done.
     """
-    shutil.rmtree(course / ".autograder" / "results", ignore_errors=True)
-    config = replace(load_config(course), jobs=1)
-    assignment = load_assignment(course, "vit")
-    folders = discover(course / "submitted", "vit")
+    shutil.rmtree(folder / ".autograder" / "results", ignore_errors=True)
+    course = read_course(folder)
+    assignment = course.assignment("vit")
+    folders = discover(course.root / "submitted", "vit")
     warm = {f"{WARM}-{number}": folders[f"{WARM}-{number}"] for number in range(workers)}
     cold = {name: folder for name, folder in folders.items() if not name.startswith(WARM)}
     with tempfile.TemporaryDirectory(prefix="cluster-") as name, cluster(Path(name), workers) as address:
-        with cluster_workers(address, config, assignment) as there:
-            warmed = list(grade_all(config, assignment, warm, there))
+        with cluster_workers(address, course, assignment) as there:
+            warmed = list(grade_all(course, assignment, warm, there))
             began = time.perf_counter()
-            done = grade_all(config, assignment, cold, there)
+            done = grade_all(course, assignment, cold, there)
             marks = _marks(_with_a_kill(done, address, len(cold) // 3) if kill else done)
             seconds = time.perf_counter() - began
     _marks(iter(warmed))
     return seconds, marks
 
 
-def _with_a_kill(done: Iterator[Graded], address: str, after: int) -> Iterator[Graded]:
-    for number, one in enumerate(done, start=1):
+def _with_a_kill(done: Iterator[GradedSubmission], address: str, after: int) -> Iterator[GradedSubmission]:
+    for number, graded in enumerate(done, start=1):
         if number == after:
             with Client(address, set_as_default=False) as client:
                 os.kill(next(iter(client.run(_pid).values())), signal.SIGKILL)
-        yield one
+        yield graded
 
 
 def _pid(dask_worker: Worker) -> int:
     return os.getpid()
 
 
-def _marks(done: Iterator[Graded]) -> dict[str, float]:
+def _marks(done: Iterator[GradedSubmission]) -> dict[str, float]:
     marks = {}
-    for one in done:
-        if one.result is None:
-            raise SystemExit(f"{one.student}: {one.error}")
-        marks[one.student] = one.result.score
+    for graded in done:
+        if graded.result is None:
+            raise SystemExit(f"{graded.student}: {graded.error}")
+        marks[graded.student] = graded.result.score
     return marks
 
 
@@ -101,13 +101,15 @@ def main(words: Sequence[str] | None = None) -> None:
         copy_course(course)
         shutil.copytree(ROOT / "source", course / "source")
         write_class(course / "submitted", options.submissions, warm=2)
-        (one_s, one), (two_s, two) = run(course, 1), run(course, 2)
+        single_s, single = run(course, 1)
+        double_s, double = run(course, 2)
         killed_s, killed = run(course, 2, kill=True)
     figures = {
         "submissions": options.submissions, "processors": os.cpu_count(),
-        "one_worker_s": round(one_s, 1), "two_workers_s": round(two_s, 1), "ratio": round(one_s / two_s, 2),
+        "one_worker_s": round(single_s, 1), "two_workers_s": round(double_s, 1), "ratio": round(single_s / double_s, 2),
         "one_of_two_killed_s": round(killed_s, 1), "graded_with_a_kill": len(killed),
-        "same_marks": one == two == killed, "full_marks": sum(mark == max(one.values()) for mark in one.values()),
+        "same_marks": single == double == killed,
+        "full_marks": sum(mark == max(single.values()) for mark in single.values()),
     }  # fmt: skip
     sys.stdout.write(json.dumps(figures, indent=2) + "\n")
 

@@ -2,11 +2,11 @@
 
 `python -m benchmarks.cost_split [--repeats 7] [--submission FOLDER] [--json FILE]`
 
-First one submission is graded through the real path: a zygote, confined student processes, pytest, the oracle. The
-cpu time of the grader process and of the zygote with all that it forks is read from the kernel. The questions that
-were asked are answered again, by the same code (`student_side.server`), in one warm process without grader and wall:
-that is the checks' own TensorFlow work. Both take turns, since a processor's speed drifts by more than what is looked
-for. The worker's start, which a batch pays once, is shown beside it.
+First a submission is graded as usual: a zygote, confined student processes, pytest, the oracle. The kernel tells the
+cpu time of the grader process, and of the zygote with all that it forks. Then the same questions are answered by the
+same code (`student_side.server`) in one warm process without grader and wall: that is the checks' own TensorFlow work.
+The two take turns, since a processor's speed drifts by more than the difference. The worker's start, which a batch
+pays once, is shown beside it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from pathlib import Path
 
 import psutil
 
-from autograder.config import CourseConfig, load_config
-from autograder.course.assignment import Assignment, load_assignment
+from autograder.course.assignment import Assignment
+from autograder.course.course import Course, read_course
 from autograder.course.submission import Snapshot
 from autograder.grading.grader import Grader
 from autograder.grading.result_store import read_for_check
@@ -44,7 +44,7 @@ class Spent:
 
     Attributes:
         grader: Of the grader process.
-        student: Of the zygote, the wardens and the student processes.
+        student: Of the zygote, the watchdogs and the student processes.
         wall: Seconds on the clock.
     """
 
@@ -81,10 +81,10 @@ class Split:
     Attributes:
         total: All processes together.
         grader: The grader process: pytest, the oracle, comparing, encoding.
-        student: Zygote, wardens and student processes.
+        student: Zygote, watchdogs and student processes.
         tensorflow: The same questions in a warm process: the checks' own work.
         wall: Seconds on the clock.
-        start: What a worker's first submission takes more, for the zygote's imports and the grader's own.
+        start: What a worker's first submission takes in addition: the imports of the zygote and the grader.
         processes: Student processes that were started.
     """
 
@@ -119,8 +119,8 @@ class Row:
 def rows_by(key: Callable[[Asked], str], asked: Sequence[Asked], took: Sequence[Took]) -> list[Row]:
     """Return one row for each value of `key`, the most expensive first."""
     groups: dict[str, list[Took]] = defaultdict(list)
-    for one, spent in zip(asked, took, strict=True):
-        groups[key(one)].append(spent)
+    for question, spent in zip(asked, took, strict=True):
+        groups[key(question)].append(spent)
     rows = [Row(name, len(values), together(values).cpu) for name, values in groups.items()]
     return sorted(rows, key=lambda row: -row.tensorflow)
 
@@ -133,7 +133,7 @@ def grade_once(grader: Grader, snapshot: Snapshot) -> Spent:
 
 
 def measure(
-    config: CourseConfig, assignment: Assignment, snapshot: Snapshot, repeats: int
+    course: Course, assignment: Assignment, snapshot: Snapshot, repeats: int
 ) -> tuple[Split, list[Asked], list[Took]]:
     """Grade a submission in one warm worker and answer its questions in a warm process, in turns.
 
@@ -141,7 +141,7 @@ def measure(
         The split in medians; each question; what it takes in a warm process.
     """
     before = read_spent()
-    with Grader(config, assignment, threads=THREADS) as grader:
+    with Grader(course, assignment, threads=THREADS) as grader:
         grade_once(grader, snapshot)  # waits for the zygote, and warms this process up
         first = read_spent() - before
         recording = record(grader, snapshot, assignment, THREADS)
@@ -156,7 +156,7 @@ def measure(
         tensorflow=median(together(answers).cpu for _, answers in turns),
         wall=median(run.wall for run in runs),
         start=round(first.cpu - total, 4),
-        processes=len({one.process for one in recording.asked}),
+        processes=len({question.process for question in recording.asked}),
     )
     return split, recording.asked, took
 
@@ -188,11 +188,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        course = build_course(Path(folder) / "course")
-        config, assignment = load_config(course), load_assignment(course, "vit")
-        snapshot = read_for_check(options.submission, assignment.name, config)
-        split, asked, took = measure(config, assignment, snapshot, options.repeats)
-    tasks, kinds = rows_by(lambda one: one.task, asked, took), rows_by(lambda one: one.kind, asked, took)
+        course = read_course(build_course(Path(folder) / "course"))
+        assignment = course.assignment("vit")
+        snapshot = read_for_check(options.submission, assignment.name, course.settings)
+        split, asked, took = measure(course, assignment, snapshot, options.repeats)
+    tasks = rows_by(lambda question: question.task, asked, took)
+    kinds = rows_by(lambda question: question.kind, asked, took)
     say(rendered(split))
     say(f"\nEverything but the checks' own TensorFlow work: {split.overhead:.1f} %")
     say(

@@ -36,7 +36,7 @@ layer = MultiHeadAttention(3, 8, 8, 8)
 x = tf.random.normal((2, 5, 8))
 output = layer(x, x, x)
 assert output.shape == (2, 5, 8)
-assert sum(int(np.prod(one.shape)) for one in layer.trainable_weights) == 4 * 3 * 8 * 8
+assert sum(int(np.prod(weight.shape)) for weight in layer.trainable_weights) == 4 * 3 * 8 * 8
 turned = tf.reverse(x, axis=[1])
 np.testing.assert_allclose(layer(x, turned, turned), output, atol=1e-4)
 """,
@@ -81,7 +81,7 @@ np.testing.assert_array_equal(patches[1, 2], images[1, 2:, :2].reshape(12))
 layer = PatchEncoder(4, 6)
 tokens = layer(tf.ones((2, 4, 12)))
 assert tokens.shape == (2, 5, 6)
-assert sum(int(np.prod(one.shape)) for one in layer.trainable_weights) == 12 * 6 + 6 + 6 + 5 * 6
+assert sum(int(np.prod(weight.shape)) for weight in layer.trainable_weights) == 12 * 6 + 6 + 6 + 5 * 6
 np.testing.assert_allclose(tokens[0], tokens[1], atol=1e-6)
 """,
     "vit_model": """
@@ -145,7 +145,7 @@ def _constants(source: str) -> dict[str, Any]:
                 value, target = ast.literal_eval(statement.value), statement.targets[0]
                 names = target.elts if isinstance(target, ast.Tuple) else [target]
                 values = value if isinstance(target, ast.Tuple) else [value]
-                found.update({ast.unparse(name): one for name, one in zip(names, values, strict=True)})
+                found.update({ast.unparse(name): value for name, value in zip(names, values, strict=True)})
     return found
 
 
@@ -186,5 +186,6 @@ def whole_module(assignment: Assignment, text: str) -> bytes:
 
 def in_kernel_files(assignment: Assignment, snapshot: Snapshot) -> dict[str, bytes]:
     """Return a submission's files with the notebook cut down to what an in-kernel grader runs."""
-    files: dict[str, Any] = dict(snapshot.files)
-    return files | {snapshot.notebook: minimal_notebook(assignment, snapshot.notebook_bytes)}
+    given = {path.name: path.read_bytes() for path in assignment.given_modules}
+    notebook = {snapshot.notebook: minimal_notebook(assignment, snapshot.notebook_bytes)}
+    return snapshot.files | given | notebook

@@ -1,25 +1,24 @@
-"""Run the solved notebook in its quick profile and report what it gave: `python benchmarks/quick_profile.py`.
+"""Run the solved notebook in its quick profile and report its results: `python -m benchmarks.quick_profile`.
 
-Prints JSON: seconds of the whole run, best validation and test accuracy of section 10, and section 11's table, with the
-machine's processor count and the versions that matter.
+Prints JSON: seconds of the whole run, best validation and test accuracy of section 10, section 11's table, and the
+machine with the versions that matter.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import platform
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+from benchmarks.measuring import ROOT, machine, say
+
 LIMIT_SECONDS = 1800
 
 
@@ -30,24 +29,20 @@ def execute(folder: Path) -> dict[str, Any]:
         folder: An empty folder.
 
     Raises:
-        subprocess.CalledProcessError: If a cell raises; the message says which.
+        SystemExit: If a cell raises; the message says which.
     """
     shutil.copytree(ROOT / "source" / "vit", folder, dirs_exist_ok=True)
     shutil.copy(ROOT / "solutions" / "vit" / "utilities.py", folder / "utilities.py")
-    words = [
-        sys.executable,
-        "-m",
-        "nbconvert",
-        "--execute",
-        "--to",
-        "notebook",
-        "--output",
-        "executed.ipynb",
-        "vit.ipynb",
-    ]
+    convert = ("-m", "nbconvert", "--execute", "--to", "notebook", "--output", "executed.ipynb", "vit.ipynb")
     settings = os.environ | {"VIT_PROFILE": "quick", "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hub")}
     done = subprocess.run(  # noqa: S603 - our own notebook
-        words, cwd=folder, env=settings, timeout=LIMIT_SECONDS, capture_output=True, text=True, check=False
+        [sys.executable, *convert],
+        cwd=folder,
+        env=settings,
+        timeout=LIMIT_SECONDS,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise SystemExit(done.stderr)
@@ -74,13 +69,9 @@ def main() -> None:
         "best_validation_accuracy": max(map(float, epochs)),
         "test_accuracy": re.findall(r"Test accuracy: ([\d.]+%)", text)[0],
         "footprint": [line for line in text.splitlines() if line.startswith(("| model", "| ViT", "| CNN", "Power:"))],
-        "processors": os.cpu_count(),
-        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        "versions": {
-            name: version(name) for name in ("tensorflow", "tf-keras", "numpy", "transformers", "carbontracker")
-        },
+        "machine": machine(),
     }
-    print(json.dumps(found, indent=2, ensure_ascii=False))  # noqa: T201
+    say(json.dumps(found, indent=2, ensure_ascii=False))
 
 
 if __name__ == "__main__":

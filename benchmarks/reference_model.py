@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 import types
 from collections.abc import Callable, Sequence
@@ -41,7 +42,7 @@ SMALL = VIT | {
 }  # fmt: skip
 OURS, KERAS = "the lab's", "Keras'"
 CALLS_IN_ROUND = 0.3
-"""Seconds of calls in one round of one model, about."""
+"""About how many seconds one model is called in a round."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Compared:
 
     Attributes:
         lab: The lab's model, on the clock.
-        keras: The one with Keras' attention, on the clock.
+        keras: The model with Keras' attention, on the clock.
         ratio: The lab's by Keras', the median of the rounds' own ratios: at most 1 is as fast.
         cpu_ratio: The same of the cpu time of all threads, which depends less on what else the machine does.
     """
@@ -97,6 +98,7 @@ def make_model(settings: dict[str, object], *, own_attention: bool) -> Any:  # n
     """Return the solution's model, with its own attention layer or with Keras' in its place, compiled."""
     solution = types.ModuleType(MODULE)
     path = ROOT / "solutions" / "vit" / f"{MODULE}.py"
+    sys.path.append(str(path.parent))  # it imports the given modules beside it
     exec(compile(path.read_bytes(), str(path), "exec"), solution.__dict__)  # noqa: S102 - our own text
     if not own_attention:
         solution.__dict__["MultiHeadAttention"] = KerasAttention
@@ -173,10 +175,10 @@ def rendered(found: Sequence[Compared]) -> str:
     """Return the table."""
     rows = [
         (
-            f"{one.size}, batch {one.batch}: {one.work}",
-            *(f"{x:.2f}" for x in (one.lab, one.keras, one.ratio, one.cpu_ratio)),
+            f"{compared.size}, batch {compared.batch}: {compared.work}",
+            *(f"{x:.2f}" for x in (compared.lab, compared.keras, compared.ratio, compared.cpu_ratio)),
         )
-        for one in found
+        for compared in found
     ]
     return table(("model and work", "lab ms", "Keras ms", "ratio", "ratio of cpu"), rows)
 
@@ -189,9 +191,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     options = parser.parse_args()
-    found = [one for size in SIZES for one in compare(size, options.rounds)]
+    found = [compared for size in SIZES for compared in compare(size, options.rounds)]
     say(rendered(found))
-    write_figures(options.json, {"machine": machine(), "compared": [asdict(one) for one in found]})
+    write_figures(options.json, {"machine": machine(), "compared": [asdict(compared) for compared in found]})
 
 
 if __name__ == "__main__":

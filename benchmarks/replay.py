@@ -1,8 +1,8 @@
 """Record what the grader asks of one submission, and answer the same questions in one warm, unconfined process.
 
-The second is the checks' own TensorFlow work: no grader, no wall, no new process, nothing done for the first time but
-what each submission needs: TensorFlow converts the functions of its module.
-`python -m benchmarks.replay RECORDING` answers all of them for each line that it reads, and prints the seconds of each
+The second is the checks' own TensorFlow work: no grader, no wall, no new process, and nothing done for the first time
+but what every submission needs: TensorFlow converts the functions of its module.
+`python -m benchmarks.replay RECORDING` answers all questions each time it reads a line, and prints the seconds of each
 question as one line of JSON.
 """
 
@@ -28,9 +28,10 @@ from autograder.checking.remote import Student
 from autograder.course.assignment import MODULE, Assignment, Task
 from autograder.course.submission import Snapshot
 from autograder.files import write_whole
-from autograder.grading import student_process as session
 from autograder.grading.check_runner import Checks
 from autograder.grading.grader import Grader
+from autograder.grading.student_process import StudentProcess
+from autograder.grading.zygote_client import environment_of
 from autograder.results import CheckResult
 from benchmarks.measuring import QUIET, ROOT
 
@@ -90,13 +91,13 @@ def record(grader: Grader, snapshot: Snapshot, assignment: Assignment, threads: 
         threads: TensorFlow's threads that the grader was made with, so that they can be answered alike.
 
     Raises:
-        SystemExit: If it could not be graded without an error of ours.
+        SystemExit: If it could not be graded without an internal error.
     """
     asked: list[Asked] = []
     with recorded(asked):
         result = grader.grade(snapshot)
     if result.has_error:
-        raise SystemExit("The submission could not be graded without an error of ours. Try `autograder check`.")
+        raise SystemExit("The submission could not be graded without an internal error. Try `autograder check`.")
     return Recording(snapshot.files, list(assignment.preload), threads, asked)
 
 
@@ -105,21 +106,21 @@ def recorded(into: list[Asked]) -> Iterator[None]:
     """While it is open, append each question that any student process of this grader is asked."""
     processes: dict[int, int] = {}
     here = [START]
-    ask, run = session.StudentProcess.ask, Checks.run
+    ask, run = StudentProcess.ask, Checks.run
 
-    def asking(process: session.StudentProcess, question: wire.Question, seconds: float | None = None) -> object:
+    def asking(process: StudentProcess, question: wire.Question, seconds: float | None = None) -> object:
         number = processes.setdefault(id(process), len(processes))
-        into.append(Asked(number, here[0], wire.Request(len(into), question), []))
-        one = into[-1]
+        asked = Asked(number, here[0], wire.Request(len(into), question), [])
+        into.append(asked)
         answer = ask(process, question, seconds)
-        one.refs = list(_refs_in(answer))
+        asked.refs = list(_refs_in(answer))
         return answer
 
     def running(checks: Checks, task: Task, student: Student, seed: bytes) -> tuple[CheckResult, ...]:
         here[0] = task.id
         return run(checks, task, student, seed)
 
-    with mock.patch.object(session.StudentProcess, "ask", asking), mock.patch.object(Checks, "run", running):
+    with mock.patch.object(StudentProcess, "ask", asking), mock.patch.object(Checks, "run", running):
         yield
 
 
@@ -150,7 +151,7 @@ def _renamed(value: Any, names: Mapping[int, int]) -> Any:  # noqa: ANN401 - any
 
 
 class Warm:
-    """A process of its own that answers all recorded questions whenever it is told to, as often as one likes.
+    """A separate process that answers all recorded questions whenever it is told to.
 
     It has answered them once before, so that nothing is done for the first time.
 
@@ -165,7 +166,7 @@ class Warm:
         self._folder = tempfile.TemporaryDirectory()
         path = Path(self._folder.name) / "recording"
         write_whole(path, msgspec.msgpack.encode(recording))
-        settings = os.environ | QUIET | session.environment_of(recording.threads, gpu=False)
+        settings = os.environ | QUIET | environment_of(recording.threads, gpu=False)
         settings["HOME"] = self._folder.name
         self._said = (Path(self._folder.name) / "said").open("w+")
         self._process = subprocess.Popen(  # noqa: S603
@@ -207,42 +208,42 @@ def replayed(recording: Recording, repeats: int) -> list[Took]:
 
 def medians(rounds: Iterable[Iterable[Took]]) -> list[Took]:
     """Return the median of each question over rounds that answered all of them."""
-    return [_median(one) for one in zip(*rounds, strict=True)]
+    return [_median(answers) for answers in zip(*rounds, strict=True)]
 
 
 def together(took: Iterable[Took]) -> Took:
     """Return the sums."""
     every = list(took)
-    return Took(sum(one.cpu for one in every), sum(one.wall for one in every))
+    return Took(sum(answer.cpu for answer in every), sum(answer.wall for answer in every))
 
 
 def _answer_all(recording: Recording, folder: Path, turn: int) -> list[Took]:
     """Answer every question once and return what each took.
 
-    In each turn the module begins a line further down. TensorFlow, which keeps what it converted, then takes its
-    functions for others, as those of the next submission are.
+    In each turn the module begins a line further down. TensorFlow caches the functions that it converted; a function on
+    another line is a new one to it, as the next submission's are.
     """
     import tf_keras
 
-    from autograder.sandbox.confine import Places
-    from autograder.student_side.server import Host
+    from autograder.sandbox.policy import Places
+    from autograder.student_side.server import Server
 
     submission, scratch = folder / "submission", folder / "scratch"
     moved = {f"{MODULE}.py": b"\n" * turn}
     Snapshot({name: moved.get(name, b"") + file for name, file in recording.files.items()}, "").write_to(submission)
     scratch.mkdir()
     os.chdir(scratch)
-    hosts: dict[int, Host] = {}
+    servers: dict[int, Server] = {}
     names: dict[int, int] = {}
     took = []
-    for one in recording.asked:
-        host = hosts.setdefault(one.process, Host(Places(str(submission), str(scratch))))
-        request = _renamed(one.request, names)
+    for asked in recording.asked:
+        server = servers.setdefault(asked.process, Server(Places(str(submission), str(scratch))))
+        request = _renamed(asked.request, names)
         cpu, wall = time.process_time(), time.perf_counter()
-        reply = host.answer(request)
+        reply = server.answer(request)
         took.append(Took(time.process_time() - cpu, time.perf_counter() - wall))
         if isinstance(reply, wire.Answer):
-            names.update(zip(one.refs, _refs_in(wire.from_value(reply.value)), strict=True))
+            names.update(zip(asked.refs, _refs_in(wire.from_value(reply.value)), strict=True))
     tf_keras.backend.clear_session()
     return took
 
@@ -266,7 +267,7 @@ def _main(path: Path) -> None:
 
 def _median(took: Iterable[Took]) -> Took:
     every = list(took)
-    return Took(statistics.median(one.cpu for one in every), statistics.median(one.wall for one in every))
+    return Took(statistics.median(answer.cpu for answer in every), statistics.median(answer.wall for answer in every))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Measure the class report with many made students: time to write it, to open it in a browser, and to sort its table.
+"""Measure the report of a large generated class: time to write it, to open it in a browser, and to sort its table.
 
-`python -m benchmarks.report_speed [STUDENTS] [FOLDER]` (200 students; a temporary folder). Chromium is needed.
+`python -m benchmarks.report_speed [STUDENTS] [FOLDER]` (200 students; a temporary folder). Needs Chromium.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from playwright.sync_api import Page
 
 from autograder.reports.class_report import write_report
+from benchmarks.measuring import say
 from tests.browsers import launched
 from tests.made_class import made_class
 
@@ -29,11 +30,6 @@ FILTER = """() => new Promise(done => {
   field.dispatchEvent(new Event("input", {bubbles: true}));
   requestAnimationFrame(() => setTimeout(() => done(performance.now() - start)));
 })"""
-
-
-def say(line: str) -> None:
-    """Print a line."""
-    sys.stdout.write(line + "\n")
 
 
 def main() -> None:

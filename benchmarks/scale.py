@@ -1,9 +1,9 @@
 """Measure what grading many submissions costs beside the checks: `python -m benchmarks.scale --submissions 100000`.
 
-A made class goes through the real machinery, found, read, digested, handed to worker processes as bytes, its results
-stored and written as JSON, none recorded. Only the check itself is another: it draws marks from the submission's
-digest. Submissions are made a thousand at a time while grading reads them, all in a folder that is removed at the end.
-Prints a table, or with `--json` all figures as JSON.
+A generated class goes through the real machinery: its submissions are found, read, digested and handed to worker
+processes as bytes, the results stored and written as JSON, but not recorded. Only the checks are made up: marks are
+drawn from the submission's digest. All is in a folder that is removed at the end. Prints a table, or with `--json` all
+figures as JSON.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from pathlib import Path
 
 import psutil
 
-from autograder.batch.batch import LocalWorkers, discover, grade_all, write_json
-from autograder.config import CourseConfig, load_config
+from autograder.batch.batch import discover, grade_all
+from autograder.batch.local_workers import LocalWorkers
+from autograder.batch.outcome import write_json
 from autograder.course.assignment import Assignment, load_assignment
+from autograder.course.course import Course, read_course
 from autograder.course.submission import Snapshot
 from autograder.grading.grader import summarise
 from autograder.grading.result_store import grader_for
@@ -33,7 +35,7 @@ from autograder.results import CheckResult, Environment, SubmissionResult, TaskR
 
 ROOT = Path(__file__).parents[1]
 POINTS = 10
-"""Moments at which memory is looked at."""
+"""Moments at which memory is read."""
 CHECKS = 5
 """Checks of each task: the real course has about as many."""
 
@@ -54,14 +56,14 @@ class Moment:
     ms_each: float
 
 
-def stand_in(config: CourseConfig, name: str, student: str, snapshot: Snapshot) -> SubmissionResult:
-    """Mark a submission without running it, and store the result as the real grader does."""
+def graded_by_lot(course: Course, name: str, student: str, snapshot: Snapshot) -> SubmissionResult:
+    """Draw the marks of a submission, without running it, and store the result as the real grader does."""
     drawn = hashlib.sha256(snapshot.digest.encode()).digest()
-    assignment = _assignment(config.root, name)
+    assignment = _assignment(course.root, name)
     tasks = tuple(_marked(task.id, task.points, drawn[number % 32]) for number, task in enumerate(assignment.tasks))
     environment = Environment(tensorflow="none", device="cpu", sandbox=())
     result = summarise(assignment, snapshot.digest, environment, tasks, snapshot.notes)
-    grader_for(config, name).keep(snapshot, result)
+    grader_for(course, name).cache(snapshot, result)
     return replace_student(result, student)
 
 
@@ -106,15 +108,15 @@ def write_class(folder: Path, count: int) -> None:
         (place / "vit.ipynb").write_text(json.dumps(notebook | {"cells": cells, "metadata": {"number": number}}))
 
 
-def run(config: CourseConfig, count: int, jobs: int, json_dir: Path) -> Iterator[Moment]:
+def run(course: Course, count: int, jobs: int, json_dir: Path) -> Iterator[Moment]:
     """Grade everything and yield what is seen on the way; the first moment is before the first is done."""
-    assignment = load_assignment(config.root, "vit")
-    folders = discover(config.root / "submitted", "vit")
-    workers = LocalWorkers(config, "vit", jobs, grade=stand_in)
+    assignment = load_assignment(course.root, "vit")
+    folders = discover(course.root / "submitted", "vit")
+    workers = LocalWorkers(course, "vit", jobs, grade=graded_by_lot)
     here, since = psutil.Process(), time.perf_counter()
     yield _moment(here, 0, 0.0)
     step = max(1, count // POINTS)
-    for done, graded in enumerate(write_json(grade_all(config, assignment, folders, workers), json_dir), start=1):
+    for done, graded in enumerate(write_json(grade_all(course, assignment, folders, workers), json_dir), start=1):
         if graded.result is None:
             raise SystemExit(f"{graded.student}: {graded.error}")
         if done % step == 0:
@@ -142,29 +144,29 @@ def measure(folder: Path, count: int, jobs: int) -> dict[str, object]:
     for name in ("solutions", "source", "autograder/checks"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "course_config.py", folder)
-    config = replace(load_config(folder), root=folder)
+    course = replace(read_course(folder), root=folder)
     write_class(folder / "submitted", count)
     began = time.perf_counter()
     found = len(discover(folder / "submitted", "vit"))
     discovery = time.perf_counter() - began
-    first, cpu, wall = _timed(config, count, jobs, folder / "json")
-    again, again_cpu, again_wall = _timed(config, count, jobs, folder / "json")
+    first, cpu, wall = _timed(course, count, jobs, folder / "json")
+    again, again_cpu, again_wall = _timed(course, count, jobs, folder / "json")
     stored = count_files(folder / ".autograder/results")
     return {
         "submissions": found, "jobs": jobs, "discovery_s": round(discovery, 2),
         "wall_ms_each": round(wall / count * 1000, 3), "cpu_ms_each": round(cpu / count * 1000, 3),
         "again_wall_ms_each": round(again_wall / count * 1000, 3),
         "again_cpu_ms_each": round(again_cpu / count * 1000, 3),
-        "moments": [asdict(one) for one in first], "again": [asdict(one) for one in again],
+        "moments": [asdict(moment) for moment in first], "again": [asdict(moment) for moment in again],
         "store": dict(zip(("files", "mib", "most_in_one_folder"), stored, strict=True)),
         "json": dict(zip(("files", "mib", "most_in_one_folder"), count_files(folder / "json"), strict=True)),
     }  # fmt: skip
 
 
-def _timed(config: CourseConfig, count: int, jobs: int, json_dir: Path) -> tuple[list[Moment], float, float]:
+def _timed(course: Course, count: int, jobs: int, json_dir: Path) -> tuple[list[Moment], float, float]:
     """Return the moments of one run, its CPU seconds with those of its workers, and its wall-clock seconds."""
     before, began = os.times(), time.perf_counter()
-    moments = list(run(config, count, jobs, json_dir))
+    moments = list(run(course, count, jobs, json_dir))
     after, wall = os.times(), time.perf_counter() - began
     cpu = sum(after[:4]) - sum(before[:4])
     return moments, cpu, wall
@@ -181,13 +183,15 @@ def table(figures: dict[str, object]) -> str:
     moments = figures["moments"]
     if isinstance(moments, list):
         lines += [
-            f"{one['done']:>9,} {one['rss_mib']:>8} {one['workers_mib']:>12} {one['ms_each']:>9}" for one in moments
+            f"{moment['done']:>9,} {moment['rss_mib']:>8} {moment['workers_mib']:>12} {moment['ms_each']:>9}"
+            for moment in moments
         ]
     for name in ("store", "json"):
-        kept = figures[name]
-        if isinstance(kept, dict):
+        stored = figures[name]
+        if isinstance(stored, dict):
             lines.append(
-                f"{name}: {kept['files']:,} files, {kept['mib']} MiB, {kept['most_in_one_folder']:,} in one folder"
+                f"{name}: {stored['files']:,} files, {stored['mib']} MiB, "
+                f"{stored['most_in_one_folder']:,} in one folder"
             )
     return "\n".join(lines) + "\n"
 

@@ -3,9 +3,9 @@
 `python -m benchmarks.throughput [--submissions 40] [--otter] [--json FILE]`
 
 Every submission is right and differs from the others: they come from the corpus of right modules and notebook answers.
-Each grader runs as its command, from its start to its end, one after another on this machine. nbgrader and Otter run
-a notebook with only the cells that the automatic tasks need and the few asserts of `minimal_tests.py`, in the student's
-kernel; this package runs all its hidden checks behind the wall.
+The graders' commands run one after another on this machine, each timed from start to end. nbgrader and Otter run, in
+the student's kernel, a notebook with only the cells that the automatic tasks need and the few asserts of
+`minimal_tests.py`; this package runs all its hidden checks behind the wall.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def make_class(assignment: Assignment, count: int) -> dict[str, Snapshot]:
     if not 0 < count <= len(right):
         raise SystemExit(f"The corpus has {len(right)} right submissions; ask for 1 to {len(right)}, not {count}.")
     chosen = [right[place * len(right) // count] for place in range(count)]
-    return {one.slug: _as_handed_in(assignment, corpus.submission(one)) for one in chosen}
+    return {variant.slug: _as_handed_in(assignment, corpus.submission(variant)) for variant in chosen}
 
 
 def _as_handed_in(assignment: Assignment, snapshot: Snapshot) -> Snapshot:
@@ -141,7 +141,7 @@ def run_nbgrader(folder: Path, assignment: Assignment, students: Mapping[str, Sn
     write_class(folder / "submitted", assignment, files)
     spent = seconds(lambda: run_python(*nbgrader, "autograde", assignment.name, "--create", cwd=folder))
     with Gradebook(f"sqlite:///{folder / 'gradebook.db'}") as gradebook:
-        scores = {one.student_id: one.score for one in gradebook.assignment_submissions(assignment.name)}
+        scores = {row.student_id: row.score for row in gradebook.assignment_submissions(assignment.name)}
     failed = tuple(student for student in students if scores.get(student, 0) < assignment.max_score)
     return Run("nbgrader autograde", spent, len(students), failed)
 
@@ -178,7 +178,7 @@ def run_otter(folder: Path, assignment: Assignment, students: Mapping[str, Snaps
 def install_otter(folder: Path) -> Path:
     """Make an environment with Otter that sees this one's libraries, and return its interpreter.
 
-    Otter wants an older wrapt than this environment holds, so it is not put beside it.
+    Otter needs an older wrapt than this environment has.
     """
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
@@ -199,7 +199,7 @@ def _zipped(files: Mapping[str, bytes]) -> bytes:
 
 def _otter_score(folder: Path) -> float:
     tests = json.loads((folder / "results.json").read_text())["tests"]
-    return sum(float(one.get("score", 0)) for one in tests)
+    return sum(float(test.get("score", 0)) for test in tests)
 
 
 def measure(count: int, *, otter: bool) -> list[Run]:
@@ -209,7 +209,9 @@ def measure(count: int, *, otter: bool) -> list[Run]:
         course = build_course(folder / "ours", release=True)
         assignment = load_assignment(course, "vit")
         students = make_class(assignment, count)
-        write_class(course / "submitted", assignment, {student: one.files for student, one in students.items()})
+        write_class(
+            course / "submitted", assignment, {student: snapshot.files for student, snapshot in students.items()}
+        )
         steps: list[Callable[[], Run]] = [
             lambda: run_ours(course, students, record=False),
             lambda: run_ours(course, students, record=True),
@@ -246,10 +248,10 @@ def what_runs() -> str:
     """Return what the two in-kernel graders run, in words."""
     return textwrap.fill(
         f"All submissions are right. nbgrader and Otter run the notebook's {len(TESTS)} automatic tasks in one kernel "
-        "a submission, one submission after another, with a few asserts a task, the sizes that grading injects, the "
+        "per submission, one submission after another, with a few asserts per task, the sizes that grading sets, the "
         "large model built and counted, and one training of the hidden checks' small ViT. autograder grade runs all "
-        "hidden checks behind the wall, from an empty store of results, with as many workers as it chooses; again: "
-        "when nothing has changed since.",
+        "hidden checks behind the wall, with nothing cached and as many workers as it chooses; again: when nothing has "
+        "changed since.",
         width=118,
     )
 

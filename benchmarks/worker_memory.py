@@ -1,8 +1,7 @@
 """Measure the memory of one grading worker: `python -m benchmarks.worker_memory [--submission FOLDER] [--json FILE]`.
 
-A worker is the grader process, its zygote, and what the zygote forks for the submission at hand. While one submission
-is graded, each one's share of memory (PSS: a page that n processes share counts 1/n for each) is read ten times a
-second.
+A worker is the grader process, its zygote, and what the zygote forks for the current submission. While one submission
+is graded, the memory of each (PSS: a page that n processes share counts 1/n for each) is read ten times a second.
 """
 
 from __future__ import annotations
@@ -17,8 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from autograder.config import load_config
-from autograder.course.assignment import load_assignment
+from autograder.course.course import read_course
 from autograder.grading.grader import Grader
 from autograder.grading.result_store import read_for_check
 from benchmarks.cost_split import THREADS
@@ -26,7 +24,7 @@ from benchmarks.measuring import ROOT, build_course, machine, say, table, write_
 
 PARTS = ("grader", "zygote", "student")
 SECONDS = 0.1
-"""Between two looks."""
+"""Between two readings."""
 
 
 def shares() -> Counter[str]:
@@ -48,7 +46,7 @@ def _share(process: psutil.Process) -> int:
 
 @contextmanager
 def watched(seen: list[Counter[str]]) -> Iterator[None]:
-    """Look again and again while the block runs."""
+    """Append readings to `seen` while the block runs."""
     done = threading.Event()
 
     def look() -> None:
@@ -67,7 +65,7 @@ def watched(seen: list[Counter[str]]) -> Iterator[None]:
 def rendered(rest: Counter[str], seen: Sequence[Counter[str]]) -> str:
     """Return the table: at rest, each part's own peak, and all parts at the moment when they hold most together."""
     most = max(seen, key=Counter.total)
-    rows = [(part, rest[part], max(one[part] for one in seen), most[part]) for part in PARTS]
+    rows = [(part, rest[part], max(look[part] for look in seen), most[part]) for part in PARTS]
     return table(
         ("MiB", "at rest", "own peak", "at the worker's peak"), [*rows, ("together", rest.total(), "", most.total())]
     )
@@ -83,10 +81,10 @@ def main() -> None:
     options = parser.parse_args()
     seen: list[Counter[str]] = []
     with tempfile.TemporaryDirectory() as folder:
-        course = build_course(Path(folder) / "course")
-        config, assignment = load_config(course), load_assignment(course, "vit")
-        snapshot = read_for_check(options.submission, assignment.name, config)
-        with Grader(config, assignment, threads=THREADS) as grader:
+        course = read_course(build_course(Path(folder) / "course"))
+        assignment = course.assignment("vit")
+        snapshot = read_for_check(options.submission, assignment.name, course.settings)
+        with Grader(course, assignment, threads=THREADS) as grader:
             grader.grade(snapshot)  # imports all that a worker keeps
             rest = shares()
             with watched(seen):

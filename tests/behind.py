@@ -1,6 +1,6 @@
 """Run one probe behind chosen layers and write what it got: `python -m tests.behind ORDER`, ORDER in JSON.
 
-The same steps as in the zygote, without TensorFlow: a warden, a fork, `confine`. Used by `test_sandbox`, in a
+The same steps as in the zygote, without TensorFlow: a watchdog, a fork, `confine`. Used by `test_confine`, in a
 process of its own, since no layer can be taken down again.
 """
 
@@ -28,14 +28,13 @@ from autograder.sandbox.confine import (
     MS_PRIVATE,
     MS_RDONLY,
     MS_REC,
-    Places,
-    Policy,
     _mount,
     confine,
     enter_namespaces,
     landlock_version,
 )
-from autograder.sandbox.watchdog import ENDED, Warden
+from autograder.sandbox.policy import Places, Policy
+from autograder.sandbox.watchdog import Ended, Watchdog, receive_report
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 MIB = 1 << 20
@@ -62,7 +61,7 @@ def read(_: Places, path: str) -> int:
 
 
 def listing(_: Places, path: str) -> list[str]:
-    return sorted(one.name for one in Path(path).iterdir())
+    return sorted(entry.name for entry in Path(path).iterdir())
 
 
 def write(places: Places, path: str) -> int:
@@ -86,20 +85,20 @@ def grow_one_file(places: Places, mib: int) -> int:
 
 
 def connect(_: Places, family: str, address: Any) -> int:
-    with socket.socket(getattr(socket, family)) as one:
-        one.settimeout(5)
-        one.connect(tuple(address) if isinstance(address, list) else address)
+    with socket.socket(getattr(socket, family)) as connection:
+        connection.settimeout(5)
+        connection.connect(tuple(address) if isinstance(address, list) else address)
     return 0
 
 
 def make_pair(_: Places, kind: str) -> int:
-    for one in socket.socketpair(socket.AF_UNIX, getattr(socket, kind)):
-        one.close()
+    for end in socket.socketpair(socket.AF_UNIX, getattr(socket, kind)):
+        end.close()
     return 0
 
 
 def processes(_: Places) -> list[str]:
-    return [one.name for one in Path("/proc").iterdir() if one.name.isdigit()]
+    return [entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
 def own_number(_: Places) -> str:
@@ -114,7 +113,10 @@ def signal_parent(_: Places, pid: int) -> int:
 
 def call(_: Places, number: int, *args: Any) -> int:
     """Make a raw system call; an error number comes back as an error."""
-    given = [ctypes.c_long(one) if isinstance(one, int) else ctypes.c_char_p(one.encode()) for one in args]
+    given = [
+        ctypes.c_long(argument) if isinstance(argument, int) else ctypes.c_char_p(argument.encode())
+        for argument in args
+    ]
     result = LIBC.syscall(ctypes.c_long(number), *given)
     if result < 0:
         code = ctypes.get_errno()
@@ -170,19 +172,19 @@ def hold(_: Places, mib: int, processes: int, seconds: float) -> int:
     if all(os.fork() for _number in range(processes)) and processes:
         time.sleep(seconds)
         return mib
-    kept = bytearray(b"x") * (share * MIB)
+    held = bytearray(b"x") * (share * MIB)
     time.sleep(seconds)
-    return len(kept) // MIB * max(processes, 1)
+    return len(held) // MIB * max(processes, 1)
 
 
 def hold_shared(_: Places, mib: int, processes: int, seconds: float) -> int:
     """Fill memory once and share it with children, in whom it is resident, too."""
-    kept = bytearray(b"x") * (mib * MIB)
+    held = bytearray(b"x") * (mib * MIB)
     for _number in range(processes):
         if os.fork() == 0:
             time.sleep(60)
     time.sleep(seconds)
-    return len(kept) // MIB
+    return len(held) // MIB
 
 
 def spin(_: Places, seconds: float) -> float:
@@ -203,10 +205,10 @@ PROBES: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-def inside(order: Order, warden: Warden) -> dict[str, Any]:
+def inside(order: Order, watchdog: Watchdog) -> dict[str, Any]:
     """Confine this process and run the probe."""
     try:
-        warden.take_in()
+        watchdog.hold_caller()
         places = confine(order.policy)
     except SandboxUnavailable as error:
         return {"refused": str(error)}
@@ -242,7 +244,7 @@ def run(order: Order) -> dict[str, Any]:
     """Fork, watch, and return what came of it."""
     reading, writing = os.pipe()
     try:
-        warden = Warden(order.policy)
+        watchdog = Watchdog(order.policy)
         if "namespaces" in order.policy.layers:
             enter_namespaces()
     except SandboxUnavailable as error:
@@ -250,16 +252,17 @@ def run(order: Order) -> dict[str, Any]:
     child = os.fork()
     if child == 0:
         with contextlib.suppress(BaseException):
-            os.write(writing, json.dumps(inside(order, warden)).encode())
+            os.write(writing, json.dumps(inside(order, watchdog)).encode())
         os._exit(0)
     os.close(writing)
     ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
-    warden.watch(child, theirs)
+    watchdog.watch(child, theirs)
     theirs.close()
-    told = ours.recv(64).removeprefix(ENDED).decode()
+    report = receive_report(ours)
+    overrun = report.overrun if isinstance(report, Ended) else ""
     ours.close()
     answer = os.read(reading, 1 << 20)
-    return {**json.loads(answer or '{"ended": true}'), "overrun": told}
+    return {**json.loads(answer or '{"ended": true}'), "overrun": overrun}
 
 
 if __name__ == "__main__":

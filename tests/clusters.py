@@ -1,4 +1,4 @@
-"""Run a Dask scheduler and its workers as processes of their own, over TCP on loopback."""
+"""Run a Dask scheduler and its workers as separate processes, over TCP on loopback."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ START_SECONDS = 120
 
 def free_port() -> int:
     """Return a port that nobody listens on."""
-    with socket.socket() as one:
-        one.bind((LOOPBACK, 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind((LOOPBACK, 0))
+        return int(listener.getsockname()[1])
 
 
 @contextmanager
 def _running(words: Sequence[str], log: Path, **environment: str) -> Iterator[None]:
-    """Run a program of Dask's; at the end stop it and whatever it started."""
+    """Run one of Dask's programs; at the end stop it and whatever it started."""
     program = [sys.executable, "-m", "distributed.cli." + words[0], *words[1:]]
     with log.open("ab") as file:
         process = subprocess.Popen(program, stdout=file, stderr=file, env=os.environ | environment, cwd=log.parent)
@@ -41,8 +41,8 @@ def _running(words: Sequence[str], log: Path, **environment: str) -> Iterator[No
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        for one in psutil.wait_procs(below, END_SECONDS)[1]:
-            one.kill()
+        for survivor in psutil.wait_procs(below, END_SECONDS)[1]:
+            survivor.kill()
 
 
 @contextmanager
@@ -58,9 +58,9 @@ def cluster(folder: Path, workers: int, allowed_failures: int = 3) -> Iterator[s
     """Run a scheduler with some workers, and yield its address once they are all there.
 
     Args:
-        folder: Empty; for logs and what workers write.
-        workers: How many, one submission at a time each.
-        allowed_failures: Deaths of workers after which Dask gives a task up.
+        folder: An empty folder for logs and what workers write.
+        workers: How many; each grades one submission at a time.
+        allowed_failures: Deaths of workers after which Dask gives up a task.
     """
     from distributed import Client
 

@@ -12,10 +12,10 @@ import pytest
 from nbgrader.converters import GenerateAssignment
 from playwright.sync_api import Browser
 
-from autograder.config import load_config
 from autograder.course.assignment import load_assignment
+from autograder.course.course import read_course
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
-from autograder.release.publish import build
+from autograder.release.build import build
 from tests.browsers import launched
 from tests.tiny import TinyCourse, write_tiny_sources
 
@@ -33,8 +33,8 @@ def _tiny_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("template")
     write_tiny_sources(root)
     build(root, "tiny")
-    config = load_config(root)
-    run_step(make_step(GenerateAssignment, config, course_directory(config, "tiny")))
+    course = read_course(root)
+    run_step(make_step(GenerateAssignment, course, course_directory(course, "tiny")))
     return root
 
 
@@ -58,7 +58,7 @@ def released_course(tmp_path: Path, _tiny_template: Path) -> Iterator[TinyCourse
     """A course whose assignment is built, released by nbgrader, and registered in the gradebook."""
     root = tmp_path / "course"
     shutil.copytree(_tiny_template, root)
-    yield TinyCourse(load_config(root), load_assignment(root, "tiny"))
+    yield TinyCourse(read_course(root), load_assignment(root, "tiny"))
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from autograder.checking.pictures import attention_picture, curve_picture, patch_picture
-from autograder.feedback.page import render_page
-from autograder.gradebook.student_marks import Mark, StudentMarks
+from autograder.feedback.page import recorded_page, render_page
+from autograder.marks import Mark, Person, StudentMarks
 from autograder.results import (
     CheckResult,
     Environment,
@@ -17,7 +17,7 @@ from autograder.results import (
     TaskResult,
     task_score,
 )
-from tests.made_class import QUESTIONS, TASKS
+from tests.made_class import QUESTIONS, TASKS, TITLES
 
 SCALED = "The attention weights are softmax(q kᵀ / sqrt(d)), with other numbers of queries and keys."
 COLUMNS = "Your patches come column by column. They must come row by row."
@@ -119,12 +119,12 @@ def example_marks() -> StudentMarks:
     comments = ["Good.", "Say what it costs:\n- in memory\n- in time", "No response."]
     comments += [""] * (len(QUESTIONS) - 3)
     return StudentMarks(
-        student="ada",
+        person=Person("ada"),
         tasks={task.id: Mark(task.id, task.max_score, task.score, by_hand=False) for task in result.tasks},
-        questions=tuple(
-            Mark(name, worth, score, by_hand=True, comment=comment)
+        questions={
+            name: Mark(name, worth, score, by_hand=True, comment=comment)
             for (name, worth), score, comment in zip(QUESTIONS.items(), scores, comments, strict=True)
-        ),
+        },
         remarks={"attention_answer": "Nice use of einsum."},
         penalty=3.5,
         seconds_late=90_000.0,
@@ -133,4 +133,4 @@ def example_marks() -> StudentMarks:
 
 def example_page() -> str:
     """Return the page, as `feedback` writes it."""
-    return render_page("vit", example_result(), example_marks(), "vit.html")
+    return render_page(recorded_page("vit", example_result(), example_marks(), "vit.html", TITLES))

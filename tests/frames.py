@@ -27,7 +27,7 @@ _VALUES: list[wire.Value] = [
     wire.Table({"loss": wire.Items([0.5, math.nan]), "model": _REF}), _REF,
 ]  # fmt: skip
 QUESTIONS: list[wire.Question] = [
-    wire.Load("x = 1"),
+    wire.Load("utilities", "x = 1", modules={"tools": "y = 2"}),
     wire.StandIn("def f(): pass", ["f"]),
     wire.Call("module", "attention", list(_VALUES), {"mask": _NUMBERS}),
     wire.Apply(_REF, [_NUMBERS], training=True),
@@ -36,17 +36,19 @@ QUESTIONS: list[wire.Question] = [
     wire.SetWeights(_REF, [_NUMBERS, _TRUTH]),
     wire.BuildModel([[None, 4]], [wire.Node("keras.Dense", [0], [1], {"units": 3}, [2])]),
     wire.Count("make_vit", {"size": 3}),
-    wire.RunCells([wire.Cell("a", "x = 1"), wire.Cell("b", "y = 2", weightless=True)]),
+    wire.RunCell("a", "x = 1"),
+    wire.RunCell("b", "y = 2", weightless=True),
     wire.Read("total"),
     wire.Train("train", [_REF], {"epochs": 1}),
 ]
 REPLIES: list[wire.Reply] = [
     *(wire.Answer(1, value) for value in _VALUES),
-    wire.Raised(1, "ValueError", "no", "utilities.py, in f", 3),
-    wire.Ready(["namespaces"], "2.21", "cpu"),
+    wire.Raised(1, "ValueError", "no", place="utilities.py, in f", line=3),
+    wire.Raised(2, "NameError", "there is none", missing="total"),
+    wire.Ready(wire.Environment(tensorflow="2.21", device="cpu", sandbox=("namespaces",))),
     wire.Refused("landlock", "missing"),
 ]
-MESSAGES: list[wire.Request | wire.Reply] = [*(wire.Request(1, one) for one in QUESTIONS), *REPLIES]
+MESSAGES: list[wire.Request | wire.Reply] = [*(wire.Request(1, question) for question in QUESTIONS), *REPLIES]
 ODD: list[Any] = [
     None, True, -1, 0, 1 << 40, (1 << 64) - 1, -(1 << 63), math.nan, math.inf, -0.0, "", "\ud7ff\x00", "x" * 5000,
     b"", b"\xff" * 9, [], {}, [1 << 40] * 16, [0, 1 << 40, 1 << 40], [[[]]], "float32", "object", "complex128", ">f4",

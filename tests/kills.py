@@ -28,10 +28,10 @@ import psutil
 from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateAssignment
 
-from autograder.config import load_config
+from autograder.course.course import read_course
+from autograder.course.secret import course_secret
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
-from autograder.grading.grader import course_secret
-from autograder.release.publish import build
+from autograder.release.build import build
 from tests.tiny import REPOSITORY, write_tiny_sources
 
 MODULES = (
@@ -52,11 +52,11 @@ def make_course(root: Path, students: int) -> None:
     build(root, "tiny")
     with (root / "course_config.py").open("a") as file:
         file.write('\nc.AssignLatePenalties.plugin_class = "tests.tiny.OnePointOff"\n')
-    config = load_config(root)
-    run_step(make_step(GenerateAssignment, config, course_directory(config, "tiny")))
+    course = read_course(root)
+    run_step(make_step(GenerateAssignment, course, course_directory(course, "tiny")))
     with Gradebook(f"sqlite:///{root / 'gradebook.db'}") as book:
         book.update_or_create_assignment("tiny", duedate="2030-01-01 00:00:00 UTC")
-    course_secret(config)
+    course_secret(course)
     notebook = json.loads((root / "release/tiny/tiny.ipynb").read_text())
     for number in range(students):
         _hand_in(root / "submitted" / f"student-{number:02}" / "tiny", number, notebook)
@@ -100,13 +100,13 @@ def state_of(root: Path) -> State:
     with Gradebook(f"sqlite:///{root / 'gradebook.db'}") as book:
         for submitted in book.find_assignment("tiny").submissions:
             student = submitted.student.id
-            for one in submitted.notebooks:
-                penalty = one.late_submission_penalty
-                state[f"{student} as a whole"] = (one.score, one.needs_manual_grade, penalty, len(one.grades))
-                for grade in one.grades:
+            for notebook in submitted.notebooks:
+                whole = (notebook.score, notebook.late_submission_penalty, len(notebook.grades))
+                state[f"{student} as a whole"] = (*whole, notebook.needs_manual_grade)
+                for grade in notebook.grades:
                     marks = (grade.auto_score, grade.manual_score, grade.score, grade.needs_manual_grade)
                     state[f"{student} {grade.name}"] = marks
-                for comment in one.comments:
+                for comment in notebook.comments:
                     state[f"{student} {comment.name} comment"] = (comment.auto_comment, comment.manual_comment)
     for step in ("autograded", "feedback"):
         for path in sorted((root / step).rglob("*")):
@@ -140,29 +140,29 @@ class Round:
     differences: tuple[str, ...] = ()
 
 
-def disturb(root: Path, one: Round, rng: random.Random, longest: float) -> None:
+def disturb(root: Path, this_round: Round, rng: random.Random, longest: float) -> None:
     """Run both commands again and again, killing at random; the last kill of a round is the grader's."""
-    while len(one.killed) < one.kills:
+    while len(this_round.killed) < this_round.kills:
         for words in commands(root):
             running = start(words, root / "log")
-            one.left += _kill_during(running, one, rng, longest)
+            this_round.left += _kill_during(running, this_round, rng, longest)
             if running.returncode == -signal.SIGKILL:
                 break
 
 
-def _kill_during(running: subprocess.Popen[bytes], one: Round, rng: random.Random, longest: float) -> int:
+def _kill_during(running: subprocess.Popen[bytes], this_round: Round, rng: random.Random, longest: float) -> int:
     """Kill now and then while a command runs; return how many of its processes outlive it."""
     seen: dict[int, psutil.Process] = {}
     moment = time.monotonic() + rng.uniform(0, longest)
     while running.poll() is None:
         found = list(processes_of(running.pid))
         seen |= {process.pid: process for _, process in found if process.pid != running.pid}
-        if time.monotonic() >= moment and len(one.killed) < one.kills and found:
-            last = len(one.killed) + 1 == one.kills
+        if time.monotonic() >= moment and len(this_round.killed) < this_round.kills and found:
+            last = len(this_round.killed) + 1 == this_round.kills
             kind = "grader" if last else rng.choice(sorted({kind for kind, _ in found}))
             with suppress(psutil.NoSuchProcess):
                 rng.choice([process for each, process in found if each == kind]).kill()
-                one.killed.append(kind)
+                this_round.killed.append(kind)
             moment = time.monotonic() + rng.uniform(0, longest)
         time.sleep(0.05)
     return len(psutil.wait_procs(list(seen.values()), timeout=60)[1])
@@ -184,18 +184,20 @@ def kill_rounds(folder: Path, rounds: Sequence[Round], students: int, seed: int)
     if sum(name.startswith("feedback/") and name.endswith("tiny.html") for name in expected) != students:
         raise RuntimeError(f"The undisturbed run failed: {(calm / 'log').read_text()}")
     rng = random.Random(seed)  # noqa: S311 - reproducible, not secret
-    for number, one in enumerate(rounds):
+    for number, this_round in enumerate(rounds):
         root = folder / f"round-{number}"
         shutil.copytree(template, root)
         if number % 2:  # all is graded: kills meet recording and feedback
             shutil.copytree(calm / ".autograder/results", root / ".autograder/results")
-        disturb(root, one, rng, longest)
+        disturb(root, this_round, rng, longest)
         statuses = run_undisturbed(root)
         found = state_of(root) | {"exit statuses": statuses}
-        one.differences = tuple(sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name)))
-        if not one.differences:
+        this_round.differences = tuple(
+            sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
+        )
+        if not this_round.differences:
             shutil.rmtree(root)
-        yield one
+        yield this_round
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -213,11 +215,11 @@ def main(words: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as name:
         folder, courses = options.keep or Path(name), [Round(size) for size in sizes]
         rounds = kill_rounds(folder, courses, options.students, options.seed)
-        for one in rounds:
-            killed.update(one.killed)
-            bad += bool(one.differences or one.left)
-            told = f"killed {', '.join(one.killed)}; {one.left} processes left"
-            sys.stdout.write(f"{told}; differences: {', '.join(one.differences) or 'none'}\n")
+        for this_round in rounds:
+            killed.update(this_round.killed)
+            bad += bool(this_round.differences or this_round.left)
+            told = f"killed {', '.join(this_round.killed)}; {this_round.left} processes left"
+            sys.stdout.write(f"{told}; differences: {', '.join(this_round.differences) or 'none'}\n")
             sys.stdout.flush()
     counts = ", ".join(f"{count} {kind}" for kind, count in killed.most_common())
     sys.stdout.write(f"{counts} killed on {len(sizes)} courses of {options.students} students: {bad} differ\n")

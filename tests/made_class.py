@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
+from pathlib import Path
 
-from autograder.gradebook.class_marks import ClassMarks, Person, Standing
-from autograder.reports.similarity import Pair, Passage
+from autograder.course.assignment import read_titles
+from autograder.marks import ClassMarks, Mark, Person, StudentMarks
+from autograder.reports.fingerprints import Passage
+from autograder.reports.similarity import Pair
 from autograder.results import CheckResult, Environment, Outcome, Submission, SubmissionResult, TaskResult, task_score
 
 TASKS = {
@@ -23,6 +26,7 @@ TASKS = {
     "carbon": 2.0,
     "pretrained": 2.0,
 }
+TITLES = read_titles(Path(__file__).parents[1], "vit")
 QUESTIONS = {f"question_{number:02}": 2.0 for number in range(1, 15)}
 CHECKS = 7
 MISTAKES = ("scaling_missing", "softmax_over_queries", "heads_not_merged", "patches_transposed+rows_swapped")
@@ -34,19 +38,19 @@ def made_class(students: int, seed: int = 1) -> tuple[ClassMarks, list[Pair]]:
     draw = random.Random(seed)  # noqa: S311 (no secret)
     hard = {f"{task}::check_{number}": draw.gauss(-0.8, 1.1) for task in TASKS for number in range(CHECKS)}
     class_of = tuple(made_student(f"student-{number:03}", hard, draw) for number in range(1, students + 1))
-    names = [one.person.id for one in class_of]
+    names = [student.person.id for student in class_of]
     passages = tuple(Passage("utilities.py", line, line + 9) for line in range(40, 400, 60))
     pairs = [
         Pair(names[n], names[-n - 1], round(0.95 - n / 20, 4), 80 - n, 40 - n, passages, passages)
         for n in range(min(10, students // 2))
     ]
-    return ClassMarks("vit", TASKS | QUESTIONS, tuple(TASKS), class_of, recorded=True), pairs
+    return ClassMarks("vit", TASKS | QUESTIONS, tuple(TASKS), class_of, recorded=True, titles=TITLES), pairs
 
 
-def made_student(name: str, hard: dict[str, float], draw: random.Random) -> Standing:
-    """Return one student, who may be late, missing, or the victim of an error of ours."""
+def made_student(name: str, hard: dict[str, float], draw: random.Random) -> StudentMarks:
+    """Return one student, who may be late, missing, or the victim of an internal error."""
     if draw.random() < 0.03:
-        return Standing(Person(name))
+        return StudentMarks(Person(name))
     ability = draw.gauss(0.4, 1.2)
     tasks = tuple(_task(task, points, ability, hard, draw) for task, points in TASKS.items())
     score = round(sum(task.score for task in tasks), 2)
@@ -60,18 +64,21 @@ def made_student(name: str, hard: dict[str, float], draw: random.Random) -> Stan
     )
     late = draw.random() < 0.1
     seconds = draw.uniform(600, 300_000) if late else 0.0
-    by_hand = {question: draw.choice([0.0, 0.5, 1.0, 1.5, 2.0]) for question in QUESTIONS}
+    given = {question: draw.choice([0.0, 0.5, 1.0, 1.5, 2.0]) for question in QUESTIONS}
     waiting = ("question_03",) if draw.random() < 0.05 else ()
-    return Standing(
+    return StudentMarks(
         person=Person(
             name, first_name=f"First {name[-3:]}", last_name=f"Last {name[-3:]}", email=f"{name}@example.org"
         ),
-        scores={task.id: task.score for task in tasks} | by_hand,
+        tasks={task.id: Mark(task.id, task.max_score, task.score) for task in tasks},
+        questions={
+            name: Mark(name, worth, given[name], by_hand=True, waiting=name in waiting)
+            for name, worth in QUESTIONS.items()
+        },
         penalty=round(draw.uniform(1, 10), 1) if late else 0.0,
         seconds_late=seconds,
         handed_in=DUE + timedelta(seconds=seconds or -3600),
         due=DUE,
-        waiting=waiting,
         submitted=True,
         result=result,
     )

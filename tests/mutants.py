@@ -14,18 +14,18 @@ from typing import Any
 
 import msgspec
 
-from autograder.config import load_config
 from autograder.course.assignment import load_assignment
+from autograder.course.course import read_course
 from autograder.errors import AutograderError
-from autograder.gradebook.recording import record, scores
 from autograder.grading.result_store import CachedGrader
-from autograder.rendering.result_views import render_text
+from autograder.rendering.result_text import render_text
 from autograder.results import SubmissionResult, from_json, to_json
 from tests.kills import make_course
+from tests.tiny import TinyCourse, scores
 
 MODULES = (
     "import tensorflow as tf\n\n\ndef double(x):\n    factor = 2\n    return factor * x\n",
-    "def double(x):\n    '''Say \"twice\".'''\n    return [[2.0 * one for one in row] for row in x.numpy()]\n",
+    "def double(x):\n    '''Say \"twice\".'''\n    return [[2.0 * number for number in row] for row in x.numpy()]\n",
     "class Doubler:\n    def __call__(self, x):\n        return x + x\n\n\ndouble = Doubler()\n",
 )
 WORDS = (
@@ -51,9 +51,9 @@ def fuzz_submissions(root: Path, count: int, seed: int, tell: Callable[[Counter[
     make_course(root, 0)
     with (root / "course_config.py").open("a") as file:
         file.write("\nc.Autograder.request_seconds = 5.0\nc.Autograder.load_seconds = 10.0\n")
-    config, assignment = load_config(root), load_assignment(root, "tiny")
+    course, assignment = read_course(root), load_assignment(root, "tiny")
     notebook = json.loads((root / "release/tiny/tiny.ipynb").read_text())
-    grader = CachedGrader(config, assignment)
+    grader = CachedGrader(course, assignment)
     rng = random.Random(seed)  # noqa: S311 - reproducible, not secret
     outcomes: Counter[str] = Counter()
     try:
@@ -63,8 +63,8 @@ def fuzz_submissions(root: Path, count: int, seed: int, tell: Callable[[Counter[
             try:
                 outcome, result = judged(grader, folder)
                 if result is not None and number % 10 == 0:
-                    record(config, assignment, f"student-{number}", folder, result)
-                    marks = scores(config, assignment)[f"student-{number}"]
+                    TinyCourse(course, assignment).record(f"student-{number}", folder, result)
+                    marks = scores(course, assignment)[f"student-{number}"]
                     assert {task.id: task.score for task in result.tasks}.items() <= marks.items()
             except Exception as error:
                 error.add_note(f"seed {seed}, submission {number}, left in {folder}")
@@ -85,14 +85,15 @@ def judged(grader: CachedGrader, folder: Path) -> tuple[str, SubmissionResult | 
         assert error.problem
         return f"error without a result ({type(error).__name__})", None
     assert msgspec.structs.asdict(from_json(to_json(result))) == msgspec.structs.asdict(result)
-    assert render_text(result).isprintable() or "\n" in render_text(result)
+    text = render_text(result, {})
+    assert text.isprintable() or "\n" in text
     assert [task.id for task in result.tasks] == ["double", "total"]
     for task in result.tasks:
         assert 0 <= task.score <= task.max_score
         assert all(check.message for check in task.checks if check.outcome in ("failed", "error"))
         assert task.score == task.max_score or any(check.outcome == "failed" for check in task.checks)
     if result.has_error:
-        return "an error of ours, without loss of points", result
+        return "an internal error, without loss of points", result
     return ("full marks" if result.score == result.max_score else "some marks" if result.score else "0"), result
 
 

@@ -1,6 +1,7 @@
-"""Take the pictures of docs/formgrader.md from real pages: `python -m tests.screenshots [DIR]`.
+"""Take the pictures of the guides from real pages: `python -m tests.screenshots [DIR]`.
 
-A miniature course is built and released, one submission is handed in, graded by formgrader's own buttons, and marked.
+One is of a feedback page with a mistake. For those of formgrader a miniature course is built and released, and one
+submission is handed in, graded by formgrader's own buttons, and marked.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from nbgrader.converters import GenerateAssignment
 from PIL import Image
 from playwright.sync_api import Page
 
-from autograder.config import load_config
-from autograder.course.assignment import load_assignment
+from autograder.course.course import read_course
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
-from autograder.release.publish import build
+from autograder.release.build import build
+from tests.browsers import launched, opened_file
+from tests.feedback_example import example_page
 from tests.formgrader import HANDED_IN, give, go, opened, press, served, submission_page, use_exchange
 from tests.tiny import REPOSITORY, TinyCourse, write_tiny_sources
 
 STUDENT = "student-1"
-COLOURS = 64
+COLOURS = 160
+"""Colours of a picture: enough to tell, few enough for a small file."""
 MARGIN = 24
 MODULE = "def double(x):\n    return 2.0 * x\n"
 ANSWERS = {"total_answer": "total = size", "question_01": "Doubling is multiplying by two."}
@@ -35,17 +38,17 @@ def make_course(root: Path) -> TinyCourse:
     write_tiny_sources(root)
     use_exchange(root)
     build(root, "tiny")
-    config = load_config(root)
-    run_step(make_step(GenerateAssignment, config, course_directory(config, "tiny")))
-    course = TinyCourse(config, load_assignment(root, "tiny"))
-    notebook = course.released_notebook()
+    course = read_course(root)
+    run_step(make_step(GenerateAssignment, course, course_directory(course, "tiny")))
+    tiny = TinyCourse(course, course.assignment("tiny"))
+    notebook = tiny.released_notebook()
     for cell in notebook["cells"]:
         grade_id = cell["metadata"].get("nbgrader", {}).get("grade_id")
         cell["source"] = ANSWERS.get(grade_id, cell["source"])
-    folder = course.hand_in(STUDENT, json.dumps(notebook).encode(), MODULE)
+    folder = tiny.hand_in(STUDENT, json.dumps(notebook).encode(), MODULE)
     for file, text in HANDED_IN.items():
         (folder / file).write_text(text)
-    return course
+    return tiny
 
 
 def take(page: Page, path: Path, last: str) -> None:
@@ -55,8 +58,21 @@ def take(page: Page, path: Path, last: str) -> None:
     if box is None:
         raise SystemExit(f"{path.name}: the page shows no {last}.")
     clip = {"x": 0, "y": 0, "width": 1200, "height": box["y"] + box["height"] + MARGIN}
-    picture = Image.open(io.BytesIO(page.screenshot(clip=clip)))  # type: ignore[arg-type]
+    save(page.screenshot(clip=clip), path)  # type: ignore[arg-type]
+
+
+def save(screenshot: bytes, path: Path) -> None:
+    """Save a picture with few colours, which makes it small."""
+    picture = Image.open(io.BytesIO(screenshot))
     picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def take_feedback(scratch: Path, folder: Path) -> None:
+    """Take a picture of the first task of a feedback page."""
+    (scratch / "feedback.html").write_text(example_page(), "utf-8")
+    with launched() as browser:
+        page = opened_file(browser, scratch / "feedback.html", width=900)
+        save(page.locator("article").first.screenshot(), folder / "feedback.png")
 
 
 def take_all(course: TinyCourse, scratch: Path, folder: Path) -> None:
@@ -86,6 +102,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name, "jupyter")
         scratch.mkdir()
+        take_feedback(Path(name), folder)
         take_all(make_course(Path(name, "course")), scratch, folder)
 
 

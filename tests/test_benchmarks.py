@@ -18,7 +18,7 @@ from autograder.course.assignment import load_assignment
 from autograder.course.cells import flag, grade_id_of, load_cells, text_of
 from autograder.course.submission import Snapshot
 from autograder.grading.grader import Grader
-from benchmarks import cost_split, minimal_tests, replay, throughput, worker_memory
+from benchmarks import compare_trees, cost_split, minimal_tests, replay, throughput, worker_memory
 from benchmarks.check_cost import ratio
 from benchmarks.measuring import QUIET, table
 from benchmarks.replay import Asked, Took
@@ -41,6 +41,14 @@ def test_throughput_is_compared_with_nbgraders() -> None:
     ours, theirs = throughput.rendered(runs).splitlines()[2:]
     assert [cell.strip() for cell in ours.split("|")] == ["", "autograder grade", "30.0", "6.00", "8.00", "0", ""]
     assert [cell.strip() for cell in theirs.split("|")] == ["", "nbgrader autograde", "240.0", "0.75", "1.00", "1", ""]
+
+
+def test_a_ratio_of_two_trees_has_an_interval() -> None:
+    found = compare_trees.compared([2.0, 4.0, 8.0], [3.0, 6.0, 12.0])
+    assert (found.before, found.after) == (4.0, 6.0)
+    assert [found.low, found.ratio, found.high] == pytest.approx([1.5, 1.5, 1.5])
+    noisy = compare_trees.compared([1.0, 1.0, 1.0], [0.9, 1.0, 1.1])
+    assert noisy.low < 0.8 < 1.0 < 1.2 < noisy.high
 
 
 def test_a_class_holds_different_submissions() -> None:
@@ -110,7 +118,11 @@ def test_cost_is_split_and_grouped() -> None:
     assert split.overhead == pytest.approx(20)
     assert split.overhead_in_batch == pytest.approx(100 * (1 - 8 / 10.2))
     assert "15.0 %" in cost_split.rendered(split)
-    questions = [asked("mlp", wire.Read("a")), asked("carbon", wire.Read("b")), asked("mlp", wire.Load(""))]
+    questions = [
+        asked("mlp", wire.Read("a")),
+        asked("carbon", wire.Read("b")),
+        asked("mlp", wire.Load("utilities", "")),
+    ]
     took = [Took(0.1, 0.2), Took(0.5, 0.6), Took(0.2, 0.3)]
     rows = cost_split.rows_by(lambda one: one.task, questions, took)
     assert [(row.name, row.questions) for row in rows] == [("carbon", 1), ("mlp", 2)]
@@ -124,9 +136,9 @@ def test_check_is_compared_with_import_and_own_work() -> None:
 @pytest.mark.slow
 def test_questions_of_a_grading_are_answered_again(tiny_course: TinyCourse) -> None:
     snapshot = Snapshot({"utilities.py": TINY_MODULE.encode()}, "tiny.ipynb")
-    with Grader(tiny_course.config, tiny_course.assignment, threads=1) as grader:
+    with Grader(tiny_course.course, tiny_course.assignment, threads=1) as grader:
         recording = replay.record(grader, snapshot, tiny_course.assignment, threads=1)
-    assert [(one.task, one.kind) for one in recording.asked[:3]] == [
+    assert [(question.task, question.kind) for question in recording.asked[:3]] == [
         ("start", "Load"), ("double", "Call"), ("double", "Call"),
     ]  # fmt: skip
     took = replay.replayed(recording, repeats=1)

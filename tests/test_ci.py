@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from autograder.cli.arguments import read_words
+from autograder.cli.main import COMMANDS
 from tests.tiny import REPOSITORY, TINY_MODULE, TinyCourse
 
 FOLDER = REPOSITORY / "docs" / "ci"
@@ -87,7 +88,7 @@ def test_every_command_is_one_that_there_is(name: str) -> None:
     lines = [line for script in scripts(name) for line in script.splitlines() if "autograder" in line.split("tar ")[0]]
     commands = [line.partition(PROGRAM)[2] for line in lines]
     assert all(line.startswith(PROGRAM) for line in lines)
-    parsed = [read_words(shlex.split(re.split(r" >> | \|\| ", line)[0])) for line in commands]
+    parsed = [read_words(shlex.split(re.split(r" >> | \|\| ", line)[0]), COMMANDS) for line in commands]
     assert [options.command for options in parsed[:3]] == ["doctor", "release", "grade"]
 
 
@@ -138,10 +139,10 @@ def test_githubs_steps_grade_a_class(tiny_course: TinyCourse) -> None:
     root = private_repository(tiny_course)
     summary = root / "summary.md"
     done = [run(script, root, GITHUB_STEP_SUMMARY=str(summary)) for script in scripts("github-instructor")]
-    assert [one.returncode for one in done] == [0] * len(done), [one.stderr for one in done]
+    assert [process.returncode for process in done] == [0] * len(done), [process.stderr for process in done]
     assert_outcome(root)
     assert re.search(r"^\| bo \|.* 2 \|$", summary.read_text(), re.MULTILINE)
-    commands = [line for one in done for line in one.stdout.splitlines() if line.startswith("::")]
+    commands = [line for process in done for line in process.stdout.splitlines() if line.startswith("::")]
     assert [line.partition("::double")[0] for line in commands] == [
         "::warning title=bo%3A 2 of 5 points,file=collected/bo/tiny/utilities.py"
     ]

@@ -19,10 +19,9 @@ from nbgrader.apps.baseapp import NbGrader
 
 from autograder.cli import main as cli
 from autograder.cli.arguments import read_words
-from autograder.config import load_config
 from autograder.course.assignment import load_assignment
+from autograder.course.course import read_course
 from autograder.files import write_whole
-from autograder.gradebook.recording import record
 from autograder.results import from_json, to_json
 from tests.tiny import TinyCourse, tiny_result
 
@@ -69,7 +68,7 @@ class Command:
     @property
     def start(self) -> str:
         """The longest of the listed beginnings that it has; empty if none."""
-        return max((one for one in NOT_RUN if re.match(rf"{one}(?![\w-])", self.text)), key=len, default="")
+        return max((start for start in NOT_RUN if re.match(rf"{start}(?![\w-])", self.text)), key=len, default="")
 
 
 def commands() -> Iterator[Command]:
@@ -92,7 +91,9 @@ def fenced(text: str) -> Iterator[str]:
         for line in block.replace("\\\n", " ").splitlines():
             command = line.strip().removeprefix("$ ").split(" #")[0].removeprefix(".venv/bin/")
             command = re.split(r"\s(?:>>?|\||&&)\s", command)[0].strip()
-            if f"{command} ".startswith(tuple(f"{one} " for one in OURS)) or command.startswith("python -m tests."):
+            if f"{command} ".startswith(tuple(f"{program} " for program in OURS)) or command.startswith(
+                "python -m tests."
+            ):
                 yield command
 
 
@@ -111,11 +112,11 @@ def name_of(command: Command) -> str:
 
 
 def test_there_are_commands_to_test() -> None:
-    starts = {one for one in OURS if any(command.text.startswith(one) for command in COMMANDS)}
+    starts = {program for program in OURS if any(command.text.startswith(program) for command in COMMANDS)}
     assert starts == set(OURS)
     named = {command.words[3] for command in COMMANDS if command.text.startswith("python -m autograder ")}
     assert named == set(cli.COMMANDS), "each command stands in the documentation as one can type it"
-    assert all(any(one.start == start for one in COMMANDS) for start in NOT_RUN)
+    assert all(any(command.start == start for command in COMMANDS) for start in NOT_RUN)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=name_of)
@@ -137,10 +138,10 @@ def parse_ours(words: list[str]) -> None:
     """Read the words of one of our commands with the real parser."""
     if HELP_IS_CHEAP in words:
         with pytest.raises(SystemExit) as ended:
-            read_words(words)
+            read_words(words, cli.COMMANDS)
         assert ended.value.code == 0
     elif words:
-        read_words(words)
+        read_words(words, cli.COMMANDS)
 
 
 def parse_nbgrader(words: list[str]) -> None:
@@ -167,20 +168,24 @@ def taught(_tiny_template: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         file.write('c.Autograder.assignment = "tiny"\n')
         file.write('c.Exchange.root = str(course / "exchange")\n')
     (root / "exchange").mkdir()
-    course = TinyCourse(load_config(root), load_assignment(root, "tiny"))
+    course = TinyCourse(read_course(root), load_assignment(root, "tiny"))
     for student in ("student-1", "student-2"):
         folder = course.hand_in(student, json.dumps(course.released_notebook()).encode())
         (folder / "timestamp.txt").write_text("2026-01-01 10:00:00 UTC")  # as nbgrader's submit does
         (folder / "submission_secret.txt").write_text("0f" * 64)
-        record(course.config, course.assignment, student, folder, tiny_result(total=1.0))
+        course.record(student, folder, tiny_result(total=1.0))
         write_whole(root / "results" / f"{student}.json", to_json(tiny_result(total=1.0)))
     yield course
 
 
-CHEAP = [one for one in COMMANDS if one.words[0] != "make" and (not one.start or HELP_IS_CHEAP in one.words)]
+CHEAP = [
+    command
+    for command in COMMANDS
+    if command.words[0] != "make" and (not command.start or HELP_IS_CHEAP in command.words)
+]
 
 
-@pytest.mark.parametrize("text", dict.fromkeys(one.text for one in CHEAP))
+@pytest.mark.parametrize("text", dict.fromkeys(command.text for command in CHEAP))
 def test_each_cheap_command_runs(
     text: str, taught: TinyCourse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -216,8 +221,8 @@ def test_the_assignment_of_the_guide_is_built_and_released(
         words = [word.replace("solutions/", f"{root}/solutions/") for word in shlex.split(line)[3:]]
         assert cli.main([*words, "--course", str(root)]) == 0, line
     said = " ".join(capsys.readouterr().out.split())
-    assert "halve: 4 of 4 points" in said
-    assert "half: 2 of 2 points" in said
+    assert "Halving: 4 of 4 points" in said
+    assert "Half of a number: 2 of 2 points" in said
     assert "released release/halves: the solutions get full marks, the stubs 0, nothing leaks." in said
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from autograder.cli.main import main
-from autograder.config import load_config
 from autograder.course.assignment import load_assignment
+from autograder.course.course import read_course
 from autograder.course.solution_regions import solution_lines
-from autograder.gradebook.recording import scores
-from autograder.release.publish import is_built
+from autograder.release.build import stale_files
 from autograder.sandbox.cgroup import delegated
 from tests.submissions.__main__ import copy_course, write_class
+from tests.tiny import scores
 
 pytestmark = pytest.mark.slow
 
@@ -62,8 +62,8 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def automatic(folder: Path) -> dict[str, dict[str, float]]:
-    config = load_config(folder)
-    book = scores(config, load_assignment(folder, "vit"))
+    course = read_course(folder)
+    book = scores(course, load_assignment(folder, "vit"))
     return {student: {task: marks[task] for task in FULL} for student, marks in book.items()}
 
 
@@ -97,7 +97,7 @@ def test_results_follow_the_contract(course: Path) -> None:
     assert check["id"] == "attention::weights"
     assert (check["outcome"], check["misconception"], check["weight"]) == ("failed", "unscaled", 3)
     assert check["message"]
-    assert {one["id"]: one["carried_forward"] for one in result["tasks"]}["multi_head_attention"]
+    assert {task["id"]: task["carried_forward"] for task in result["tasks"]}["multi_head_attention"]
 
 
 def test_the_endless_loop_is_named(course: Path) -> None:
@@ -131,7 +131,7 @@ def test_feedback_teaches_and_hides_the_checks(course: Path) -> None:
 
 
 def test_the_committed_build_is_up_to_date() -> None:
-    assert is_built(ROOT, "vit") == []
+    assert stale_files(ROOT, "vit") == []
 
 
 def test_the_committed_release_is_what_release_makes(course: Path) -> None:

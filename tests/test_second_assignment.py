@@ -11,9 +11,8 @@ import pytest
 from autograder.checking.remote import Student
 from autograder.cli.main import main
 from autograder.course.assignment import Task, load_assignment
-from autograder.gradebook.recording import record, scores
-from autograder.grading.check_runner import run_checks
-from tests.tiny import TINY_MODULE, TINY_NOTEBOOK, TinyCourse, tiny_result
+from tests.hidden_checks import run_checks
+from tests.tiny import TINY_MODULE, TINY_NOTEBOOK, TinyCourse, scores, tiny_result
 
 HALVE_MODULE = TINY_MODULE.replace("double", "halve").replace("2.0 * x", "x / 2.0").replace("twice", "half")
 HALVE_NOTEBOOK = (
@@ -70,7 +69,7 @@ def hand_in(root: Path, student: str, module: str) -> None:
 def test_two_folders_make_a_second_assignment(released_course: TinyCourse) -> None:
     course, root = released_course, released_course.root
     first = course.hand_in("ada", json.dumps(course.released_notebook()).encode())
-    record(course.config, course.assignment, "ada", first, tiny_result(double=2.0, total=1.0))
+    course.record("ada", first, tiny_result(double=2.0, total=1.0))
     words = ["--course", str(root), "--assignment", "halves"]
 
     add_assignment(root)
@@ -82,11 +81,11 @@ def test_two_folders_make_a_second_assignment(released_course: TinyCourse) -> No
     assert main(["feedback", *words]) == 0
 
     halves = load_assignment(root, "halves")
-    assert scores(course.config, halves) == {
+    assert scores(course.course, halves) == {
         "ada": {"halve": 4.0, "question_01": 0.0},
         "bo": {"halve": 0.0, "question_01": 0.0},
     }
-    assert scores(course.config, course.assignment)["ada"] == {"double": 2.0, "total": 1.0, "question_01": 0.0}
+    assert scores(course.course, course.assignment)["ada"] == {"double": 2.0, "total": 1.0, "question_01": 0.0}
     assert "not half as large" in (root / "feedback/bo/halves/halves.html").read_text()
     assert json.loads((root / "json/ada.json").read_text())["score"] == 4
 
@@ -99,7 +98,7 @@ def test_checks_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
         checks.parent.mkdir(exist_ok=True)
         text = f'import pytest\n\n\n@pytest.mark.check("That of {folder}.")\ndef test_it(student):\n    pass\n'
         checks.write_text(text)
-        task = Task(id="half", points=1.0, provides=(), answers=(), builds_on=(), checks=checks)
+        task = Task(id="half", title="half", points=1.0, provides=(), answers=(), builds_on=(), checks=checks)
         student = Student(lambda question, seconds: None, lambda: None, 1.0)
         return [check.sentence for check in run_checks(task, student, b"seed")]
 

@@ -10,8 +10,12 @@ from typing import Any
 
 from nbgrader.plugins import BasePlugin
 
-from autograder.config import CourseConfig
 from autograder.course.assignment import Assignment
+from autograder.course.course import Course, read_course
+from autograder.course.submission import Snapshot, read_submission
+from autograder.errors import SubmissionUnreadable
+from autograder.gradebook.class_marks import class_marks
+from autograder.gradebook.recording import record
 from autograder.results import CheckResult, Environment, Outcome, Submission, SubmissionResult, TaskResult
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -69,13 +73,17 @@ total = sum(range(size))
 """
 
 TINY_TASKS = """[double]
+title = "Doubling"
 provides = ["double"]
 
 [total]
+title = "Adding up"
 answers = ["total_answer"]
 builds_on = []
 """
 
+TITLES = {"double": "Doubling", "total": "Adding up"}
+"""The titles of its tasks."""
 TINY_DOUBLE = '''"""Checks of `double`."""
 
 import numpy as np
@@ -114,13 +122,17 @@ def test_adds_up(student):
 class TinyCourse:
     """A course folder and what a test needs of it."""
 
-    config: CourseConfig
+    course: Course
     assignment: Assignment
 
     @property
     def root(self) -> Path:
         """The course folder."""
-        return self.config.root
+        return self.course.root
+
+    def read_again(self) -> TinyCourse:
+        """Return the course with `course_config.py` as it is now, as the next command would read it."""
+        return TinyCourse(read_course(self.root), self.assignment)
 
     def hand_in(self, student: str, notebook: bytes | None, module: str | None = "") -> Path:
         """Write a submission below `submitted/` and return its folder."""
@@ -132,6 +144,14 @@ class TinyCourse:
         if module is not None:
             (folder / "utilities.py").write_text(module)
         return folder
+
+    def record(self, student: str, folder: Path, result: SubmissionResult) -> None:
+        """Record a result for a submission as it is now."""
+        try:
+            snapshot = read_submission(folder, self.assignment.name, self.course.settings)
+        except SubmissionUnreadable:
+            snapshot = Snapshot({}, f"{self.assignment.name}.ipynb")
+        record(self.course, self.assignment, student, snapshot, result)
 
     def released_notebook(self) -> dict[str, Any]:
         """The notebook that students get."""
@@ -154,6 +174,12 @@ def write_tiny_sources(root: Path) -> None:
         (root / name).write_text(text)
     for name in ("course_config.py", "nbgrader_config.py"):
         shutil.copy(REPOSITORY / name, root / name)
+
+
+def scores(course: Course, assignment: Assignment) -> dict[str, dict[str, float]]:
+    """Return the gradebook's scores by student and grade_id, with marks by hand where there are some."""
+    marks = class_marks(course, assignment)
+    return {student.person.id: student.scores for student in marks.students if student.submitted}
 
 
 def tiny_result(

@@ -28,7 +28,7 @@ from autograder.errors import CorpusError
 from autograder.suggestions import did_you_mean
 
 WRITTEN = "docs/audit.md says how a corpus is written; --corpus names another folder."
-_KEYS = {"slug", "base", "cell", "task", "misconception", "also", "suffers", "says", "replace", "text"}
+_KEYS = {"slug", "base", "cell", "task", "misconception", "also", "needs_stand_in", "says", "replace", "text"}
 _MARKER = re.compile(r"(?m)^\s*### (BEGIN|END) SOLUTION.*\n?")
 
 
@@ -46,7 +46,7 @@ class Variant:
         text: The whole cell, in place of replacements.
         misconception: What the feedback must name; None where the corpus asks for no name.
         also: Other names that are right for it.
-        suffers: Tasks that fail too unless a reference part stands in.
+        needs_stand_in: Tasks that fail, too, unless a stand-in takes the wrong part's place.
         says: Words that one of the reasons must hold.
     """
 
@@ -59,7 +59,7 @@ class Variant:
     text: str | None = None
     misconception: str | None = None
     also: tuple[str, ...] = ()
-    suffers: tuple[str, ...] = ()
+    needs_stand_in: tuple[str, ...] = ()
     says: str = ""
 
 
@@ -84,9 +84,9 @@ class Corpus:
         Raises:
             CorpusError: If there is none.
         """
-        for one in self.variants:
-            if one.slug == slug:
-                return one
+        for variant in self.variants:
+            if variant.slug == slug:
+                return variant
         raise CorpusError(f"The corpus has no submission {slug!r}.")
 
     def module_of(self, variant: Variant) -> str:
@@ -125,7 +125,7 @@ class Corpus:
 
 
 def load_corpus(folder: Path, assignment: Assignment) -> Corpus:
-    """Read a corpus folder; every variant is tried for whether it can be made.
+    """Read a corpus folder, and make every variant once to see that it can be made.
 
     Args:
         folder: With `right/` and `wrong/`.
@@ -150,20 +150,14 @@ def _read_table(path: Path, assignment: Assignment) -> list[Variant]:
     try:
         rows = tomllib.loads(path.read_text("utf-8")).get("variant", [])
     except tomllib.TOMLDecodeError as error:
-        raise CorpusError(f"{path} is not TOML: {error}.", "Mend that line.") from error
+        raise CorpusError(f"{path} is not TOML: {error}.", "Fix that line.") from error
     return [_variant(row, path, assignment) for row in rows]
 
 
 def _variant(row: dict[str, object], path: Path, assignment: Assignment) -> Variant:
     where = f"{path.name}, {row.get('slug', 'a variant without a slug')}"
-    unknown = sorted(set(row) - _KEYS)
-    if unknown or "slug" not in row:
-        mend = did_you_mean(unknown[0], sorted(_KEYS)) if unknown else "Give it one that no other has."
-        raise CorpusError(f"{where}: " + (f"unknown key {unknown[0]!r}." if unknown else "it needs a slug."), mend)
-    known = [task.id for task in assignment.tasks]
-    for task in (row.get("task"), *_words(row.get("suffers"))):
-        if task not in known:
-            raise CorpusError(f"{where}: {task!r} is no task of {assignment.name}.", did_you_mean(str(task), known))
+    _check_keys(row, where)
+    _check_tasks(row, where, assignment)
     pairs = row.get("replace", [])
     if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
         raise CorpusError(f"{where}: replace is a list of pairs, [[old, new], ...].")
@@ -177,9 +171,23 @@ def _variant(row: dict[str, object], path: Path, assignment: Assignment) -> Vari
         text=str(row["text"]) if "text" in row else None,
         misconception=str(row["misconception"]) if "misconception" in row else None,
         also=_words(row.get("also")),
-        suffers=_words(row.get("suffers")),
+        needs_stand_in=_words(row.get("needs_stand_in")),
         says=str(row.get("says", "")),
     )
+
+
+def _check_keys(row: dict[str, object], where: str) -> None:
+    for key in sorted(set(row) - _KEYS):
+        raise CorpusError(f"{where}: unknown key {key!r}.", did_you_mean(key, sorted(_KEYS)))
+    if "slug" not in row:
+        raise CorpusError(f"{where}: it needs a slug.", "Give it one that no other has.")
+
+
+def _check_tasks(row: dict[str, object], where: str, assignment: Assignment) -> None:
+    known = [task.id for task in assignment.tasks]
+    for task in (row.get("task"), *_words(row.get("needs_stand_in"))):
+        if task not in known:
+            raise CorpusError(f"{where}: {task!r} is no task of {assignment.name}.", did_you_mean(str(task), known))
 
 
 def _words(value: object) -> tuple[str, ...]:

@@ -1,12 +1,13 @@
-"""Render an audit: what is wrong first, the figures last."""
+"""Render an audit as text and as a table: what is wrong first, the figures last."""
 
 from __future__ import annotations
 
+import string
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from autograder.audit.audit import Audit, Row
+from autograder.audit.records import Audit, AuditedSubmission, function_of
 
 
 def render_audit(audit: Audit, *, matrix: bool = False) -> str:
@@ -17,81 +18,97 @@ def render_audit(audit: Audit, *, matrix: bool = False) -> str:
         matrix: Also show, for each task, which check fails on which wrong submission.
     """
     lines = list(_matrix(audit)) if matrix else []
-    lines += _section("Right submissions that lose points", [_losses(row) for row in audit.right() if not row.good])
-    lines += _section("Wrong submissions that no check of their task kills", _survivors(audit))
-    lines += _section("Losses in other tasks", [_losses(row) for row in audit.wrong() if row.collateral])
-    lines += _section(
-        "Errors of ours", [f"{row.variant.slug}: {', '.join(row.errors)}" for row in audit.rows if row.errors]
-    )
-    lines += _section("Named wrongly", [_naming(row) for row in audit.wrong() if row.naming == "wrong"])
-    lines += _section("Not named", [_naming(row) for row in audit.wrong() if row.naming == "none"])
-    lines += _section("Reasons without the expected words", [row.variant.slug for row in audit.wrong() if not row.says])
-    worth = audit.worth()
-    lines += _section("Checks that kill nothing", [one.id for one in worth if not one.kills])
-    lines += _section("Checks that kill nothing alone", [one.id for one in worth if one.kills and not one.alone])
-    lines += _section("Checks that always fail together", [", ".join(names) for names in audit.together()])
+    for title, findings in _sections(audit):
+        if findings:
+            lines += [f"{title} ({len(findings)})", *(f"  {finding}" for finding in findings), ""]
     return "\n".join([*lines, *_figures(audit)]) + "\n"
 
 
-def to_table(audit: Audit) -> bytes:
-    """Return an audit as JSON: one row a submission, and the figures."""
+def audit_json(audit: Audit) -> bytes:
+    """Return an audit as JSON: a row for each submission, and the figures."""
     rows = [
         {
-            "slug": row.variant.slug,
-            "right": row.variant.right,
-            "task": row.variant.task,
-            "lost": dict(row.lost),
-            "expected": row.variant.misconception,
-            "named": sorted(row.named),
-            "naming": row.naming,
-            "failed": [{"id": one.id, "sentence": one.sentence, "message": one.message} for one in row.failed],
+            "slug": submission.variant.slug,
+            "right": submission.variant.right,
+            "task": submission.variant.task,
+            "lost": dict(submission.lost),
+            "expected": submission.variant.misconception,
+            "named": sorted(submission.named),
+            "naming": submission.naming,
+            "failed": [
+                {"id": check.id, "sentence": check.sentence, "message": check.message} for check in submission.failed
+            ],
         }
-        for row in audit.rows
+        for submission in audit.submissions
     ]
     return msgspec.json.encode({"rows": rows, "figures": _figures(audit), "seconds": audit.seconds})
 
 
-def _section(title: str, lines: Sequence[str]) -> list[str]:
-    return [f"{title} ({len(lines)})", *(f"  {line}" for line in lines), ""] if lines else []
+def _sections(audit: Audit) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yield the title of each section and its lines, of which there are none if all is well."""
+    right, wrong, checks = audit.right(), audit.wrong(), audit.worth()
+    unfair = [submission for submission in right if not submission.is_as_expected]
+    yield "Right submissions that lose points", list(map(_losses, unfair))
+    survivors = [submission for submission in wrong if not submission.is_killed]
+    yield "Wrong submissions that no check of their task kills", list(map(_survivor, survivors))
+    yield "Losses in other tasks", [_losses(submission) for submission in wrong if submission.collateral]
+    yield "Internal errors", [_errors(submission) for submission in audit.submissions if submission.errors]
+    yield "Named wrongly", [_naming(submission) for submission in wrong if submission.naming == "wrong"]
+    yield "Not named", [_naming(submission) for submission in wrong if submission.naming == "none"]
+    yield "Reasons without the expected words", [submission.variant.slug for submission in wrong if not submission.says]
+    yield "Checks that kill nothing", [check.id for check in checks if not check.kills]
+    yield "Checks that kill nothing alone", [check.id for check in checks if check.kills and not check.alone]
+    yield "Checks that always fail together", [", ".join(ids) for ids in audit.together()]
 
 
-def _losses(row: Row) -> str:
-    lost = {name: points for name, points in row.lost.items() if row.variant.right or name != row.variant.task}
-    return f"{row.variant.slug}: " + ", ".join(f"{name} -{points:g}" for name, points in lost.items())
+def _losses(submission: AuditedSubmission) -> str:
+    """Name the tasks in which a submission lost points that it should have kept."""
+    lost = (f"{task} -{submission.lost[task]:g}" for task in submission.lost if task in submission.collateral)
+    return f"{submission.variant.slug}: {', '.join(lost)}"
 
 
-def _survivors(audit: Audit) -> list[str]:
-    return [f"{row.variant.slug} ({row.variant.task})" for row in audit.wrong() if row.variant.task not in row.lost]
+def _survivor(submission: AuditedSubmission) -> str:
+    return f"{submission.variant.slug} ({submission.variant.task})"
 
 
-def _naming(row: Row) -> str:
-    return f"{row.variant.slug}: {row.variant.misconception}; named {', '.join(sorted(row.named)) or 'nothing'}"
+def _errors(submission: AuditedSubmission) -> str:
+    return f"{submission.variant.slug}: {', '.join(submission.errors)}"
+
+
+def _naming(submission: AuditedSubmission) -> str:
+    named = ", ".join(sorted(submission.named)) or "nothing"
+    return f"{submission.variant.slug}: {submission.variant.misconception}; named {named}"
 
 
 def _matrix(audit: Audit) -> Iterator[str]:
     """Yield a table for each task: a column for each check, a row for each wrong submission."""
-    ids = [one.id for one in audit.worth()]
-    for task in dict.fromkeys(row.variant.task for row in audit.wrong()):
-        checks = [name for name in ids if name.startswith(f"{task}::")]
-        yield from (f"{chr(97 + place)} {name}" for place, name in enumerate(checks))
-        for row in audit.wrong():
-            if row.variant.task == task:
-                failed = {one.id.partition("[")[0] for one in row.failed}
-                marks = "".join(chr(97 + place) if name in failed else "·" for place, name in enumerate(checks))
-                yield f"  {marks}  {row.variant.slug}"
+    known = [check.id for check in audit.worth()]
+    for task in dict.fromkeys(submission.variant.task for submission in audit.wrong()):
+        columns = dict(
+            zip((name for name in known if name.startswith(f"{task}::")), string.ascii_letters, strict=False)
+        )
+        yield from (f"{letter} {name}" for name, letter in columns.items())
+        for submission in audit.wrong():
+            if submission.variant.task == task:
+                failed = {function_of(check.id) for check in submission.failed}
+                marks = "".join(letter if name in failed else "·" for name, letter in columns.items())
+                yield f"  {marks}  {submission.variant.slug}"
         yield ""
 
 
 def _figures(audit: Audit) -> list[str]:
     right, wrong, worth = audit.right(), audit.wrong(), audit.worth()
-    killed = sum(row.variant.task in row.lost for row in wrong)
-    asked = [row for row in wrong if row.variant.misconception is not None]
-    named, wrongly = (sum(row.naming == word for row in wrong) for word in ("right", "wrong"))
+    full = sum(submission.is_as_expected for submission in right)
+    killed = sum(submission.is_killed for submission in wrong)
+    asked = [submission for submission in wrong if submission.variant.misconception is not None]
+    named = sum(submission.naming == "right" for submission in wrong)
+    misnamed = sum(submission.naming == "wrong" for submission in wrong)
+    alone = sum(bool(check.alone) for check in worth)
     return [
-        f"right submissions with full marks: {sum(row.good for row in right)} of {len(right)}",
+        f"right submissions with full marks: {full} of {len(right)}",
         f"wrong submissions that lose points in their task: {killed} of {len(wrong)}",
-        f"losses in other tasks: {sum(len(row.collateral) for row in wrong)}",
-        f"misconception named: {named} of {len(asked)} listed; a wrong name: {wrongly}",
-        f"checks that alone kill at least one submission: {sum(bool(one.alone) for one in worth)} of {len(worth)}",
-        f"{audit.seconds:.0f} s with {audit.jobs} at once",
+        f"losses in other tasks: {sum(len(submission.collateral) for submission in wrong)}",
+        f"misconception named: {named} of {len(asked)} listed; a wrong name: {misnamed}",
+        f"checks that alone kill at least one submission: {alone} of {len(worth)}",
+        f"{audit.seconds:.0f} s with {audit.workers} at once",
     ]

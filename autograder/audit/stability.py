@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from autograder.audit.audit import Audit
+from autograder.audit.records import Audit
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,18 @@ def repeat(run: Callable[[bytes, int], Audit], seeds: Iterable[bytes]) -> tuple[
     """Audit once for each seed; equal seeds draw the same hidden inputs.
 
     Args:
-        run: Audits the corpus with a seed; also gets the number of the audit, from 0.
+        run: Audits the corpus with a seed; its second argument is the number of the audit, from 0.
         seeds: At least one.
 
     Returns:
         The first audit, and how the others agree with it.
     """
     begin = time.monotonic()
-    found = [run(seed, number) for number, seed in enumerate(seeds)]
-    lost = {row.variant.slug: tuple(audit.lost(row.variant.slug) for audit in found) for row in found[0].rows}
-    unstable = {slug: losses for slug, losses in lost.items() if any(one != losses[0] for one in losses)}
-    return found[0], Stability(len(found), len(lost), unstable, time.monotonic() - begin)
+    audits = [run(seed, number) for number, seed in enumerate(seeds)]
+    slugs = [submission.variant.slug for submission in audits[0].submissions]
+    lost = {slug: tuple(audit.lost(slug) for audit in audits) for slug in slugs}
+    unstable = {slug: losses for slug, losses in lost.items() if any(other != losses[0] for other in losses)}
+    return audits[0], Stability(len(audits), len(slugs), unstable, time.monotonic() - begin)
 
 
 def seeds_of(text: str, different: int, each: int) -> list[bytes]:
@@ -54,8 +55,9 @@ def seeds_of(text: str, different: int, each: int) -> list[bytes]:
 
 
 def render_stability(stability: Stability) -> str:
-    """Return a line, after a list of the submissions that did not always get the same marks."""
-    lines = [f"Submissions with other marks in another audit ({len(stability.unstable)})"] if stability.unstable else []
+    """Return the submissions that did not always get the same marks, then a line with their number."""
+    title = f"Submissions whose marks changed between audits ({len(stability.unstable)})"
+    lines = [title] if stability.unstable else []
     lines += [f"  {slug}: {', '.join(map(str, map(dict, losses)))}" for slug, losses in stability.unstable.items()]
     same = stability.submissions - len(stability.unstable)
     lines.append(f"the same marks in {stability.runs} audits: {same} of {stability.submissions}")

@@ -93,7 +93,7 @@ def expect(got: object, answers: Answers, what: str, tolerance: float = FLOAT32_
         CheckFailed: If no right answer agrees; with every misconception that does.
     """
     array = got if isinstance(got, np.ndarray) else expect_array(got, answers.right[0].shape, what)
-    if any(_agrees(array, one, tolerance) for one in answers.right):
+    if any(_agrees(array, right, tolerance) for right in answers.right):
         return
     distinct = {slug: value for slug, value in answers.wrong.items() if not close(value, answers.right[0], 1e-3)}
     found = [slug for slug, value in distinct.items() if _agrees(array, value, 10 * tolerance)]
@@ -102,7 +102,7 @@ def expect(got: object, answers: Answers, what: str, tolerance: float = FLOAT32_
     array = expect_array(array, answers.right[0].shape, what)
     if not array.any():
         fail(f"{what}: all values are zero.", "only_zeros")
-    largest = min(float(np.max(np.abs(array - one))) for one in answers.right if one.shape == array.shape)
+    largest = min(float(np.max(np.abs(array - right))) for right in answers.right if right.shape == array.shape)
     size = float(np.max(np.abs(answers.right[0])))
     fail(f"{what}: the shape is right, the values are wrong, by up to {largest:.2g} where values reach {size:.2g}.")
 

@@ -20,11 +20,11 @@ GREATEST = 1e6
 SAME = 5e-4
 """Attention weights that differ less look alike."""
 
-Array = np.ndarray[Any, np.dtype[Any]]
+NumPyArray = np.ndarray[Any, np.dtype[Any]]
 
 
-def attention_picture(got: object, right: Array) -> AttentionPicture | None:
-    """Return the worst of the batch's attention weights beside the right ones; None where no difference would show.
+def attention_picture(got: object, right: NumPyArray) -> AttentionPicture | None:
+    """Return the worst of the batch's attention weights beside the right ones; None if no difference would show.
 
     Args:
         got: What the submission answered.
@@ -32,7 +32,7 @@ def attention_picture(got: object, right: Array) -> AttentionPicture | None:
     """
     if not _is_drawable(got) or got.ndim < 2 or not got.size:
         return None
-    ours, theirs = (one.reshape(-1, *one.shape[-2:]).astype(np.float64) for one in (right, got))
+    ours, theirs = _as_matrices(right), _as_matrices(got)
     worst = 0
     if ours.shape == theirs.shape:
         apart = np.nan_to_num(np.abs(ours - theirs), nan=GREATEST, posinf=GREATEST).max(axis=(1, 2))
@@ -42,8 +42,8 @@ def attention_picture(got: object, right: Array) -> AttentionPicture | None:
     return AttentionPicture(got=_rows(theirs[worst]), right=_rows(ours[worst]))
 
 
-def patch_picture(got: object, right: Array, columns: int) -> PatchPicture | None:
-    """Return which patches of the first wrong image are wrong; None where none is, or their shape is another.
+def patch_picture(got: object, right: NumPyArray, columns: int) -> PatchPicture | None:
+    """Return which patches of the first wrong image are wrong; None if none is, or their shape is another.
 
     Args:
         got: What the submission answered.
@@ -53,10 +53,10 @@ def patch_picture(got: object, right: Array, columns: int) -> PatchPicture | Non
     if not _is_drawable(got) or got.shape != right.shape or right.shape[1] > MOST_CELLS**2:
         return None
     for theirs, ours in zip(got.astype(np.float32), right.astype(np.float32), strict=True):
-        wrong = tuple(not np.array_equal(one, other) for one, other in zip(theirs, ours, strict=True))
+        wrong = tuple(not np.array_equal(patch, right_patch) for patch, right_patch in zip(theirs, ours, strict=True))
         if any(wrong):
-            places = {np.sort(one).tobytes(): place for place, one in enumerate(ours)}
-            origins = tuple(places.get(np.sort(one).tobytes()) for one in theirs)
+            places = {np.sort(patch).tobytes(): place for place, patch in enumerate(ours)}
+            origins = tuple(places.get(np.sort(patch).tobytes()) for patch in theirs)
             return PatchPicture(columns=columns, wrong=wrong, origins=origins)
     return None
 
@@ -71,27 +71,32 @@ def curve_picture(history: object, names: Sequence[str]) -> CurvePicture | None:
     if not isinstance(history, dict):
         return None
     curves = {name: _curve(history[name]) for name in names if isinstance(history.get(name), tuple)}
-    curves = {name: values for name, values in curves.items() if any(one is not None for one in values)}
+    curves = {name: values for name, values in curves.items() if any(value is not None for value in values)}
     return CurvePicture(curves=curves) if curves else None
 
 
-def _is_drawable(got: object) -> TypeGuard[Array]:
+def _is_drawable(got: object) -> TypeGuard[NumPyArray]:
     """Whether these are real numbers, and not zeros alone, of which there is nothing to see."""
     if not isinstance(got, np.ndarray):
         return False
     return any(np.issubdtype(got.dtype, kind) for kind in (np.floating, np.integer)) and bool(got.any())
 
 
-def _rows(matrix: Array) -> tuple[Numbers, ...]:
+def _as_matrices(weights: NumPyArray) -> NumPyArray:
+    """Return attention weights of any batch shape as (matrices, queries, keys)."""
+    return weights.reshape(-1, *weights.shape[-2:]).astype(np.float64)
+
+
+def _rows(matrix: NumPyArray) -> tuple[Numbers, ...]:
     return tuple(tuple(map(_number, row)) for row in matrix[:MOST_CELLS, :MOST_CELLS])
 
 
 def _curve(values: tuple[object, ...]) -> Numbers:
-    return tuple(_number(one) if isinstance(one, float) else None for one in values[:MOST_EPOCHS])
+    return tuple(_number(value) if isinstance(value, float) else None for value in values[:MOST_EPOCHS])
 
 
 def _number(value: float) -> float | None:
-    """Return a number as it is kept: finite, bounded, of four decimals."""
+    """Return a number as pictures hold it: finite, bounded, with four decimals."""
     if not np.isfinite(value):
         return None
     return round(float(min(max(value, -GREATEST), GREATEST)), 4)

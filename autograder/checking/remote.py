@@ -27,7 +27,7 @@ _Made = TypeVar("_Made")
 
 
 MOST_PICTURES = 2
-"""Pictures that are kept of one check."""
+"""Pictures that one check may attach; further ones are dropped."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Weight:
 
 
 @dataclass(frozen=True)
-class Part:
-    """One layer of a model.
+class SubLayer:
+    """One layer of a model, or inside another layer.
 
     Attributes:
         kind: Name of its class.
@@ -65,19 +65,19 @@ class Layer:
 
     def __call__(self, *inputs: Floats, training: bool | None = None) -> Any:  # noqa: ANN401 - compared later
         """Return the output on these arrays: an array, or a tuple of arrays."""
-        return self._ask(wire.Apply(self.ref, [wire.to_value(one) for one in inputs], training), None)
+        return self._ask(wire.Apply(self.ref, [wire.to_value(array) for array in inputs], training), None)
 
     def weights(self) -> tuple[Weight, ...]:
         """Return all variables in Keras' order."""
         return tuple(_weight(row) for row in _rows(self._describe(), "weights"))
 
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[SubLayer, ...]:
         """Return the model's layers in order, or a layer's sub-layers."""
-        return tuple(_part(self._ask, row) for row in _rows(self._describe(), "layers"))
+        return tuple(_sub_layer(self._ask, row) for row in _rows(self._describe(), "layers"))
 
     def set_weights(self, arrays: Sequence[Floats]) -> None:
         """Assign all variables, in the order of `weights`."""
-        self._ask(wire.SetWeights(self.ref, [wire.pack_array(np.asarray(one, np.float32)) for one in arrays]), None)
+        self._ask(wire.SetWeights(self.ref, [wire.pack_array(np.asarray(array, np.float32)) for array in arrays]), None)
 
     def gradients(
         self, *inputs: Floats, cotangent: Floats, training: bool | None = None
@@ -86,7 +86,7 @@ class Layer:
 
         A gradient that does not exist is None.
         """
-        packed = [wire.to_value(one) for one in inputs]
+        packed = [wire.to_value(array) for array in inputs]
         answer = self._ask(wire.Gradients(self.ref, packed, wire.pack_array(cotangent), training), None)
         try:
             return tuple(answer["inputs"]), tuple(answer["weights"])
@@ -145,12 +145,12 @@ class Student:
         return made
 
     def show(self, picture: Picture | None) -> None:
-        """Attach a picture to the check that runs; see `evidence`. None attaches nothing."""
+        """Attach a picture to the check that runs; see `pictures`. None attaches nothing."""
         if picture is not None:
             self._pictures.append(picture)
 
     def take_pictures(self) -> tuple[Picture, ...]:
-        """Return what was shown since the last call, as far as it is kept."""
+        """Return the pictures that were shown since the last call."""
         taken, self._pictures = self._pictures[:MOST_PICTURES], []
         return tuple(taken)
 
@@ -183,7 +183,7 @@ class Student:
             CheckFailed: If the notebook does not define it.
         """
         self._run_answers()
-        with _naming("function", name):
+        with _expecting("function", name):
             return self._ask(wire.Call("notebook", name, _values(args), _table(kwargs)), None)
 
     def adopt(self, answer: object, what: str) -> Layer:
@@ -221,7 +221,7 @@ class Student:
             CheckFailed: If the notebook does not define it.
         """
         self._run_answers()
-        with _naming("variable", name):
+        with _expecting("variable", name):
             return self._ask(wire.Read(name), None)
 
     def train(self, name: str, *args: object, **kwargs: object) -> Mapping[str, Any]:
@@ -234,7 +234,7 @@ class Student:
         """
         self._run_answers()
         question = wire.Train(name, _values(args), _table(kwargs))
-        with _naming("function", name):
+        with _expecting("function", name):
             outcome = self._ask(question, self._training_seconds)
         if not isinstance(outcome, dict) or not {"type", "history", "evaluations", "events"} <= outcome.keys():
             fail("Your code's answer could not be read.")
@@ -242,12 +242,12 @@ class Student:
 
 
 @contextmanager
-def _naming(kind: str, name: str) -> Iterator[None]:
-    """Say which name of the notebook is expected when the student's process has none such."""
+def _expecting(kind: str, name: str) -> Iterator[None]:
+    """Fail with the name that the notebook must define, if the student process misses just that one."""
     try:
         yield
     except StudentRaised as error:
-        if error.exception == "NameError" and f"`{name}`" in error.message:
+        if error.missing == name:
             fail(f"The notebook must define a {kind} named `{name}`, and yours does not.")
         raise
 
@@ -263,19 +263,19 @@ def apply(name: str, inputs: Sequence[int], init: Sequence[object]) -> wire.Node
 
 
 def _values(args: Sequence[object]) -> list[wire.Value]:
-    return [_value(one) for one in args]
+    return [_value(arg) for arg in args]
 
 
 def _table(kwargs: Mapping[str, object]) -> dict[str, wire.Value]:
-    return {key: _value(one) for key, one in kwargs.items()}
+    return {key: _value(arg) for key, arg in kwargs.items()}
 
 
-def _value(one: object) -> wire.Value:
-    if isinstance(one, Layer):
-        return one.ref
-    if isinstance(one, (list, tuple)):
-        return wire.Items([_value(item) for item in one])
-    return wire.to_value(one)
+def _value(argument: object) -> wire.Value:
+    if isinstance(argument, Layer):
+        return argument.ref
+    if isinstance(argument, (list, tuple)):
+        return wire.Items([_value(item) for item in argument])
+    return wire.to_value(argument)
 
 
 def _rows(description: object, key: str) -> Sequence[Any]:
@@ -292,10 +292,10 @@ def _weight(row: Any) -> Weight:  # noqa: ANN401 - from the student's process
         raise CheckFailed("Your code's answer could not be read.") from error
 
 
-def _part(ask: Ask, row: Any) -> Part:  # noqa: ANN401 - from the student's process
+def _sub_layer(ask: Ask, row: Any) -> SubLayer:  # noqa: ANN401 - from the student's process
     try:
         settings = {key: float(row[key]) for key in ("rate", "epsilon", "axis", "units") if key in row}
         indices = tuple(int(index) for index in row["weights"])
-        return Part(str(row["class"]), indices, settings, Layer(ask, row["ref"]))
+        return SubLayer(str(row["class"]), indices, settings, Layer(ask, row["ref"]))
     except (TypeError, KeyError, ValueError) as error:
         raise CheckFailed("Your code's answer could not be read.") from error

@@ -1,47 +1,133 @@
-"""What can be written after `python -m autograder`: commands, options, their help, and answers to wrong words."""
+"""How a command's options become a parser and a record: each command has one frozen record, and its fields say all."""
 
 from __future__ import annotations
 
 import argparse
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from autograder import __version__
 from autograder.suggestions import did_you_mean
 
-EXIT_STATUS = "Exit status: 0 done, 1 an error of ours or of the machine, 2 wrong usage."
-SANDBOXES = ("required", "none")
+EXIT_STATUS = "0 done, 1 an internal error or a problem of the machine, 2 wrong usage."
+INSTEAD = "- prints that instead of the text"
+HELP_COLUMN = 28
+"""Where the help of options begins: there is room for the longest command."""
 
 
-def read_words(words: Sequence[str]) -> argparse.Namespace:
-    """Parse the command line; a wrong word is answered with the nearest right one."""
-    parser, commands = make_parser()
+@dataclass(frozen=True)
+class Argument:
+    """How a field of a record stands on the command line, in the field's annotation.
+
+    A field `no_record` is an option `--no-record`: a switch if its default is False, else with one value, which is read
+    by the type of the field. A sequence takes any number of words.
+
+    Attributes:
+        help: What `--help` says.
+        metavar: What `--help` shows in place of the value.
+        short: A second name of the option, such as `-q`.
+        positional: Whether it is a word without a name, such as PATH.
+        read: Reads the value, if not the type of the field.
+        bare: The value of an option that stands without one; None if it may not.
+    """
+
+    help: str
+    metavar: str | None = None
+    short: str | None = None
+    positional: bool = False
+    read: Callable[[str], object] | None = None
+    bare: object = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What every command takes. Each command's own record adds to it."""
+
+    command: str
+    course: Annotated[Path, Argument("the course folder; by default this one or one above it", "DIR")] = Path()
+    assignment: Annotated[str | None, Argument("by default the one that course_config.py names", "NAME")] = None
+    quiet: Annotated[bool, Argument("print nothing but errors and what --json - prints", short="-q")] = False
+    json: Annotated[Path | None, Argument(f"also write which files were written as JSON; {INSTEAD}", "FILE")] = None
+
+    @property
+    def prints_json(self) -> bool:
+        """Whether JSON takes the place of the text."""
+        return str(self.json) == "-"
+
+
+OptionsT = TypeVar("OptionsT", bound=Options)
+
+
+@dataclass(frozen=True)
+class Command(Generic[OptionsT]):
+    """One command.
+
+    Attributes:
+        name: The word on the command line.
+        options: The record of its options.
+        run: Runs it and returns the exit status.
+        summary: What it does, in a few words.
+        examples: What follows `python -m autograder`.
+        exit_status: What each exit status means.
+    """
+
+    name: str
+    options: type[OptionsT]
+    run: Callable[[OptionsT], int]
+    summary: str
+    examples: Sequence[str]
+    exit_status: str = EXIT_STATUS
+
+
+def read_words(words: Sequence[str], commands: Mapping[str, Command[Any]]) -> Options:
+    """Return the options that the command line gives; a wrong word is answered with the nearest right one.
+
+    Args:
+        words: The command line without the program's name.
+        commands: All commands by name.
+
+    Raises:
+        SystemExit: If a word is wrong, or help was asked for.
+    """
+    parser, parsers = make_parser(commands)
     if not words:
         parser.print_help(sys.stderr)
         raise SystemExit(2)
     if not words[0].startswith("-") and words[0] not in commands:
         parser.error(f"no command {words[0]!r}. {did_you_mean(words[0], commands)}")
-    options, unknown = parser.parse_known_args(words)
+    found, unknown = parser.parse_known_args(words)
+    values = vars(found)
     if unknown:
-        commands[options.command].error(_unexpected(unknown, commands[options.command].format_help()))
+        command_parser = parsers[values["command"]]
+        command_parser.error(_answer_to(unknown, command_parser.format_help()))
+    record = commands[values["command"]].options
+    options: Options = record(
+        **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    )
     return options
 
 
-def _unexpected(words: Sequence[str], command_help: str) -> str:
+def _answer_to(unknown: Sequence[str], command_help: str) -> str:
     """Return what to say of words that a command does not take."""
-    word = next((one.partition("=")[0] for one in words if one.startswith("-")), None)
-    if word is None:
-        return f"unexpected {words[0]!r}. Names stand side by side, and not every command takes them."
+    options = (word.partition("=")[0] for word in unknown if word.startswith("-"))
+    option = next(options, None)
+    if option is None:
+        return f"unexpected {unknown[0]!r}. Names stand side by side, and not every command takes them."
     known = dict.fromkeys(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", command_help))
-    if word in known:
-        return f"{word} stands after the command."
-    return f"no option {word!r}. {did_you_mean(word, (one for one in known if one.startswith('--')))}"
+    if option in known:
+        return f"{option} stands after the command."
+    return f"no option {option!r}. {did_you_mean(option, (name for name in known if name.startswith('--')))}"
 
 
-def make_parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
-    """Return the parser, and that of each command."""
+def make_parser(
+    commands: Mapping[str, Command[Any]],
+) -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
+    """Return the parser of the whole command line, and that of each command."""
     parser = argparse.ArgumentParser(
         prog="python -m autograder",
         description="Build, release and grade an nbgrader assignment behind a wall.",
@@ -49,154 +135,65 @@ def make_parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.Argume
   python -m autograder check work/vit
   python -m autograder grade
 
-{EXIT_STATUS}
+Exit status: {EXIT_STATUS}
 COMMAND --help says more about one command.""",
         formatter_class=_Help,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
-    build = _add(commands, "build", "make source/ from solutions/", "python -m autograder build")
-    example = "python -m autograder release"
-    status = "Exit status: 0 released, 1 refused, or an error of ours or of the machine, 2 wrong usage."
-    release = _add(commands, "release", "make release/ and register it in the gradebook", example, status)
-    _add_check(commands)
-    _add_grade(commands)
-    example = "python -m autograder feedback\npython -m autograder feedback student-1 student-2"
-    feedback = _add(commands, "feedback", "write feedback/ for students", example)
-    feedback.add_argument("students", nargs="*", metavar="STUDENT", help="only these")
-    for one in (build, release, feedback):
-        _add_json(one)
-    _add_class(commands)
-    _add_audit(commands)
-    _add_doctor(commands)
-    return parser, commands.choices
+    parsers = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    for command in commands.values():
+        examples = "\n         ".join(f"python -m autograder {example}" for example in command.examples)
+        command_parser = parsers.add_parser(
+            command.name,
+            help=command.summary,
+            description=f"{command.summary[0].upper()}{command.summary[1:]}.",
+            epilog=f"Example: {examples}\n\nExit status: {command.exit_status}",
+            formatter_class=_Help,
+            allow_abbrev=False,
+        )
+        command_parser.set_defaults(command=command.name)
+        _add_arguments(command_parser, command.options)
+    return parser, parsers.choices
+
+
+def _add_arguments(parser: argparse.ArgumentParser, record: type[Options]) -> None:
+    """Add an argument for each field with an `Argument` in its annotation."""
+    hints = get_type_hints(record, include_extras=True)
+    for option in fields(record):
+        if get_origin(hints[option.name]) is Annotated:
+            kind, argument = get_args(hints[option.name])
+            _add_argument(parser, option, kind, argument)
+
+
+def _add_argument(parser: argparse.ArgumentParser, option: Field[Any], kind: object, argument: Argument) -> None:
+    settings: dict[str, Any] = {"help": argument.help}
+    if option.default is not MISSING:
+        settings["default"] = option.default
+    if option.default is False:
+        settings["action"] = "store_true"
+    else:
+        settings["metavar"] = argument.metavar
+        settings["type"] = argument.read or _type_of_words(kind)
+    if get_origin(kind) is Sequence:
+        settings["nargs"] = "*"
+    if argument.bare is not None:
+        settings |= {"nargs": "?", "const": argument.bare}
+    names = [f"--{option.name.replace('_', '-')}"]
+    if argument.positional:
+        names = [option.name]
+    elif argument.short:
+        names.insert(0, argument.short)
+    parser.add_argument(*names, **settings)
+
+
+def _type_of_words(kind: object) -> Any:  # noqa: ANN401 - any type may be annotated
+    """Return the type of a word: that of the elements of a sequence, or what may stand beside None."""
+    return next((part for part in get_args(kind) if part is not NoneType), kind)
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
     """Leaves examples as they are written, and room for the longest command."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=28)
-
-
-def _add(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
-    name: str,
-    text: str,
-    example: str,
-    status: str = EXIT_STATUS,
-) -> argparse.ArgumentParser:
-    examples = "\n         ".join(f"Example: {example}".splitlines())
-    parser = commands.add_parser(
-        name,
-        help=text,
-        description=f"{text[0].upper()}{text[1:]}.",
-        epilog=f"{examples}\n\n{status}",
-        formatter_class=_Help,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--course", type=Path, default=Path(), metavar="DIR", help="the course folder; by default this one or above it"
-    )
-    parser.add_argument("--assignment", metavar="NAME", help="by default the one that course_config.py names")
-    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors and what --json - prints")
-    parser.set_defaults(command=name)
-    return parser
-
-
-def _add_json(parser: argparse.ArgumentParser, what: str = "which files were written") -> None:
-    text = f"also write {what} as JSON; - prints that instead of the text"
-    parser.add_argument("--json", type=Path, metavar="FILE", help=text)
-
-
-def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    example = "python -m autograder check work/vit\npython -m autograder check utilities.py --json result.json"
-    status = "Exit status: 0 graded, whatever the marks, 1 an error of ours or of the machine, 2 wrong usage."
-    check = _add(commands, "check", "grade one folder or file; records nothing", example, status)
-    check.add_argument(
-        "path", type=Path, metavar="PATH", help="a folder with utilities.py and the notebook, or one of the two files"
-    )
-    _add_json(check, "the result")
-    check.add_argument("--html", type=Path, metavar="FILE", help="also write the page that students read")
-    _add_sandbox(check)
-
-
-def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    example = "python -m autograder grade\npython -m autograder grade student-1 --submitted submitted --jobs 4"
-    status = (
-        "Exit status: 0 all graded, whatever the marks, 1 some could not be graded or recorded (the last lines say\n"
-        "which and why), 2 wrong usage."
-    )
-    grade = _add(commands, "grade", "grade submissions and record their marks", example, status)
-    grade.add_argument("students", nargs="*", metavar="STUDENT", help="only these")
-    grade.add_argument(
-        "--submitted", type=Path, metavar="DIR", help="folders <student>/<assignment>/; default submitted/"
-    )
-    grade.add_argument(
-        "--json", type=Path, metavar="DIR", help="also write <student>.json there; - prints the marks as JSON"
-    )
-    grade.add_argument("--no-record", action="store_true", help="leave the gradebook alone")
-    grade.add_argument("--jobs", type=int, default=0, metavar="N", help="submissions graded at once; 0 chooses")
-    grade.add_argument("--cluster", metavar="ADDRESS", help="grade on the workers of this Dask scheduler")
-    _add_sandbox(grade)
-
-
-def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    example = "python -m autograder audit attention --matrix"
-    status = "Exit status: 0 the checks are fair, 1 they are not, or an error of ours or of the machine, 2 wrong usage."
-    text = "try the hidden checks on the corpus of right and wrong work"
-    audit = _add(commands, "audit", text, example, status)
-    audit.add_argument("tasks", nargs="*", metavar="TASK", help="only submissions that are about these tasks")
-    audit.add_argument("--corpus", type=Path, metavar="DIR", help="with right/ and wrong/; default tests/submissions")
-    audit.add_argument("--jobs", type=int, default=0, metavar="N", help="submissions tried at once; 0 chooses")
-    audit.add_argument("--seed", default="", metavar="TEXT", help="draw other hidden inputs")
-    audit.add_argument("--own", action="store_true", help="each submission only on the task that it is about")
-    audit.add_argument("--seeds", type=int, default=1, metavar="N", help="audit with N seeds and compare the marks")
-    audit.add_argument("--repeat", type=int, default=1, metavar="N", help="audit N times with each seed")
-    audit.add_argument("--matrix", action="store_true", help="also print which check fails on which wrong submission")
-    _add_json(audit, "all that was found")
-
-
-def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    example = "python -m autograder doctor"
-    status = "Exit status: 0 all that is needed is there, 1 something is missing, 2 wrong usage."
-    doctor = _add(commands, "doctor", "say what this machine can do", example, status)
-    text = "also write what was found as JSON; - or nothing prints that instead of the text"
-    doctor.add_argument("--json", type=Path, metavar="FILE", nargs="?", const=Path("-"), help=text)
-
-
-def _add_class(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the commands that look at a whole class."""
-    report = _add(commands, "report", "write the class report for instructors", "python -m autograder report")
-    report.add_argument("--to", type=Path, metavar="DIR", help="by default report/<assignment>/")
-    example = "python -m autograder export canvas --fill gradebook.csv"
-    status = (
-        "Exit status: 0 written, 1 the file to fill in does not name everyone with marks, or an error of ours or of\n"
-        "the machine, 2 wrong usage."
-    )
-    export = _add(commands, "export", "write marks for other tools, late penalties taken", example, status)
-    formats = "csv, canvas, moodle, gradescope, junit, markdown or annotations"
-    export.add_argument("format", metavar="FORMAT", help=formats)
-    export.add_argument("--to", type=Path, metavar="DIR", help="by default exports/<assignment>/; - prints it")
-    export.add_argument("--fill", type=Path, metavar="FILE", help="a file downloaded from Canvas or Moodle to fill in")
-    export.add_argument("--column", default="", metavar="TEXT", help="heading of the marks in Canvas or Moodle")
-    similarity = _add(commands, "similarity", "rank pairs whose own work is alike", "python -m autograder similarity")
-    _add_json(similarity, "the pairs, with lines,")
-    similarity.add_argument("--least", type=float, default=0.4, metavar="SHARE", help="only pairs from here on, 0 to 1")
-    for parser in (report, export, similarity):
-        parser.add_argument("--submitted", type=Path, metavar="DIR", help="folders <student>/<assignment>/")
-    for parser in (report, export):
-        _add_json(parser)
-        parser.add_argument("--results", type=Path, metavar="DIR", help="what grade --json wrote, not what is kept")
-
-
-def _add_sandbox(parser: argparse.ArgumentParser) -> None:
-    text = "none runs student code unconfined: only for code you trust; every result says so"
-    parser.add_argument("--sandbox", type=_sandbox, metavar="required|none", help=text)
-
-
-def _sandbox(word: str) -> str:
-    if word not in SANDBOXES:
-        raise argparse.ArgumentTypeError(f"no choice {word!r}. {did_you_mean(word, SANDBOXES)}")
-    return word
+        super().__init__(prog, max_help_position=HELP_COLUMN)

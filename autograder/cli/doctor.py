@@ -1,4 +1,4 @@
-"""Say what this machine can do: system, confinement, GPU, libraries, course, gradebook. Works without any of them."""
+"""Find out what this machine can do: system, confinement, GPU, libraries, course, gradebook. Any may be missing."""
 
 from __future__ import annotations
 
@@ -12,58 +12,59 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 import msgspec
+import psutil
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from autograder import __version__
-from autograder.config import CONFIG_NAME, CourseConfig, find_root, load_config
-from autograder.course.assignment import load_assignment
-from autograder.errors import AutograderError, ConfigError
+from autograder.config import Settings
+from autograder.course.course import CONFIG_NAME, Course, find_root, read_course
+from autograder.errors import AutograderError, ConfigError, SandboxUnavailable
 
 PACKAGE = "vit-course-autograder"
 LIBRARIES = ("tensorflow", "tf-keras", "numpy", "nbgrader", "nbconvert", "transformers", "carbontracker", "pytest")
-"""Libraries that are always listed; others that we need only where something is wrong with them."""
+"""Libraries that are always listed; others that are needed are listed only if something is wrong with them."""
 OLDEST_PYTHON = (3, 11)
-ROOM_GIB = 1.0
+LEAST_FREE_GIB = 1.0
 """Free space below which a class may fill the disk."""
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing looked at.
+    """What was found out about one thing.
 
     Attributes:
         name: What it is, such as `sandbox: landlock`.
         good: Whether grading can rely on it.
         found: What was seen.
-        mend: What to do where it is not good.
+        remedy: What to do where it is not good.
         needed: Whether the course's settings demand it.
     """
 
     name: str
     good: bool
     found: str
-    mend: str = ""
+    remedy: str = ""
     needed: bool = True
 
 
 def examine(start: Path, assignment: str | None = None) -> Iterator[Finding]:
-    """Yield one finding after another; nothing is changed.
+    """Yield one finding after another; changes nothing.
 
     Args:
-        start: The course folder, or one in it. Without a course, all that needs none is looked at.
+        start: The course folder, or one in it. Without a course, what needs one is left out.
         assignment: By default the one that the settings name.
     """
     yield Finding("autograder", True, f"{__version__} in {Path(__file__).parents[1]}, run by {sys.executable}")
     yield _system()
     yield _disk(start)
-    config, settings = _settings(start)
+    course, settings = _course(start)
     yield settings
-    yield from _confinement(config)
+    yield from _confinement(course.settings)
     yield from _libraries()
     if settings.good:
-        name = assignment or config.assignment
-        yield _assignment(config, name)
-        yield _gradebook(config, name)
+        name = assignment or course.settings.assignment
+        yield _assignment(course, name)
+        yield _gradebook(course, name)
 
 
 def _system() -> Finding:
@@ -90,64 +91,59 @@ def _disk(start: Path) -> Finding:
         free = shutil.disk_usage(folder).free / 2**30
     except OSError as error:
         return Finding("disk", False, f"{error}.", "Name the course folder with --course.")
-    good = free >= ROOM_GIB and os.access(folder, os.W_OK)
+    good = free >= LEAST_FREE_GIB and os.access(folder, os.W_OK)
     found = f"{free:.1f} GiB free in {folder}" + ("" if os.access(folder, os.W_OK) else ", which cannot be written")
     return Finding("disk", good, found, "" if good else "Make room, or make the folder writable.", needed=False)
 
 
-def _settings(start: Path) -> tuple[CourseConfig, Finding]:
-    """Return the course's settings, or the default ones where they cannot be had."""
+def _course(start: Path) -> tuple[Course, Finding]:
+    """Return the course; where its settings cannot be read, the folder with the default ones."""
     try:
-        config = load_config(find_root(start))
+        course = read_course(find_root(start))
     except ConfigError as error:
-        return CourseConfig(root=start.resolve()), Finding("settings", False, error.problem, error.mend)
-    return config, Finding("settings", True, f"{config.root / CONFIG_NAME}, assignment {config.assignment}")
+        return Course(root=start.resolve()), Finding("settings", False, error.problem, error.remedy)
+    return course, Finding("settings", True, f"{course.root / CONFIG_NAME}, assignment {course.settings.assignment}")
 
 
-def _confinement(config: CourseConfig) -> Iterator[Finding]:
-    """Yield what can be said of a machine that student code is to run on."""
+def _confinement(settings: Settings) -> Iterator[Finding]:
+    """Yield what running student code here depends on: layers, memory, GPU."""
     if not _on_linux():
-        found = f"not tried: namespaces, Landlock and seccomp are features of Linux, and this is {platform.system()}"
-        mend = "Here you can build, and read reports and feedback; check, grade, release and audit need Linux."
-        yield Finding("sandbox", False, found, mend)
+        found = f"not tried: namespaces, Landlock and seccomp are features of Linux; this is {platform.system()}"
+        remedy = "Here you can build, and read reports and feedback; check, grade, release and audit need Linux."
+        yield Finding("sandbox", False, found, remedy)
         return
-    from autograder.batch.batch import default_jobs
-    from autograder.grading.student_process import gpu_present
+    from autograder.batch.local_workers import default_jobs
+    from autograder.grading.gpu import gpu_present
 
-    if config.sandbox == "none":
-        mend = "Take c.Autograder.sandbox out of course_config.py."
-        yield Finding("sandbox", False, "switched off: student code runs unconfined", mend, needed=False)
-    yield from _layers(config)
-    jobs, chosen = default_jobs(), f"; course_config.py says {config.jobs}" if config.jobs else ""
-    yield Finding("memory", True, f"{_memory()}: {jobs} submissions at once fit processors and memory{chosen}")
+    if settings.sandbox == "none":
+        remedy = "Take c.Autograder.sandbox out of course_config.py."
+        yield Finding("sandbox", False, "switched off: student code runs unconfined", remedy, needed=False)
+    yield from _layers(settings)
+    memory = psutil.virtual_memory()
+    found = f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free: "
+    found += f"{default_jobs()} submissions at once fit processors and memory"
+    found += f"; course_config.py says {settings.jobs}" if settings.jobs else ""
+    yield Finding("memory", True, found)
     gpu = "NVIDIA device" if gpu_present() else "none: training runs on the CPU"
-    mend = "" if config.device != "gpu" or gpu_present() else 'Set c.Autograder.device = "auto" in course_config.py.'
-    yield Finding("gpu", gpu_present(), gpu, mend, needed=config.device == "gpu")
+    needed = settings.device == "gpu"
+    remedy = 'Set c.Autograder.device = "auto" in course_config.py.' if needed and not gpu_present() else ""
+    yield Finding("gpu", gpu_present(), gpu, remedy, needed)
 
 
-def _layers(config: CourseConfig) -> Iterator[Finding]:
-    """Try each layer in a child process, alone; of the two bounds of memory the course needs only one."""
+def _layers(settings: Settings) -> Iterator[Finding]:
+    """Try each layer alone, in a child process; of the two bounds of memory the course needs only one."""
     from autograder.sandbox.cgroup import delegated
     from autograder.sandbox.try_layer import FOUND, try_layer
 
-    required = config.required_layers if config.sandbox == "required" else ()
+    required = settings.required_layers if settings.sandbox == "required" else ()
     bounded = "cgroup" if delegated() else "watchdog"
     for layer, shown in FOUND.items():
         needed = layer in required or ("memory" in required and layer == bounded)
         try:
             try_layer(layer)
             yield Finding(f"sandbox: {layer}", True, shown(), needed=needed)
-        except AutograderError as error:
-            problem = error.problem.removeprefix(f"{layer}: ")
-            yield Finding(f"sandbox: {layer}", False, problem, error.mend, needed)
-
-
-def _memory() -> str:
-    with suppress(OSError, KeyError, ValueError, IndexError):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        kib = {key: int(value.split()[0]) for key, value in (line.split(":", 1) for line in lines)}
-        return f"{kib['MemAvailable'] / 2**20:.1f} of {kib['MemTotal'] / 2**20:.1f} GiB free"
-    return "size unknown"
+        except SandboxUnavailable as error:
+            yield Finding(f"sandbox: {layer}", False, error.reason, error.remedy, needed)
 
 
 def _libraries() -> Iterator[Finding]:
@@ -165,48 +161,51 @@ def _needed() -> dict[str, SpecifierSet]:
         wanted = [Requirement(text) for text in requires(PACKAGE) or ()]
     except PackageNotFoundError:
         return {}
-    here = [one for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
-    return {one.name: one.specifier for one in here}
+    return {
+        requirement.name: requirement.specifier
+        for requirement in wanted
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    }
 
 
 def _library(name: str, wanted: SpecifierSet) -> Finding:
-    mend = "Run: make install"
+    remedy = "Run: make install"
     try:
         found = version(name)
     except PackageNotFoundError:
-        return Finding(name, False, "not installed", mend)
+        return Finding(name, False, "not installed", remedy)
     if not wanted.contains(found, prereleases=True):
-        return Finding(name, False, f"{found}, and {wanted} is needed", mend)
+        return Finding(name, False, f"{found}, and {wanted} is needed", remedy)
     return Finding(name, True, found)
 
 
-def _assignment(config: CourseConfig, name: str) -> Finding:
+def _assignment(course: Course, name: str) -> Finding:
     try:
-        assignment = load_assignment(config.root, name)
+        assignment = course.assignment(name)
     except AutograderError as error:
-        return Finding("assignment", False, error.problem, error.mend, needed=False)
+        return Finding("assignment", False, error.problem, error.remedy, needed=False)
     tasks = f"{name}: {len(assignment.tasks)} automatic tasks, {assignment.max_score:g} points"
     if not (assignment.release_dir / f"{name}.ipynb").is_file():
-        mend = "Run: python -m autograder release"
-        return Finding("assignment", False, f"{tasks}; built, not released", mend, needed=False)
+        remedy = "Run: python -m autograder release"
+        return Finding("assignment", False, f"{tasks}; built, not released", remedy, needed=False)
     return Finding("assignment", True, f"{tasks}; built and released")
 
 
-def _gradebook(config: CourseConfig, name: str) -> Finding:
+def _gradebook(course: Course, name: str) -> Finding:
     from sqlalchemy import create_engine
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
     from autograder.gradebook.nbgrader_steps import course_directory
 
-    mend = "Look at c.CourseDirectory.db_url in course_config.py."
+    remedy = "Look at c.CourseDirectory.db_url in course_config.py."
     try:
-        url = make_url(course_directory(config, name).db_url)
+        url = make_url(course_directory(course, name).db_url)
         shown = url.render_as_string(hide_password=True)
         if url.drivername.startswith("sqlite") and not (url.database and Path(url.database).exists()):
             return Finding("gradebook", True, f"{shown} (made by the first release)")
         with create_engine(url).connect() as book:
             students = book.exec_driver_sql("select count(*) from student").scalar()
     except (SQLAlchemyError, ImportError) as error:
-        return Finding("gradebook", False, str(error).splitlines()[0], mend)
+        return Finding("gradebook", False, str(error).splitlines()[0], remedy)
     return Finding("gradebook", True, f"{shown}, {students} students")

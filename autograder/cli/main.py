@@ -1,433 +1,121 @@
 """The command line: `python -m autograder COMMAND`. Each command is a thin call into the package.
 
-Exit status: 0 done, 1 an error of ours or of the machine, 2 wrong usage. Standard output holds what a command found or
-made, standard error what went wrong and how far it is. `--json` writes the same for programs, `--quiet` leaves the
-text and the progress away.
+Exit status: 0 done, 1 an internal error or a problem of the machine, 2 wrong usage. Standard output holds what a
+command found or made, standard error what went wrong and how far it is. `--json` writes the same for programs,
+`--quiet` leaves out the text and the progress.
 """
 
 from __future__ import annotations
 
-import argparse
-import dataclasses
 import platform
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
-from datetime import datetime
-from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
-from rich.text import Text
-
-from autograder.cli.arguments import read_words
-from autograder.cli.progress_bar import shown
-from autograder.cli.tables import marks_table, printable, similarity_table
-from autograder.config import CourseConfig, find_root, load_config
-from autograder.course.assignment import Assignment, load_assignment
+from autograder.cli import authoring, class_views, grading, inspection
+from autograder.cli.arguments import Command, Options, read_words
+from autograder.cli.output import complain, out
 from autograder.errors import AutograderError, ConfigError, UsageError
-from autograder.progress import run_of
 
-if TYPE_CHECKING:
-    from autograder.batch.batch import Graded, Workers
-    from autograder.gradebook.class_marks import ClassMarks
-
-out = Console(soft_wrap=True, highlight=False, markup=False)
-SHOWN = 200
-"""Students, and failures, that are listed after grading; what more there are is counted."""
-err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+_TABLE: tuple[Command[Any], ...] = (
+    Command("build", Options, authoring.build, "make source/ from solutions/", ["build"]),
+    Command(
+        "release",
+        Options,
+        authoring.release,
+        "make release/ and register it in the gradebook",
+        ["release"],
+        "0 released, 1 refused, or an internal error or a problem of the machine, 2 wrong usage.",
+    ),
+    Command(
+        "check",
+        grading.CheckOptions,
+        grading.check,
+        "grade one folder or file; records nothing",
+        ["check work/vit", "check utilities.py --json result.json"],
+        "0 graded, whatever the marks, 1 an internal error or a problem of the machine, 2 wrong usage.",
+    ),
+    Command(
+        "grade",
+        grading.GradeOptions,
+        grading.grade,
+        "grade submissions and record their marks",
+        ["grade", "grade student-1 --submitted submitted --jobs 4"],
+        "0 all graded, whatever the marks, 1 some could not be graded or recorded (the last lines say\n"
+        "which and why), 2 wrong usage.",
+    ),
+    Command(
+        "feedback",
+        class_views.FeedbackOptions,
+        class_views.feedback,
+        "write feedback/ for students",
+        ["feedback", "feedback student-1 student-2"],
+    ),
+    Command(
+        "report", class_views.ReportOptions, class_views.report, "write the class report for instructors", ["report"]
+    ),
+    Command(
+        "export",
+        class_views.ExportOptions,
+        class_views.export,
+        "write marks for other tools, late penalties taken",
+        ["export canvas --fill gradebook.csv"],
+        "0 written, 1 the file to fill in does not name everyone with marks, or an internal error or a\n"
+        "problem of the machine, 2 wrong usage.",
+    ),
+    Command(
+        "similarity",
+        class_views.SimilarityOptions,
+        class_views.similarity,
+        "rank pairs whose own work is alike",
+        ["similarity"],
+    ),
+    Command(
+        "audit",
+        inspection.AuditOptions,
+        inspection.audit,
+        "try the hidden checks on the corpus of right and wrong work",
+        ["audit attention --matrix"],
+        "0 the checks are fair, 1 they are not, or an internal error or a problem of the machine,\n2 wrong usage.",
+    ),
+    Command(
+        "doctor",
+        inspection.DoctorOptions,
+        inspection.doctor,
+        "say what this machine can do",
+        ["doctor"],
+        "0 all that is needed is there, 1 something is missing, 2 wrong usage.",
+    ),
+)
+COMMANDS: Mapping[str, Command[Any]] = {command.name: command for command in _TABLE}
+"""All commands, in the order in which the help lists them."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit status.
+    """Run one command and return the exit status. Here errors become text.
 
     Args:
         words: The command line without the program's name; by default the process's own.
     """
-    options = read_words(sys.argv[1:] if words is None else words)
-    out.quiet = options.quiet or _prints_json(options)
+    options = read_words(sys.argv[1:] if words is None else words, COMMANDS)
+    out.quiet = options.quiet or options.prints_json
     try:
-        return COMMANDS[options.command](options)
+        return COMMANDS[options.command].run(options)
     except (UsageError, ConfigError) as error:
-        _complain(str(error))
+        complain(str(error))
         return 2
     except AutograderError as error:
-        _complain(str(error))
+        complain(str(error))
     except ImportError as error:
-        _complain(f"{error}. {_import_mend()}")
+        complain(f"{error}. {_import_remedy()}")
     except OSError as error:
-        _complain(f"{error}. What was recorded so far stays. Mend that, then run the same command again.")
+        complain(f"{error}. What was recorded so far stays. Fix that, then run the same command again.")
     except KeyboardInterrupt:
-        _complain("interrupted; what was recorded so far stays. Run the same command again to go on.")
+        complain("interrupted; what was recorded so far stays. Run the same command again to go on.")
     return 1
 
 
-def _complain(text: str) -> None:
-    err.print(Text.assemble(("autograder:", "bold red"), f" {text}"))
-
-
-def _import_mend() -> str:
+def _import_remedy() -> str:
     if platform.system() == "Linux":
         return "Run: make install"
     return f"This needs Linux, and this is {platform.system()}: use Linux, a virtual machine, or WSL 2 on Windows."
-
-
-def _course(options: argparse.Namespace) -> tuple[CourseConfig, str]:
-    config = load_config(find_root(options.course))
-    if getattr(options, "sandbox", None):
-        config = dataclasses.replace(config, sandbox=options.sandbox)
-    if config.sandbox == "none":
-        _complain("--sandbox none: student code runs unconfined.")
-    return config, options.assignment or config.assignment
-
-
-def _prints_json(options: argparse.Namespace) -> bool:
-    """Return whether JSON takes the place of the text."""
-    return str(getattr(options, "json", "")) == "-"
-
-
-def _write_json(options: argparse.Namespace, content: bytes) -> None:
-    """Write what `--json` asks for, if it does."""
-    from autograder.files import write_whole
-
-    if _prints_json(options):
-        sys.stdout.write(content.decode())
-    elif options.json:
-        write_whole(options.json, content)
-
-
-def _finish(options: argparse.Namespace, name: str, wrote: Sequence[Path], **further: object) -> None:
-    """Write the record of a command that writes files."""
-    files = [str(path.absolute()) for path in wrote]
-    _write_json(options, _json({"schema": 1, "command": options.command, "assignment": name, "wrote": files} | further))
-
-
-def _json(record: object) -> bytes:
-    import msgspec
-
-    return bytes(msgspec.json.format(msgspec.json.encode(record), indent=2)) + b"\n"
-
-
-def _build(options: argparse.Namespace) -> int:
-    from autograder.release.publish import build
-
-    config, name = _course(options)
-    paths = build(config.root, name)
-    for path in paths:
-        out.print(f"built {path.relative_to(config.root)}")
-    _finish(options, name, paths)
-    return 0
-
-
-def _release(options: argparse.Namespace) -> int:
-    from autograder.grading.result_store import grader_for
-    from autograder.release.publish import release
-
-    config, name = _course(options)
-    assignment = load_assignment(config.root, name)
-    with shown("releasing", err, quiet=options.quiet, alike=False) as watch:
-        folder = release(config, assignment, grader_for(config, name).grade, watch)
-    out.print(f"released {folder.relative_to(config.root)}: the solutions get full marks, the stubs 0, nothing leaks.")
-    _finish(options, name, sorted(path for path in folder.rglob("*") if path.is_file()))
-    return 0
-
-
-def _check(options: argparse.Namespace) -> int:
-    from autograder.feedback.page import render_page
-    from autograder.files import write_whole
-    from autograder.grading.result_store import grader_for, read_for_check
-    from autograder.rendering.result_views import render_text
-    from autograder.results import to_json
-
-    config, name = _course(options)
-    grader = grader_for(config, name)
-    snapshot = read_for_check(options.path, name, config)
-    with closing(grader), shown("checking", err, quiet=options.quiet, alike=False) as watch:
-        watch(0, 1, str(options.path))
-        result = grader.grade_snapshot(snapshot)
-    if options.html:
-        write_whole(options.html, render_page(name, result).encode("utf-8", "replace"))
-    out.print(render_text(result), end="")
-    _write_json(options, to_json(result))
-    return 1 if result.has_error else 0
-
-
-def _grade(options: argparse.Namespace) -> int:
-    from autograder.batch.batch import discover, grade_all, write_json
-
-    config, name = _course(options)
-    if options.jobs < 0:
-        raise UsageError(f"--jobs must be 0 or more, got {options.jobs}.")
-    assignment = load_assignment(config.root, name)
-    folders = discover(options.submitted or config.root / "submitted", name, options.students)
-    run = _Run(folders, whole=_prints_json(options))
-    with (
-        _workers(options, config, assignment, len(folders)) as workers,
-        shown("grading", err, quiet=options.quiet) as watch,
-    ):
-        watch(0, len(folders), printable(run.waiting()))
-        done = grade_all(config, assignment, folders, workers)
-        for graded in write_json(done, options.json) if options.json and not _prints_json(options) else done:
-            run.add(_keep(options, config, assignment, graded))
-            watch(len(run.done), len(folders), printable(run.waiting()), free=run.kept)
-    rows = [one for one in run.rows.values() if one]
-    _print_table(marks_table(assignment, rows[:SHOWN]))
-    if any(task.carried_forward for row in rows[:SHOWN] if row.result for task in row.result.tasks):
-        out.print("* checked with a correct earlier part in place of the student's")
-    if len(folders) > SHOWN:
-        out.print(_where_all_are(options, len(folders)))
-    if _prints_json(options):
-        _write_json(options, _json(_marks_record(options, assignment, rows)))
-    for line in run.failures[:SHOWN]:
-        _complain(line)
-    if len(run.failures) > SHOWN:
-        _complain(f"{len(run.failures) - SHOWN} more ended in an error. Mend what is named, then grade again.")
-    return 1 if run.failures else 0
-
-
-class _Run:
-    """What is told of a run of `grade`, however many are graded: rows of the table, failures, whose turn it is.
-
-    Args:
-        folders: All submissions, in order.
-        whole: Whether every row is kept, not only those that are shown.
-    """
-
-    def __init__(self, folders: Mapping[str, Path], *, whole: bool) -> None:
-        self.rows: dict[str, Graded | None] = dict.fromkeys(folders if whole else islice(folders, SHOWN))
-        self.failures: list[str] = []
-        self.done: set[str] = set()
-        self.kept = 0
-        self._next = iter(folders)
-        self._waiting = next(self._next, "")
-
-    def add(self, one: Graded) -> None:
-        """Hear of one submission."""
-        if one.student in self.rows:
-            self.rows[one.student] = one
-        if _failure(one):
-            self.failures.append(f"{printable(one.student)}: {_failure(one)}")
-        self.done.add(one.student)
-        self.kept += one.kept
-
-    def waiting(self) -> str:
-        """Return the first student whose submission is not graded yet."""
-        while self._waiting in self.done:
-            self._waiting = next(self._next, "")
-        return self._waiting
-
-
-def _workers(
-    options: argparse.Namespace, config: CourseConfig, assignment: Assignment, count: int
-) -> AbstractContextManager[Workers]:
-    from autograder.batch.batch import LocalWorkers
-    from autograder.batch.dask_workers import cluster_workers
-
-    if options.cluster is not None and options.jobs:
-        raise UsageError("--jobs is for this machine; on a cluster each worker grades one submission at a time.")
-    if options.cluster is not None:
-        return cluster_workers(options.cluster, config, assignment)
-    return nullcontext(LocalWorkers(config, assignment.name, options.jobs, count))
-
-
-def _where_all_are(options: argparse.Namespace, count: int) -> str:
-    places = [] if options.no_record else ["the gradebook (python -m autograder export csv)"]
-    places += [str(options.json)] if options.json else []
-    where = " and in ".join(places) or "what --json DIR writes"
-    return f"{SHOWN:,} of {count:,} students; the marks of all stand in {where}."
-
-
-def _print_table(table: Table) -> None:
-    """Print a table that stays readable where the terminal is narrow: it is wrapped, not cut."""
-    needed = Measurement.get(out, out.options.update(max_width=sys.maxsize), table).maximum
-    Console(width=max(out.width, needed), markup=False, highlight=False, quiet=out.quiet).print(table)
-
-
-def _failure(graded: Graded) -> str:
-    """Return why a submission has no full result; empty if it has."""
-    if graded.error is not None:
-        return str(graded.error)
-    error = graded.result is not None and graded.result.has_error
-    return "a check of ours ended in an error; it cost no points (see the feedback)" if error else ""
-
-
-def _marks_record(options: argparse.Namespace, assignment: Assignment, rows: Sequence[Graded]) -> dict[str, object]:
-    """Return what `grade --json -` prints: the table of marks."""
-    students = [
-        {
-            "student": printable(row.student),
-            "score": row.result and row.result.score,
-            "tasks": {task.id: task.score for task in row.result.tasks} if row.result else {},
-            "error": _failure(row) or None,
-        }
-        for row in rows
-    ]
-    points = {task.id: task.points for task in assignment.tasks}
-    record = {"schema": 1, "command": options.command, "assignment": assignment.name}
-    return record | {"max_score": assignment.max_score, "tasks": points, "students": students}
-
-
-def _keep(options: argparse.Namespace, config: CourseConfig, assignment: Assignment, graded: Graded) -> Graded:
-    """Record one result; the batch goes on where that fails."""
-    from autograder.gradebook.recording import forget, record
-
-    if options.no_record:
-        return graded
-    try:
-        if graded.result is None:
-            forget(config, assignment, graded.student)
-        else:
-            record(config, assignment, graded.student, graded.folder, graded.result)
-    except AutograderError as error:
-        return dataclasses.replace(graded, error=error)
-    except OSError as error:
-        return dataclasses.replace(graded, error=AutograderError(f"{error}.", "Mend that, then grade again."))
-    return graded
-
-
-def _feedback(options: argparse.Namespace) -> int:
-    from autograder.feedback.exporter import write_feedback
-
-    config, name = _course(options)
-    assignment = load_assignment(config.root, name)
-    with shown("feedback", err, quiet=options.quiet) as watch:
-        paths = write_feedback(config, assignment, options.students or None, watch)
-    for path in paths:
-        out.print(f"wrote {path.relative_to(config.root)} and feedback.html beside it")
-    _finish(options, name, paths)
-    return 0
-
-
-def _class(options: argparse.Namespace) -> tuple[CourseConfig, Assignment, dict[str, Path], ClassMarks]:
-    """Return the course, the submissions that are there, and everyone's marks."""
-    from autograder.batch.batch import discover
-    from autograder.gradebook.class_marks import class_marks, read_results, stored_results
-
-    config, name = _course(options)
-    assignment = load_assignment(config.root, name)
-    try:
-        folders = discover(options.submitted or config.root / "submitted", name)
-    except UsageError:
-        if options.submitted:
-            raise
-        folders = {}
-    if options.results:
-        results = read_results(options.results, name)
-    else:
-        results = stored_results(config, assignment, folders)
-    marks = class_marks(config, assignment, results)
-    if not marks.students:
-        _complain(f"nobody has marks of {name} yet. Run: python -m autograder grade")
-    return config, assignment, folders, marks
-
-
-def _report(options: argparse.Namespace) -> int:
-    from autograder.reports.class_report import write_report
-    from autograder.reports.similarity import similar_pairs
-
-    config, assignment, folders, marks = _class(options)
-    with shown("comparing", err, quiet=options.quiet) as watch:
-        pairs = similar_pairs(config, assignment, folders, watch=watch)
-    folder = options.to or config.root / "report" / assignment.name
-    paths = write_report(marks, pairs, datetime.now().astimezone(), folder)
-    for path in paths:
-        out.print(f"wrote {path}")
-    _finish(options, assignment.name, paths)
-    return 0
-
-
-def _export(options: argparse.Namespace) -> int:
-    from autograder.exports.formats import check_format, export, write_export
-
-    check_format(options.format, options.fill)
-    if str(options.to) == "-" and _prints_json(options):
-        raise UsageError("--to - and --json - cannot both print.", "Give one of them a file or a folder.")
-    config, assignment, folders, marks = _class(options)
-    made = export(marks, options.format, options.column, options.fill, folders)
-    paths: list[Path] = []
-    if str(options.to) == "-":
-        sys.stdout.write("".join(content.decode() for content in made.files.values()))
-    else:
-        paths = write_export(made, options.to or config.root / "exports" / assignment.name)
-        for path in paths:
-            out.print(f"wrote {path}")
-    if made.left_out:
-        _complain(f"{options.fill} does not name: {', '.join(made.left_out)}. They are left out.")
-    waiting = sum(bool(one.waiting) for one in marks.students)
-    if waiting:
-        _complain(f"{waiting} submissions wait for a person; their marks are as of now.")
-    _finish(options, assignment.name, paths, left_out=made.left_out, waiting=waiting)
-    return 1 if made.left_out else 0
-
-
-def _similarity(options: argparse.Namespace) -> int:
-    from autograder.batch.batch import discover
-    from autograder.reports.similarity import similar_pairs
-
-    config, name = _course(options)
-    if not 0 <= options.least <= 1:
-        raise UsageError(f"--least must be from 0 to 1, got {options.least:g}.")
-    folders = discover(options.submitted or config.root / "submitted", name)
-    assignment = load_assignment(config.root, name)
-    with shown("comparing", err, quiet=options.quiet) as watch:
-        pairs = similar_pairs(config, assignment, folders, options.least, watch)
-    out.print(f"{name}: {len(pairs)} pairs of {len(folders)} submissions are at least {options.least:.0%} alike")
-    if pairs:
-        _print_table(similarity_table(pairs))
-    _write_json(options, _json(pairs))
-    return 0
-
-
-def _audit(options: argparse.Namespace) -> int:
-    from autograder.audit.audit import Scope, audit
-    from autograder.audit.render import render_audit, to_table
-    from autograder.audit.stability import render_stability, repeat, seeds_of
-
-    config, name = _course(options)
-    assignment = load_assignment(config.root, name)
-    for task in options.tasks:
-        assignment.task(task)
-    if options.seeds < 1 or options.repeat < 1:
-        raise UsageError("--seeds and --repeat must be 1 or more.")
-    folder = options.corpus or config.root / "tests" / "submissions"
-    scope = Scope(options.tasks, options.own, options.jobs)
-    seeds = seeds_of(options.seed, options.seeds, options.repeat)
-    with shown("auditing", err, quiet=options.quiet) as watch:
-        found, stability = repeat(
-            lambda seed, run: audit(config, assignment, folder, seed, scope, run_of(run, len(seeds), watch)), seeds
-        )
-    out.print(render_audit(found, matrix=options.matrix), end="")
-    if stability.runs > 1:
-        out.print(render_stability(stability), end="")
-    _write_json(options, to_table(found))
-    return 0 if all(row.good for row in found.rows) and not stability.unstable else 1
-
-
-def _doctor(options: argparse.Namespace) -> int:
-    from autograder.cli.doctor import examine
-
-    findings = []
-    for one in examine(options.course, options.assignment):
-        findings.append(one)
-        mark, style = ("ok  ", "green") if one.good else ("MISS", "bold red") if one.needed else ("no  ", "yellow")
-        mend = f"\n       {one.mend}" if one.mend else ""
-        out.print(Text.assemble((mark, style), f" {one.name}: {one.found}{mend}"))
-    _write_json(options, _json(findings))
-    return 1 if any(one.needed and not one.good for one in findings) else 0
-
-
-COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
-    "build": _build,
-    "release": _release,
-    "check": _check,
-    "grade": _grade,
-    "feedback": _feedback,
-    "report": _report,
-    "export": _export,
-    "similarity": _similarity,
-    "audit": _audit,
-    "doctor": _doctor,
-}

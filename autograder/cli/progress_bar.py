@@ -1,4 +1,4 @@
-"""Show on the command line how far long work is: a bar on a terminal, now and then a line elsewhere."""
+"""Show how far long work is: a bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from autograder.progress import Watch, unwatched
+from autograder.progress import ProgressListener, no_progress
 
 FEWEST = 2
-"""Items that must have been worked on before the time left is said: one alone also holds what starts but once."""
+"""Items that must be done before the time left is shown: the first one also pays for what starts only once."""
 PAUSE = 2.0
-"""Seconds between two lines at least, where there is no terminal; the last line always comes."""
+"""Least seconds between two lines where there is no terminal; the last line always comes."""
 LINES = 10
-"""Lines that a whole piece of work prints at most where there is no terminal, besides the first."""
+"""Most lines of a piece of work where there is no terminal, besides the first."""
 
 
 class Estimate:
     """The time left, if the items to come take as long as those so far.
+
+    rich's own estimate would not do: it counts cached results, which take no time, and stands still between items.
 
     Args:
         clock: Returns seconds.
@@ -29,23 +31,23 @@ class Estimate:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._begun = self._last = clock()
+        self._began = self._last = clock()
         self._worked = self._left = 0
 
     def update(self, done: int, total: int, free: int = 0) -> None:
-        """Hear how far the work is; see `Watch`."""
+        """Take in a progress update; see `ProgressListener`."""
         worked, now = done - free, self._clock()
-        if worked <= 0:
-            self._begun = now
-        if worked != self._worked or worked <= 0:
+        if worked <= 0:  # time that cached results took does not count
+            self._began = self._last = now
+        elif worked != self._worked:
             self._last = now
         self._worked, self._left = worked, total - done
 
     def seconds(self) -> float | None:
-        """Return the seconds left, never below 0; None while too little was seen, and at the end."""
+        """Return the seconds left, at least 0; None at the end, and as long as too little was seen."""
         if self._worked < FEWEST or not self._left:
             return None
-        each = (self._last - self._begun) / self._worked
+        each = (self._last - self._began) / self._worked
         return max(0.0, each * self._left - (self._clock() - self._last))
 
 
@@ -60,22 +62,35 @@ def about(seconds: float) -> str:
 
 
 @contextmanager
-def shown(what: str, console: Console, *, quiet: bool = False, alike: bool = True) -> Iterator[Watch]:
-    """Show a piece of work while it runs; yields what is to be told how far it is.
+def shown(what: str, console: Console, *, quiet: bool = False, alike: bool = True) -> Iterator[ProgressListener]:
+    """Show the progress of a piece of work while it runs; yields the listener.
 
     Args:
         what: The work, such as `grading`.
-        console: Where to; a terminal gets a bar that goes away at the end.
+        console: Where to; a terminal gets a bar, which is removed at the end.
         quiet: Show nothing.
-        alike: Whether the items take about as long as each other; if not, the time left is not guessed.
+        alike: Whether the items take about as long as each other; if not, the time left is not estimated.
     """
     if quiet:
-        yield unwatched
+        yield no_progress
     elif console.file.isatty() and not console.is_dumb_terminal:
         with _bar(console) as bar:
             yield _Bar(what, bar, alike)
     else:
         yield _Lines(what, console, alike)
+
+
+def _bar(console: Console) -> Progress:
+    current = TextColumn("{task.fields[current]}", markup=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), _TimeLeft())
+    return Progress(*columns, current, console=console, transient=True)
+
+
+class _TimeLeft(ProgressColumn):
+    """Shows the time left; rich asks several times a second, so it counts down between items, too."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["left"]())
 
 
 class _Bar:
@@ -101,31 +116,18 @@ class _Lines:
     def __init__(self, what: str, console: Console, alike: bool) -> None:
         self._estimate, self._alike = Estimate(), alike
         self._what, self._console = what, console
-        self._tenth, self._said = -1, -PAUSE
+        self._tenth, self._printed_at = -1, -PAUSE
 
     def __call__(self, done: int, total: int, current: str, *, free: int = 0) -> None:
         self._estimate.update(done, total, free)
-        tenth = done * LINES // max(total, 1)
-        now = time.monotonic()
-        if tenth == self._tenth or total < 2 or (now - self._said < PAUSE and done < total):
+        tenth, now = done * LINES // max(total, 1), time.monotonic()
+        too_soon = now - self._printed_at < PAUSE and done < total
+        if total < 2 or tenth == self._tenth or too_soon:  # the result says all of a single item
             return
-        self._tenth, self._said = tenth, now
+        self._tenth, self._printed_at = tenth, now
         self._console.print(self._line(done, total, current))
 
     def _line(self, done: int, total: int, current: str) -> str:
         seconds = self._estimate.seconds() if self._alike else None
         left = "" if seconds is None else f", {about(seconds)} left"
         return f"{self._what}: {done} of {total}{left}" + (f"; now {current}" if current else "")
-
-
-class _Left(ProgressColumn):
-    """Counts down between items, too."""
-
-    def render(self, task: Task) -> Text:
-        return Text(task.fields["left"]())
-
-
-def _bar(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), _Left())
-    current = TextColumn("{task.fields[current]}", markup=False)
-    return Progress(*columns, current, console=console, transient=True)

@@ -9,18 +9,19 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from autograder.course.assignment import Assignment
+from autograder.text import printable
 
 if TYPE_CHECKING:
-    from autograder.batch.batch import Graded
+    from autograder.batch.outcome import GradedSubmission
     from autograder.reports.similarity import Pair
 
 
-def marks_table(assignment: Assignment, rows: Sequence[Graded]) -> Table:
+def marks_table(assignment: Assignment, rows: Sequence[GradedSubmission]) -> Table:
     """Return the automatic marks by student and task."""
     table = Table(title=f"{assignment.name}: automatic marks", title_justify="left", box=SIMPLE)
     table.add_column("student", no_wrap=True, vertical="bottom")
     for task in assignment.tasks:
-        heading = task.id.replace("_", "\n")
+        heading = task.title.replace(" ", "\n")
         table.add_column(f"{heading}\n/{task.points:g}", justify="right", no_wrap=True)
     table.add_column(f"sum\n/{assignment.max_score:g}", justify="right", no_wrap=True)
     for row in rows:
@@ -40,8 +41,3 @@ def similarity_table(pairs: Sequence[Pair]) -> Table:
     for pair in pairs:
         table.add_row(printable(pair.first), printable(pair.second), f"{pair.similarity:.0%}", str(pair.rare))
     return table
-
-
-def printable(student: str) -> str:
-    """Return the name of a submission's folder as any terminal can print it."""
-    return student if student.isprintable() else ascii(student)

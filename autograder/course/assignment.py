@@ -1,6 +1,6 @@
 """One assignment: its folders, its tasks and their points, and how tasks build on each other.
 
-Points stand in one place, the notebook's cell metadata; how tasks hang together stands in
+Points stand in one place, the notebook's cell metadata; how tasks hang together, and their titles, stand in
 `autograder/checks/<assignment>/tasks.toml`.
 """
 
@@ -14,9 +14,12 @@ from typing import Any
 
 from autograder.errors import AssignmentError, UsageError
 from autograder.suggestions import did_you_mean
+from autograder.text import id_in_words
 
 MODULE = "utilities"
-PLAN_KEYS = ("provides", "answers", "builds_on", "preload")
+SELF_CHECK = "check.py"
+"""The program by which students run the public tests themselves; grading does not use it."""
+PLAN_KEYS = ("title", "provides", "answers", "builds_on", "preload")
 """What `tasks.toml` may say of a task."""
 
 
@@ -25,7 +28,8 @@ class Task:
     """One automatic task.
 
     Attributes:
-        id: nbgrader's grade_id, the check file's name and the heading in the feedback.
+        id: nbgrader's grade_id and the check file's name.
+        title: What people read in place of the id.
         points: From the notebook's cell metadata.
         provides: Public names of the student's module that this task is about.
         answers: grade_ids of the notebook's solution cells that this task is about.
@@ -35,6 +39,7 @@ class Task:
     """
 
     id: str
+    title: str
     points: float
     provides: tuple[str, ...]
     answers: tuple[str, ...]
@@ -67,6 +72,12 @@ class Assignment:
         return self.root / "release" / self.name
 
     @property
+    def given_modules(self) -> tuple[Path, ...]:
+        """The built modules that students get complete: every Python file there but their own and the self-check."""
+        own = (f"{MODULE}.py", SELF_CHECK)
+        return tuple(path for path in sorted(self.source_dir.glob("*.py")) if path.name not in own)
+
+    @property
     def checks_dir(self) -> Path:
         """The hidden checks."""
         return self.root / "autograder" / "checks" / self.name
@@ -80,6 +91,11 @@ class Assignment:
     def max_score(self) -> float:
         """Points of all automatic tasks together."""
         return sum(task.points for task in self.tasks)
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The title of each task by its id."""
+        return {task.id: task.title for task in self.tasks}
 
     @property
     def preload(self) -> tuple[str, ...]:
@@ -124,6 +140,16 @@ def load_assignment(root: Path, name: str) -> Assignment:
     return Assignment(name=name, root=root, tasks=tasks)
 
 
+def read_titles(root: Path, name: str) -> dict[str, str]:
+    """Return the title of each task of an assignment by its id; those without one are left out.
+
+    Raises:
+        AssignmentError: If the assignment's tasks.toml is missing or cannot be read.
+    """
+    plan = _read_plan(root / "autograder" / "checks" / name / "tasks.toml")
+    return {task_id: str(task["title"]) for task_id, task in plan.items() if "title" in task}
+
+
 def check_assignment(root: Path, name: str) -> None:
     """Refuse the name of an assignment that is not there.
 
@@ -146,7 +172,7 @@ def _automatic_points(notebook: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def _read_plan(path: Path) -> dict[str, dict[str, list[str]]]:
+def _read_plan(path: Path) -> dict[str, dict[str, Any]]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
@@ -154,7 +180,7 @@ def _read_plan(path: Path) -> dict[str, dict[str, list[str]]]:
             f"No {path}, which lists the tasks of the assignment.", "docs/adding_a_task.md says how it is written."
         ) from error
     except tomllib.TOMLDecodeError as error:
-        raise AssignmentError(f"{path} cannot be read as TOML: {error}.", "Mend that line.") from error
+        raise AssignmentError(f"{path} cannot be read as TOML: {error}.", "Fix that line.") from error
 
 
 def _check_match(name: str, notebook: set[str], plan: set[str], checks_dir: Path) -> None:
@@ -173,13 +199,14 @@ def _check_match(name: str, notebook: set[str], plan: set[str], checks_dir: Path
             )
 
 
-def _task(task_id: str, points: float, plan: dict[str, list[str]], checks_dir: Path) -> Task:
+def _task(task_id: str, points: float, plan: dict[str, Any], checks_dir: Path) -> Task:
     unknown = sorted(set(plan) - set(PLAN_KEYS))
     if unknown:
         problem = f"{checks_dir / 'tasks.toml'}, [{task_id}]: unknown key {unknown[0]!r}."
         raise AssignmentError(problem, did_you_mean(unknown[0], PLAN_KEYS))
     return Task(
         id=task_id,
+        title=str(plan.get("title") or id_in_words(task_id)),
         points=points,
         provides=tuple(plan.get("provides", ())),
         answers=tuple(plan.get("answers", ())),

@@ -9,8 +9,10 @@ from typing import Any
 
 import msgspec
 
+from autograder.text import without_surrogates
+
 Cell = dict[str, Any]
-Settings = tuple[tuple[str, str], ...]
+CellSettings = tuple[tuple[str, str], ...]
 
 _FLAGS = ("grade", "locked", "solution", "task", "points")
 _PICTURES = ("image/png", "image/jpeg")
@@ -31,7 +33,7 @@ class StudentCell:
     source: str
     grade_id: str | None
     attachments: dict[str, dict[str, str]]
-    settings: Settings
+    settings: CellSettings
 
 
 class _LargeCell(msgspec.Struct):
@@ -95,11 +97,6 @@ def without_outputs(notebook: bytes) -> bytes | None:
         return None
 
 
-def clean_text(text: str) -> str:
-    """Return the text without what no UTF-8 file can hold (halves of surrogate pairs)."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
 def flag(cell: Cell, name: str) -> bool:
     """Whether one of nbgrader's flags is set in a cell of our own."""
     return bool(cell["metadata"].get("nbgrader", {}).get(name))
@@ -110,7 +107,7 @@ def grade_id_of(cell: Cell) -> str:
     return str(cell["metadata"].get("nbgrader", {}).get("grade_id", ""))
 
 
-def settings_of(metadata: dict[str, Any]) -> Settings:
+def settings_of(metadata: dict[str, Any]) -> CellSettings:
     """Return what nbgrader goes by in a cell's metadata, and its tags, in a form that can be compared."""
     nbgrader, tags = metadata.get("nbgrader"), metadata.get("tags")
     known = nbgrader if isinstance(nbgrader, dict) else {}
@@ -137,7 +134,7 @@ def _student_cell(cell: object) -> StudentCell | None:
     name = grade_id if isinstance(grade_id, str) else None
     pictures = _pictures(cell.get("attachments"))
     settings = settings_of(metadata if isinstance(metadata, dict) else {})
-    return StudentCell(cell["cell_type"], clean_text(source), name, pictures, settings)
+    return StudentCell(cell["cell_type"], without_surrogates(source), name, pictures, settings)
 
 
 def _pictures(attachments: object) -> dict[str, dict[str, str]]:
@@ -148,5 +145,5 @@ def _pictures(attachments: object) -> dict[str, dict[str, str]]:
         kept = {kind: bundle.get(kind) for kind in _PICTURES} if isinstance(bundle, dict) else {}
         good = {kind: data for kind, data in kept.items() if isinstance(data, str) and _BASE64.fullmatch(data)}
         if good:
-            pictures[clean_text(name)] = good
+            pictures[without_surrogates(name)] = good
     return pictures

@@ -132,7 +132,7 @@ def marking_guides(source_notebook: bytes) -> dict[str, str]:
     for cell in _manual_cells(source_notebook):
         lines = text_of(cell).split("\n")
         regions = find_regions(text_of(cell), f"The cell {grade_id_of(cell)!r}")
-        inside = ["\n".join(lines[one.first + 1 : one.last]) for one in regions]
+        inside = ["\n".join(lines[region.first + 1 : region.last]) for region in regions]
         if inside:
             guides[grade_id_of(cell)] = "\n\n".join(inside)
     return guides
@@ -218,26 +218,31 @@ def _grading_cell(cell: Cell, found: list[StudentCell] | None) -> GradingCell | 
 
 
 def _restored_cells(released: list[Cell], theirs: list[StudentCell]) -> list[Cell]:
-    graded = [cell for cell in released if grade_id_of(cell)]
-    place = {place: cell for cell in graded if (place := _place(cell, theirs)) is not None}
-    cells = [_with_text(place.get(n, _added(n, cell)), cell) for n, cell in enumerate(theirs)]
-    after = 0
-    for cell in graded:
-        here = next((n for n, other in enumerate(cells) if other["id"] == cell["id"]), None)
-        if here is None:
-            here = after
-            cells.insert(here, cell)
-        after = here + 1
+    """Return the student's cells in their own order, each named one within the release's cell of that name.
+
+    A named cell that was deleted comes back after the one that it follows in the release.
+    """
+    named = [cell for cell in released if grade_id_of(cell)]
+    frames = {number: cell for cell in named if (number := _place(cell, theirs)) is not None}
+    cells = [_with_text(frames.get(number, _added(number, cell)), cell) for number, cell in enumerate(theirs)]
+    follows = 0
+    for cell in named:
+        ids = [other["id"] for other in cells]
+        if cell["id"] in ids:
+            follows = ids.index(cell["id"]) + 1
+        else:
+            cells.insert(follows, cell)
+            follows += 1
     return cells
 
 
 def _place(trusted: Cell, theirs: list[StudentCell]) -> int | None:
-    """Where a released cell stands in the student's notebook; words may stand in a cell of another type."""
-    same = [n for n, cell in enumerate(theirs) if cell.grade_id == grade_id_of(trusted)]
-    right = [n for n in same if theirs[n].kind == trusted["cell_type"]]
-    if not right and trusted["cell_type"] == "markdown":
-        right = same
-    return right[0] if right else None
+    """Return where a released cell is in the student's notebook; words may be in a cell of another type."""
+    same_name = [number for number, cell in enumerate(theirs) if cell.grade_id == grade_id_of(trusted)]
+    same_kind = [number for number in same_name if theirs[number].kind == trusted["cell_type"]]
+    if not same_kind and trusted["cell_type"] == "markdown":
+        return next(iter(same_name), None)
+    return next(iter(same_kind), None)
 
 
 def _added(number: int, cell: StudentCell) -> Cell:

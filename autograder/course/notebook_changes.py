@@ -11,9 +11,9 @@ from autograder.course.cells import Cell, StudentCell, flag, grade_id_of, settin
 MOST_NOTES = 12
 _SHOWN_NAMES = 5
 _NOT_THE_LAB = (
-    "None of the lab's cells is in your notebook, so its answers count as empty. Was it made anew, or saved by a "
-    "program that drops the names of cells? Copy your answers into the notebook that you were given, and hand "
-    "in that one."
+    "None of the lab's cells is in your notebook, so its answers count as empty. Did you start a new notebook, or was "
+    "it saved by a program that drops the names of cells? Copy your answers into the notebook that you were given, "
+    "and hand in that one."
 )
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
@@ -57,8 +57,8 @@ def _lost(trusted: Cell, same_name: Sequence[StudentCell]) -> str:
     """Say what it means that a cell is not there, or only as a cell of another type."""
     name, code = grade_id_of(trusted), trusted["cell_type"] == "code"
     if flag(trusted, "solution") and code:
-        mend = " Make it a code cell again: select it, press Esc, then Y." if same_name else ""
-        return f"The answer cell {name} is not in your notebook as a code cell, so it counts as empty.{mend}"
+        remedy = " Make it a code cell again: select it, press Esc, then Y." if same_name else ""
+        return f"The answer cell {name} is not in your notebook as a code cell, so it counts as empty.{remedy}"
     if flag(trusted, "solution") and same_name:
         return f"The answer {name} stands in a {same_name[0].kind} cell; it is read as text all the same."
     if flag(trusted, "solution"):

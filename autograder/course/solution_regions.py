@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from autograder.errors import AssignmentError
@@ -104,10 +104,20 @@ def stub_module(solved: str) -> str:
     return stub
 
 
-def complete_functions(stub: str) -> frozenset[str]:
-    """Return the names of a stub's top-level functions that have nothing left to fill in."""
-    functions = (node for node in _parse(stub, "The stub of the module").body if isinstance(node, ast.FunctionDef))
-    return frozenset(node.name for node in functions if "NotImplementedError" not in ast.dump(node))
+def complete_functions(stub: str, modules: Collection[str] = ()) -> frozenset[str]:
+    """Return the names of a stub's top-level functions that have nothing left to fill in.
+
+    Args:
+        stub: The released module.
+        modules: Names of given modules; what the stub imports from them is complete, too.
+    """
+    names: set[str] = set()
+    for node in _parse(stub, "The stub of the module").body:
+        if isinstance(node, ast.FunctionDef) and "NotImplementedError" not in ast.dump(node):
+            names.add(node.name)
+        elif isinstance(node, ast.ImportFrom) and node.module in modules:
+            names.update(alias.asname or alias.name for alias in node.names)
+    return frozenset(names)
 
 
 def only_needed(text: str, names: Iterable[str]) -> str:
@@ -136,12 +146,13 @@ def _defined(node: ast.stmt) -> set[str]:
     if isinstance(node, Definition):
         return {node.name}
     if isinstance(node, ast.Assign | ast.AnnAssign):
-        return {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+        names = (part for part in ast.walk(node) if isinstance(part, ast.Name))
+        return {name.id for name in names if isinstance(name.ctx, ast.Store)}
     return set()
 
 
 def _used(node: ast.stmt) -> set[str]:
-    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
 
 
 def _unbalanced(where: str, index: int, problem: str) -> AssignmentError:

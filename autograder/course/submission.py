@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from autograder.config import CourseConfig
+from autograder.config import Settings
 from autograder.course.assignment import MODULE
 from autograder.course.cells import without_outputs
-from autograder.errors import SubmissionUnreadable, UsageError
+from autograder.errors import AutograderError, SubmissionUnreadable, UsageError
+from autograder.text import clean_name
 
 _IGNORED = {"__pycache__", ".ipynb_checkpoints", ".git", "feedback"}
 _DEEPEST = 8
@@ -70,7 +71,7 @@ class Snapshot:
             path.write_bytes(content)
 
 
-def read_submission(path: Path, assignment: str, config: CourseConfig) -> Snapshot:
+def read_submission(path: Path, assignment: str, settings: Settings) -> Snapshot:
     """Read a submission folder, or one bare module or notebook file.
 
     Every file is reached from its folder's descriptor and read through its own: links are never followed,
@@ -79,14 +80,14 @@ def read_submission(path: Path, assignment: str, config: CourseConfig) -> Snapsh
     Args:
         path: The folder `<student>/<assignment>`, or one file.
         assignment: Name of the assignment, which is its notebook's name.
-        config: For the bounds on size and number of files.
+        settings: For the bounds on size and number of files.
 
     Raises:
         UsageError: If there is nothing at `path`.
         SubmissionUnreadable: If it is larger than the course allows, or a link.
     """
     notebook = f"{assignment}.ipynb"
-    reader = _Reader(notebook, config)
+    reader = _Reader(notebook, settings)
     if path.is_symlink():
         raise SubmissionUnreadable("The submission is a link to another place.", "Hand in the folder itself.")
     if path.is_file():
@@ -101,14 +102,22 @@ def read_submission(path: Path, assignment: str, config: CourseConfig) -> Snapsh
     return Snapshot(reader.files, notebook, tuple(reader.all_notes()))
 
 
+def is_current(snapshot: Snapshot, path: Path, assignment: str, settings: Settings) -> bool:
+    """Return whether a submission still is what was read: a student may hand in again at any time."""
+    try:
+        return read_submission(path, assignment, settings).digest == snapshot.digest
+    except (AutograderError, OSError):  # gone, or something else stands there
+        return False
+
+
 class _Reader:
     """Collects what may be taken of one submission, and notes on the rest."""
 
-    def __init__(self, notebook: str, config: CourseConfig) -> None:
+    def __init__(self, notebook: str, settings: Settings) -> None:
         self._notebook = notebook
-        self._bytes_left = config.max_submission_mib << 20
+        self._bytes_left = settings.max_submission_mib << 20
         self._most_bytes = self._bytes_left
-        self._most_entries = config.max_submission_files
+        self._most_entries = settings.max_submission_files
         self._entries = 0
         self._notes: list[str] = []
         self.files: dict[str, bytes] = {}
@@ -121,7 +130,7 @@ class _Reader:
             if not stat.S_ISDIR(mode):
                 self.read_file(folder, name, relative)
             elif relative in (f"{MODULE}.py", self._notebook):
-                self._notes.append(f"{_shown(relative)} is a folder. Hand in the file itself.")
+                self._notes.append(f"{clean_name(relative)} is a folder. Hand in the file itself.")
             elif name not in _IGNORED:
                 self._read_below(folder, name, (*parents, name))
 
@@ -131,11 +140,11 @@ class _Reader:
             relative.encode()
             content = self._content(folder, name, relative)
         except UnicodeEncodeError:
-            self._notes.append(f"The name {_shown(relative)} is not UTF-8; the file was left out. Rename it.")
+            self._notes.append(f"The name {clean_name(relative)} is not UTF-8; the file was left out. Rename it.")
         except _LeftOut as reason:
-            self._notes.append(f"{_shown(relative)} {reason}; it was left out. Hand in the file itself.")
+            self._notes.append(f"{clean_name(relative)} {reason}; it was left out. Hand in the file itself.")
         except OSError:
-            self._notes.append(f"{_shown(relative)} could not be opened; it was left out.")
+            self._notes.append(f"{clean_name(relative)} could not be opened; it was left out.")
         else:
             self._bytes_left -= len(content)
             self.files[relative] = content
@@ -161,13 +170,13 @@ class _Reader:
 
     def _read_below(self, folder: int, name: str, parents: tuple[str, ...]) -> None:
         if len(parents) > _DEEPEST:
-            self._notes.append(f"{_shown('/'.join(parents))} lies too deep; it was left out.")
+            self._notes.append(f"{clean_name('/'.join(parents))} lies too deep; it was left out.")
             return
         try:
             with _opened(name, folder) as below:
                 self.read_folder(below, parents)
         except OSError:
-            self._notes.append(f"{_shown('/'.join(parents))} could not be opened; it was left out.")
+            self._notes.append(f"{clean_name('/'.join(parents))} could not be opened; it was left out.")
 
     def _content(self, folder: int, name: str, relative: str) -> bytes:
         """Return a regular file's content.
@@ -238,7 +247,7 @@ def _module_notes(files: dict[str, bytes]) -> Iterator[str]:
     if module is None:
         near = sorted(name for name in files if MODULE in name.lower() and ".py" in name.lower())
         if near:
-            yield f"There is no {MODULE}.py, but {_shown(near[0])}. Hand it in as {MODULE}.py, in no other folder."
+            yield f"There is no {MODULE}.py, but {clean_name(near[0])}. Hand it in as {MODULE}.py, in no other folder."
     elif b"\0" in module:
         yield f"{MODULE}.py holds NUL bytes, so Python cannot read it. Save it as plain text in UTF-8."
     elif not _is_text(module):
@@ -257,7 +266,8 @@ def _is_text(module: bytes) -> bool:
 def _shadow_notes(names: Iterable[str]) -> Iterator[str]:
     """Yield a note for each module of the student's that has a library's name: grading imports the library."""
     own = {name.partition("/")[0].partition(".")[0] for name in names if name.endswith((".py", ".so"))}
-    for name in sorted(one for one in own if one.isidentifier() and one != MODULE and _is_library(one))[:_MOST_NOTES]:
+    shadowing = sorted(name for name in own if name.isidentifier() and name != MODULE and _is_library(name))
+    for name in shadowing[:_MOST_NOTES]:
         yield f"{name} is the name of a library, which is imported in place of your own file. Rename your file."
 
 
@@ -267,8 +277,3 @@ def _is_library(name: str) -> bool:
     paths = sysconfig.get_paths()
     spec = PathFinder.find_spec(name, [paths["purelib"], paths["platlib"]])
     return spec is not None and spec.origin is not None
-
-
-def _shown(name: str) -> str:
-    """Return a file's name as it can be printed anywhere."""
-    return "".join(one if one.isprintable() else "\ufffd" for one in name[:80])

@@ -1,48 +1,21 @@
 """Marks as CSV files: nbgrader's own table, Canvas's gradebook, Moodle's grade import and grading worksheet.
 
-Everything is quoted as RFC 4180 says. A text that a spreadsheet would run as a formula gets an apostrophe before it;
-numbers stay numbers.
-
 Reference:
-    Canvas, "How do I import grades in the Gradebook?"; Moodle, "Grade import" and "Using the grading worksheet";
-    OWASP, "CSV Injection".
+    Canvas, "How do I import grades in the Gradebook?"; Moodle, "Grade import" and "Using the grading worksheet".
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nbgrader.api import Assignment as BookAssignment
-from nbgrader.api import Gradebook, MissingEntry
-from nbgrader.api import Student as BookStudent
-from nbgrader.plugins import ExportPlugin
-
 from autograder.errors import UsageError
-from autograder.files import write_whole
-from autograder.gradebook.class_marks import ClassMarks, LatePolicy, Standing, late_policy
-from autograder.rendering.result_views import clean
+from autograder.marks import ClassMarks, StudentMarks
+from autograder.rendering.safe_csv import NBGRADER_COLUMNS, Value, csv_bytes
 
-Value = str | float | None
-
-NBGRADER_COLUMNS = (
-    "assignment",
-    "duedate",
-    "timestamp",
-    "student_id",
-    "last_name",
-    "first_name",
-    "email",
-    "raw_score",
-    "late_submission_penalty",
-    "score",
-    "max_score",
-)
-"""What nbgrader's own CSV has, in its order."""
 CANVAS_FILE, MOODLE_FILE = "canvas.csv", "moodle.csv"
 CANVAS_COLUMNS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
 CANVAS_POINTS = "Points Possible"
@@ -59,12 +32,6 @@ KEYS = {
 WORKSHEET_COLUMNS = ("Identifier", "Grade", "Maximum Grade")
 """Columns of Moodle's grading worksheet that are needed to fill it in."""
 
-_SIGN = "[=+\\-@\uff1d\uff0b\uff0d\uff20]"  # spreadsheets take the wide forms for the narrow ones
-_FORMULA = re.compile(rf"[\t\r\n]|\s*{_SIGN}")
-_OTHER_CELL = re.compile(rf"(?<=[;\t\r\n])(?={_SIGN})")
-"""Where a formula would begin if a spreadsheet split cells at semicolons, as many do by their country."""
-_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
-
 
 @dataclass(frozen=True)
 class Export:
@@ -77,28 +44,6 @@ class Export:
 
     files: Mapping[str, bytes]
     left_out: tuple[str, ...] = ()
-
-
-def safe_cell(value: Value) -> str:
-    """Return a cell that no spreadsheet takes for a formula; numbers are left alone."""
-    if isinstance(value, int | float):
-        return f"{round(value, 4):.10g}"
-    if not value or value == "-" or _NUMBER.fullmatch(value):
-        return value or ""
-    inside = _OTHER_CELL.sub("'", value)
-    return clean(f"'{inside}" if _FORMULA.match(value) else inside)
-
-
-def csv_bytes(rows: Iterable[Sequence[Value]], encoding: str = "utf-8") -> bytes:
-    """Return rows as a CSV file.
-
-    Args:
-        rows: The first one holds the headings.
-        encoding: `utf-8-sig` for files that people open in Excel, which otherwise garbles names.
-    """
-    file = io.StringIO(newline="")
-    csv.writer(file).writerows([safe_cell(value) for value in row] for row in rows)
-    return file.getvalue().encode(encoding, "replace")
 
 
 def nbgrader_csv(marks: ClassMarks) -> bytes:
@@ -123,11 +68,7 @@ def canvas_csv(marks: ClassMarks, column: str = "", downloaded: Path | None = No
     if downloaded is not None:
         return _filled_canvas(marks, column, downloaded)
     points: list[Value] = [f"    {CANVAS_POINTS}", "", "", "", "", marks.max_score]
-    rows: list[list[Value]] = [
-        [one.person.name, one.person.lms_user_id, "", one.person.id, "", one.total if one.submitted else ""]
-        for one in marks.students
-    ]
-    return Export({CANVAS_FILE: csv_bytes([[*CANVAS_COLUMNS, column], points, *rows])})
+    return Export({CANVAS_FILE: csv_bytes([[*CANVAS_COLUMNS, column], points, *map(_canvas_row, marks.students)])})
 
 
 def moodle_csv(marks: ClassMarks, column: str = "", downloaded: Path | None = None) -> Export:
@@ -139,97 +80,103 @@ def moodle_csv(marks: ClassMarks, column: str = "", downloaded: Path | None = No
         downloaded: The assignment's grading worksheet as Moodle gave it out.
 
     Raises:
-        UsageError: If the downloaded file is no grading worksheet, or has another greatest grade.
+        UsageError: If the downloaded file is no grading worksheet, or has another maximum grade.
     """
     if downloaded is not None:
         return _filled_worksheet(marks, downloaded)
     column = column or f"Assignment: {marks.assignment} (Real)"
-    rows: list[list[Value]] = [
-        [one.person.id, one.person.first_name, one.person.last_name, one.person.email, one.total]
-        for one in marks.students
-        if one.submitted
-    ]
+    rows = (_moodle_row(student) for student in marks.students if student.submitted)
     return Export({MOODLE_FILE: csv_bytes([[*MOODLE_COLUMNS, column], *rows])})
 
 
-class QuotedCsvExport(ExportPlugin):  # type: ignore[misc]
-    """nbgrader's CSV with its columns, quoted, safe for spreadsheets, written whole, late penalties of today.
-
-    In course_config.py: `c.ExportApp.plugin_class = "autograder.nbgrader_plugins.QuotedCsvExport"`; then
-    `nbgrader export`.
-    """
-
-    def export(self, gradebook: Gradebook) -> None:
-        """Write the marks of all assignments and students, or of those asked for."""
-        policy = late_policy(self.config)
-        rows = [
-            _book_row(gradebook, assignment, student, policy)
-            for assignment in gradebook.assignments
-            if not self.assignment or assignment.name in map(str, self.assignment)
-            for student in gradebook.students
-            if not self.student or student.id in map(str, self.student)
-        ]
-        write_whole(Path(self.to or "grades.csv"), csv_bytes([NBGRADER_COLUMNS, *rows]))
-
-
-def _book_row(
-    gradebook: Gradebook, assignment: BookAssignment, student: BookStudent, policy: LatePolicy
-) -> list[Value]:
-    known: list[Value] = [student.id, student.last_name, student.first_name, student.email]
-    due = str(assignment.duedate or "")
-    try:
-        submission = gradebook.find_submission(assignment.name, student.id)
-    except MissingEntry:
-        return [assignment.name, due, "", *known, 0.0, 0.0, 0.0, assignment.max_score]
-    penalty = policy.penalty(submission)
-    scores: list[Value] = [submission.score, penalty, max(0.0, submission.score - penalty), assignment.max_score]
-    return [assignment.name, due, str(submission.timestamp or ""), *known, *scores]
-
-
-def _nbgrader_row(marks: ClassMarks, one: Standing) -> list[Value]:
-    person = one.person
-    times = [str(time) if time else "" for time in (one.due, one.handed_in)]
+def _nbgrader_row(marks: ClassMarks, student: StudentMarks) -> list[Value]:
+    person = student.person
+    times = [str(time) if time else "" for time in (student.due, student.handed_in)]
     known = [person.id, person.last_name, person.first_name, person.email]
-    return [marks.assignment, *times, *known, one.raw, one.penalty, one.total, marks.max_score]
+    return [marks.assignment, *times, *known, student.raw, student.penalty, student.total, marks.max_score]
+
+
+def _canvas_row(student: StudentMarks) -> list[Value]:
+    person = student.person
+    return [person.name, person.lms_user_id, "", person.id, "", student.total if student.submitted else ""]
+
+
+def _moodle_row(student: StudentMarks) -> list[Value]:
+    person = student.person
+    return [person.id, person.first_name, person.last_name, person.email, student.total]
+
+
+@dataclass(frozen=True)
+class _Downloaded:
+    """A file that a learning platform gave out; every row is as long as the heading."""
+
+    path: Path
+    heading: list[str]
+    rows: list[list[str]]
+
+    def cell(self, row: Sequence[str], column: str) -> str:
+        """Return the text below a heading; empty where there is no such column."""
+        return row[self.heading.index(column)] if column in self.heading else ""
+
+    def student(self, row: Sequence[str], marks: ClassMarks) -> StudentMarks | None:
+        """Return the student that a row names, by the first of its columns that names one."""
+        for column, fields in KEYS.items():
+            key = self.cell(row, column).strip().casefold()
+            for field in fields if key else ():
+                for student in marks.students:
+                    if getattr(student.person, field).casefold() == key:
+                        return student
+        return None
 
 
 def _filled_canvas(marks: ClassMarks, column: str, path: Path) -> Export:
-    heading, rows = _downloaded(path, CANVAS_COLUMNS[:2], "gradebook exported from Canvas")
-    points = next((row for row in rows if row[0].strip() == CANVAS_POINTS), None)
+    table = _read_downloaded(path, CANVAS_COLUMNS[:2], "gradebook exported from Canvas")
+    points = next((row for row in table.rows if row[0].strip() == CANVAS_POINTS), None)
     if points is None:
-        raise UsageError(f'{path} has no row "{CANVAS_POINTS}".', "Export the gradebook from Canvas anew.")
-    if column in heading:
-        _check_points(path, points[heading.index(column)], marks)
-    kept = [heading.index(name) for name in CANVAS_COLUMNS if name in heading]
-    named = [(row, _find(marks, heading, row)) for row in rows if row is not points]
-    filled: list[list[Value]] = [[*(heading[place] for place in kept), column]]
-    filled.append([*(points[place] for place in kept), marks.max_score])
-    for row, one in named:
-        if one is not None and one.submitted:
-            filled.append([*(row[place] for place in kept), one.total])
-    return Export({CANVAS_FILE: csv_bytes(filled)}, _left_out(marks, [one for _, one in named]))
+        raise UsageError(f'{path} has no row "{CANVAS_POINTS}".', "Export the gradebook from Canvas again.")
+    _check_points(path, table.cell(points, column), marks)
+    columns = [name for name in CANVAS_COLUMNS if name in table.heading]
+    filled: list[list[Value]] = [[*columns, column]]
+    filled.append([*(table.cell(points, name) for name in columns), marks.max_score])
+    named = [(row, table.student(row, marks)) for row in table.rows if row is not points]
+    for row, student in named:
+        if student is not None and student.submitted:
+            filled.append([*(table.cell(row, name) for name in columns), student.total])
+    return Export({CANVAS_FILE: csv_bytes(filled)}, _left_out(marks, [student for _, student in named]))
 
 
 def _filled_worksheet(marks: ClassMarks, path: Path) -> Export:
-    heading, rows = _downloaded(path, WORKSHEET_COLUMNS, "grading worksheet of Moodle")
-    filled: list[list[Value]] = [list(heading)]
-    named = [_find(marks, heading, row) for row in rows]
-    for row, one in zip(rows, named, strict=True):
+    table = _read_downloaded(path, WORKSHEET_COLUMNS, "grading worksheet of Moodle")
+    grade = table.heading.index("Grade")
+    filled: list[list[Value]] = [list(table.heading)]
+    named = [table.student(row, marks) for row in table.rows]
+    for row, student in zip(table.rows, named, strict=True):
         cells: list[Value] = list(row)
-        if one is not None and one.submitted:
-            _check_points(path, row[heading.index("Maximum Grade")], marks)
-            cells[heading.index("Grade")] = one.total
+        if student is not None and student.submitted:
+            _check_points(path, table.cell(row, "Maximum Grade"), marks)
+            cells[grade] = student.total
         filled.append(cells)
     return Export({MOODLE_FILE: csv_bytes(filled)}, _left_out(marks, named))
 
 
-def _left_out(marks: ClassMarks, named: Sequence[Standing | None]) -> tuple[str, ...]:
-    there = {one.person.id for one in named if one is not None}
-    return tuple(one.person.id for one in marks.students if one.submitted and one.person.id not in there)
+def _left_out(marks: ClassMarks, named: Sequence[StudentMarks | None]) -> tuple[str, ...]:
+    """Return the ids of students with marks whom no row names."""
+    there = {student.person.id for student in named if student is not None}
+    submitted = (student.person.id for student in marks.students if student.submitted)
+    return tuple(name for name in submitted if name not in there)
 
 
-def _downloaded(path: Path, needed: Sequence[str], what: str) -> tuple[list[str], list[list[str]]]:
-    """Return headings and rows of a file that a learning platform gave out, every row as long as the headings."""
+def _read_downloaded(path: Path, needed: Sequence[str], what: str) -> _Downloaded:
+    """Read a file that a learning platform gave out.
+
+    Args:
+        path: The file.
+        needed: Columns that it must have.
+        what: What it should be, for the message.
+
+    Raises:
+        UsageError: If it is something else.
+    """
     try:
         rows = list(csv.reader(io.StringIO(path.read_text("utf-8-sig"), newline=""), strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -238,21 +185,12 @@ def _downloaded(path: Path, needed: Sequence[str], what: str) -> tuple[list[str]
     missing = [name for name in needed if name not in heading]
     if missing:
         raise UsageError(f"{path} is no {what}: it has no column {missing[0]!r}.", f"Expected {', '.join(needed)}.")
-    return heading, [[*row, *[""] * len(heading)][: len(heading)] for row in rows[1:] if row]
-
-
-def _find(marks: ClassMarks, heading: Sequence[str], row: Sequence[str]) -> Standing | None:
-    """Return the student that a row names, by the first of its columns that names one."""
-    for column, fields in KEYS.items():
-        key = row[heading.index(column)].strip().casefold() if column in heading else ""
-        for field in fields if key else ():
-            for one in marks.students:
-                if getattr(one.person, field).casefold() == key:
-                    return one
-    return None
+    padding = [""] * len(heading)
+    return _Downloaded(path, heading, [[*row, *padding][: len(heading)] for row in rows[1:] if row])
 
 
 def _check_points(path: Path, points: str, marks: ClassMarks) -> None:
+    """Refuse a file that gives the assignment another number of points."""
     try:
         same = not points.strip() or float(points.replace(",", ".")) == marks.max_score
     except ValueError:

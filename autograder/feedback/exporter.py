@@ -1,7 +1,7 @@
 """Write feedback for students: nbgrader's page, cleaned, and one page of ours beside it.
 
-Both come out of nbgrader's own `generate_feedback`, so formgrader's button writes them, too, and they appear together
-or not at all.
+nbgrader's own `generate_feedback` makes both, so formgrader's button writes them, too, and they appear together or not
+at all.
 """
 
 from __future__ import annotations
@@ -21,16 +21,15 @@ from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateFeedback
 from nbgrader.coursedir import CourseDirectory
 
-from autograder.config import CourseConfig
-from autograder.course.assignment import Assignment
+from autograder.course.assignment import Assignment, read_titles
+from autograder.course.course import Course
 from autograder.errors import RecordingError, UsageError
-from autograder.feedback.page import PAGE, render_page
+from autograder.feedback.page import PAGE, recorded_page, render_page
 from autograder.gradebook.course_lock import course_lock
-from autograder.gradebook.graded_notebook import recorded_result
+from autograder.gradebook.graded_notebook import MARKING_GUIDE, recorded_result
 from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, output_folder, run_staged
 from autograder.gradebook.student_marks import student_marks
-from autograder.progress import Watch, unwatched
-from autograder.rendering.result_views import MARKING_GUIDE
+from autograder.progress import ProgressListener, no_progress
 from autograder.rendering.sanitising import clean_html, markdown2html
 from autograder.suggestions import did_you_mean
 
@@ -44,7 +43,7 @@ Resources = dict[str, Any]
 class FeedbackExporter(HTMLExporter):  # type: ignore[misc]
     """Renders what students see: cleaned, and without the marking guides that formgrader shows.
 
-    Within one of nbgrader's steps it also makes the page that stands beside, which links to this one and this to it.
+    Within one of nbgrader's steps it also makes the page beside this one; the two link to each other.
     """
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - nbconvert's
@@ -56,7 +55,7 @@ class FeedbackExporter(HTMLExporter):  # type: ignore[misc]
     def from_notebook_node(
         self, nb: NotebookNode, resources: Resources | None = None, **kwargs: object
     ) -> tuple[str, Resources]:
-        """Convert a notebook to HTML."""
+        """Convert a notebook to HTML, and make our own page where nbgrader says whose it is."""
         cells = [cell for cell in nb.cells if cell.metadata.get("autograder") != MARKING_GUIDE]
         names = (resources or {}).get("nbgrader")
         if names:
@@ -71,20 +70,24 @@ class FeedbackExporter(HTMLExporter):  # type: ignore[misc]
         order = [cell.metadata.get("nbgrader", {}).get("grade_id", "") for cell in nb.cells]
         with Gradebook(names["db_url"]) as book:
             marks = student_marks(book, names, order, self.config)
-        page = render_page(names["assignment"], recorded_result(nb), marks, f"{names['notebook']}.html")
-        return page.encode("utf-8", "replace")
+        titles = read_titles(Path(CourseDirectory(config=self.config).root), names["assignment"])
+        page = recorded_page(names["assignment"], recorded_result(nb), marks, f"{names['notebook']}.html", titles)
+        return render_page(page).encode("utf-8", "replace")
 
 
 def write_feedback(
-    config: CourseConfig, assignment: Assignment, students: Sequence[str] | None = None, watch: Watch = unwatched
+    course: Course,
+    assignment: Assignment,
+    students: Sequence[str] | None = None,
+    progress: ProgressListener = no_progress,
 ) -> list[Path]:
     """Write the feedback of students whose results are recorded: nbgrader's page and ours.
 
     Args:
-        config: The course.
+        course: The course.
         assignment: The assignment.
         students: Whose feedback to write; None means everyone's.
-        watch: Hears how far it is.
+        progress: Receives progress updates.
 
     Returns:
         nbgrader's pages, one for each student; `feedback.html` lies beside each.
@@ -93,24 +96,25 @@ def write_feedback(
         UsageError: If a student, or everyone, has no recorded result.
         RecordingError: If nbgrader fails.
     """
-    coursedir = course_directory(config, assignment.name)
+    coursedir = course_directory(course, assignment.name)
     known = _recorded_students(coursedir, assignment.name)
     chosen = known if students is None else list(students)
     if not chosen:
         raise UsageError(f"No results of {assignment.name} are recorded yet.", "Run: python -m autograder grade")
     for student in chosen:
         if student not in known:
-            mend = f"{did_you_mean(student, known)} If the name is right, run: python -m autograder grade {student}"
-            raise UsageError(f"{student} has no recorded result.", mend.strip())
+            remedy = f"{did_you_mean(student, known)} If the name is right, run: python -m autograder grade {student}"
+            raise UsageError(f"{student} has no recorded result.", remedy.strip())
     pages: list[Path] = []
     for student in chosen:
-        watch(len(pages), len(chosen), student)
-        pages.append(_write_page(config, assignment.name, student))
-    watch(len(pages), len(chosen), "")
+        progress(len(pages), len(chosen), student)
+        pages.append(_write_page(course, assignment.name, student))
+    progress(len(pages), len(chosen), "")
     return pages
 
 
 def _recorded_students(coursedir: CourseDirectory, assignment: str) -> list[str]:
+    """Return everyone who has a graded notebook."""
     step = coursedir.autograded_directory
     folders = glob.glob(coursedir.format_path(step, "*", glob.escape(assignment)))  # noqa: PTH207 (an absolute pattern)
     pattern = coursedir.format_path(step, f"(?P<student>[^{os.sep}]+)", re.escape(assignment), escape=True)
@@ -118,25 +122,25 @@ def _recorded_students(coursedir: CourseDirectory, assignment: str) -> list[str]
     return sorted(match["student"] for match in found if match)
 
 
-def _write_page(config: CourseConfig, assignment: str, student: str) -> Path:
-    coursedir = course_directory(config, assignment, student_id=student)
-    step = make_step(GenerateFeedback, config, coursedir)
+def _write_page(course: Course, assignment: str, student: str) -> Path:
+    coursedir = course_directory(course, assignment, student_id=student)
+    step = make_step(GenerateFeedback, course, coursedir)
     if not issubclass(step.exporter_class, FeedbackExporter):
         raise RecordingError(
-            "c.GenerateFeedback.exporter_class in course_config.py is not autograder.feedback.FeedbackExporter, so "
-            "students would read the marking guides.",
+            "c.GenerateFeedback.exporter_class in course_config.py is not "
+            "autograder.nbgrader_plugins.FeedbackExporter, so students would read the marking guides.",
             "Put it back.",
         )
     page = output_folder(coursedir, "feedback_directory") / f"{assignment}.html"
     try:
         with (
-            course_lock(config.state_dir),
-            tempfile.TemporaryDirectory(dir=config.state_dir, prefix="recording-") as staging,
+            course_lock(course.state_dir),
+            tempfile.TemporaryDirectory(dir=course.state_dir, prefix="recording-") as staging,
         ):
             written = run_staged(step, "feedback_directory", Path(staging))
     except (StepFailed, OSError) as error:
         problem = f"nbgrader could not write feedback for {student}: {error}."
-        raise RecordingError(problem, f"Mend that, then run: python -m autograder feedback {student}") from error
+        raise RecordingError(problem, f"Fix that, then run: python -m autograder feedback {student}") from error
     if not written:
         raise RecordingError(f"nbgrader wrote no {page}.", "Look for the student in student_id_exclude.")
     return page

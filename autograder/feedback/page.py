@@ -6,170 +6,239 @@ page's own policy lets nothing run and nothing load from anywhere.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import quote
 
-from markupsafe import Markup
-
-from autograder.feedback.drawings import Shown, draw
-from autograder.gradebook.student_marks import Mark, StudentMarks
-from autograder.rendering.page_templates import page_template, page_text
-from autograder.rendering.result_views import CARRIED, MARKS, anchor_of, reasons_of, sentence_of, spoken
-from autograder.results import CheckResult, SubmissionResult, TaskResult, said_once
+from autograder.feedback.drawings import draw
+from autograder.marks import Mark, StudentMarks
+from autograder.rendering.page_templates import load_asset, load_template, policy_hash
+from autograder.rendering.result_views import CheckView, anchor_of, task_view
+from autograder.results import SubmissionResult, TaskResult
+from autograder.text import Titles, slug_in_words, title_of
 
 PAGE = "feedback.html"
 STATES = {
     "full": ("✓", "full points"),
     "part": ("◐", "some points"),
     "none": ("✗", "no points yet"),
-    "open": ("…", "waits"),
+    "open": ("…", "waiting"),
 }
 """How a task or a question stands: its sign and words."""
-ALWAYS_DRAWN = "curves"
-"""Kind of picture that is shown of a passed check, too."""
-STALE = "This work could not be graded anew, so there are no points yet. Your instructor has been told."
+STALE = "This work could not be regraded, so there are no points yet. Your instructor has been told."
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One check as the page shows it."""
+class Points:
+    """Points earned, None while they are not known, and points to earn."""
 
-    outcome: str
-    sign: str
-    word: str
-    sentence: str
-    reasons: tuple[str, ...]
-    pictures: tuple[Shown, ...]
+    score: float | None
+    max_score: float
+
+    @property
+    def state(self) -> str:
+        """A key of `STATES`."""
+        if self.score is None:
+            return "open"
+        if self.score >= self.max_score:
+            return "full"
+        return "part" if self.score > 0 else "none"
 
 
 @dataclass(frozen=True)
-class Part:
+class TaskOnPage:
     """One automatic task as the page shows it.
 
     Attributes:
         link: To the task in nbgrader's page; empty where there is none.
-        notes: What is to be known of the task as a whole.
-        open: Checks that did not pass.
-        passed: What was right.
+        notes: What concerns the task as a whole.
+        checks: What the checks found; empty where only the points are known.
+        mistakes: Slugs of the recognised mistakes.
     """
 
     id: str
-    score: float | None
-    max_score: float
-    state: str
+    title: str
+    points: Points
     link: str
+    notes: tuple[str, ...] = ()
+    checks: tuple[CheckView, ...] = ()
+    mistakes: tuple[str, ...] = ()
+
+    @property
+    def sorted_checks(self) -> list[CheckView]:
+        """The checks, those to work on before those that passed."""
+        return sorted(self.checks, key=lambda check: check.outcome == "passed")
+
+
+@dataclass(frozen=True)
+class QuestionOnPage:
+    """One question that a person marks, as the page shows it."""
+
+    id: str
+    title: str
+    points: Points
+    comment: str
+    link: str
+
+
+@dataclass(frozen=True)
+class FeedbackPage:
+    """All that the page shows.
+
+    Attributes:
+        student: Whose page it is; None if that is not known.
+        marks: What the gradebook says; None without one.
+        notebook_page: Link to nbgrader's page; empty if there is none.
+        notes: What the student should know of the hand-in as a whole.
+        has_result: Whether it is known what the checks found.
+    """
+
+    assignment: str
+    student: str | None
+    marks: StudentMarks | None
+    notebook_page: str
     notes: tuple[str, ...]
-    open: tuple[Finding, ...]
-    passed: tuple[Finding, ...]
+    has_result: bool
+    tasks: tuple[TaskOnPage, ...]
+    questions: tuple[QuestionOnPage, ...]
+    titles: Titles
+
+    @cached_property
+    def automatic(self) -> Points:
+        """The points of all automatic tasks together."""
+        return _sum(task.points for task in self.tasks)
+
+    @cached_property
+    def by_hand(self) -> Points:
+        """The points of all questions together."""
+        return _sum(question.points for question in self.questions)
+
+    @cached_property
+    def marked(self) -> list[QuestionOnPage]:
+        """Questions that have been marked."""
+        return [question for question in self.questions if question.points.score is not None]
+
+    @cached_property
+    def unmarked(self) -> list[QuestionOnPage]:
+        """Questions that wait for a person."""
+        return [question for question in self.questions if question.points.score is None]
+
+    @property
+    def overview(self) -> list[TaskOnPage | QuestionOnPage]:
+        """What the table shows one by one: unmarked questions have one row together."""
+        return [*self.tasks, *self.marked]
+
+    @cached_property
+    def first_to_fix(self) -> TaskOnPage | None:
+        """The first task that lost points: later ones build on it."""
+        return next((task for task in self.tasks if task.points.state in ("part", "none")), None)
+
+    @cached_property
+    def is_all_graded(self) -> bool:
+        """Whether every automatic task has points."""
+        return all(task.points.score is not None for task in self.tasks)
+
+    @cached_property
+    def mistakes(self) -> dict[str, list[TaskOnPage]]:
+        """The recognised mistakes in words, and the tasks that have them."""
+        found: dict[str, list[TaskOnPage]] = {}
+        for task in self.tasks:
+            for slug in task.mistakes:
+                found.setdefault(slug_in_words(slug), []).append(task)
+        return found
+
+    def title(self, name: str) -> str:
+        """Return the title of a cell."""
+        return title_of(name, self.titles)
 
 
-def render_page(
-    assignment: str, result: SubmissionResult | None, marks: StudentMarks | None = None, notebook_page: str = ""
-) -> str:
-    """Return the page.
+def render_page(page: FeedbackPage) -> str:
+    """Return the page as HTML."""
+    style = load_asset("base.css", "feedback.css")
+    template = load_template(PAGE, points=_number)
+    return template.render(page=page, states=STATES, draw=draw, style=style, style_hash=policy_hash(style))
+
+
+def result_page(result: SubmissionResult, titles: Titles) -> FeedbackPage:
+    """Return the page of a result that no gradebook knows: it is about the automatic tasks alone.
+
+    Args:
+        result: What the checks found.
+        titles: The tasks' titles.
+    """
+    return FeedbackPage(
+        assignment=result.assignment,
+        student=result.submission.student,
+        marks=None,
+        notebook_page="",
+        notes=result.notes,
+        has_result=True,
+        tasks=tuple(_graded_task(task, None, "", titles) for task in result.tasks),
+        questions=(),
+        titles=titles,
+    )
+
+
+def recorded_page(
+    assignment: str, result: SubmissionResult | None, marks: StudentMarks, notebook_page: str, titles: Titles
+) -> FeedbackPage:
+    """Return the page of a submission in the gradebook.
 
     Args:
         assignment: Name of the assignment.
         result: What the checks found; None if it is not known any more.
-        marks: What the gradebook says; None without one: then the page is about the automatic tasks alone.
-        notebook_page: Name of nbgrader's page, which lies beside this one; empty if there is none.
+        marks: What the gradebook says.
+        notebook_page: Name of nbgrader's page, which lies beside this one.
+        titles: The tasks' titles.
     """
     link = quote(notebook_page)
-    parts = _parts(result, marks, link)
-    questions = marks.questions if marks else ()
-    style = page_text("base.css", "feedback.css")
-    page = page_template(PAGE, points=_points)
-    return page.render(
-        assignment=assignment,
-        student=marks.student if marks else result.submission.student if result else None,
-        marks=marks,
-        notes=result.notes if result else (),
-        known=result is not None,
-        parts=parts,
-        questions=[one for one in questions if one.score is not None],
-        waiting=[one for one in questions if one.score is None],
-        states=STATES,
-        state_of=_state,
-        automatic=_sum_of([(part.score, part.max_score) for part in parts]),
-        by_hand=_sum_of([(one.score, one.max_score) for one in questions]),
-        first=next((part for part in parts if part.state in ("part", "none")), None),
-        mistakes=_mistakes(result, parts),
-        link=link,
-        style=Markup(style),  # noqa: S704 (our own files)
-        digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-    )
-
-
-def _parts(result: SubmissionResult | None, marks: StudentMarks | None, link: str) -> list[Part]:
     if result is None:
-        return [_unknown(mark, link) for mark in marks.tasks.values()] if marks else []
-    return [_part(task, marks.tasks.get(task.id) if marks else None, link) for task in result.tasks]
-
-
-def _part(task: TaskResult, mark: Mark | None, link: str) -> Part:
-    stale = mark is not None and mark.score is None
-    score = mark.score if mark else task.score
-    findings = [] if stale else [_finding(check) for check in said_once(task.checks)]
-    notes = [STALE] if stale else [CARRIED] if task.carried_forward else []
-    if mark and mark.by_hand and score != task.score:
-        notes.append(f"A person set these points; the checks alone would give {task.score:g}.")
-    return Part(
-        id=task.id,
-        score=score,
-        max_score=task.max_score,
-        state=_state(score, task.max_score),
-        link=f"{link}#{anchor_of(task)}" if link else "",
-        notes=tuple(notes),
-        open=tuple(one for one in findings if one.outcome != "passed"),
-        passed=tuple(one for one in findings if one.outcome == "passed"),
+        tasks = tuple(_task_without_result(mark, link, titles) for mark in marks.tasks.values())
+    else:
+        tasks = tuple(_graded_task(task, marks.tasks.get(task.id), link, titles) for task in result.tasks)
+    return FeedbackPage(
+        assignment=assignment,
+        student=marks.person.id,
+        marks=marks,
+        notebook_page=link,
+        notes=result.notes if result else (),
+        has_result=result is not None,
+        tasks=tasks,
+        questions=tuple(_question(mark, link, titles) for mark in marks.questions.values()),
+        titles=titles,
     )
 
 
-def _unknown(mark: Mark, link: str) -> Part:
-    """Return a task of which only the points are known."""
-    where = f"{link}#{quote(mark.id)}" if link else ""
-    return Part(mark.id, mark.score, mark.max_score, _state(mark.score, mark.max_score), where, (), (), ())
+def _graded_task(task: TaskResult, mark: Mark | None, link: str, titles: Titles) -> TaskOnPage:
+    view = task_view(task, titles)
+    points = Points(mark.score if mark else task.score, task.max_score)
+    here = f"{link}#{anchor_of(task.id)}" if link else ""
+    if points.score is None:  # the result is that of an earlier hand-in
+        return TaskOnPage(task.id, view.title, points, here, notes=(STALE,))
+    notes = list(view.notes)
+    if mark and mark.by_hand and mark.score != task.score:
+        notes.append(f"A person set these points; the checks alone give {task.score:g}.")
+    slugs = (check.misconception for check in task.checks if check.outcome == "failed")
+    mistakes = tuple(dict.fromkeys(slug for slug in slugs if slug))
+    return TaskOnPage(task.id, view.title, points, here, tuple(notes), view.checks, mistakes)
 
 
-def _finding(check: CheckResult) -> Finding:
-    sign, word, _ = MARKS[check.outcome]
-    drawn = [one for one in check.pictures if check.outcome == "failed" or one.__struct_config__.tag == ALWAYS_DRAWN]
-    return Finding(
-        outcome=check.outcome,
-        sign=sign,
-        word=word,
-        sentence=sentence_of(check),
-        reasons=tuple(reasons_of(check)),
-        pictures=tuple(draw(one) for one in drawn),
-    )
+def _task_without_result(mark: Mark, link: str, titles: Titles) -> TaskOnPage:
+    here = f"{link}#{quote(mark.id)}" if link else ""
+    return TaskOnPage(mark.id, title_of(mark.id, titles), Points(mark.score, mark.max_score), here)
 
 
-def _mistakes(result: SubmissionResult | None, parts: Sequence[Part]) -> dict[str, list[str]]:
-    """Return recognised mistakes in words, and the tasks that have them."""
-    shown = {part.id for part in parts if part.open}
-    found: dict[str, list[str]] = {}
-    for task in result.tasks if result else ():
-        for check in task.checks:
-            if check.misconception and check.outcome == "failed" and task.id in shown:
-                tasks = found.setdefault(spoken(check.misconception), [])
-                tasks += [task.id] if task.id not in tasks else []
-    return found
+def _question(mark: Mark, link: str, titles: Titles) -> QuestionOnPage:
+    points = Points(mark.score, mark.max_score)
+    here = f"{link}#{mark.id}" if link else ""
+    return QuestionOnPage(mark.id, title_of(mark.id, titles), points, mark.comment, here)
 
 
-def _state(score: float | None, worth: float) -> str:
-    if score is None:
-        return "open"
-    if score >= worth:
-        return "full"
-    return "part" if score > 0 else "none"
+def _sum(points: Iterable[Points]) -> Points:
+    known = list(points)
+    return Points(round(sum(each.score or 0.0 for each in known), 2), sum(each.max_score for each in known))
 
 
-def _sum_of(pairs: Sequence[tuple[float | None, float]]) -> tuple[float, float]:
-    return round(sum(score or 0.0 for score, _ in pairs), 2), sum(worth for _, worth in pairs)
-
-
-def _points(value: float | None) -> str:
+def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:g}"

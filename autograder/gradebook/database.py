@@ -1,4 +1,4 @@
-"""The gradebook's database: waited for where it is busy, with errors that name it, and read by a plain statement.
+"""The gradebook's database: connections that wait while it is busy, errors that name it, and one fast query.
 
 Import this wherever a `Gradebook` is opened: every connection to SQLite that this process makes then waits.
 """
@@ -30,11 +30,13 @@ class Recorded:
 
     Attributes:
         scores: Automatic score by grade_id; None where one is outstanding. Empty without a submission.
-        due: When the assignment is due, and by how much longer this student has; late penalties depend on them.
+        due: When the assignment is due.
+        extension: By how much longer this student has; late penalties depend on both.
     """
 
     scores: Mapping[str, float | None]
-    due: tuple[datetime | None, timedelta | None] = (None, None)
+    due: datetime | None = None
+    extension: timedelta | None = None
 
 
 @contextmanager
@@ -57,8 +59,8 @@ def recorded_scores(coursedir: CourseDirectory) -> Recorded:
     asked = {"assignment": coursedir.assignment_id, "student": coursedir.student_id}
     with _named_errors(coursedir), _engine(coursedir.db_url).connect() as connection:
         rows = connection.execute(_statement(), asked).all()
-    due = next(((duedate, extension) for _, _, duedate, extension in rows), (None, None))
-    return Recorded({name: score for name, score, _, _ in rows}, due)
+    due, extension = next(((due, extension) for _, _, due, extension in rows), (None, None))
+    return Recorded({name: score for name, score, _, _ in rows}, due, extension)
 
 
 @sqlalchemy.event.listens_for(sqlalchemy.Engine, "connect")

@@ -12,42 +12,43 @@ import shutil
 import sys
 import tempfile
 import warnings
+from copy import deepcopy
 from pathlib import Path
 
 from nbgrader.converters.base import BaseConverter, NbGraderException
 from nbgrader.coursedir import CourseDirectory
 
-from autograder.config import CourseConfig, load_traitlets
+from autograder.course.course import Course
 
 
 class StepFailed(Exception):
     """One of nbgrader's steps failed; the message is what nbgrader logged, last line first."""
 
 
-def course_directory(config: CourseConfig, assignment: str, **traits: str) -> CourseDirectory:
+def course_directory(course: Course, assignment: str, **traits: str) -> CourseDirectory:
     """Return nbgrader's view of the course folder.
 
     Args:
-        config: The course.
+        course: The course.
         assignment: Name of the assignment.
         **traits: Other traits of nbgrader's `CourseDirectory`, such as `db_url`.
     """
     _make_alembic_known()
-    traits = {"root": str(config.root.resolve()), "assignment_id": assignment} | traits
-    return CourseDirectory(config=load_traitlets(config.root), **traits)
+    traits = {"root": str(course.root.resolve()), "assignment_id": assignment} | traits
+    return CourseDirectory(config=deepcopy(course.nbgrader), **traits)
 
 
-def make_step(kind: type[BaseConverter], config: CourseConfig, coursedir: CourseDirectory) -> BaseConverter:
+def make_step(kind: type[BaseConverter], course: Course, coursedir: CourseDirectory) -> BaseConverter:
     """Return one of nbgrader's converters, which replaces what an earlier run wrote.
 
     Args:
         kind: The converter's class, such as `Autograde`.
-        config: The course.
+        course: The course.
         coursedir: From `course_directory`.
     """
     log = logging.Logger("nbgrader", logging.INFO)  # not in the tree of loggers: nothing else hears it
     log.addHandler(_Collect())
-    step = kind(coursedir=coursedir, config=load_traitlets(config.root), log=log)
+    step = kind(coursedir=coursedir, config=deepcopy(course.nbgrader), log=log)
     step.force = True
     return step
 

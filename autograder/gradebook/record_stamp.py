@@ -1,85 +1,140 @@
-"""Is a result recorded already? What the gradebook holds of it, and a mark beside it."""
+"""Stamps of what is recorded: they say from what, so that nothing is recorded twice.
+
+A stamp holds only as long as the gradebook has the result's scores and the graded notebook is the one that was written
+with it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import msgspec
 from nbgrader.coursedir import CourseDirectory
 
-from autograder.config import CONFIG_NAME, CourseConfig
 from autograder.course.assignment import Assignment
+from autograder.course.course import CONFIG_NAME, Course
+from autograder.course.snapshot_store import SnapshotStore
+from autograder.course.submission import Snapshot
 from autograder.errors import RecordingError
 from autograder.files import write_whole
-from autograder.gradebook.database import Recorded, recorded_scores
+from autograder.gradebook.database import recorded_scores
 from autograder.gradebook.nbgrader_steps import output_folder
 from autograder.grading.rules_digest import package_digest
 from autograder.results import SubmissionResult, to_json
 
 
-class RecordedMark:
-    """Says that one student's result was recorded, and from what, so that it need not be recorded again.
+@dataclass(frozen=True)
+class Recording:
+    """A result that is to be recorded.
 
-    It holds only as long as the gradebook has the result's scores and the graded notebook is the one
-    that was written then.
-
-    Args:
-        config: The course.
-        assignment: The assignment.
+    Attributes:
         coursedir: nbgrader's view of the course, with the student's id.
-        folder: The submission.
-        result: What grading found.
+        snapshot: What was graded.
     """
 
-    def __init__(
-        self,
-        config: CourseConfig,
-        assignment: Assignment,
-        coursedir: CourseDirectory,
-        folder: Path,
-        result: SubmissionResult,
-    ) -> None:
-        self._path: Path = config.state_dir / "recorded" / assignment.name / coursedir.student_id
-        self._coursedir = coursedir
-        self._result = result
-        self._graded = output_folder(coursedir, "autograded_directory") / f"{assignment.name}.ipynb"
-        texts = (config.root / CONFIG_NAME, folder / "timestamp.txt", assignment.notebook_path)
-        released = assignment.release_dir / f"{assignment.name}.ipynb"
-        parts = [to_json(result), package_digest().encode(), *map(_digest_if_there, (*texts, released))]
-        self._texts = hashlib.sha256(b"\n".join(parts)).hexdigest()
+    course: Course
+    assignment: Assignment
+    coursedir: CourseDirectory
+    snapshot: Snapshot
+    result: SubmissionResult
 
-    def stands(self) -> bool:
-        """Whether nothing is to be done."""
-        with suppress(OSError, RecordingError):
-            marked = self._path.read_text("utf-8")
-            return marked == self._text(check_recorded(self._coursedir, self._result))
-        return False
+    @property
+    def student(self) -> str:
+        """Nbgrader's id of the student."""
+        return str(self.coursedir.student_id)
 
-    def set(self, now: Recorded) -> None:
-        """Say that the result is recorded, as the gradebook holds it now."""
-        with suppress(OSError):  # without it the result is recorded once more, no worse
-            write_whole(self._path, self._text(now).encode())
+    @property
+    def graded_notebook(self) -> Path:
+        """What nbgrader writes."""
+        return output_folder(self.coursedir, "autograded_directory") / f"{self.assignment.name}.ipynb"
 
-    def _text(self, now: Recorded) -> str:
-        written = self._graded.stat()
-        return f"{self._texts} {now.due} {written.st_mtime_ns} {written.st_size}"
+
+class Stamp(msgspec.Struct, frozen=True):
+    """From what a result was recorded, and what there was afterwards.
+
+    Attributes:
+        submission: Digest of what was graded.
+        inputs: Digest of all else that decides what is recorded.
+        due: When the assignment is due.
+        extension: By how much longer the student has; late penalties depend on both.
+        modified: When the graded notebook was written, in nanoseconds.
+        size: Its bytes.
+    """
+
+    submission: str
+    inputs: str
+    due: datetime | None
+    extension: timedelta | None
+    modified: int
+    size: int
+
+
+def is_recorded(recording: Recording) -> bool:
+    """Return whether a result is recorded already, with nothing left to do."""
+    path = _stamp_path(recording.course, recording.assignment.name, recording.student)
+    with suppress(OSError, RecordingError, msgspec.MsgspecError):
+        return msgspec.json.decode(path.read_bytes(), type=Stamp) == _stamp(recording)
+    return False
+
+
+def write_stamp(recording: Recording) -> None:
+    """Say that a result is recorded.
+
+    Raises:
+        RecordingError: If the gradebook does not hold its scores.
+    """
+    path = _stamp_path(recording.course, recording.assignment.name, recording.student)
+    with suppress(OSError):  # without a stamp the result is recorded once more, no worse
+        write_whole(path, msgspec.json.encode(_stamp(recording)))
+
+
+def recorded_snapshot(course: Course, assignment: Assignment, student: str) -> Snapshot | None:
+    """Return the submission whose result was recorded last; None if there is none, or it is not stored any more."""
+    with suppress(OSError, msgspec.MsgspecError):
+        stamp = msgspec.json.decode(_stamp_path(course, assignment.name, student).read_bytes(), type=Stamp)
+        return SnapshotStore(course).load(stamp.submission)
+    return None
+
+
+def _stamp_path(course: Course, assignment: str, student: str) -> Path:
+    """Return where the stamp of a student's result is."""
+    return course.state_dir / "recorded" / assignment / student
+
+
+def _stamp(recording: Recording) -> Stamp:
+    """Return the stamp of a result that is recorded.
+
+    Raises:
+        RecordingError: If it is not.
+        OSError: If there is no graded notebook.
+    """
+    held = recorded_scores(recording.coursedir)
+    if held.scores != {task.id: task.score for task in recording.result.tasks}:
+        raise RecordingError(
+            f"nbgrader did not record the result of {recording.student}.",
+            "Look at c.CourseDirectory.student_id_exclude in course_config.py.",
+        )
+    written = recording.graded_notebook.stat()
+    return Stamp(
+        submission=recording.snapshot.digest,
+        inputs=_inputs_digest(recording),
+        due=held.due,
+        extension=held.extension,
+        modified=written.st_mtime_ns,
+        size=written.st_size,
+    )
+
+
+def _inputs_digest(recording: Recording) -> str:
+    course, assignment = recording.course, recording.assignment
+    texts = (course.root / CONFIG_NAME, assignment.notebook_path, assignment.release_dir / f"{assignment.name}.ipynb")
+    parts = [to_json(recording.result), package_digest().encode(), *map(_digest_if_there, texts)]
+    return hashlib.sha256(b"\n".join(parts)).hexdigest()
 
 
 def _digest_if_there(path: Path) -> bytes:
     return hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"-"
-
-
-def check_recorded(coursedir: CourseDirectory, result: SubmissionResult) -> Recorded:
-    """Return what the gradebook holds of a student, having seen that these are a result's scores.
-
-    Raises:
-        RecordingError: If they are not.
-    """
-    now = recorded_scores(coursedir)
-    if now.scores != {task.id: task.score for task in result.tasks}:
-        raise RecordingError(
-            f"nbgrader did not record the result of {coursedir.student_id}.",
-            "Look at c.CourseDirectory.student_id_exclude in course_config.py.",
-        )
-    return now

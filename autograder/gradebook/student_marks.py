@@ -1,115 +1,100 @@
-"""What the gradebook says of one submission: marks by task, comments, and the late penalty as of today."""
+"""What the gradebook holds of one submission: marks, comments, and the late penalty as of today."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from nbgrader.api import Comment, Grade, Gradebook, SubmittedNotebook
+from nbgrader.api import Comment, Grade, Gradebook, SubmittedAssignment, SubmittedNotebook
+from nbgrader.api import Student as BookStudent
 from traitlets.config import Config
 
-from autograder.gradebook.class_marks import late_policy
+from autograder.gradebook.late_policy import LatePolicy, late_policy
+from autograder.marks import Mark, Person, StudentMarks
 
 
-@dataclass(frozen=True)
-class Mark:
-    """One graded cell.
-
-    Attributes:
-        score: Points; None while a person has to give them, or where no check could be made.
-        by_hand: Whether a person marks it, or has changed what the checks gave.
-        comment: What a marker wrote, or nbgrader of an untouched answer.
-    """
-
-    id: str
-    max_score: float
-    score: float | None
-    by_hand: bool
-    comment: str = ""
-
-
-@dataclass(frozen=True)
-class StudentMarks:
-    """All marks of one submission.
-
-    Attributes:
-        tasks: Those that checks grade, by grade_id.
-        questions: Those that a person marks, in the notebook's order.
-        remarks: What a person wrote to other cells, by the cell's name.
-        penalty: Points taken for lateness.
-    """
-
-    student: str
-    tasks: dict[str, Mark]
-    questions: tuple[Mark, ...]
-    remarks: dict[str, str]
-    penalty: float
-    seconds_late: float
-
-    @property
-    def raw(self) -> float:
-        """Points so far, before the late penalty."""
-        return round(sum(one.score or 0.0 for one in (*self.tasks.values(), *self.questions)), 2)
-
-    @property
-    def total(self) -> float:
-        """Points that count so far; never below 0."""
-        return round(max(0.0, self.raw - self.penalty), 2)
-
-    @property
-    def max_score(self) -> float:
-        """Points of the whole assignment."""
-        return sum(one.max_score for one in (*self.tasks.values(), *self.questions))
-
-
-def student_marks(book: Gradebook, names: dict[str, str], order: Sequence[str], settings: Config) -> StudentMarks:
-    """Return the marks of one submission.
+def student_marks(book: Gradebook, names: dict[str, str], order: Sequence[str], config: Config) -> StudentMarks:
+    """Return the marks of one submission with all comments.
 
     Args:
         book: The course's gradebook.
         names: `notebook`, `assignment` and `student`, as nbgrader hands them on.
         order: grade_ids in the notebook's order.
-        settings: The whole of course_config.py.
+        config: The whole of course_config.py.
 
     Raises:
         MissingEntry: If the gradebook does not hold the submission.
     """
     notebook = book.find_submission_notebook(names["notebook"], names["assignment"], names["student"])
-    submission = notebook.assignment
-    manual = {cell.name for cell in (*notebook.notebook.solution_cells, *notebook.notebook.task_cells)}
-    graded = {grade.name for grade in notebook.grades}
-    comments = {one.name: _comment(one) for one in notebook.comments}
-    marks = [_mark(grade, grade.name in manual, comments.get(grade.name, "")) for grade in _in_order(notebook, order)]
-    return StudentMarks(
-        student=names["student"],
-        tasks={one.id: one for one in marks if one.id not in manual},
-        questions=tuple(one for one in marks if one.id in manual),
-        remarks={one.name: text for one in notebook.comments if one.name not in graded and (text := _written(one))},
-        penalty=round(late_policy(settings).penalty(submission), 2),
-        seconds_late=float(submission.total_seconds_late),
+    student = marks_of(notebook.assignment, late_policy(config))
+    comments = {comment.name: str(comment.comment or "").strip() for comment in notebook.comments}
+    remarks = {comment.name: _written(comment) for comment in notebook.comments if comment.name not in student.scores}
+    return replace(
+        student,
+        tasks=_in_order(student.tasks, order, comments),
+        questions=_in_order(student.questions, order, comments),
+        remarks={name: text for name, text in remarks.items() if text},
     )
 
 
-def _in_order(notebook: SubmittedNotebook, order: Sequence[str]) -> list[Grade]:
-    place = {name: number for number, name in enumerate(order)}
-    return sorted(notebook.grades, key=lambda grade: (place.get(grade.name, len(place)), grade.name))
+def marks_of(submission: SubmittedAssignment, policy: LatePolicy) -> StudentMarks:
+    """Return the marks of one submission without comments.
+
+    Args:
+        submission: From the gradebook.
+        policy: The course's.
+    """
+    tasks: dict[str, Mark] = {}
+    questions: dict[str, Mark] = {}
+    for notebook in submission.notebooks:
+        manual = cells_marked_by_hand(notebook)
+        for grade in notebook.grades:
+            kind = questions if grade.name in manual else tasks
+            kind[str(grade.name)] = _mark(grade, grade.name in manual)
+    return StudentMarks(
+        person=person_of(submission.student),
+        tasks=tasks,
+        questions=questions,
+        penalty=round(policy.penalty(submission), 2),
+        seconds_late=float(submission.total_seconds_late),
+        handed_in=submission.timestamp,
+        due=submission.duedate if submission.assignment.duedate is not None else None,
+        submitted=True,
+    )
 
 
-def _mark(grade: Grade, manual: bool, comment: str) -> Mark:
+def cells_marked_by_hand(notebook: SubmittedNotebook) -> set[str]:
+    """Return the names of the cells that a person marks: all but those of tests."""
+    return {cell.name for cell in (*notebook.notebook.solution_cells, *notebook.notebook.task_cells)}
+
+
+def person_of(student: BookStudent) -> Person:
+    """Return what the gradebook says of a student."""
+    texts = (student.first_name, student.last_name, student.email, student.lms_user_id)
+    return Person(str(student.id), *(str(text or "") for text in texts))
+
+
+def _mark(grade: Grade, manual: bool) -> Mark:
     given = grade.manual_score is not None
-    known = given or (grade.auto_score is not None and not (manual and grade.needs_manual_grade))
+    waiting = bool(grade.needs_manual_grade)
+    score = float(grade.score or 0.0)
+    # nbgrader gives 0 to an answer that nobody has marked yet; extra credit counts even there
+    known = given or (grade.auto_score is not None and (score > 0 or not (manual and waiting)))
     return Mark(
         id=str(grade.name),
         max_score=float(grade.max_score),
-        score=round(float(grade.score), 2) if known else None,
+        score=round(score, 2) if known else None,
         by_hand=manual or given,
-        comment=comment,
+        waiting=waiting,
     )
+
+
+def _in_order(marks: Mapping[str, Mark], order: Sequence[str], comments: Mapping[str, str]) -> dict[str, Mark]:
+    """Return marks in the notebook's order, with their comments."""
+    place = {name: number for number, name in enumerate(order)}
+    names = sorted(marks, key=lambda name: (place.get(name, len(place)), name))
+    return {name: replace(marks[name], comment=comments.get(name, "")) for name in names}
 
 
 def _written(comment: Comment) -> str:
     return str(comment.manual_comment or "").strip()
-
-
-def _comment(comment: Comment) -> str:
-    return str(comment.comment or "").strip()

@@ -1,4 +1,4 @@
-"""Run hidden checks: pytest functions in this trusted process that ask the submission behind the wall."""
+"""Run hidden checks: pytest functions, in this trusted process, that ask the submission questions."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import hashlib
 import os
 import sys
 import types
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
-from typing import TypeVar, cast
 
 import numpy as np
 import pytest
+from _pytest.config import _prepareconfig
 
 from autograder.checking.remote import Student
 from autograder.course.assignment import Task
@@ -21,7 +22,7 @@ from autograder.errors import AssignmentError, AutograderError, StudentFault
 from autograder.results import CheckResult, Outcome
 
 LONGEST_REASON = 2000
-"""Characters of a reason that are kept: a submission may say anything, at any length."""
+"""Characters of a reason that a result holds: a submission may say anything, at any length."""
 UNUSED_PLUGINS = (
     "cacheprovider", "doctest", "faulthandler", "junitxml", "logging", "terminal",
     "unraisableexception",  # collects garbage again and again at the end, which took longer than most checks
@@ -36,62 +37,73 @@ PYTEST_WORDS = (
     f"-c{os.devnull}",
 )
 
-_Done = TypeVar("_Done")
 
+@contextmanager
+def collected_checks(tasks: Sequence[Task]) -> Iterator[Checks]:
+    """Let pytest collect the checks of these tasks, and keep its session open for the block.
 
-def run_checks(task: Task, student: Student, seed: bytes) -> tuple[CheckResult, ...]:
-    """Run one task's hidden checks; for arguments and errors see `Checks.run` and `with_checks`."""
-    return with_checks([task], lambda checks: checks.run(task, student, seed))
-
-
-def with_checks(tasks: Sequence[Task], work: Callable[[Checks], _Done]) -> _Done:
-    """Let pytest collect the checks of these tasks, and return what `work` returns with them.
+    Starting pytest for each task instead took a third of the grader's time.
 
     Args:
         tasks: At least one; their files lie in one folder.
-        work: May run the checks of each task, any number of times.
 
     Raises:
         AssignmentError: If a check file cannot be collected.
-        Exception: What `work` raises.
     """
     place = tasks[0].checks.parent
     _make_importable(place)
     for task in tasks:
         _forget_another(task.checks)
-    plugin = _Plugin(work)
-    # Without a cut pytest lists each folder up to the root, and runs the conftest.py that it finds there.
+    plugin = _Plugin()
+    # Without --confcutdir, pytest lists each folder up to the root and runs the conftest.py that it finds there.
     words = [*PYTEST_WORDS, f"--rootdir={place}", f"--confcutdir={place}", *(str(task.checks) for task in tasks)]
+    with _pytest_session(words, plugin) as session:
+        try:
+            session.config.hook.pytest_collection(session=session)
+        except (Exception, SystemExit) as error:  # pytest itself, or a conftest.py, may raise anything here
+            raise AssignmentError(f"The checks in {place} could not be run: {error}") from error
+        if plugin.collection_error:
+            raise AssignmentError(f"The checks in {place} could not be run: {plugin.collection_error}")
+        # Nobody reads how pytest shows a failed check; other styles parse the source of a hundred frames for it.
+        session.config.option.tbstyle = "native"
+        yield Checks(session.items, plugin)
+
+
+@contextmanager
+def _pytest_session(words: list[str], plugin: object) -> Iterator[pytest.Session]:
+    """Open a pytest session as `pytest.main` does, which would collect, run and end in one go.
+
+    What stands behind `pytest.main` has no public name. If it changes with a new pytest, every test of grading fails.
+    """
     outside = os.environ.pop("PYTEST_ADDOPTS", None)
     try:
-        status = pytest.main(words, plugins=[plugin])
+        config = _prepareconfig(words, [plugin])
     finally:
         if outside is not None:
             os.environ["PYTEST_ADDOPTS"] = outside
-    if plugin.raised is not None:
-        raise plugin.raised
-    if plugin.done:
-        return cast("_Done", plugin.done[0])
-    if status == pytest.ExitCode.INTERRUPTED and not plugin.trouble:
-        raise KeyboardInterrupt  # pytest took it for itself
-    reason = plugin.trouble or f"pytest ended with {status!r}"
-    raise AssignmentError(f"The checks in {place} could not be run: {reason}")
+    try:
+        config._do_configure()
+        session = pytest.Session.from_config(config)
+        config.hook.pytest_sessionstart(session=session)
+        try:
+            yield session
+        finally:
+            config.hook.pytest_sessionfinish(session=session, exitstatus=pytest.ExitCode.OK)
+    finally:
+        config._ensure_unconfigure()
 
 
 class Checks:
-    """The hidden checks of some tasks, collected, as `with_checks` gives them.
+    """The hidden checks of some tasks, collected, as `collected_checks` gives them."""
 
-    One pytest run lasts while a submission is graded: starting one for each task took a third of the grader's time.
-    """
-
-    def __init__(self, plugin: _Plugin, items: Sequence[pytest.Item]) -> None:
+    def __init__(self, items: Sequence[pytest.Item], plugin: _Plugin) -> None:
         self._plugin = plugin
         self._items: dict[Path, list[pytest.Item]] = {}
         for item in items:
             self._items.setdefault(item.path, []).append(item)
 
     def run(self, task: Task, student: Student, seed: bytes) -> tuple[CheckResult, ...]:
-        """Run one task's checks.
+        """Run one task's checks; any number of times, each time with fixtures of its own.
 
         Args:
             task: The task.
@@ -103,50 +115,46 @@ class Checks:
             AutograderError: If the machinery itself fails, such as a missing layer of confinement.
         """
         items = self._items.get(Path(os.path.abspath(task.checks)), [])  # noqa: PTH100 - as pytest does, links stay
-        running = self._plugin.running = _Running(task, student, seed)
+        running = self._plugin.running = _RunningTask(task, student, seed)
         try:
-            for item, following in zip_longest(items, items[1:]):  # None behind the last: fixtures end there
+            for item, following in zip_longest(items, items[1:]):  # None behind the last ends the fixtures
                 item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
                 if running.fatal is not None:
                     raise running.fatal
         except pytest.exit.Exception as ended:
             raise AssignmentError(f"A check in {task.checks} ended pytest: {ended}") from ended
-        if not running.found:
+        if not running.results:
             raise AssignmentError(f"There is no check in {task.checks}.")
-        return tuple(running.found)
+        return tuple(running.results)
 
 
 @dataclass
-class _Running:
-    """The checks of one task that run now."""
+class _RunningTask:
+    """The task whose checks run now, and what came of them so far.
+
+    Attributes:
+        fatal: An error that ends grading, not only the check.
+    """
 
     task: Task
     student: Student
     seed: bytes
-    found: list[CheckResult] = field(default_factory=list)
+    results: list[CheckResult] = field(default_factory=list)
     fatal: AutograderError | None = None
 
 
 class _Plugin:
     """The pytest plugin: gives checks their fixtures and turns reports into results.
 
-    Args:
-        work: Is called as soon as the checks are collected.
-
     Attributes:
-        running: What runs now.
-        done: What `work` returned, once it has.
-        raised: What `work` raised: pytest itself would only print it.
-        trouble: Why checks could not be collected.
+        running: The task whose checks run now.
+        collection_error: Why checks could not be collected; empty if they were.
     """
 
-    running: _Running
+    running: _RunningTask
 
-    def __init__(self, work: Callable[[Checks], object]) -> None:
-        self._work = work
-        self.done: list[object] = []
-        self.raised: BaseException | None = None
-        self.trouble = ""
+    def __init__(self) -> None:
+        self.collection_error = ""
 
     @pytest.fixture(scope="session")
     def student(self) -> Student:
@@ -168,24 +176,9 @@ class _Plugin:
             "markers", "check(sentence, weight=1): what a check asks for, and its share of the task"
         )
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        # How a failed check is shown is read by nobody; other styles parse the source of a hundred frames for it.
-        session.config.option.tbstyle = "native"
-
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self.trouble = self.trouble or report.longreprtext
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Do the work in place of running all checks once."""
-        if self.trouble:
-            return True
-        try:
-            self.done.append(self._work(Checks(self, session.items)))
-        except BaseException as error:  # raised again outside
-            self.raised = error
-        return True
+            self.collection_error = self.collection_error or report.longreprtext
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -196,7 +189,7 @@ class _Plugin:
         if isinstance(error, AutograderError):
             self.running.fatal = error
         elif call.when == "call" or error is not None:
-            self.running.found.append(self._result(item, call, error))
+            self.running.results.append(self._result(item, call, error))
         return report
 
     def _result(self, item: pytest.Item, call: pytest.CallInfo[None], error: BaseException | None) -> CheckResult:

@@ -1,29 +1,26 @@
 """Grade one submission: run the hidden checks of every task against its student process.
 
-The checks of each task are one file of pytest functions, run in this trusted process. Where an earlier task is
-wrong, a later one is graded in a second student process in which a reference part stands in for it.
+The checks of each task are one file of pytest functions, run in this trusted process. If an earlier task is wrong,
+a later one is graded in a second student process, with stand-ins for the wrong parts.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
-import tempfile
-import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 
 import msgspec
 
-from autograder.config import CourseConfig
 from autograder.course.assignment import MODULE, Assignment, Task
-from autograder.course.notebook import assemble
+from autograder.course.course import Course
+from autograder.course.secret import course_secret
 from autograder.course.submission import Snapshot
-from autograder.grading.check_runner import Checks, with_checks
-from autograder.grading.live_submission import Case, Reference, Respondent
-from autograder.grading.student_process import Zygote, wants_gpu
+from autograder.grading.check_runner import Checks, collected_checks
+from autograder.grading.gpu import wants_gpu
+from autograder.grading.live_submission import GradingCase, LiveSubmission
+from autograder.grading.reference import Reference
+from autograder.grading.zygote_client import Zygote
 from autograder.results import (
     Environment,
     Submission,
@@ -34,11 +31,11 @@ from autograder.results import (
 
 LONGEST_SHOWN = 500
 
-Kept = Callable[[Task, Sequence[Task]], TaskResult | None]
-"""Returns a task's result, given the earlier tasks that are broken, where it need not be graded again."""
+CachedTask = Callable[[Task, Sequence[Task]], TaskResult | None]
+"""Returns the cached result of a task, given the earlier tasks that are wrong; None if the task must be graded."""
 
 
-def nothing_kept(task: Task, broken: Sequence[Task]) -> TaskResult | None:
+def nothing_cached(task: Task, wrong: Sequence[Task]) -> TaskResult | None:
     """Let every task be graded."""
     return None
 
@@ -47,17 +44,17 @@ class Grader:
     """Grades submissions of one assignment, one after another, with one zygote.
 
     Args:
-        config: The course's settings.
+        course: The course.
         assignment: What is graded.
         threads: TensorFlow's threads in each student process; 0 leaves it to TensorFlow.
     """
 
-    def __init__(self, config: CourseConfig, assignment: Assignment, *, threads: int = 0) -> None:
-        self._config = config
+    def __init__(self, course: Course, assignment: Assignment, *, threads: int = 0) -> None:
+        self._course = course
         self._assignment = assignment
-        self._zygote = Zygote(threads=threads, gpu=wants_gpu(config), preload=assignment.preload)
+        self._zygote = Zygote(threads=threads, gpu=wants_gpu(course.settings), preload=assignment.preload)
         self._reference = Reference.read(assignment)
-        self._secret = course_secret(config)
+        self._secret = course_secret(course)
 
     def __enter__(self) -> Grader:
         return self
@@ -74,36 +71,36 @@ class Grader:
         """End the zygote."""
         self._zygote.close()
 
-    def grade(self, snapshot: Snapshot, kept: Kept = nothing_kept) -> SubmissionResult:
+    def grade(self, snapshot: Snapshot, cached: CachedTask = nothing_cached) -> SubmissionResult:
         """Grade one submission.
 
         Args:
             snapshot: The submission.
-            kept: Returns the result of a task that need not be graded again, if there is one.
+            cached: Returns results of tasks that need not be graded again.
 
         Raises:
             SandboxUnavailable: If a required layer of confinement is missing.
             ZygoteError: If student processes cannot be started.
         """
-        case = Case(
-            config=self._config,
-            assignment=self._assignment,
-            reference=self._reference,
-            zygote=self._zygote,
-            snapshot=snapshot,
-            notebook=assemble(self._reference.source, snapshot.notebook_bytes),
-            ends=time.monotonic() + self._config.submission_seconds,
-        )
+        case = GradingCase.begin(self._course.settings, self._assignment, self._reference, self._zygote, snapshot)
         seed = hashlib.sha256(self._secret + snapshot.digest.encode()).digest()
-        own = Respondent(case)
-        try:
-            setting = own.setting()
-            tasks = with_checks(self._assignment.tasks, lambda checks: _grade_tasks(case, checks, own, seed, kept))
-        finally:
-            own.close()
-        environment = Environment(tensorflow=setting.tensorflow, device=setting.device, sandbox=setting.layers)
-        notes = (*snapshot.notes, *case.notebook.notes, *_note_of_printed(own.printed))
+        with LiveSubmission(case) as own, collected_checks(self._assignment.tasks) as checks:
+            environment = own.environment()
+            tasks = _SubmissionGrading(case, own, checks, seed).grade_all(cached)
+        changed = _notes_of_changed(snapshot, self._reference.modules)
+        notes = (*snapshot.notes, *changed, *case.notebook.notes, *_note_of_printed(own.printed))
         return summarise(self._assignment, snapshot.digest, environment, tasks, notes)
+
+
+def _notes_of_changed(snapshot: Snapshot, modules: Mapping[str, str]) -> list[str]:
+    """Return a note on each given module that was handed in with changes, which have no effect."""
+    handed_in = {name: snapshot.files.get(f"{name}.py") for name in modules}
+    changed = [
+        name
+        for name, content in handed_in.items()
+        if content is not None and content.splitlines() != modules[name].encode().splitlines()
+    ]
+    return [f"Your {name}.py is not the one you were given; grading uses the course's." for name in changed]
 
 
 def _note_of_printed(text: str) -> tuple[str, ...]:
@@ -113,48 +110,63 @@ def _note_of_printed(text: str) -> tuple[str, ...]:
     return (f"While it was loaded, your {MODULE}.py printed: {shown}",) if lines else ()
 
 
-def _grade_tasks(case: Case, checks: Checks, own: Respondent, seed: bytes, kept: Kept) -> tuple[TaskResult, ...]:
-    graded: dict[str, TaskResult] = {}
-    for task in case.assignment.tasks:
-        before = (case.assignment.task(name) for name in task.builds_on)
-        broken = tuple(one for one in before if graded[one.id].score < one.points)
-        known = kept(task, broken)
-        if known is not None:
-            graded[task.id] = known
-        elif broken:
-            graded[task.id] = _grade_helped(case, checks, own, task, broken, seed)
-        else:
-            graded[task.id] = _grade_task(checks, task, own, seed)
-    return tuple(graded.values())
+class _SubmissionGrading:
+    """Grades the tasks of one submission.
+
+    Args:
+        case: The submission and all that grading needs.
+        own: The submission as it was handed in.
+        checks: The hidden checks of all tasks.
+        seed: Makes the checks' inputs.
+    """
+
+    def __init__(self, case: GradingCase, own: LiveSubmission, checks: Checks, seed: bytes) -> None:
+        self._case = case
+        self._own = own
+        self._checks = checks
+        self._seed = seed
+
+    def grade_all(self, cached: CachedTask) -> tuple[TaskResult, ...]:
+        """Return the results of all tasks, in their order; those that are cached are not graded again."""
+        results: dict[str, TaskResult] = {}
+        for task in self._case.assignment.tasks:
+            earlier = (self._case.assignment.task(name) for name in task.builds_on)
+            wrong = tuple(task for task in earlier if results[task.id].score < task.points)
+            results[task.id] = cached(task, wrong) or self._grade(task, wrong)
+        return tuple(results.values())
+
+    def _grade(self, task: Task, wrong: tuple[Task, ...]) -> TaskResult:
+        """Return the best result of a task: the first of several equal ones."""
+        attempts = _up_to_full_score(self._attempts(task, wrong))
+        return max(attempts, key=lambda result: result.score)
+
+    def _attempts(self, task: Task, wrong: tuple[Task, ...]) -> Iterator[TaskResult]:
+        """Yield the results with stand-ins for wrong earlier parts, then the one without any."""
+        for stand_ins in self._case.reference.stand_ins_for(wrong) if wrong else ():
+            with LiveSubmission(self._case, stand_ins) as submission:
+                result = self._run(task, submission, carried_forward=True)
+            yield result
+        yield self._run(task, self._own, carried_forward=False)
+
+    def _run(self, task: Task, submission: LiveSubmission, *, carried_forward: bool) -> TaskResult:
+        checks = self._checks.run(task, submission.student(task), self._seed)
+        if carried_forward:  # what their pictures show comes in part from the stand-in
+            checks = tuple(msgspec.structs.replace(check, pictures=()) for check in checks)
+        return TaskResult(
+            id=task.id,
+            score=task_score(checks, task.points),
+            max_score=task.points,
+            carried_forward=carried_forward,
+            checks=checks,
+        )
 
 
-def _grade_helped(
-    case: Case, checks: Checks, own: Respondent, task: Task, broken: tuple[Task, ...], seed: bytes
-) -> TaskResult:
-    """Grade with reference parts in place of the broken ones; the student's own parts if that gives more."""
-    best = None
-    for otherwise in (False, True) if case.reference.otherwise else (False,):
-        helped = Respondent(case, broken, otherwise=otherwise)
-        try:
-            result = _grade_task(checks, task, helped, seed, carried_forward=True)
-        finally:
-            helped.close()
-        if best is None or result.score > best.score:
-            best = result
-        if best.score >= task.points:
-            return best
-    alone = _grade_task(checks, task, own, seed)
-    return alone if best is None or alone.score > best.score else best
-
-
-def _grade_task(
-    checks: Checks, task: Task, respondent: Respondent, seed: bytes, *, carried_forward: bool = False
-) -> TaskResult:
-    found = checks.run(task, respondent.student(task), seed)
-    if carried_forward:  # a reference part had its share in what they show
-        found = tuple(msgspec.structs.replace(check, pictures=()) for check in found)
-    score = task_score(found, task.points)
-    return TaskResult(id=task.id, score=score, max_score=task.points, carried_forward=carried_forward, checks=found)
+def _up_to_full_score(results: Iterable[TaskResult]) -> Iterator[TaskResult]:
+    """Yield results up to the first with a full score: later ones, which cost time, could not be better."""
+    for result in results:
+        yield result
+        if result.score >= result.max_score:
+            return
 
 
 def summarise(
@@ -174,17 +186,3 @@ def summarise(
         tasks=tasks,
         notes=notes,
     )
-
-
-def course_secret(config: CourseConfig) -> bytes:
-    """Return the course's secret, made on first use; hidden inputs are drawn from it."""
-    path = config.state_dir / "secret"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".secret-") as file:
-            file.write(secrets.token_hex(32))
-            file.flush()
-            os.fsync(file.fileno())
-            with suppress(FileExistsError):  # another process was faster: its secret is the course's
-                os.link(file.name, path)
-    return path.read_bytes()

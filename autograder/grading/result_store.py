@@ -1,69 +1,127 @@
-"""Keep results by what they depend on, so that a result that exists is not computed again.
+"""Store results by what they depend on, so that a result that exists is not computed again.
 
-A result is found by the submission and by all that each of its tasks depends on: settings, versions, the package, the
-instructor's texts. Beside it stands, for each task, a digest of that task's checks: where only these
-changed, the other tasks' results stay.
+A result is found by the submission and by the rules that every task depends on (see `rules_digest`). Beside it stands,
+for each task, a digest of that task's checks: if only these changed, the other tasks' results still count.
 """
 
 from __future__ import annotations
 
-import ast
 import atexit
 import functools
 import hashlib
-import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from autograder.config import CourseConfig, load_config
-from autograder.course.assignment import MODULE, Assignment, Task, load_assignment
+from autograder.config import Settings
+from autograder.course.assignment import Assignment, Task
+from autograder.course.course import Course
 from autograder.course.notebook import build_notebook
+from autograder.course.snapshot_store import SnapshotStore
 from autograder.course.submission import Snapshot, read_submission
 from autograder.errors import SubmissionUnreadable, ZygoteError
 from autograder.files import write_whole
-from autograder.grading.grader import Grader, course_secret, summarise
-from autograder.grading.rules_digest import package_digest
+from autograder.grading.grader import Grader, summarise
+from autograder.grading.rules_digest import checks_digest, rules_digest
 from autograder.results import CheckResult, Environment, Submission, SubmissionResult, TaskResult
 
-LIBRARIES = ("tensorflow", "tf-keras", "numpy", "scikit-learn", "transformers", "carbontracker")
-SHARED_TEXTS = ("tasks.toml", "parameters.py", "stand_ins.py", "otherwise.py", "conftest.py")
-"""Files beside the checks that all tasks depend on."""
-_NOT_RULES = ("root", "jobs")
 TRIES = 2
+"""How often a submission is graded if the zygote is lost meanwhile."""
 
 
-class Stored(msgspec.Struct, frozen=True):
-    """A result as it is kept.
+class CachedResult(msgspec.Struct, frozen=True):
+    """A result in the store.
 
     Attributes:
-        checks: Task to the digest of its checks, as they were.
+        checks: The digest of each task's checks when it was graded.
+        result: The result, without the student's name.
     """
 
     checks: dict[str, str]
     result: SubmissionResult
 
 
-class CachedGrader:
-    """Grades folders of one assignment; a result that exists is not computed again.
+@dataclass(frozen=True)
+class ReadSubmission:
+    """A submission folder that was read.
+
+    Attributes:
+        snapshot: Its files; empty if it cannot be read, as the result then says.
+        result: What grading found, if nothing has to be run for it.
+    """
+
+    snapshot: Snapshot
+    result: SubmissionResult | None
+
+
+class ResultStore:
+    """The results of one assignment under the rules that hold now, and the submissions that they belong to.
 
     Args:
-        config: The course's settings.
+        course: The course, which holds the store's folder.
+        assignment: What was graded.
+    """
+
+    def __init__(self, course: Course, assignment: Assignment) -> None:
+        self._folder = course.state_dir / "results" / assignment.name
+        self._snapshots = SnapshotStore(course)
+        self._rules = rules_digest(course, assignment)
+        self._checks = {task.id: checks_digest(task.checks) for task in assignment.tasks}
+
+    def add(self, snapshot: Snapshot, result: SubmissionResult) -> None:
+        """Store a submission and its result."""
+        self._snapshots.save(snapshot)
+        write_whole(self._path(snapshot), msgspec.json.encode(CachedResult(self._checks, _named(result, None))))
+
+    def find(self, snapshot: Snapshot) -> CachedResult | None:
+        """Return what is stored of a submission; some of its tasks' checks may have changed since."""
+        with suppress(OSError, ValueError):  # a result that cannot be read is computed again
+            cached = msgspec.json.decode(self._path(snapshot).read_bytes(), type=CachedResult)
+            return cached if cached.result.submission.digest == snapshot.digest else None
+        return None
+
+    def find_complete(self, snapshot: Snapshot) -> SubmissionResult | None:
+        """Return the result of a submission, if all of it still counts."""
+        cached = self.find(snapshot)
+        if cached is None or cached.checks != self._checks or cached.result.has_error:
+            return None
+        return cached.result
+
+    def task_result(self, cached: CachedResult | None, task: Task, wrong: Sequence[Task]) -> TaskResult | None:
+        """Return a task's result, if its checks are the same and the same earlier tasks were wrong."""
+        result = cached.result.task(task.id) if cached is not None else None
+        if cached is None or result is None or result.has_error:
+            return None
+        if cached.checks.get(task.id) != self._checks[task.id]:
+            return None
+        earlier = (other for other in cached.result.tasks if other.id in task.builds_on)
+        wrong_then = {other.id for other in earlier if other.score < other.max_score}
+        return result if wrong_then == {task.id for task in wrong} else None
+
+    def _path(self, snapshot: Snapshot) -> Path:
+        depends_on = "\n".join([snapshot.digest, self._rules, *snapshot.notes])  # the result holds the notes, too
+        key = hashlib.sha256(depends_on.encode()).hexdigest()
+        return self._folder / key[:2] / f"{key}.json"
+
+
+class CachedGrader:
+    """Grades submissions of one assignment; a result that is in the store is not computed again.
+
+    Args:
+        course: The course.
         assignment: What is graded.
         threads: See `Grader`.
     """
 
-    def __init__(self, config: CourseConfig, assignment: Assignment, *, threads: int = 0) -> None:
-        self._config = config
+    def __init__(self, course: Course, assignment: Assignment, *, threads: int = 0) -> None:
+        self._course = course
         self._assignment = assignment
         self._threads = threads
         self._grader: Grader | None = None
-        self._rules = _rules_digest(config, assignment)
-        self._checks = {task.id: _checks_digest(task.checks) for task in assignment.tasks}
+        self._store = ResultStore(course, assignment)
 
     def grade(self, folder: Path, student: str | None = None) -> SubmissionResult:
         """Return the result of a submission folder, from the store or by grading it now.
@@ -74,52 +132,56 @@ class CachedGrader:
             UsageError: If there is nothing at `folder`.
             AutograderError: If grading itself fails.
         """
-        known = self.known(folder, student)
-        if known is not None:
-            return known
-        return self.grade_snapshot(read_submission(folder, self._assignment.name, self._config), student)
+        read = self.look_up(folder, student)
+        return read.result or self.grade_snapshot(read.snapshot, student)
 
-    def known(self, folder: Path, student: str | None = None) -> SubmissionResult | None:
+    def cached(self, folder: Path, student: str | None = None) -> SubmissionResult | None:
         """Return the result of a submission folder if nothing has to be run for it.
 
         Raises:
             UsageError: If there is nothing at `folder`.
         """
-        found = self.look(folder, student)
-        return found if isinstance(found, SubmissionResult) else None
+        return self.look_up(folder, student).result
 
-    def look(self, folder: Path, student: str | None = None) -> Snapshot | SubmissionResult:
-        """Read a submission folder once: return its result if nothing has to be run for it, else what was read.
+    def look_up(self, folder: Path, student: str | None = None) -> ReadSubmission:
+        """Read a submission folder, once, and find its result if nothing has to be run for it.
 
         Raises:
             UsageError: If there is nothing at `folder`.
         """
         try:
-            snapshot = read_submission(folder, self._assignment.name, self._config)
+            snapshot = read_submission(folder, self._assignment.name, self._course.settings)
         except SubmissionUnreadable as error:
-            return _named(_unreadable(self._assignment, str(error)), student)
-        return self._whole(self._stored(snapshot), student) or snapshot
+            refusal = _unreadable(self._assignment, str(error))
+            return ReadSubmission(Snapshot({}, f"{self._assignment.name}.ipynb"), _named(refusal, student))
+        result = self._store.find_complete(snapshot)
+        return ReadSubmission(snapshot, None if result is None else _named(result, student))
 
     def grade_snapshot(self, snapshot: Snapshot, student: str | None = None) -> SubmissionResult:
         """Return the result of a submission that was read already; see `grade`."""
-        stored = self._stored(snapshot)
-        whole = self._whole(stored, student)
-        if whole is not None:
-            return whole
-        result = self._graded(snapshot, stored)
-        self.keep(snapshot, result)
+        result = self._store.find_complete(snapshot)
+        if result is None:
+            result = self._grade_now(snapshot)
+            self._store.add(snapshot, result)
         return _named(result, student)
 
-    def keep(self, snapshot: Snapshot, result: SubmissionResult) -> None:
-        """Keep a result, found here or by another machine with the same rules, for the next time."""
-        write_whole(self._path(snapshot), msgspec.json.encode(Stored(self._checks, _named(result, None))))
+    def cache(self, snapshot: Snapshot, result: SubmissionResult) -> None:
+        """Store a result that another machine found with the same rules."""
+        self._store.add(snapshot, result)
 
-    def _graded(self, snapshot: Snapshot, stored: Stored | None) -> SubmissionResult:
-        """Grade now; once more where the zygote was lost, which looks as if the submission had died."""
+    def close(self) -> None:
+        """End the zygote, if one was started."""
+        if self._grader is not None:
+            self._grader.close()
+            self._grader = None
+
+    def _grade_now(self, snapshot: Snapshot) -> SubmissionResult:
+        """Grade what is not stored; once more if the zygote was lost, which looks as if the submission had died."""
+        cached_task = functools.partial(self._store.task_result, self._store.find(snapshot))
         for _ in range(TRIES):
-            grader = self._fresh_grader()
+            grader = self._open_grader()
             try:
-                result = grader.grade(snapshot, functools.partial(self._kept, stored))
+                result = grader.grade(snapshot, cached_task)
                 if grader.alive:
                     return result
                 lost = ZygoteError("The process that imports TensorFlow ended while it was needed.")
@@ -128,66 +190,30 @@ class CachedGrader:
             self.close()
         raise lost
 
-    def _stored(self, snapshot: Snapshot) -> Stored | None:
-        with suppress(OSError, ValueError):  # a result that cannot be read is computed again
-            stored = msgspec.json.decode(self._path(snapshot).read_bytes(), type=Stored)
-            return stored if stored.result.submission.digest == snapshot.digest else None
-        return None
-
-    def _whole(self, stored: Stored | None, student: str | None) -> SubmissionResult | None:
-        """Return the stored result if every task of it still holds."""
-        if stored is None or stored.checks != self._checks or stored.result.has_error:
-            return None
-        return _named(stored.result, student)
-
-    def _kept(self, stored: Stored | None, task: Task, broken: Sequence[Task]) -> TaskResult | None:
-        """Return a task's stored result if its checks and what stood in for earlier tasks are as they were."""
-        found = stored.result.task(task.id) if stored is not None else None
-        if stored is None or found is None or found.has_error or stored.checks.get(task.id) != self._checks[task.id]:
-            return None
-        before = [one.id for one in stored.result.tasks if one.id in task.builds_on and one.score < one.max_score]
-        return found if set(before) == {one.id for one in broken} else None
-
-    def close(self) -> None:
-        """End the zygote, if one was started."""
-        if self._grader is not None:
-            self._grader.close()
-            self._grader = None
-
-    def _fresh_grader(self) -> Grader:
+    def _open_grader(self) -> Grader:
         if self._grader is None:
-            self._grader = Grader(self._config, self._assignment, threads=self._threads)
+            self._grader = Grader(self._course, self._assignment, threads=self._threads)
         return self._grader
 
-    def _path(self, snapshot: Snapshot) -> Path:
-        asked = "\n".join([snapshot.digest, self._rules, *snapshot.notes])  # the result holds the notes, too
-        key = hashlib.sha256(asked.encode()).hexdigest()
-        return self._config.state_dir / "results" / self._assignment.name / key[:2] / f"{key}.json"
 
-
-def read_for_check(path: Path, assignment: str, config: CourseConfig) -> Snapshot:
+def read_for_check(path: Path, assignment: str, settings: Settings) -> Snapshot:
     """Read a submission, or an instructor's solutions folder, whose notebook is a script that is built first.
 
     Raises:
         UsageError: If there is nothing at `path`.
         SubmissionUnreadable: If it is larger than the course allows.
     """
-    snapshot = read_submission(path, assignment, config)
+    snapshot = read_submission(path, assignment, settings)
     script = snapshot.files.get(f"{assignment}.py")
     if script is None or snapshot.notebook_bytes is not None:
         return snapshot
     return Snapshot({**snapshot.files, snapshot.notebook: build_notebook(script.decode())}, snapshot.notebook)
 
 
-def course_grader(root: Path, assignment: str) -> CachedGrader:
-    """Return this process's grader for one assignment of the course in `root`."""
-    return grader_for(load_config(root), assignment)
-
-
 @functools.cache
-def grader_for(config: CourseConfig, assignment: str, threads: int = 0) -> CachedGrader:
+def grader_for(course: Course, assignment: str, threads: int = 0) -> CachedGrader:
     """Return this process's grader with these settings; its zygote lives as long as the process."""
-    grader = CachedGrader(config, load_assignment(config.root, assignment), threads=threads)
+    grader = CachedGrader(course, course.assignment(assignment), threads=threads)
     atexit.register(grader.close)
     return grader
 
@@ -209,51 +235,3 @@ def _unreadable(assignment: Assignment, reason: str) -> SubmissionResult:
 def _refusal(task: Task, reason: str) -> CheckResult:
     sentence = "The submission can be read."
     return CheckResult(id=f"{task.id}::submission", sentence=sentence, outcome="failed", weight=1, message=reason)
-
-
-def _rules_digest(config: CourseConfig, assignment: Assignment) -> str:
-    """Digest all that every task depends on besides the submission: texts, settings, versions, the secret."""
-    settings = {key: value for key, value in asdict(config).items() if key not in _NOT_RULES}
-    versions = [platform.python_version(), *(f"{name} {version(name)}" for name in LIBRARIES)]
-    whole = hashlib.sha256(
-        course_secret(config) + repr((package_digest(), sorted(settings.items()), versions)).encode()
-    )
-    for path in _rule_files(assignment):
-        whole.update(hashlib.sha256(path.read_bytes()).digest())
-    return whole.hexdigest()
-
-
-def _checks_digest(path: Path) -> str:
-    """Digest one file of checks and those of its neighbours that it imports, directly or not."""
-    used, waiting = set[Path](), [path]
-    while waiting:
-        one = waiting.pop()
-        if one not in used:
-            used.add(one)
-            waiting += _imported_neighbours(one)
-    texts = (hashlib.sha256(one.read_bytes()).hexdigest() for one in sorted(used))
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
-
-
-def _imported_neighbours(path: Path) -> Iterator[Path]:
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        for module in _modules_in(node):
-            neighbour = path.parent / f"{module.rpartition('.')[2]}.py"
-            if module.startswith("autograder.checks.") and neighbour.is_file():
-                yield neighbour
-
-
-def _modules_in(node: ast.AST) -> list[str]:
-    """Return what an import names; of `from package import name` also `package.name`, which may be a module."""
-    if isinstance(node, ast.Import):
-        return [one.name for one in node.names]
-    if isinstance(node, ast.ImportFrom) and node.module:
-        return [node.module, *(f"{node.module}.{one.name}" for one in node.names)]
-    return []
-
-
-def _rule_files(assignment: Assignment) -> Iterator[Path]:
-    yield from sorted(assignment.checks_dir / name for name in SHARED_TEXTS if (assignment.checks_dir / name).is_file())
-    yield assignment.notebook_path
-    yield assignment.source_dir / f"{MODULE}.py"
-    yield assignment.solution_dir / f"{MODULE}.py"

@@ -1,16 +1,121 @@
-"""The package itself, as something that results depend on."""
+"""Digests of what decides marks: if one of them changes, cached results no longer count.
+
+These are the code that grades (found by following imports, so that a word in `cli` or `reports` regrades nobody), the
+checks, the instructor's texts, the settings, the libraries' versions and the course's secret.
+"""
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
+import platform
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
+
+from autograder.course.assignment import MODULE, Assignment
+from autograder.course.course import Course
+from autograder.course.secret import course_secret
+
+LIBRARIES = ("tensorflow", "tf-keras", "numpy", "scikit-learn", "transformers", "carbontracker")
+SHARED_TEXTS = ("tasks.toml", "parameters.py", "stand_ins.py", "alternatives.py", "conftest.py")
+"""Files beside the checks that all tasks depend on."""
+PACKAGE = Path(__file__).parents[1]
+GRADING_ROOMS = ("grading", "checking", "student_side")
+"""Where following imports begins. Grading starts the student side as a program, so no import leads there."""
+_NOT_RULES = ("jobs",)
+
+
+def rules_digest(course: Course, assignment: Assignment) -> str:
+    """Return the SHA-256 of all that every task depends on besides the submission."""
+    settings = {key: value for key, value in asdict(course.settings).items() if key not in _NOT_RULES}
+    versions = [platform.python_version(), *(f"{name} {version(name)}" for name in LIBRARIES)]
+    rules = repr((grading_digest(PACKAGE), sorted(settings.items()), versions))
+    texts = [path.read_bytes() for path in _instructors_texts(assignment)]
+    return _digest([course_secret(course) + rules.encode(), *texts])
+
+
+@functools.cache
+def grading_digest(package: Path) -> str:
+    """Return the SHA-256 of the modules of a copy of this package that grading consists of."""
+    start = [path for room in GRADING_ROOMS for path in (package / room).glob("*.py")]
+    return _digest_files(_import_closure(start, functools.partial(_module_of_package, package)))
+
+
+def checks_digest(checks: Path) -> str:
+    """Return the SHA-256 of one file of checks and of its neighbours that it imports, directly or not."""
+    return _digest_files(_import_closure([checks], functools.partial(_neighbour, checks.parent)))
 
 
 @functools.cache
 def package_digest() -> str:
-    """Return the SHA-256 of the package's own modules."""
+    """Return the SHA-256 of all modules of the package, by which machines are known to run the same code."""
+    return _digest_files(PACKAGE.rglob("*.py"))
+
+
+def _instructors_texts(assignment: Assignment) -> Iterator[Path]:
+    shared = (assignment.checks_dir / name for name in SHARED_TEXTS)
+    yield from sorted(path for path in shared if path.is_file())
+    yield assignment.notebook_path
+    yield assignment.source_dir / f"{MODULE}.py"
+    yield from assignment.given_modules
+    yield assignment.solution_dir / f"{MODULE}.py"
+
+
+def _import_closure(start: Iterable[Path], find: Callable[[str], Path | None]) -> set[Path]:
+    """Return these files and all that they import, directly or not.
+
+    Args:
+        start: Python files.
+        find: Returns the file of a module by its dotted name; None for one that does not count.
+    """
+    closure, waiting = set[Path](), list(start)
+    while waiting:
+        path = waiting.pop()
+        if path not in closure:
+            closure.add(path)
+            files = (find(name) for name in _imported_names(path))
+            waiting += [file for file in files if file is not None]
+    return closure
+
+
+def _imported_names(path: Path) -> Iterator[str]:
+    """Yield the dotted names that a file imports, wherever the import stands.
+
+    `from package import name` gives `package.name`, too, which may be a module.
+    """
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _module_of_package(package: Path, name: str) -> Path | None:
+    """Return a module's file; checks are digested task by task, and the package's own `__init__` is its version."""
+    first, *rest = name.split(".")
+    if first != "autograder" or not rest or rest[0] == "checks":
+        return None
+    place = package.joinpath(*rest)
+    candidates = (place.with_suffix(".py"), place / "__init__.py")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _neighbour(folder: Path, name: str) -> Path | None:
+    """Return the file of a module beside the checks, which import each other as `autograder.checks.<name>.<module>`."""
+    path = folder / f"{name.rpartition('.')[2]}.py"
+    return path if name.startswith("autograder.checks.") and path.is_file() else None
+
+
+def _digest_files(paths: Iterable[Path]) -> str:
+    return _digest(path.read_bytes() for path in sorted(paths))
+
+
+def _digest(texts: Iterable[bytes]) -> str:
     whole = hashlib.sha256()
-    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
-        whole.update(hashlib.sha256(path.read_bytes()).digest())
+    for text in texts:
+        whole.update(hashlib.sha256(text).digest())  # digests of one length keep the borders between texts
     return whole.hexdigest()

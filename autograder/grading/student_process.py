@@ -1,255 +1,68 @@
-"""The grader's side of the wall: start zygotes, start student processes, ask them questions."""
+"""The grader's end of a student process: start it, ask it questions, end it."""
 
 from __future__ import annotations
 
 import os
-import select
 import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import Any
 
 from autograder import wire
-from autograder.config import CourseConfig
+from autograder.config import Settings
 from autograder.course.submission import Snapshot
 from autograder.errors import (
     AutograderError,
     MalformedReply,
-    SandboxUnavailable,
     StudentDied,
+    StudentFault,
     StudentRaised,
     StudentTimeout,
     ZygoteError,
 )
+from autograder.grading.zygote_client import SPAWN_SECONDS, Zygote, first_reply
+from autograder.results import Environment
 from autograder.sandbox import cgroup
-from autograder.sandbox.confine import Policy
-from autograder.sandbox.remedies import mend
-from autograder.sandbox.watchdog import ENDED, LONGEST_OUTPUT, PRINTED, QUESTION
+from autograder.sandbox.policy import Policy
+from autograder.sandbox.remedies import unavailable
+from autograder.sandbox.watchdog import WHAT_WAS_PRINTED, Ended, Printed, receive_report
+from autograder.text import escape_controls
 
-START_SECONDS = 180.0
-SPAWN_SECONDS = 30.0
-LAST_WORD_SECONDS = 5.0
-_PASSED_ON = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TZ", "XDG_CACHE_HOME")
-
-
-class Spawned(NamedTuple):
-    """What the grader holds of one student process.
-
-    Attributes:
-        requests: Descriptor to write questions to.
-        replies: Descriptor to read answers from.
-        pidfd: To kill it by.
-        warden: Where its warden says what it printed, and in the end which bound it overran, if any.
-    """
-
-    requests: int
-    replies: int
-    pidfd: int
-    warden: socket.socket
-
-
-class Zygote:
-    """One zygote process. Close it, or use it as a context manager.
-
-    Args:
-        threads: Threads that TensorFlow uses in each student process; 0 leaves it to TensorFlow.
-        gpu: Whether student processes may use the GPU.
-        preload: Modules that student processes find imported, besides TensorFlow and the like; the zygote imports
-            them after the first fork, so that the first answers need not wait.
-    """
-
-    def __init__(self, *, threads: int = 0, gpu: bool = False, preload: Sequence[str] = ()) -> None:
-        if not sys.platform.startswith("linux"):
-            raise SandboxUnavailable(
-                f"Grading needs Linux (this is {sys.platform}): namespaces and Landlock are Linux kernel features.",
-                "Use a Linux machine, a virtual machine or a container; building and reading feedback work anywhere.",
-            )
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - our own module, fixed words
-                [sys.executable, "-I", "-m", "autograder.student_side.zygote", str(theirs.fileno()), *preload],
-                pass_fds=[theirs.fileno()],
-                env=environment_of(threads, gpu),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                cwd="/",
-            )
-        self._control = ours
-        self._started = False
-        self._forked = False
-        self._complete = not preload
-        self.gpu = gpu
-
-    def __enter__(self) -> Zygote:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
-
-    def wait_until_ready(self) -> None:
-        """Wait until everything is imported.
-
-        Raises:
-            ZygoteError: If the imports fail or take too long.
-        """
-        if not self._started:
-            self._receive_ready()
-            self._started = True
-
-    @property
-    def complete(self) -> bool:
-        """Whether what was forked last found the modules to preload imported."""
-        return self._complete
-
-    def _receive_ready(self) -> None:
-        self._control.settimeout(START_SECONDS)
-        try:
-            ready = self._control.recv(1)
-        except TimeoutError as error:
-            raise ZygoteError(f"The libraries were not imported within {START_SECONDS:.0f} s.") from error
-        except OSError:
-            ready = b""
-        if not ready:
-            raise ZygoteError(f"The process that imports TensorFlow failed: {self._last_words()}", "Run: make install")
-
-    def spawn(self, policy: Policy) -> Spawned:
-        """Fork one student process.
-
-        Raises:
-            SandboxUnavailable: If the warden could not make the namespaces.
-            ZygoteError: If the zygote is gone.
-        """
-        self.wait_until_ready()
-        if self._forked and not self._complete:
-            self._receive_ready()
-            self._complete = True
-        self._forked = True
-        requests_out, requests_in = os.pipe()
-        replies_out, replies_in = os.pipe()
-        warden, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
-        try:
-            order = msgspec.msgpack.encode(policy)
-            socket.send_fds(self._control, [order], [requests_out, replies_in, theirs.fileno()])
-        except OSError as error:
-            raise ZygoteError("The process that imports TensorFlow is gone.") from error
-        finally:
-            for descriptor in (requests_out, replies_in):
-                os.close(descriptor)
-            theirs.close()
-        for descriptor in (requests_in, replies_out):
-            os.set_blocking(descriptor, False)
-        return Spawned(requests_in, replies_out, _receive_pidfd(warden, replies_out), warden)
-
-    @property
-    def alive(self) -> bool:
-        """Whether it holds its end of the socket, which the kernel closes before it kills what the zygote forked."""
-        if not self._started or not _readable(self._control):
-            return True
-        with suppress(OSError):
-            return bool(self._control.recv(1, socket.MSG_PEEK))  # it may have said that it is complete
-        return False
-
-    def close(self) -> None:
-        """End the zygote and with it every process it forked."""
-        self._control.close()
-        self._process.kill()
-        self._process.wait()
-        if self._process.stderr:
-            self._process.stderr.close()
-
-    def _last_words(self) -> str:
-        self._process.kill()
-        text = self._process.stderr.read() if self._process.stderr else b""
-        lines = [line for line in text.decode(errors="replace").splitlines() if line.strip()]
-        return lines[-1] if lines else f"exit status {self._process.wait()}"
-
-
-def _readable(control: socket.socket) -> bool:
-    poller = select.poll()
-    poller.register(control, select.POLLIN)
-    return bool(poller.poll(0))
-
-
-def environment_of(threads: int, gpu: bool) -> dict[str, str]:
-    """Return the environment variables of a zygote; for the arguments see `Zygote`."""
-    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    environment |= {"MPLBACKEND": "Agg", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONNOUSERSITE": "1"}
-    environment["TF_ENABLE_ONEDNN_OPTS"] = "0"  # it compiles for each new shape, which takes longer than it saves here
-    if not gpu:
-        environment["CUDA_VISIBLE_DEVICES"] = "-1"
-    if threads:
-        environment |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": str(threads)}
-    environment["OMP_NUM_THREADS"] = str(threads or 1)
-    return environment
-
-
-def _receive_pidfd(status: socket.socket, replies: int) -> int:
-    status.settimeout(SPAWN_SECONDS)
-    try:
-        _, descriptors, _, _ = socket.recv_fds(status, 1, 1)
-    except TimeoutError as error:
-        raise ZygoteError(f"A student process did not start within {SPAWN_SECONDS:.0f} s.") from error
-    if descriptors:
-        return descriptors[0]
-    deadline = time.monotonic() + 1.0
-    with suppress(StudentDied, StudentTimeout, MalformedReply):
-        reply = wire.decode_reply(wire.read_frame(replies, 1 << 16, deadline))
-        if isinstance(reply, wire.Refused):
-            raise _unavailable(reply)
-    raise ZygoteError("A student process could not be started.")
-
-
-def _unavailable(refused: wire.Refused) -> SandboxUnavailable:
-    return SandboxUnavailable(f"{refused.layer}: {refused.reason}", mend(refused.layer))
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a student process told before it read the submission."""
-
-    tensorflow: str
-    device: str
-    layers: tuple[str, ...]
+REPORT_SECONDS = 5.0
+"""How long the watchdog may take to report."""
 
 
 class StudentProcess:
-    """One confined process holding one submission.
+    """One confined process that holds one submission.
 
     Args:
         zygote: To fork it from.
         snapshot: The submission's files.
-        config: Layers and limits.
+        settings: Layers and limits.
 
     Attributes:
+        alive: Whether it can still be asked.
         complete: Whether it found the modules to preload imported.
+        environment: What it runs on and which layers hold.
     """
 
-    def __init__(self, zygote: Zygote, snapshot: Snapshot, config: CourseConfig) -> None:
-        self._config = config
+    def __init__(self, zygote: Zygote, snapshot: Snapshot, settings: Settings) -> None:
+        self._settings = settings
         self._next_id = 1
         self._folder = tempfile.TemporaryDirectory(prefix="autograder-", ignore_cleanup_errors=True)
         try:
             submission = Path(self._folder.name) / "submission"
             snapshot.write_to(submission)
-            policy = _policy(config, submission, Path(self._folder.name), zygote.gpu)
-            self._requests, self._replies, self._pidfd, self._warden = zygote.spawn(policy)
+            policy = _policy(settings, submission, Path(self._folder.name), zygote.gpu)
+            self._requests, self._replies, self._pidfd, self._watchdog = zygote.spawn(policy)
         except BaseException:
             self._folder.cleanup()
             raise
         self.alive = True
         self.complete = zygote.complete
-        self.setting = self._first_words()
+        self.environment = self._await_ready()
 
     def ask(self, question: wire.Question, seconds: float | None = None) -> Any:  # noqa: ANN401 - plain Python
         """Ask one question and wait for its answer.
@@ -268,25 +81,20 @@ class StudentProcess:
             StudentDied: The process ended.
             MalformedReply: What came is no answer; the process is stopped.
         """
-        limit = seconds or self._config.request_seconds
-        reply = self._exchange(question, limit)
+        reply = self._exchange(question, seconds or self._settings.request_seconds)
         if isinstance(reply, wire.Raised):
-            where = f" ({reply.place}, line {reply.line})" if reply.line else ""
             text = " ".join(reply.message.split())
-            raise StudentRaised(f"Your code raised {reply.exception}: {text}{where}", reply.exception)
-        if not isinstance(reply, wire.Answer):
-            self.stop()
-            raise MalformedReply("Your code's answer could not be read.")
+            raise StudentRaised(reply.exception, text, reply.place, reply.line, reply.missing)
         return wire.from_value(reply.value)
 
     def printed(self) -> str:
         """Return the beginning of what the process has printed, control characters escaped; empty once it ended."""
         with suppress(OSError):
-            self._warden.settimeout(LAST_WORD_SECONDS)
-            self._warden.send(QUESTION)
-            answer = self._warden.recv(LONGEST_OUTPUT + 1)
-            if answer.startswith(PRINTED):
-                return _visible(answer[1:].decode(errors="replace"))
+            self._watchdog.settimeout(REPORT_SECONDS)
+            self._watchdog.send(WHAT_WAS_PRINTED)
+            report = receive_report(self._watchdog)
+            if isinstance(report, Printed):
+                return escape_controls(report.output.decode(errors="replace"))
         return ""
 
     def stop(self) -> None:
@@ -298,17 +106,18 @@ class StudentProcess:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         for descriptor in (self._requests, self._replies, self._pidfd):
             os.close(descriptor)
-        self._warden.close()
+        self._watchdog.close()
         self._folder.cleanup()
 
-    def _exchange(self, question: wire.Question, seconds: float) -> wire.Reply:
+    def _exchange(self, question: wire.Question, seconds: float) -> wire.Answer | wire.Raised:
+        """Send a question and return the reply to it; stop the process if none comes that can be read."""
         if not self.alive:
             raise StudentDied("Your code's process had already ended.")
         number, self._next_id = self._next_id, self._next_id + 1
         deadline = time.monotonic() + seconds
         try:
             wire.write_frame(self._requests, wire.encode_frame(wire.Request(number, question)), deadline)
-            reply = wire.decode_reply(wire.read_frame(self._replies, self._config.max_reply_mib << 20, deadline))
+            reply = wire.decode_reply(wire.read_frame(self._replies, self._settings.max_reply_mib << 20, deadline))
         except StudentTimeout as error:
             self.stop()
             raise StudentTimeout(
@@ -327,81 +136,60 @@ class StudentProcess:
         return reply
 
     def _overrun(self) -> str:
-        """Return a sentence on the bound for which the process was ended, or nothing."""
-        word = ""
+        """Return a sentence on the bound for which the watchdog ended the process; empty if it did not."""
         with suppress(OSError):
-            self._warden.settimeout(LAST_WORD_SECONDS)
-            word = self._warden.recv(64).removeprefix(ENDED).decode(errors="replace")
+            self._watchdog.settimeout(REPORT_SECONDS)
+        report = receive_report(self._watchdog)
+        if not isinstance(report, Ended) or not report.overrun:
+            return ""
         bounds = {
-            "memory": f"{self._config.memory_mib} MiB of memory",
-            "processes": f"{self._config.max_processes} processes and threads",
+            "memory": f"{self._settings.memory_mib} MiB of memory",
+            "processes": f"{self._settings.max_processes} processes and threads",
         }
-        return f"Your code used more than {bounds[word]} and was stopped." if word in bounds else ""
+        return f"Your code used more than {bounds[report.overrun]} and was stopped."
 
-    def _first_words(self) -> Setting:
-        deadline = time.monotonic() + SPAWN_SECONDS
+    def _await_ready(self) -> Environment:
+        """Wait until the process is confined, and return its environment."""
         try:
-            reply = wire.decode_reply(wire.read_frame(self._replies, 1 << 16, deadline))
-        except (StudentDied, StudentTimeout, MalformedReply) as error:
+            reply = first_reply(self._replies, SPAWN_SECONDS)
+            if not isinstance(reply, wire.Ready):
+                raise ZygoteError("The first message of a student process was not the expected one.")
+        except StudentFault as error:
             self.stop()
             raise ZygoteError("A student process ended before it read the submission.") from error
-        if isinstance(reply, wire.Refused):
+        except AutograderError:
             self.stop()
-            raise _unavailable(reply)
-        if not isinstance(reply, wire.Ready):
-            self.stop()
-            raise ZygoteError("A student process began with the wrong words.")
-        return Setting(reply.tensorflow, reply.device, tuple(reply.layers))
+            raise
+        return reply.environment
 
 
-def _visible(text: str) -> str:
-    r"""Return the text with each control character but the ends of lines as its escape, such as `\x1b`."""
-    return "".join(one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode() for one in text)
-
-
-def _policy(config: CourseConfig, submission: Path, work: Path, gpu: bool) -> Policy:
-    layers = layers_to_put_up(config)
+def _policy(settings: Settings, submission: Path, work: Path, gpu: bool) -> Policy:
+    layers = layers_to_put_up(settings)
     return Policy(
         submission=str(submission),
         work=str(work),
         layers=layers,
-        memory_mib=config.memory_mib,
-        scratch_mib=config.scratch_mib,
-        scratch_files=config.scratch_files,
-        max_processes=config.max_processes,
-        max_descriptors=config.max_descriptors,
-        cpu_seconds=int(config.submission_seconds * (os.cpu_count() or 1)),
+        memory_mib=settings.memory_mib,
+        scratch_mib=settings.scratch_mib,
+        scratch_files=settings.scratch_files,
+        max_processes=settings.max_processes,
+        max_descriptors=settings.max_descriptors,
+        cpu_seconds=int(settings.submission_seconds * (os.cpu_count() or 1)),
         gpu=gpu,
         cgroup=str(cgroup.delegated() or "") if "cgroup" in layers else "",
     )
 
 
-def layers_to_put_up(config: CourseConfig) -> tuple[str, ...]:
-    """Return the course's layers, with what bounds memory on this machine in place of `memory`.
+def layers_to_put_up(settings: Settings) -> tuple[str, ...]:
+    """Return the course's layers, with `cgroup` or `watchdog`, whichever this machine has, in place of `memory`.
 
     Raises:
         SandboxUnavailable: If the course demands a control group and none can be made here.
     """
-    if config.sandbox == "none":
+    if settings.sandbox == "none":
         return ()
     there = cgroup.delegated() is not None
-    if "cgroup" in config.required_layers and not there:
-        raise SandboxUnavailable("cgroup: no control group (v2) is delegated to this process.", mend("cgroup"))
+    if "cgroup" in settings.required_layers and not there:
+        raise unavailable("cgroup", "no control group (v2) is delegated to this process.")
     bound = "cgroup" if there else "watchdog"
-    return tuple(dict.fromkeys(bound if layer == "memory" else layer for layer in config.required_layers))
-
-
-def gpu_present() -> bool:
-    """Whether this machine shows an NVIDIA GPU's devices; starts nothing."""
-    return Path("/dev/nvidiactl").exists()
-
-
-def wants_gpu(config: CourseConfig) -> bool:
-    """Whether grading uses the GPU.
-
-    Raises:
-        AutograderError: If the course demands a GPU that is not there.
-    """
-    if config.device == "gpu" and not gpu_present():
-        raise AutograderError("course_config.py asks for a GPU, and there is none here.", 'Set device = "auto".')
-    return config.device != "cpu" and gpu_present()
+    return tuple(dict.fromkeys(bound if layer == "memory" else layer for layer in settings.required_layers))

@@ -10,13 +10,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.course.assignment import MODULE
+from autograder.course.assignment import MODULE, Assignment
 from autograder.course.cells import Cell, load_cells, text_of
 from autograder.course.solution_regions import inside_lines, outside_lines
 
-SUBSTANTIAL = 20  # characters: shorter lines are in every program
-DISTINCT = 40  # characters: a line of a check as long as this is no coincidence, even if students may read it
-_MARKERS = ("BEGIN SOLUTION", "END SOLUTION", "BEGIN HIDDEN TESTS", "END HIDDEN TESTS", "MARK SCHEME")
+SUBSTANTIAL = 20
+"""Characters from which on a line tells something: shorter ones stand in every program."""
+DISTINCT = 40
+"""Characters from which on a line that equals one of a check is no coincidence, even if students may read it."""
+MARKERS = ("BEGIN SOLUTION", "END SOLUTION", "BEGIN HIDDEN TESTS", "END HIDDEN TESTS", "MARK SCHEME")
 _GENERIC = re.compile(r"(from|import|@|def __init__|if __name__|class \w+:|#+ ?[-=]+$)")
 _NUMBER = re.compile(r"(?<![\w./])(?:\d{1,3}(?:[,_'\u2009\u202f]\d{3})+|[\d_]+)(?:\.[\d_]+)?")
 _DIGITS = 6
@@ -41,19 +43,17 @@ class Secrets:
     names: frozenset[str]
 
 
-def check_release(solved_module: str, solved_notebook: bytes, checks_dir: Path, release_dir: Path) -> list[str]:
-    """Return what is wrong with a release, one sentence each; empty if nothing is.
+def find_leaks(assignment: Assignment, folder: Path) -> list[str]:
+    """Return what a release gives away, one sentence each; empty if nothing is wrong.
 
     Args:
-        solved_module: The instructor's module, with its regions.
-        solved_notebook: The built source notebook.
-        checks_dir: The hidden checks; its name is that of the assignment.
-        release_dir: The folder that students would get.
+        assignment: The assignment, built.
+        folder: What students would get.
     """
-    secrets = _secrets(solved_module, load_cells(solved_notebook), checks_dir)
+    secrets = _secrets(assignment)
     problems: list[str] = []
-    for path in sorted(path for path in release_dir.rglob("*") if path.is_file()):
-        name = path.relative_to(release_dir).as_posix()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder).as_posix()
         if path.name in secrets.names or re.fullmatch(r"test_.*\.py", path.name):
             problems.append(f"{name} has the name of a hidden check.")
         problems += _outputs(name, path)
@@ -63,24 +63,28 @@ def check_release(solved_module: str, solved_notebook: bytes, checks_dir: Path, 
     return problems
 
 
-def _secrets(module: str, cells: list[Cell], checks_dir: Path) -> Secrets:
-    names = (f"{MODULE}.py", f"{checks_dir.name}.ipynb")
-    hidden, shown = _notebook_lines(cells)
-    inside = {names[0]: inside_lines(module), names[1]: hidden}
-    public = {names[0]: outside_lines(module), names[1]: shown}
-    files = {path: text for path in sorted(checks_dir.rglob("*")) if (text := _text(path)) is not None}
-    lines = frozenset(line for text in files.values() for line in _lines(text) if _substantial(line))
-    readable = frozenset().union(*public.values())
+def _secrets(assignment: Assignment) -> Secrets:
+    module = (assignment.solution_dir / f"{MODULE}.py").read_text("utf-8")
+    notebook = load_cells(assignment.notebook_path.read_bytes())
+    given = (path.read_text("utf-8") for path in assignment.given_modules)
+    hidden, shown = _notebook_lines(notebook)
+    inside = {f"{MODULE}.py": inside_lines(module), assignment.notebook_path.name: hidden}
+    public = {f"{MODULE}.py": outside_lines(module), assignment.notebook_path.name: shown}
+    readable = frozenset().union(*public.values(), *map(_lines, given))
+    paths = sorted(assignment.checks_dir.rglob("*"))
+    checks = {path: text for path in paths if (text := _text(path)) is not None}
+    lines = {line for text in checks.values() for line in _lines(text) if _is_substantial(line)}
     return Secrets(
-        solutions={name: inside[name] - public[name] for name in names},
+        solutions={name: inside[name] - public[name] for name in inside},
         public=public,
         checks=frozenset(line for line in lines if len(line) >= DISTINCT or line not in readable),
-        numbers=_numbers(number for path, text in files.items() for number in _literals(path, text)),
-        names=frozenset(path.name for path in files),
+        numbers=_numbers(number for path, text in checks.items() for number in _literals(path, text)),
+        names=frozenset(path.name for path in checks),
     )
 
 
 def _notebook_lines(cells: list[Cell]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the lines of the solved notebook that students must not see, and those that they see."""
     hidden: set[str] = set()
     shown: set[str] = set()
     for cell in cells:
@@ -96,7 +100,7 @@ def _notebook_lines(cells: list[Cell]) -> tuple[frozenset[str], frozenset[str]]:
 
 def _leaks(name: str, text: str, secrets: Secrets) -> Iterator[str]:
     lines = _lines(text)
-    yield from (f"the marker {marker!r} is left in it." for marker in _MARKERS if marker in text)
+    yield from (f"the marker {marker!r} is left in it." for marker in MARKERS if marker in text)
     yield from _solution_leaks(name, lines, secrets)
     yield from (f"a line of a hidden check is in it: {line!r}." for line in sorted(lines & secrets.checks))
     numbers = sorted(_numbers([text]) & secrets.numbers)
@@ -124,7 +128,7 @@ def _outputs(name: str, path: Path) -> list[str]:
 
 
 def _text(path: Path) -> str | None:
-    """The readable text of a file: of a notebook its cells' sources; None for pictures and the like."""
+    """Return the readable text of a file: of a notebook its cells' sources; None for pictures and the like."""
     if not path.is_file() or path.suffix == ".pyc":
         return None
     try:
@@ -138,21 +142,24 @@ def _lines(text: str) -> frozenset[str]:
     return frozenset(line.strip() for line in text.split("\n") if line.strip())
 
 
-def _substantial(line: str) -> bool:
+def _is_substantial(line: str) -> bool:
     return len(line) >= SUBSTANTIAL and not _GENERIC.match(line)
 
 
 def _numbers(texts: Iterable[str]) -> frozenset[str]:
-    """The digits of long numbers, however they are grouped; round ones are nobody's secret."""
-    digits: set[str] = set()
-    for number in (number for text in texts for number in _NUMBER.findall(text)):
-        whole, _, fraction = number.partition(".")
-        digits.add(re.sub(r"\D", "", whole) + fraction.replace("_", "").rstrip("0"))
-    return frozenset(one for one in digits if len(one) >= _DIGITS and len(one.strip("0")) >= 3)
+    """Return the digits of long numbers, however they are grouped; round ones are nobody's secret."""
+    found = set()
+    for text in texts:
+        for number in _NUMBER.findall(text):
+            whole, _, fraction = number.partition(".")
+            digits = re.sub(r"\D", "", whole) + fraction.replace("_", "").rstrip("0")
+            if len(digits) >= _DIGITS and len(digits.strip("0")) >= 3:
+                found.add(digits)
+    return frozenset(found)
 
 
 def _literals(path: Path, text: str) -> list[str]:
-    """The number literals of a check; comments and docstrings may cite papers by number."""
+    """Return the number literals of a check; comments and docstrings may cite papers by number."""
     if path.suffix != ".py":
         return [text]
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)

@@ -1,83 +1,42 @@
-"""From the instructor's solutions to what students get: build, look through, release."""
+"""Make what students get: let nbgrader release the built assignment, unless the gate finds something wrong with it."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from nbgrader.converters import GenerateAssignment
 
-from autograder.course.assignment import MODULE, Assignment, check_assignment
-from autograder.config import CourseConfig
-from autograder.errors import AssignmentError, AutograderError, ReleaseRefused
-from autograder.release.leaks import check_release
-from autograder.course.notebook import build_notebook
-from autograder.course.solution_regions import stub_module
-from autograder.release.requirements import student_requirements
-from autograder.results import SubmissionResult
-from autograder.files import write_whole
+from autograder.course.assignment import MODULE, Assignment
+from autograder.course.course import Course
+from autograder.errors import AutograderError, ReleaseRefused
 from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, run_step
-from autograder.progress import Watch, unwatched
+from autograder.progress import ProgressListener, no_progress
+from autograder.release.build import stale_files
+from autograder.release.leaks import find_leaks
+from autograder.results import SubmissionResult
+from autograder.text import Titles, title_of
 
 STEPS = 5
-"""Steps that `release` tells of."""
-Grade = Callable[[Path], SubmissionResult]
-SELF_CHECK = "check.py"
-"""The one other program that a release may have: it runs the module's public tests."""
-REQUIREMENTS = "requirements.txt"
-LOCK = "requirements.lock"
+"""Steps of a release, for progress updates."""
+GradeFolder = Callable[[Path], SubmissionResult]
+"""Grades a submission folder."""
 
 
-def build(root: Path, name: str) -> list[Path]:
-    """Write `source/<name>/` from `solutions/<name>/`: notebook, stubbed module, and other files as they are.
-
-    Where the course has a requirements.lock, what the lab imports is pinned in a requirements.txt beside them.
-    `source/<name>/` holds nothing but what this function makes: other files in it are removed, hidden ones
-    excepted.
-
-    Returns:
-        The files, in order.
-
-    Raises:
-        AssignmentError: If the solutions cannot be built; nothing is written then.
-    """
-    target = root / "source" / name
-    files = _built_files(root, name)
-    for path in _visible_files(target):
-        if path.relative_to(target).as_posix() not in files:
-            path.unlink()
-    for file, content in files.items():
-        write_whole(target / file, content)
-        (target / file).chmod(0o644)
-    return [target / file for file in files]
-
-
-def is_built(root: Path, name: str) -> list[str]:
-    """Return how `source/<name>/` differs from a fresh build, one sentence each; empty if it does not."""
-    target = root / "source" / name
-    files = _built_files(root, name)
-    there = {path.relative_to(target).as_posix(): path for path in _visible_files(target)}
-    problems = [f"source/{name}/{file} is missing." for file in files if file not in there]
-    problems += [f"source/{name}/{file} is not from solutions/{name}." for file in there if file not in files]
-    both = [file for file in files if file in there]
-    problems += [f"source/{name}/{file} is out of date." for file in both if there[file].read_bytes() != files[file]]
-    return problems
-
-
-def release(config: CourseConfig, assignment: Assignment, grade: Grade, watch: Watch = unwatched) -> Path:
+def release(course: Course, assignment: Assignment, grade: GradeFolder, progress: ProgressListener = no_progress) -> Path:
     """Make `release/<name>/` with nbgrader and register its cells and points in the gradebook.
 
     Both happen only if nothing secret is in the release, the solutions get all automatic points, and the stubs get
     none. Otherwise the old release and the gradebook stay as they are.
 
     Args:
-        config: The course.
+        course: The course.
         assignment: The assignment, built.
         grade: Grades a submission folder.
-        watch: Hears how far it is.
+        progress: Receives progress updates.
 
     Returns:
         The release folder.
@@ -85,134 +44,102 @@ def release(config: CourseConfig, assignment: Assignment, grade: Grade, watch: W
     Raises:
         ReleaseRefused: With every reason, and what to do.
     """
-    with _scratch(config) as scratch:
-        problems = is_built(config.root, assignment.name)
+    stale = stale_files(course.root, assignment.name)
+    if stale:
+        raise _refused(assignment, stale, f"Run: python -m autograder build --assignment {assignment.name}")
+    with _scratch_folder(course) as scratch:
+        progress(0, STEPS, "making a trial release")
+        tried = _generate(course, assignment, scratch / "tried", f"sqlite:///{scratch.resolve() / 'trial.db'}")
+        progress(1, STEPS, "looking for leaks")
+        problems = find_leaks(assignment, tried)
+        solved = _solve(assignment, tried, scratch / "solved")
+        problems += _grade_both(assignment, grade, tried, solved, progress)
         if problems:
-            raise _refused(assignment, problems, f"Run: python -m autograder build --assignment {assignment.name}")
-        watch(0, STEPS, "making it on trial")
-        tried = _generate(config, assignment, scratch / "tried", f"sqlite:///{scratch.resolve() / 'trial.db'}")
-        watch(1, STEPS, "looking for leaks")
-        problems = _static_problems(assignment, tried)
-        watch(2, STEPS, "grading the solutions")
-        best = _graded(grade, _solved(assignment, tried, scratch))
-        watch(3, STEPS, "grading the stubs")
-        problems += _grading_problems(best, best if isinstance(best, str) else _graded(grade, tried))
-        if problems:
-            raise _refused(assignment, problems, "Mend the sources, build again, and release again.")
-        watch(4, STEPS, "registering it in the gradebook")
-        _swap(_generate(config, assignment, scratch / "new", None), assignment.release_dir, scratch)
-        watch(STEPS, STEPS, "")
+            raise _refused(assignment, problems, "Fix the sources, build again, and release again.")
+        progress(4, STEPS, "registering it in the gradebook")
+        made = _generate(course, assignment, scratch / "new", None)
+        _put_in_place(made, assignment.release_dir, scratch / "old")
+        progress(STEPS, STEPS, "")
     return assignment.release_dir
 
 
-def _built_files(root: Path, name: str) -> dict[str, bytes]:
-    folder = root / "solutions" / name
-    script, module = folder / f"{name}.py", folder / f"{MODULE}.py"
-    for path in (script, module):
-        if not path.is_file():
-            check_assignment(root, name)
-            raise AssignmentError(f"No {path}.", "An assignment has a notebook script and a solved module.")
-    files = {
-        f"{name}.ipynb": build_notebook(script.read_text("utf-8")),
-        f"{MODULE}.py": stub_module(module.read_text("utf-8")).encode(),
-    }
-    for path in _visible_files(folder):
-        file = path.relative_to(folder).as_posix()
-        if path.suffix == ".py" and path not in (script, module) and file != SELF_CHECK:
-            raise AssignmentError(
-                f"solutions/{name}/{file} is neither the notebook nor the module, so it has no place in a release.",
-                f"Put code that students get into {MODULE}.py.",
-            )
-        if path not in (script, module):
-            files[file] = path.read_bytes()
-    if (root / LOCK).is_file():
-        sources = [path.read_text("utf-8") for path in (script, module)]
-        files[REQUIREMENTS] = student_requirements((root / LOCK).read_text("utf-8"), sources).encode()
-    return files
-
-
-def _visible_files(folder: Path) -> list[Path]:
-    def hidden(path: Path) -> bool:
-        parts = path.relative_to(folder).parts
-        return "__pycache__" in parts or any(part.startswith(".") for part in parts)
-
-    return sorted(path for path in folder.rglob("*") if path.is_file() and not hidden(path))
-
-
 @contextmanager
-def _scratch(config: CourseConfig) -> Iterator[Path]:
-    config.state_dir.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=config.state_dir, prefix="release-") as name:
-        yield config.state_dir / Path(name).name
+def _scratch_folder(course: Course) -> Iterator[Path]:
+    course.state_dir.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=course.state_dir, prefix="release-") as name:
+        yield course.state_dir / Path(name).name
 
 
-def _generate(config: CourseConfig, assignment: Assignment, step: Path, db_url: str | None) -> Path:
-    """Let nbgrader make the release below `step`, registering it in the course's gradebook or another one."""
-    place = step.relative_to(config.root).as_posix()
+def _generate(course: Course, assignment: Assignment, step: Path, db_url: str | None) -> Path:
+    """Let nbgrader make the release below `step`.
+
+    Args:
+        course: The course.
+        assignment: The assignment.
+        step: A folder in the course folder.
+        db_url: The gradebook that registers it; None means the course's.
+    """
+    place = step.relative_to(course.root).as_posix()
     traits = {"release_directory": place} | ({"db_url": db_url} if db_url else {})
-    coursedir = course_directory(config, assignment.name, **traits)
+    coursedir = course_directory(course, assignment.name, **traits)
     try:
-        run_step(make_step(GenerateAssignment, config, coursedir))
+        run_step(make_step(GenerateAssignment, course, coursedir))
     except StepFailed as error:
         raise _refused(
             assignment,
             [f"nbgrader could not make it: {error}"],
-            "Where students have already been graded, cells can no longer be added or removed.",
+            "Once students have been graded, cells can no longer be added or removed.",
         ) from error
     return Path(coursedir.format_path(place, ".", assignment.name))
 
 
-def _static_problems(assignment: Assignment, tried: Path) -> list[str]:
-    module = (assignment.solution_dir / f"{MODULE}.py").read_text("utf-8")
-    return check_release(module, assignment.notebook_path.read_bytes(), assignment.checks_dir, tried)
-
-
-def _solved(assignment: Assignment, tried: Path, scratch: Path) -> Path:
-    """Return a copy of the release with the solutions in it."""
-    solved = scratch / "solved"
+def _solve(assignment: Assignment, tried: Path, solved: Path) -> Path:
+    """Copy a release and put the solutions into it."""
     shutil.copytree(tried, solved)
     shutil.copyfile(assignment.solution_dir / f"{MODULE}.py", solved / f"{MODULE}.py")
     shutil.copyfile(assignment.notebook_path, solved / f"{assignment.name}.ipynb")
     return solved
 
 
-def _graded(grade: Grade, folder: Path) -> SubmissionResult | str:
-    """Return a folder's result, or why there is none."""
+def _grade_both(assignment: Assignment, grade: GradeFolder, tried: Path, solved: Path, progress: ProgressListener) -> list[str]:
+    """Grade the solutions and the stubs, and return what is wrong with their marks, one sentence each."""
     try:
-        return grade(folder)
+        progress(2, STEPS, "grading the solutions")
+        best = grade(solved)
+        progress(3, STEPS, "grading the stubs")
+        empty = grade(tried)
     except AutograderError as error:
-        return f"It could not be graded: {error}"
-
-
-def _grading_problems(best: SubmissionResult | str, empty: SubmissionResult | str) -> list[str]:
-    if isinstance(best, str) or isinstance(empty, str):
-        return [text for text in (best, empty) if isinstance(text, str)][:1]
+        return [f"It could not be graded: {error}"]
     return [
-        *_errors(best, "the solutions"),
-        *_errors(empty, "the empty release"),
+        *_internal_errors(best, "the solutions", assignment.titles),
+        *_internal_errors(empty, "the empty release", assignment.titles),
         *(
-            f"The solutions get {task.score:g} of {task.max_score:g} points for {task.id}."
+            f"The solutions get {task.score:g} of {task.max_score:g} points for {title_of(task.id, assignment.titles)}."
             for task in best.tasks
             if task.score != task.max_score
         ),
-        *(f"The empty release gets {task.score:g} points for {task.id}." for task in empty.tasks if task.score != 0),
+        *(
+            f"The empty release gets {task.score:g} points for {title_of(task.id, assignment.titles)}."
+            for task in empty.tasks
+            if task.score != 0
+        ),
     ]
 
 
-def _errors(result: SubmissionResult, what: str) -> list[str]:
-    return [f"The checks of {task.id} stopped with an error on {what}." for task in result.tasks if task.has_error]
+def _internal_errors(result: SubmissionResult, graded: str, titles: Titles) -> list[str]:
+    broken = [title_of(task.id, titles) for task in result.tasks if task.has_error]
+    return [f"The checks of {title} ended in an internal error on {graded}." for title in broken]
 
 
-def _refused(assignment: Assignment, problems: list[str], mend: str) -> ReleaseRefused:
+def _refused(assignment: Assignment, problems: Sequence[str], remedy: str) -> ReleaseRefused:
     reasons = "".join(f"\n- {problem}" for problem in problems)
     return ReleaseRefused(
-        f"The release of {assignment.name} is refused; release/{assignment.name} stays as it was:{reasons}\n", mend
+        f"The release of {assignment.name} is refused; release/{assignment.name} stays as it was:{reasons}\n", remedy
     )
 
 
-def _swap(new: Path, place: Path, scratch: Path) -> None:
-    """Put a folder in another one's place; the old one stays if that fails."""
-    old = scratch / "old"
+def _put_in_place(new: Path, place: Path, old: Path) -> None:
+    """Replace a folder by a new one; if that fails, the old one stays."""
     place.parent.mkdir(exist_ok=True)
     if place.exists():
         place.rename(old)

@@ -1,42 +1,48 @@
-"""What students have to install: the packages that a lab imports, in the versions that it is graded with."""
+"""List what students have to install: the packages that a lab imports, in the versions that it is graded with."""
 
 from __future__ import annotations
 
 import ast
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib.metadata import packages_distributions
 
-from autograder.course.assignment import MODULE
+from packaging.utils import NormalizedName, canonicalize_name
+
 from autograder.errors import AssignmentError
 
-HEADING = "# In the versions that the course grades with, from its build: python -m pip install -r requirements.txt\n"
-_BY_JUPYTER = "IPython"  # comes with whatever runs notebooks; Colab needs its own version of it
+HEADING = "# The versions that the course grades with. To install them: python -m pip install -r requirements.txt\n"
+_FROM_JUPYTER = "IPython"  # comes with whatever runs notebooks; Colab needs its own version of it
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==[^\s;\\]+(?: ; [^\\\n]*[^\\\s])?", re.MULTILINE)
 
 
-def student_requirements(lock: str, sources: Iterable[str]) -> str:
+def student_requirements(lock: str, sources: Mapping[str, str]) -> str:
     """Return the text of a requirements.txt with what Python sources import, inside functions too.
 
     Args:
         lock: The course's requirements.lock.
-        sources: The notebook as a script, and the module.
+        sources: By name, the notebook as a script, the module and the given modules; they may import each other.
 
     Raises:
         AssignmentError: If a source is not Python, or imports what the lock does not pin.
     """
-    pins: dict[str, list[str]] = {}
+    pins: dict[NormalizedName, list[str]] = {}
     for pin in _PIN.finditer(lock):
-        pins.setdefault(_normal(pin[1]), []).append(pin[0])
+        pins.setdefault(canonicalize_name(pin[1]), []).append(pin[0])
     installed = packages_distributions()
-    modules = sorted({name for source in sources for name in _imported(source)})
-    needed = {_distribution(name, installed.get(name, ()), pins) for name in modules}
+    imported = {name for source in sources.values() for name in imported_modules(source)}
+    elsewhere = sorted(imported - sys.stdlib_module_names - set(sources) - {_FROM_JUPYTER})
+    needed = {_distribution(name, installed.get(name, ()), pins) for name in elsewhere}
     return HEADING + "".join(f"{line}\n" for name in sorted(needed) for line in pins[name])
 
 
-def _imported(source: str) -> Iterator[str]:
-    """Yield the top-level names of what a source imports from elsewhere than Python and the lab itself."""
+def imported_modules(source: str) -> Iterator[str]:
+    """Yield the top-level names of the modules that a Python source imports, inside functions too.
+
+    Raises:
+        AssignmentError: If it is not Python.
+    """
     try:
         tree = ast.parse(source)
     except SyntaxError as error:
@@ -45,13 +51,12 @@ def _imported(source: str) -> Iterator[str]:
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names = [node.module]
-        tops = {name.partition(".")[0] for name in names}
-        yield from tops - sys.stdlib_module_names - {MODULE, _BY_JUPYTER}
+        yield from (name.partition(".")[0] for name in names)
 
 
-def _distribution(module: str, providers: Iterable[str], pins: Iterable[str]) -> str:
+def _distribution(module: str, providers: Iterable[str], pins: Collection[NormalizedName]) -> NormalizedName:
     """Return the name of the pinned package that a module comes from: mostly, but not always, its own name."""
-    for name in map(_normal, (module, *sorted(providers))):
+    for name in map(canonicalize_name, (module, *sorted(providers))):
         if name in pins:
             return name
     raise AssignmentError(
@@ -59,6 +64,3 @@ def _distribution(module: str, providers: Iterable[str], pins: Iterable[str]) ->
         "Name its package in pyproject.toml, then run: make lock install",
     )
 
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

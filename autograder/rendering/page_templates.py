@@ -1,24 +1,28 @@
-"""What our HTML pages share: templates that escape and clean all they show, and filters for times and long names."""
+"""Load what HTML is made of: templates that escape and clean all they show, style sheets and scripts."""
 
 from __future__ import annotations
 
+import base64
+import functools
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from autograder.rendering.result_views import clean
+from autograder.text import clean
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def page_template(name: str, **filters: Callable[..., str]) -> Template:
-    """Return a page's template.
+@functools.cache
+def load_template(name: str, **filters: Callable[..., str]) -> Template:
+    """Return a template.
 
     Args:
         name: Its file.
-        **filters: Filters of this page alone, beside `duration` and `breakable`.
+        **filters: Its own filters, beside `duration` and `breakable`.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, finalize=_cleaned, undefined=StrictUndefined,
@@ -28,13 +32,18 @@ def page_template(name: str, **filters: Callable[..., str]) -> Template:
     return environment.get_template(name)
 
 
-def page_text(*names: str) -> str:
-    """Return the text of style sheets or scripts, one after the other."""
-    return "".join((TEMPLATES / name).read_text("utf-8") for name in names)
+def load_asset(*names: str) -> Markup:
+    """Return style sheets or scripts of our own, one after the other, to be put into a page as they are."""
+    return Markup("".join((TEMPLATES / name).read_text("utf-8") for name in names))  # noqa: S704 (our own files)
+
+
+def policy_hash(asset: str) -> str:
+    """Return the name by which a page's Content-Security-Policy allows this one style sheet or script."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(asset.encode()).digest()).decode()}"
 
 
 def duration(seconds: float) -> str:
-    """Return a time in its two greatest units."""
+    """Return a time in its two largest units."""
     minutes = max(round(seconds / 60), 1)
     days, hours, rest = minutes // 1440, minutes // 60 % 24, minutes % 60
     if days:
@@ -43,9 +52,9 @@ def duration(seconds: float) -> str:
 
 
 def breakable(name: str) -> Markup:
-    """Return a name that may be broken after underscores and double colons."""
+    """Return a name in which lines may break after underscores and double colons."""
     escaped = str(Markup.escape(clean(name)))
-    return Markup(escaped.replace("_", "_<wbr>").replace("::", "::<wbr>"))  # noqa: S704
+    return Markup(escaped.replace("_", "_<wbr>").replace("::", "::<wbr>"))  # noqa: S704 (escaped above)
 
 
 def _cleaned(value: object) -> object:

@@ -1,12 +1,11 @@
 """Clean the HTML that pages are made of: nothing of a submission runs, loads or covers anything in a browser.
 
-nbconvert's templates call these filters on every cell and output, in formgrader's page through `c.HTMLExporter`
-in course_config.py and in the students' page through `feedback.FeedbackExporter`.
+nbconvert's templates call these filters on every cell and output: in formgrader's page through `c.HTMLExporter`
+in course_config.py, in the students' page through `FeedbackExporter`.
 """
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -15,8 +14,10 @@ import nh3
 from jinja2 import pass_context
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
+from autograder.text import escape_html
+
 LONGEST_TEXT = 100_000
-"""Characters of a Markdown cell that are laid out; a longer one, which nobody reads, is shown as it is."""
+"""Characters up to which a Markdown cell is laid out; a longer one, which nobody reads, is shown as it is."""
 
 _STYLES = {
     "border-left", "color", "font-family", "font-size", "font-weight", "list-style", "margin", "padding",
@@ -32,19 +33,19 @@ _ATTRIBUTES["*"] = {"class", "id", "style", "title"}
 
 
 def clean_html(fragment: object) -> str:
-    """Return an HTML fragment with plain formatting, links and embedded pictures alone.
+    """Return an HTML fragment with nothing but plain formatting, links and embedded pictures.
 
-    Scripts, event handlers, forms, frames, drawings and remote pictures go; so do styles, classes and ids that
-    could place something over the rest of the page or stand for something else in it.
+    Scripts, event handlers, forms, frames, drawings and remote pictures are removed; so are styles, classes and ids
+    that could place something over the rest of the page or pass for something else in it.
 
     Args:
-        fragment: What a template made, as text or UTF-8 bytes.
+        fragment: What a template produced, as text or UTF-8 bytes.
     """
     text = fragment.decode("utf-8", "replace") if isinstance(fragment, bytes) else str(fragment)
     return nh3.clean(
         text,
         attributes=_ATTRIBUTES,
-        attribute_filter=_kept,
+        attribute_filter=_clean_attribute,
         filter_style_properties=_STYLES,
         url_schemes=_LINKS | {"data"},
     )
@@ -52,9 +53,9 @@ def clean_html(fragment: object) -> str:
 
 @pass_context
 def markdown2html(context: Mapping[str, Any], source: str) -> str:
-    """Return a cell's Markdown as clean HTML; where that cannot be made, as plain text: no cell may cost the page.
+    """Return a cell's Markdown as clean HTML, or as plain text if that fails: one cell must not cost the whole page.
 
-    nbgrader's templates show graded cells by this filter alone.
+    nbgrader's templates show graded cells through this filter alone.
 
     Args:
         context: The template's variables; `cell` has the pasted pictures.
@@ -65,14 +66,14 @@ def markdown2html(context: Mapping[str, Any], source: str) -> str:
         if len(source) > LONGEST_TEXT:
             raise ValueError("too long to be laid out")
         return clean_html(MarkdownWithMath(renderer=IPythonRenderer(escape=False, attachments=pictures)).render(source))
-    except Exception:  # a picture that is not there, or nesting without end
-        return f"<pre>{html.escape(source)}</pre>"
+    except Exception:  # a missing picture, or endless nesting
+        return f"<pre>{escape_html(source)}</pre>"
 
 
-def _kept(tag: str, name: str, value: str) -> str | None:
-    """Return an attribute's value as far as it may stay."""
+def _clean_attribute(tag: str, name: str, value: str) -> str | None:
+    """Return what may stay of an attribute's value; None removes the attribute."""
     if name == "class":
-        return " ".join(one for one in value.split() if _CLASSES.fullmatch(one)) or None
+        return " ".join(name for name in value.split() if _CLASSES.fullmatch(name)) or None
     if name == "id":
         return value if tag in _HEADINGS or _ID.fullmatch(value) else None
     if tag == "img" and name == "src":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import io
 import re
 from collections.abc import Iterator, Sequence
@@ -16,10 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from autograder.reports.item_analysis import CheckFigures, TaskFigures
+from autograder.text import escape_html, escape_mathtext
 
 INK, BAR, ACCENT, GRID = "#010101", "#020202", "#030303", "#040404"
 _COLOURS = {INK: "currentColor", BAR: "var(--bar)", ACCENT: "var(--accent)", GRID: "var(--rule)"}
-"""Stand-ins while drawing, and what the page knows them as."""
+"""Colours to draw with, and the names by which the page knows them, light or dark."""
 _STYLE: Any = {
     "svg.fonttype": "none",  # text stays text
     "font.family": "sans-serif",
@@ -36,6 +36,7 @@ _STYLE: Any = {
     "hatch.color": INK,
 }
 BINS = 20
+"""Bars of the histogram."""
 
 
 def distribution(totals: Sequence[float], max_score: float) -> str:
@@ -63,23 +64,19 @@ def marks_by_task(figures: Sequence[TaskFigures]) -> str:
     """Return one box a task: quartiles and range of the share of its points, and the mean.
 
     Args:
-        figures: Those of tasks in which nobody is marked are left out.
+        figures: Those of tasks in which nobody is marked yet are left out.
     """
-    figures = [one for one in figures if one.students]
+    figures = [task for task in figures if task.students]
     with _drawn(5.6, 0.8 + 0.24 * max(len(figures), 1)) as (figure, axes):
-        boxes = [
-            {"whislo": low, "q1": lower, "med": middle, "q3": upper, "whishi": high, "mean": one.mean / _worth(one)}
-            for one in figures
-            for low, lower, middle, upper, high in [[value / _worth(one) for value in one.quartiles]]
-        ]
         lines = {"color": INK, "linewidth": 1.2}
         axes.bxp(
-            boxes, orientation="horizontal", showfliers=False, showmeans=True, patch_artist=True, widths=0.6,
+            list(map(_box, figures)), orientation="horizontal", widths=0.6,
+            showfliers=False, showmeans=True, patch_artist=True,
             boxprops={"facecolor": BAR, "edgecolor": INK}, medianprops={"color": INK, "linewidth": 2.5},
             whiskerprops=lines, capprops=lines,
             meanprops={"marker": "D", "markerfacecolor": ACCENT, "markeredgecolor": INK, "markersize": 5},
         )  # fmt: skip
-        axes.set_yticks(range(1, len(figures) + 1), [_plain(one.id) for one in figures])
+        axes.set_yticks(range(1, len(figures) + 1), [escape_mathtext(task.title) for task in figures])
         axes.invert_yaxis()
         axes.set(xlabel="share of the task's points", xlim=(-0.03, 1.03))
         axes.xaxis.set_major_formatter(PercentFormatter(1))
@@ -89,52 +86,51 @@ def marks_by_task(figures: Sequence[TaskFigures]) -> str:
         )
 
 
-def items(figures: Sequence[CheckFigures]) -> str:
+def difficulty_and_discrimination(figures: Sequence[CheckFigures]) -> str:
     """Return each check as a point: share that passed against discrimination."""
     points = [
-        (one.difficulty, one.discrimination, bool(one.remark))
-        for one in figures
-        if one.difficulty is not None and one.discrimination is not None
+        (check.difficulty, check.discrimination, bool(check.remark))
+        for check in figures
+        if check.difficulty is not None and check.discrimination is not None
     ]
-    weak = [point for point in points if point[2]]
+    remarked = [point for point in points if point[2]]
     with _drawn(5.6, 3.0) as (figure, axes):
-        for group, marker, colour in ((points, "o", BAR), (weak, "D", ACCENT)):
+        for group, marker, colour in ((points, "o", BAR), (remarked, "D", ACCENT)):
             across, up = [point[0] for point in group], [point[1] for point in group]
             axes.scatter(across, up, marker=marker, s=34, color=colour, edgecolors=INK, linewidths=0.8, clip_on=False)
         axes.axhline(0, color=INK, linewidth=1)
         axes.set(xlabel="share that passed (1: everyone)", ylabel="discrimination", xlim=(-0.02, 1.02))
         axes.grid()
         alternative = (
-            f"Scatter plot of {len(points)} checks by share that passed and discrimination; {len(weak)} with a remark "
-            "are diamonds. The table below has the figures."
+            f"Scatter plot of {len(points)} checks by share that passed and discrimination; {len(remarked)} with a "
+            "remark are diamonds. The table below has the figures."
         )
         return _svg(figure, alternative, "items")
 
 
 @contextmanager
 def _drawn(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
-    """Give an empty figure of this size in inches, in our style."""
+    """Yield an empty figure of this size in inches, in our style."""
     with rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure, figure.add_subplot()
 
 
-def _worth(figures: TaskFigures) -> float:
-    return figures.points or 1.0
-
-
-def _plain(text: str) -> str:
-    """Return text that matplotlib takes literally: dollar signs would begin a formula."""
-    return text.replace("$", r"\$")
+def _box(task: TaskFigures) -> dict[str, float]:
+    """Return a box as matplotlib takes it, in shares of the task's points."""
+    points = task.points or 1.0
+    low, lower, middle, upper, high = (value / points for value in task.quartiles)
+    mean = task.mean / points
+    return {"whislo": low, "q1": lower, "med": middle, "q3": upper, "whishi": high, "mean": mean}
 
 
 def _svg(figure: Figure, alternative: str, name: str) -> str:
-    """Return the figure as an SVG element: no ids that could meet others, no metadata, the page's colours.
+    """Return the figure as an SVG element with the page's colours, without metadata.
 
     Args:
         figure: What was drawn.
         alternative: The picture in words.
-        name: Sets what this picture defines apart from others on the page.
+        name: Makes the ids within the picture differ from those of other pictures on the page.
     """
     file = io.StringIO()
     with rc_context({**_STYLE, "svg.hashsalt": name}):
@@ -143,8 +139,8 @@ def _svg(figure: Figure, alternative: str, name: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
     text = re.sub(r'<g id="[^"]*"', "<g", text)
-    for stand_in, colour in _COLOURS.items():
-        text = text.replace(stand_in, colour)
+    for drawn, colour in _COLOURS.items():
+        text = text.replace(drawn, colour)
     text = re.sub(r'font-family: [^;"]*', "font-family: inherit", text)
-    label = html.escape(alternative)
+    label = escape_html(alternative)
     return re.sub(r'<svg [^>]*?(viewBox="[^"]*")[^>]*>', rf'<svg role="img" aria-label="{label}" \1>', text, count=1)

@@ -13,15 +13,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autograder.gradebook.class_marks import ClassMarks, Standing
+from autograder.marks import ClassMarks, StudentMarks
 from autograder.results import CheckResult, SubmissionResult, TaskResult
+from autograder.text import slug_in_words, title_of
 
 Floats = NDArray[np.float64]
 FEWEST = 5
-"""Students that a correlation needs at least; below that it says nothing."""
+"""Students that a correlation needs at least; with fewer it says nothing."""
 UNREADABLE = "::submission"
-"""End of the id that stands in for all checks of a submission that cannot be read."""
-EASY, HARD, WEAK = 0.95, 0.3, 0.1
+"""End of the id of the one check that a task has where the submission could not be read."""
+EASY, HARD = 0.95, 0.3
+"""Share that passed from which on a check is remarked as easy, and below which as hard."""
+WEAK = 0.1
+"""Discrimination below which a check is remarked."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +34,11 @@ class TaskFigures:
 
     Attributes:
         quartiles: Lowest score, lower quartile, median, upper quartile and greatest score, in points.
-        carried: Students for whom it was graded with a correct earlier part.
+        carried: Students for whom it was graded with a stand-in for an earlier part.
     """
 
     id: str
+    title: str
     points: float
     by_hand: bool
     mean: float
@@ -52,7 +57,7 @@ class CheckFigures:
         difficulty: Share that passed, of those that were checked; None if nobody was.
         discrimination: Correlation of passing it with the share of the rest; None where it cannot be told.
         checked: Students with whom it passed or failed.
-        errors: Students with whom it ended in an error of ours.
+        errors: Students with whom it ended in an internal error.
     """
 
     id: str
@@ -64,10 +69,15 @@ class CheckFigures:
     errors: int
 
     @property
+    def name(self) -> str:
+        """What tells it from the task's other checks, in words."""
+        return slug_in_words(self.id.partition("::")[2])
+
+    @property
     def remark(self) -> str:
         """What an instructor may want to look at; empty if nothing stands out."""
         if self.errors:
-            return "ended in an error of ours"
+            return "ended in an internal error"
         if self.discrimination is not None and self.discrimination < 0:
             return "strong students fail it more often"
         if self.difficulty is not None and self.difficulty >= EASY:
@@ -75,7 +85,7 @@ class CheckFigures:
         if self.difficulty is not None and self.difficulty < HARD:
             return "most fail"
         if self.discrimination is not None and self.discrimination < WEAK:
-            return "tells students apart hardly"
+            return "hardly tells students apart"
         return ""
 
 
@@ -95,14 +105,14 @@ class Misconception:
 
     @property
     def words(self) -> str:
-        """The slug in words; an answer that fits two mistakes has both, with a plus between them."""
-        return self.slug.replace("_", " ").replace("+", " or ")
+        """The slug in words."""
+        return slug_in_words(self.slug)
 
 
 def task_figures(marks: ClassMarks) -> list[TaskFigures]:
     """Return the figures of each task, over the students who handed in, in the order of the points."""
-    there = [student for student in marks.students if student.submitted]
-    return [_task_figures(name, worth, there, name not in marks.automatic) for name, worth in marks.points.items()]
+    submitted = [student for student in marks.students if student.submitted]
+    return [_task_figures(marks, task_id, submitted) for task_id in marks.points]
 
 
 def check_figures(results: Sequence[SubmissionResult]) -> list[CheckFigures]:
@@ -142,7 +152,7 @@ def misconceptions(results: Mapping[str, SubmissionResult]) -> list[Misconceptio
     found = [
         Misconception(slug, tuple(who[slug]), tuple(where[slug]), next(iter(where[slug].values()))) for slug in who
     ]
-    return sorted(found, key=lambda one: (-len(one.students), one.slug))
+    return sorted(found, key=lambda mistake: (-len(mistake.students), mistake.slug))
 
 
 def seconds_spent(result: SubmissionResult) -> float:
@@ -154,21 +164,23 @@ def _checks(result: SubmissionResult) -> list[CheckResult]:
     return [check for task in result.tasks for check in task.checks]
 
 
-def _task_figures(name: str, worth: float, there: Sequence[Standing], by_hand: bool) -> TaskFigures:
-    marked = [student for student in there if not (by_hand and name in student.waiting)]
-    scores = np.array([student.scores.get(name, 0.0) for student in marked], dtype=float)
-    tasks = [student.result.task(name) for student in there if student.result]
+def _task_figures(marks: ClassMarks, task_id: str, submitted: Sequence[StudentMarks]) -> TaskFigures:
+    by_hand, points = task_id not in marks.automatic, marks.points[task_id]
+    marked = [student for student in submitted if not (by_hand and task_id in student.waiting)]
+    scores = np.array([student.scores.get(task_id, 0.0) for student in marked], dtype=float)
+    results = [student.result.task(task_id) for student in submitted if student.result]
     quartiles = np.quantile(scores, (0, 0.25, 0.5, 0.75, 1)) if len(scores) else np.zeros(5)
-    low, lower, middle, upper, high = (float(value) for value in quartiles)
+    lowest, lower, median, upper, greatest = (float(value) for value in quartiles)
     return TaskFigures(
-        id=name,
-        points=worth,
+        id=task_id,
+        title=title_of(task_id, marks.titles),
+        points=points,
         by_hand=by_hand,
         mean=float(scores.mean()) if len(scores) else 0.0,
-        quartiles=(low, lower, middle, upper, high),
-        full=int((scores >= worth).sum()),
+        quartiles=(lowest, lower, median, upper, greatest),
+        full=int((scores >= points).sum()),
         zero=int((scores <= 0).sum()),
-        carried=sum(task is not None and task.carried_forward for task in tasks),
+        carried=sum(task is not None and task.carried_forward for task in results),
         students=len(scores),
     )
 
@@ -214,7 +226,7 @@ def _check_figures(name: str, seen: tuple[str, str], passed: Floats, rest: Float
     return CheckFigures(
         id=name,
         task=seen[0],
-        sentence=seen[1] or name.rpartition("::")[2].replace("_", " "),
+        sentence=seen[1] or slug_in_words(name.rpartition("::")[2]),
         difficulty=float(passed[checked].mean()) if checked.any() else None,
         discrimination=discrimination,
         checked=int(checked.sum()),

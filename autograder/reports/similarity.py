@@ -1,80 +1,37 @@
-"""Find pairs of students whose own work is alike: winnowing over tokens, the given code left out.
+"""Find pairs of students whose own work is alike.
 
 Only what students write is compared: their module and the answers in their notebook. Whatever also stands in the
-release is ignored. Names that a student may choose are all the same, so renaming hides nothing; comments and layout
-do not count. What many students write alike, as in any small exercise, counts little; what two of them share and
-nobody else has counts in full. A high figure is a reason to read both submissions, never proof of anything.
+release is ignored. What many students write alike, as in any small exercise, counts little; what two of them share
+and nobody else has counts in full. A high figure is a reason to read both submissions, never proof of anything.
 
 Reference:
-    Schleimer, Wilkerson and Aiken, "Winnowing: Local Algorithms for Document Fingerprinting", SIGMOD 2003. The weight
-    of a fingerprint is its inverse document frequency.
+    The weight of a fingerprint is its inverse document frequency. See `fingerprints` for how those are made.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import io
-import keyword
 import math
-import re
-import tokenize
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
-
-from autograder.config import CourseConfig
 from autograder.course.assignment import MODULE, Assignment
-from autograder.course.cells import flag, grade_id_of, load_cells, read_cells, text_of
-from autograder.course.submission import read_submission
+from autograder.course.cells import Cell, flag, grade_id_of, load_cells, read_cells, text_of
+from autograder.course.course import Course
+from autograder.course.submission import Snapshot, read_submission
 from autograder.errors import SubmissionUnreadable
-from autograder.progress import Watch, unwatched
+from autograder.gradebook.record_stamp import recorded_snapshot
+from autograder.progress import ProgressListener, no_progress
+from autograder.reports.fingerprints import Fingerprints, Kind, Part, Passage, fingerprints, joined, run_hashes
 
-GRAM = {"code": 12, "words": 5}
-"""Tokens of one fingerprint."""
-WINDOW = 6
-"""Every shared passage of GRAM + WINDOW - 1 tokens is found."""
 FEWEST = 20
 """Fingerprints that a student needs at least to be compared: less is no work of one's own."""
 OTHERS = 10
-"""Students without a fingerprint that are added in thought, so that two who share it are few in a small class too."""
+"""Imagined students without a fingerprint: with them, two who share one are few even in a small class."""
 LOWEST = 0.4
 """Similarity below which a pair is not worth showing."""
-
-Kind = Literal["code", "words"]
-Token = tuple[str, int]
-"""A token and its line."""
-Hashes = NDArray[np.uint64]
-_BASE = np.uint64(0x9E3779B97F4A7C15)
-_GIVEN = np.iinfo(np.uint64).max
-"""Stands where a run is part of what was given."""
-_WORD = re.compile(r"\w+", re.UNICODE)
-_LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.ENCODING, tokenize.ENDMARKER}
-
-
-@dataclass(frozen=True)
-class Part:
-    """One piece of a submission: its module, or one answer in the notebook."""
-
-    name: str
-    kind: Kind
-    text: str
-
-
-@dataclass(frozen=True)
-class Passage:
-    """Lines of one part that two students share; lines count from 1."""
-
-    part: str
-    first_line: int
-    last_line: int
 
 
 @dataclass(frozen=True)
@@ -98,38 +55,50 @@ class Pair:
     second_passages: tuple[Passage, ...]
 
 
-Places = dict[int, list[tuple[str, int, int]]]
-"""Fingerprint to part, first line and last line."""
+def submissions_to_compare(
+    course: Course, assignment: Assignment, folders: Mapping[str, Path], *, graded: bool
+) -> Iterator[tuple[str, Snapshot]]:
+    """Yield each student's submission, but for those that cannot be read.
+
+    Args:
+        course: The course.
+        assignment: The assignment.
+        folders: Student to submission folder.
+        graded: Whether what was graded and recorded comes before what a folder holds now.
+    """
+    for student, folder in folders.items():
+        snapshot = recorded_snapshot(course, assignment, student) if graded else None
+        if snapshot is None:
+            try:
+                snapshot = read_submission(folder, assignment.name, course.settings)
+            except SubmissionUnreadable:
+                continue
+        yield student, snapshot
 
 
 def similar_pairs(
-    config: CourseConfig,
     assignment: Assignment,
-    folders: Mapping[str, Path],
+    submissions: Iterable[tuple[str, Snapshot]],
     lowest: float = LOWEST,
-    watch: Watch = unwatched,
+    progress: ProgressListener = no_progress,
 ) -> list[Pair]:
     """Return the pairs of a class that are alike, the most alike first.
 
     Args:
-        config: The course.
         assignment: The assignment; its built notebook and its release say what was given.
-        folders: Student to submission folder.
+        submissions: Students and what they handed in, such as from `submissions_to_compare`.
         lowest: Least similarity to return.
-        watch: Hears how far it is.
+        progress: Receives progress updates.
     """
-    works = {}
-    for student, folder in folders.items():
-        try:
-            files = read_submission(folder, assignment.name, config)
-        except SubmissionUnreadable:
-            continue
-        works[student] = student_parts(assignment, files.module_bytes, files.notebook_bytes)
-    return compare(works, given_parts(assignment), lowest, watch)
+    works = {student: student_parts(assignment, snapshot) for student, snapshot in submissions}
+    return compare(works, given_parts(assignment), lowest, progress)
 
 
 def compare(
-    works: Mapping[str, Sequence[Part]], given: Iterable[Part] = (), lowest: float = LOWEST, watch: Watch = unwatched
+    works: Mapping[str, Sequence[Part]],
+    given: Iterable[Part] = (),
+    lowest: float = LOWEST,
+    progress: ProgressListener = no_progress,
 ) -> list[Pair]:
     """Return the pairs that are alike, the most alike first.
 
@@ -137,52 +106,73 @@ def compare(
         works: What each student wrote.
         given: What all of them were given.
         lowest: Least similarity to return.
-        watch: Hears how far it is.
+        progress: Receives progress updates.
     """
-    known = np.unique(np.concatenate([np.empty(0, np.uint64), *(_grams(part)[0] for part in given)]))
-    places: dict[str, Places] = {}
-    for student, parts in works.items():
-        watch(len(places), len(works), student)
-        places[student] = _fingerprints(parts, known)
-    watch(len(places), len(works), "pairs")
-    places = {student: found for student, found in places.items() if len(found) >= FEWEST}
-    spread = Counter(number for found in places.values() for number in found)
-    weights = {number: _weight(count, len(places)) for number, count in spread.items()}
-    sums = {student: sum(weights[number] for number in found) for student, found in places.items()}
-    pairs = []
-    for first, second in combinations(sorted(places), 2):
-        shared = places[first].keys() & places[second].keys()
-        similarity = sum(weights[number] for number in shared) / min(sums[first], sums[second])
-        if shared and similarity >= lowest:
-            rare = sum(spread[number] == 2 for number in shared)
-            passages = (_passages(places[student], shared) for student in (first, second))
-            pairs.append(Pair(first, second, round(similarity, 4), len(shared), rare, *passages))
-    return sorted(pairs, key=lambda pair: (-pair.similarity, -pair.rare, pair.first, pair.second))
+    given_runs = run_hashes(given)
+    prints: dict[str, Fingerprints] = {}
+    for number, (student, parts) in enumerate(works.items()):
+        progress(number, len(works), student)
+        prints[student] = fingerprints(parts, given_runs)
+    progress(len(works), len(works), "pairs")
+    comparable = {student: found for student, found in prints.items() if len(found) >= FEWEST}
+    together = _ClassPrints(comparable)
+    pairs = (together.pair(first, second, lowest) for first, second in combinations(sorted(comparable), 2))
+    alike = [pair for pair in pairs if pair is not None]
+    return sorted(alike, key=lambda pair: (-pair.similarity, -pair.rare, pair.first, pair.second))
 
 
-def _weight(owners: int, students: int) -> float:
-    """Return what a fingerprint counts: much if few have it; never quite nothing, however small the class."""
-    return math.log((students + OTHERS) / owners) ** 2
+class _ClassPrints:
+    """The fingerprints of a class, each weighted by how few students have it.
+
+    Args:
+        prints: Each student's fingerprints.
+    """
+
+    def __init__(self, prints: Mapping[str, Fingerprints]) -> None:
+        self._prints = prints
+        self._owners = Counter(fingerprint for found in prints.values() for fingerprint in found)
+        everyone = len(prints) + OTHERS
+        # much if few have it, but never nothing, however small the class
+        self._weights = {fingerprint: math.log(everyone / count) ** 2 for fingerprint, count in self._owners.items()}
+        self._sums = {student: self._weight(found) for student, found in prints.items()}
+
+    def pair(self, first: str, second: str, lowest: float) -> Pair | None:
+        """Compare two students; None if they are less alike than `lowest`, or share nothing."""
+        ours, theirs = self._prints[first], self._prints[second]
+        shared = ours.keys() & theirs.keys()
+        similarity = self._weight(shared) / min(self._sums[first], self._sums[second])
+        if not shared or similarity < lowest:
+            return None
+        return Pair(
+            first=first,
+            second=second,
+            similarity=round(similarity, 4),
+            shared=len(shared),
+            rare=sum(self._owners[fingerprint] == 2 for fingerprint in shared),
+            first_passages=joined(passage for fingerprint in shared for passage in ours[fingerprint]),
+            second_passages=joined(passage for fingerprint in shared for passage in theirs[fingerprint]),
+        )
+
+    def _weight(self, fingerprints: Iterable[int]) -> float:
+        return sum(self._weights[fingerprint] for fingerprint in fingerprints)
 
 
-def student_parts(assignment: Assignment, module: bytes | None, notebook: bytes | None) -> list[Part]:
+def student_parts(assignment: Assignment, snapshot: Snapshot) -> list[Part]:
     """Return what a student wrote: the module, and the answers of the notebook by grade_id."""
-    cells = load_cells(assignment.notebook_path.read_bytes())
-    answers: dict[str, Kind] = {
-        grade_id_of(cell): "code" if cell["cell_type"] == "code" else "words"
-        for cell in cells
-        if flag(cell, "solution")
-    }
-    parts = [Part(f"{MODULE}.py", "code", module.decode("utf-8", "replace"))] if module is not None else []
-    for cell in read_cells(notebook)[0]:
-        if cell.grade_id in answers:
-            parts.append(Part(cell.grade_id, answers[cell.grade_id], cell.source))
+    built = load_cells(assignment.notebook_path.read_bytes())
+    kinds = {grade_id_of(cell): _kind(cell) for cell in built if flag(cell, "solution")}
+    parts = []
+    if snapshot.module_bytes is not None:
+        parts.append(Part(f"{MODULE}.py", "code", snapshot.module_bytes.decode("utf-8", "replace")))
+    for answer in read_cells(snapshot.notebook_bytes)[0]:
+        if answer.grade_id in kinds:
+            parts.append(Part(answer.grade_id, kinds[answer.grade_id], answer.source))
     return parts
 
 
 def given_parts(assignment: Assignment) -> list[Part]:
-    """Return what all students were given: the released module and notebook, or those built for the release."""
-    parts = []
+    """Return what all students were given: the released modules and notebook, or those built for the release."""
+    parts = [Part(path.name, "code", path.read_text("utf-8")) for path in assignment.given_modules]
     for folder in (assignment.source_dir, assignment.release_dir):
         module, notebook = folder / f"{MODULE}.py", folder / f"{assignment.name}.ipynb"
         if module.is_file():
@@ -191,94 +181,9 @@ def given_parts(assignment: Assignment) -> list[Part]:
             released = folder == assignment.release_dir
             # the built notebook holds the solved cells, which nobody was given
             cells = [cell for cell in load_cells(notebook.read_bytes()) if released or not flag(cell, "solution")]
-            kinds: list[Kind] = ["code" if cell["cell_type"] == "code" else "words" for cell in cells]
-            parts += [Part("given", kind, text_of(cell)) for kind, cell in zip(kinds, cells, strict=True)]
+            parts += [Part("given", _kind(cell), text_of(cell)) for cell in cells]
     return parts
 
 
-def tokens_of(part: Part) -> list[Token]:
-    """Return a part's tokens, normalised: in code, every name that a student may choose is `n`."""
-    if part.kind == "words":
-        lines = enumerate(part.text.split("\n"), start=1)
-        return [(word.casefold(), number) for number, line in lines for word in _WORD.findall(line)]
-    return list(_code_tokens(part.text))
-
-
-def _code_tokens(text: str) -> Iterator[Token]:
-    before: list[str] = ["", ""]
-    for kind, string, line in _raw_tokens(text):
-        if kind in _LAYOUT or string == ";":
-            continue
-        yield _normal(kind, string, before), line
-        before = [before[1], string]
-
-
-def _raw_tokens(text: str) -> Iterator[tuple[int, str, int]]:
-    """Yield kind, text and line of each token; of text that is not Python, as far as it goes, then line by line."""
-    reached = 0
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            reached = max(reached, token.end[0])
-            yield token.type, token.string, token.start[0]
-    except (SyntaxError, tokenize.TokenError, ValueError):
-        for number, line in list(enumerate(text.split("\n"), start=1))[reached:]:
-            for word in re.findall(r"\w+|[^\w\s]", line.split("#")[0]):
-                yield (tokenize.NAME if word[0].isidentifier() else tokenize.OP), word, number
-
-
-def _normal(kind: int, string: str, before: Sequence[str]) -> str:
-    """Return a token without what a student may choose: names, texts and the depth of indentation."""
-    if kind == tokenize.INDENT:
-        return "{"
-    if kind == tokenize.DEDENT:
-        return "}"
-    if kind == tokenize.STRING:
-        return "s"
-    if kind != tokenize.NAME or keyword.iskeyword(string):
-        return string
-    attribute = before[1] == "." and before[0] != "self"  # a library's name, which nobody may choose
-    return string if attribute else "n"
-
-
-def _grams(part: Part) -> tuple[Hashes, list[int]]:
-    """Return the hash of every run of GRAM tokens, (runs,), and the line of every token, (tokens,)."""
-    tokens, size = tokens_of(part), GRAM[part.kind]
-    numbers = np.array([_number(part.kind, token) for token, _ in tokens], dtype=np.uint64)
-    lines = [line for _, line in tokens]
-    if len(tokens) < size:
-        return np.empty(0, np.uint64), lines
-    powers = _BASE ** np.arange(size, dtype=np.uint64)  # wraps around at 2**64, as it may
-    return sliding_window_view(numbers, size) @ powers, lines
-
-
-@functools.lru_cache(maxsize=1 << 16)
-def _number(kind: Kind, token: str) -> int:
-    digest = hashlib.blake2b(f"{kind} {token}".encode("utf-8", "replace"), digest_size=8).digest()
-    return int.from_bytes(digest, "big")
-
-
-def _fingerprints(parts: Sequence[Part], known: Hashes) -> Places:
-    """Return the winnowed fingerprints of one student: of every WINDOW runs in a row, the one with the least hash."""
-    found: Places = {}
-    for part in parts:
-        runs, lines = _grams(part)
-        if not len(runs):
-            continue
-        own = np.where(np.isin(runs, known), _GIVEN, runs)
-        windows = sliding_window_view(own, min(WINDOW, len(own)))  # (windows, WINDOW)
-        chosen = np.unique(windows.argmin(axis=1) + np.arange(len(windows)))
-        for start in chosen[own[chosen] != _GIVEN]:
-            place = (part.name, lines[start], lines[start + GRAM[part.kind] - 1])
-            found.setdefault(int(runs[start]), []).append(place)
-    return found
-
-
-def _passages(places: Places, shared: Iterable[int]) -> tuple[Passage, ...]:
-    """Return the lines where shared fingerprints stand, those that touch put together."""
-    passages: list[Passage] = []
-    for part, first, last in sorted(place for number in shared for place in places[number]):
-        if passages and passages[-1].part == part and first <= passages[-1].last_line + 1:
-            passages[-1] = Passage(part, passages[-1].first_line, max(last, passages[-1].last_line))
-        else:
-            passages.append(Passage(part, first, last))
-    return tuple(passages)
+def _kind(cell: Cell) -> Kind:
+    return "code" if cell["cell_type"] == "code" else "words"

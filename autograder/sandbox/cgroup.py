@@ -1,4 +1,4 @@
-"""Bound a student process by a control group of its own, where this user may make one (cgroup v2).
+"""Bound a student process by a control group of its own, if this user may make one (cgroup v2).
 
 Reference: the kernel's Documentation/admin-guide/cgroup-v2.rst, sections on delegation.
 """
@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from autograder.errors import SandboxUnavailable
-from autograder.sandbox.remedies import mend
+from autograder.sandbox.remedies import unavailable
 
 CONTROLLERS = ("memory", "pids")
 OWN_GROUP, OWN_MOUNTS = Path("/proc/self/cgroup"), Path("/proc/self/mountinfo")
@@ -20,8 +19,8 @@ OWN_GROUP, OWN_MOUNTS = Path("/proc/self/cgroup"), Path("/proc/self/mountinfo")
 def delegated() -> Path | None:
     """Return the control group below which groups with a memory bound may be made, or None.
 
-    Looks at this process's own group and the one above: the kernel does not let a group have both processes and
-    bounded groups below it, and going further up could leave the bounds of a cluster's job.
+    Looks at this process's own group and the one above it: a group with processes in it cannot have bounded groups
+    below it, and further up might be outside the bounds of a cluster's job.
     """
     own = _own_group()
     if own is None:
@@ -29,11 +28,11 @@ def delegated() -> Path | None:
     mount, name = own
     folder = mount / name
     around = (folder,) if folder == mount else (folder, folder.parent)
-    return next((one for one in around if _may_bound(one)), None)
+    return next((group for group in around if _may_bound(group)), None)
 
 
 class Group:
-    """One control group, made and removed by the warden.
+    """One control group, made and removed by the watchdog.
 
     Args:
         parent: What `delegated` returned.
@@ -51,9 +50,7 @@ class Group:
             (self._folder / "memory.max").write_text(str(memory))
             (self._folder / "pids.max").write_text(str(processes))
         except OSError as error:
-            raise SandboxUnavailable(
-                f"cgroup: no group could be made in {parent} ({error}).", mend("cgroup")
-            ) from error
+            raise unavailable("cgroup", f"no group could be made in {parent} ({error}).") from error
         with suppress(OSError):  # not every kernel counts swap
             (self._folder / "memory.swap.max").write_text("0")
 
@@ -66,16 +63,14 @@ class Group:
         try:
             (self._folder / "cgroup.procs").write_text("0")
         except OSError as error:
-            raise SandboxUnavailable(
-                f"cgroup: {self._folder} could not be joined ({error}).", mend("cgroup")
-            ) from error
+            raise unavailable("cgroup", f"{self._folder} could not be joined ({error}).") from error
 
-    def overrun(self) -> str:
-        """Return `memory` if the kernel ended a process of the group for it, else an empty string."""
+    def ran_out_of_memory(self) -> bool:
+        """Whether the kernel ended a process of the group for using too much memory."""
         with suppress(OSError):
             events = dict(line.split() for line in (self._folder / "memory.events").read_text().splitlines())
-            return "memory" if int(events.get("oom_kill", 0)) else ""
-        return ""
+            return int(events.get("oom_kill", 0)) > 0
+        return False
 
     def remove(self) -> None:
         """Remove the group; its processes have ended."""
@@ -105,7 +100,7 @@ def _may_bound(folder: Path) -> bool:
     missing = _missing(folder, "cgroup.subtree_control")
     if not missing:
         return True
-    with suppress(OSError):  # refused where processes stand in the group itself
+    with suppress(OSError):  # the kernel refuses if there are processes in the group itself
         (folder / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in missing))
     return not _missing(folder, "cgroup.subtree_control")
 

@@ -1,8 +1,8 @@
 """Confine the calling process, layer by layer, before it reads one byte of a submission.
 
 Linux only. Everything here runs in a fresh fork of the zygote: `enter_namespaces` in a process that
-stays outside as the warden, `confine` in its child, process 1 of the new namespaces. Kernel
-interfaces that have no kept Python library are called through libc, here and in `seccomp` alone.
+stays outside as the watchdog, `confine` in its child, process 1 of the new namespaces. Kernel
+interfaces without a maintained Python library are called through libc, here and in `seccomp` alone.
 
 Reference: man pages user_namespaces(7), pivot_root(2), landlock(7), capabilities(7), prctl(2).
 """
@@ -16,16 +16,13 @@ import os
 import platform
 import resource
 import signal
-import sys
-import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
 from autograder.errors import SandboxUnavailable
 from autograder.sandbox import seccomp
-from autograder.sandbox.remedies import mend
+from autograder.sandbox.policy import SCRATCH, SHARED_MEMORY, SUBMISSION, Places, Policy, gpu_paths, readable_paths
+from autograder.sandbox.remedies import unavailable
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
@@ -38,51 +35,7 @@ PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS =
 LAST_CAPABILITY = 63
 CAPABILITY_VERSION_3 = 0x20080522
 
-SUBMISSION, SCRATCH, SHARED_MEMORY = "/submission", "/scratch", "/dev/shm"  # noqa: S108 - inside the new root
-DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
-SYSTEM = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share/zoneinfo", "/usr/share/fonts")
-SETTINGS = ("/etc/ld.so.cache", "/etc/localtime", "/etc/mime.types", "/etc/fonts")
-MACHINE = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/uptime")  # what psutil reads for carbontracker
-TOPOLOGY = ("/sys/devices/system/cpu", "/sys/devices/system/node")
-
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """What one student process may use.
-
-    Attributes:
-        submission: Folder with the copy of the submission; becomes `/submission`.
-        work: Private folder of the grader's on which the new root is mounted.
-        layers: Layers to put up; each must hold, or the process refuses to go on.
-        memory_mib: Memory and address space it may add to what the zygote holds.
-        scratch_mib: Size of all files it may write.
-        scratch_files: How many files and folders it may make.
-        max_processes: Processes and threads.
-        max_descriptors: Open files.
-        cpu_seconds: CPU time of all its threads together.
-        gpu: Whether the GPU's devices are shown to it.
-        cgroup: Control group to make its own below, for the layer `cgroup`.
-    """
-
-    submission: str
-    work: str
-    layers: tuple[str, ...]
-    memory_mib: int
-    scratch_mib: int
-    scratch_files: int
-    max_processes: int
-    max_descriptors: int
-    cpu_seconds: int
-    gpu: bool = False
-    cgroup: str = ""
-
-
-class Places(msgspec.Struct, frozen=True):
-    """Where the student process finds the submission and may write."""
-
-    submission: str
-    scratch: str
 
 
 def enter_namespaces() -> None:
@@ -95,23 +48,20 @@ def enter_namespaces() -> None:
     flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWPID
     if _libc.unshare(flags) != 0:
         reason = os.strerror(ctypes.get_errno())
-        raise SandboxUnavailable(
-            f"namespaces: this machine does not allow new user namespaces ({reason}).", mend("namespaces")
-        )
+        raise unavailable("namespaces", f"this machine does not allow new user namespaces ({reason}).")
     try:
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
         Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
     except OSError as error:
-        problem = f"namespaces: user and group could not be mapped ({error})."
-        raise SandboxUnavailable(problem, mend("namespaces")) from error
+        raise unavailable("namespaces", f"user and group could not be mapped ({error}).") from error
 
 
 def confine(policy: Policy) -> Places:
     """Put up the policy's layers around the calling process, for good.
 
     Raises:
-        SandboxUnavailable: If a layer cannot be put up; its name starts the message.
+        SandboxUnavailable: If a layer cannot be put up.
     """
     own_root = "namespaces" in policy.layers
     places = Places(SUBMISSION, SCRATCH) if own_root else _outside(policy)
@@ -141,12 +91,12 @@ def die_with_parent() -> None:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of all descendants whose own parent ends, so that none gets out of sight."""
+    """Become the parent of all descendants whose own parent ends, so that none escapes."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def landlock_version() -> int:
-    """Return the kernel's Landlock version, 0 where there is none."""
+    """Return the kernel's Landlock version, 0 if it has none."""
     from py_landlock import get_abi_version
     from py_landlock.errors import LandlockError
 
@@ -156,28 +106,13 @@ def landlock_version() -> int:
         return 0
 
 
-def readable_paths(gpu: bool) -> list[str]:
-    """Return what every student process may read besides its submission, existing paths only."""
-    python = {sys.prefix, sys.base_prefix, *(sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib"))}
-    system = (*SYSTEM, *SETTINGS, *TOPOLOGY, *MACHINE, *DEVICES, *(_gpu_paths() if gpu else ()))
-    paths = sorted(path for path in (*python, *system) if Path(path).exists())
-    inside = (path for path in paths if not any(path.startswith(f"{other}/") for other in paths))
-    return list(inside)
-
-
-def _gpu_paths() -> tuple[str, ...]:
-    devices = sorted(str(path) for path in Path("/dev").glob("nvidia*"))
-    return (*devices, "/usr/local/cuda", "/usr/local/nvidia", "/proc/driver/nvidia")
-
-
 def _guarded(layer: str, put_up: Callable[[], None]) -> None:
     try:
         put_up()
     except SandboxUnavailable:
         raise
     except Exception as error:  # a layer that fails in any way does not hold
-        problem = f"{layer}: could not be put up ({type(error).__name__}: {error})."
-        raise SandboxUnavailable(problem, mend(layer)) from error
+        raise unavailable(layer, f"could not be put up ({type(error).__name__}: {error}).") from error
 
 
 def _enter_new_root(policy: Policy) -> None:
@@ -246,8 +181,8 @@ def _bind(source: str, target: str) -> None:
 def _show_own_process(place: Path) -> None:
     """Show this process alone below the new /proc, beside the files of `MACHINE`.
 
-    A /proc of the own PID namespace, where the kernel allows one; inside some containers it does not, then the
-    old one's folder of this process, whose numbers are those outside.
+    It is a /proc of this process's own PID namespace, if the kernel allows one. Inside some containers it does not:
+    then it is this process's folder of the old /proc, with process numbers as they are outside.
     """
     own = place / "1"
     own.mkdir()
@@ -269,8 +204,7 @@ def _forbid_new_user_namespaces() -> None:
 def _restrict_files(places: Places, gpu: bool, own_root: bool) -> None:
     """Allow what is listed; Landlock also refuses TCP and, from version 6, abstract sockets and signals outwards.
 
-    Shared memory and the whole of /proc only where they are this process's own: outside the new root they are
-    everyone's.
+    Shared memory and the whole of /proc are allowed only below the new root: elsewhere they are everyone's.
     """
     from py_landlock import AccessFs, Landlock
 
@@ -284,7 +218,7 @@ def _restrict_files(places: Places, gpu: bool, own_root: bool) -> None:
         rules.add_path_rule(path, access=read_all if Path(path).is_dir() else read_file)
     for path in (places.scratch, *((SHARED_MEMORY,) if own_root else ())):
         rules.add_path_rule(path, access=read_all | write)
-    devices = _gpu_paths() if gpu else ()
+    devices = gpu_paths() if gpu else ()
     for path in ("/dev/null", *devices):
         if Path(path).is_char_device():
             rules.add_path_rule(path, access=read_file | AccessFs.WRITE_FILE | AccessFs.IOCTL_DEV)

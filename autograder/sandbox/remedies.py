@@ -6,11 +6,13 @@ import os
 import sys
 from pathlib import Path
 
+from autograder.errors import SandboxUnavailable
+
 APPARMOR_SWITCH = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 _APPARMOR_RULE = """AppArmor forbids user namespaces here (Ubuntu 23.10 on). Allow them for this interpreter alone, as root:
        printf 'abi <abi/4.0>,\\nprofile autograder {python} flags=(unconfined) {{ userns, }}\\n' > /etc/apparmor.d/autograder
        apparmor_parser -r /etc/apparmor.d/autograder"""  # noqa: E501 - commands to copy
-_MENDS = {
+_REMEDIES = {
     "namespaces": (
         "Set kernel.unprivileged_userns_clone=1 (Debian) and user.max_user_namespaces above 0. In Docker or Podman "
         "start the container with --security-opt seccomp=unconfined --security-opt apparmor=unconfined."
@@ -32,11 +34,16 @@ _MENDS = {
 }
 
 
-def mend(layer: str) -> str:
-    """Return what to do where a layer is missing; empty for a layer that has none."""
+def remedy_for(layer: str) -> str:
+    """Return what to do about a missing layer; an empty text if no remedy is known."""
     if layer == "namespaces" and _apparmor_forbids():
         return _APPARMOR_RULE.format(python=os.path.realpath(sys.executable))
-    return _MENDS.get(layer, "")
+    return _REMEDIES.get(layer, "")
+
+
+def unavailable(layer: str, reason: str) -> SandboxUnavailable:
+    """Return the error for a layer that cannot be put up, with its remedy."""
+    return SandboxUnavailable(reason, remedy_for(layer), layer=layer)
 
 
 def _apparmor_forbids() -> bool:

@@ -1,6 +1,6 @@
 """A system-call filter for student processes: a short classic-BPF program, assembled here and loaded once.
 
-libseccomp would have to be on every grading machine, and its Python binding is no longer kept; what we
+libseccomp would have to be on every grading machine, and its Python binding is no longer maintained; what we
 need is two tables and five instructions. Refused calls fail with EPERM, as on a machine that does not
 allow them, so that libraries fall back as they do there. Calls newer than this table fail with ENOSYS. A
 call made for another architecture ends the process.

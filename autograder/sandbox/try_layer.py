@@ -11,14 +11,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+import msgspec
+
 from autograder.errors import SandboxUnavailable
 from autograder.sandbox.cgroup import delegated
-from autograder.sandbox.confine import Policy, confine, enter_namespaces, landlock_version
-from autograder.sandbox.remedies import mend
-from autograder.sandbox.watchdog import Warden
+from autograder.sandbox.confine import confine, enter_namespaces, landlock_version
+from autograder.sandbox.policy import Policy
+from autograder.sandbox.remedies import unavailable
+from autograder.sandbox.watchdog import Watchdog
 
-HELD = "held"
 LANDLOCK_SINCE = {"truncation": 3, "TCP": 4, "device controls": 5, "abstract sockets and signals": 6}
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """What a child process says of a layer.
+
+    Attributes:
+        held: Whether the layer was put up.
+        reason: Why not; see `SandboxUnavailable`.
+    """
+
+    held: bool
+    reason: str = ""
 
 
 def try_layer(layer: str) -> None:
@@ -29,7 +43,7 @@ def try_layer(layer: str) -> None:
     """
     group = delegated()
     if layer == "cgroup" and group is None:
-        raise SandboxUnavailable("cgroup: no control group (v2) is delegated to this process", mend(layer))
+        raise unavailable("cgroup", "no control group (v2) is delegated to this process")
     with tempfile.TemporaryDirectory(prefix="autograder-", ignore_cleanup_errors=True) as work:
         submission = Path(work) / "submission"
         submission.mkdir()
@@ -40,43 +54,45 @@ def try_layer(layer: str) -> None:
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
-            _report(writing, lambda: _stand_behind(policy, writing))
+            _report(writing, lambda: _stand_behind(policy, writing), None)
         os.close(writing)
-        with os.fdopen(reading, encoding="utf-8") as answer:
-            text = answer.read()
+        with os.fdopen(reading, "rb") as answer:
+            said = answer.read()
         os.waitpid(child, 0)
-    if text != HELD:
-        raise SandboxUnavailable(*text.split("\0")) if text else SandboxUnavailable(f"{layer}: cannot be tried here.")
+    trial = msgspec.msgpack.decode(said, type=Trial) if said else Trial(False, "cannot be tried here.")
+    if not trial.held:
+        raise unavailable(layer, trial.reason)
 
 
 def _stand_behind(policy: Policy, writing: int) -> None:
     """Do as the zygote does: prepare outside, fork, confine inside."""
-    warden = Warden(policy)
+    watchdog = Watchdog(policy)
     if "namespaces" in policy.layers:
         enter_namespaces()
     child = os.fork()
     if child == 0:
-        _report(writing, lambda: _confine(warden, policy), HELD)
+        _report(writing, lambda: _confine(watchdog, policy), Trial(True))
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        warden.watch(child, theirs)
+        watchdog.watch(child, theirs)
 
 
-def _confine(warden: Warden, policy: Policy) -> None:
-    warden.take_in()
+def _confine(watchdog: Watchdog, policy: Policy) -> None:
+    watchdog.hold_caller()
     confine(policy)
 
 
-def _report(writing: int, work: Callable[[], None], good: str = "") -> NoReturn:
-    """Do the work, write the reason if it fails, and end this process."""
-    text = ""
+def _report(writing: int, work: Callable[[], None], success: Trial | None) -> NoReturn:
+    """Do the work, write why it failed or `success`, if given, and end this process."""
+    trial: Trial | None = None
     try:
         work()
-        text = good
+        trial = success
     except SandboxUnavailable as error:
-        text = f"{error.problem}\0{error.mend}"
+        trial = Trial(False, error.reason)
     finally:
-        os.write(writing, text.encode())
+        if trial is not None:
+            os.write(writing, msgspec.msgpack.encode(trial))
         os._exit(0)
 
 

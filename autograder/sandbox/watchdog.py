@@ -1,8 +1,8 @@
-"""The warden: stays outside, watches one student process, and ends it where it uses more than it may.
+"""The watchdog: stays outside, watches one student process, and ends it if it uses more than it may.
 
-It samples /proc every few milliseconds: a watchdog, for machines where no control group is delegated; a process
-may overrun its bound for as long as one sample takes. It also reads all that the process prints, keeps the
-beginning, and tells the grader on request.
+Where no control group is delegated (the layer `watchdog`), it samples /proc every 50 ms; between two samples a
+process may overrun its bound. It also reads all that the process prints, keeps the beginning, and tells the grader
+on request.
 
 Reference: man pages proc(5), prctl(2).
 """
@@ -18,27 +18,58 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
-from autograder.errors import SandboxUnavailable
+import msgspec
+
 from autograder.sandbox.cgroup import Group
-from autograder.sandbox.confine import Policy, adopt_orphans
-from autograder.sandbox.remedies import mend
+from autograder.sandbox.confine import adopt_orphans
+from autograder.sandbox.policy import Policy
+from autograder.sandbox.remedies import unavailable
 
 PROC = Path("/proc")
 INTERVAL = 0.05
 LONGEST_OUTPUT, CHUNK = 4096, 1 << 16
-QUESTION, PRINTED, ENDED = b"?", b"p", b"e"
-"""Messages on the channel to the grader: its only question, and how the two answers begin."""
+WHAT_WAS_PRINTED = b"?"
+"""The only question that the grader asks on the channel."""
+LONGEST_REPORT = LONGEST_OUTPUT + 128
+"""Bytes of an encoded report, at most."""
 _THREADS, _RESIDENT = 17, 21  # fields of /proc/<pid>/stat behind the name
 _GONE = (FileNotFoundError, ProcessLookupError)
 _MIB = 1 << 20
 
+Overrun = Literal["", "memory", "processes"]
+"""The bound that a student process overran, if any."""
 
-class Warden:
-    """What is prepared before the fork and used after it.
+
+class Printed(msgspec.Struct, frozen=True, tag="printed"):
+    """Answers `WHAT_WAS_PRINTED`: the beginning of all that the student process has printed."""
+
+    output: bytes
+
+
+class Ended(msgspec.Struct, frozen=True, tag="ended"):
+    """The last message: the student process has ended."""
+
+    overrun: Overrun
+
+
+Report = Printed | Ended
+_reports: msgspec.msgpack.Decoder[Report] = msgspec.msgpack.Decoder(Report)
+
+
+def receive_report(channel: socket.socket) -> Report | None:
+    """Return the watchdog's next message, or None if there is none or the watchdog is gone."""
+    with suppress(OSError, msgspec.MsgspecError):
+        return _reports.decode(channel.recv(LONGEST_REPORT))
+    return None
+
+
+class Watchdog:
+    """Watches one student process: made before the fork, used in the outer process after it.
 
     Args:
-        policy: The student process's.
+        policy: What the student process may use.
 
     Raises:
         SandboxUnavailable: If a layer that works from outside cannot.
@@ -56,8 +87,8 @@ class Warden:
             self._bound = _resident_here() + policy.memory_mib * _MIB
         adopt_orphans()
 
-    def take_in(self) -> None:
-        """Called by the student process: move it where it can be held.
+    def hold_caller(self) -> None:
+        """Move the calling process, the student's, into the control group, if there is one.
 
         Raises:
             SandboxUnavailable: If that is not allowed.
@@ -66,7 +97,7 @@ class Warden:
             self._group.join()
 
     def watch(self, child: int, channel: socket.socket) -> None:
-        """Wait until the student process ends, or end it; then tell the grader which bound it overran, if any."""
+        """Wait until the student process ends, or end it; then report which bound it overran, if any."""
         os.close(self.output)
         os.set_blocking(self._printing, False)
         pidfd = os.pidfd_open(child)
@@ -76,12 +107,12 @@ class Warden:
         os.waitpid(child, 0)
         end_children()
         if self._group is not None:
-            overrun = self._group.overrun()
+            overrun = "memory" if self._group.ran_out_of_memory() else ""
             self._group.remove()
         with suppress(OSError):  # the grader need not be there any more
-            channel.send(ENDED + overrun.encode())
+            channel.send(msgspec.msgpack.encode(Ended(overrun)))
 
-    def _until_end(self, child: int, pidfd: int, channel: socket.socket) -> str:
+    def _until_end(self, child: int, pidfd: int, channel: socket.socket) -> Overrun:
         watched = "watchdog" in self._policy.layers
         poller = select.poll()
         for descriptor in (pidfd, self._printing, channel.fileno()):
@@ -111,27 +142,30 @@ class Warden:
     def _answer(self, channel: socket.socket) -> bool:
         """Answer the grader's question; return whether it is still there."""
         with suppress(OSError):
-            if channel.recv(1) == QUESTION:
+            if channel.recv(1) == WHAT_WAS_PRINTED:
                 self._keep_printed()
-                channel.send(PRINTED + self._printed)
+                channel.send(msgspec.msgpack.encode(Printed(self._printed)))
                 return True
         return False
 
-    def overrun(self, child: int) -> str:
-        """Return the bound that the student process and all its descendants overrun: `processes`, `memory` or none."""
+    def overrun(self, child: int) -> Overrun:
+        """Return the bound that the student process and all its descendants together overrun, if any."""
         alone = "seccomp" in self._policy.layers  # then it cannot have descendants
-        family = [child] if alone else [pid for pid in descendants(os.getpid())]
+        family = [child] if alone else list(descendants(os.getpid()))
         samples = [sample for pid in family if (sample := _sample(pid)) is not None]
         if sum(threads for threads, _ in samples) > self._policy.max_processes:
             return "processes"
-        # what is resident counts shared pages in every process: cheap, and never too low
+        # resident memory counts a shared page once for each process: cheap to read, and never too low
         if sum(resident for _, resident in samples) <= self._bound:
             return ""
         return "memory" if sum(map(_proportional, family)) > self._bound else ""
 
 
 def descendants(pid: int) -> Iterator[int]:
-    """Yield all living descendants of a process."""
+    """Yield all living descendants of a process.
+
+    psutil would read every process of the machine for that, which takes some sixty times as long.
+    """
     for child in _children(pid):
         yield child
         yield from descendants(child)
@@ -182,5 +216,5 @@ def _resident_here() -> int:
     there = (PROC / str(own) / "task" / str(own) / "children").exists()
     sample = _sample(own) if there else None
     if sample is None:
-        raise SandboxUnavailable(f"watchdog: {PROC} does not say what processes use.", mend("watchdog"))
+        raise unavailable("watchdog", f"{PROC} does not say what processes use.")
     return sample[1]

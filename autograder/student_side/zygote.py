@@ -1,10 +1,10 @@
 """The zygote: imports TensorFlow once, runs no student code, and forks student processes.
 
-Started as `python -I -m autograder.zygote DESCRIPTOR [MODULE...]`, where the descriptor is one end of a
-socket pair and the modules are what the assignment wants imported, too: they are, after the first fork. Each
-message on the socket asks for one student process and carries three descriptors: where that process reads
-questions, where it writes answers, and where its warden sends a pidfd, what was printed, and at the end the
-bound that was overrun. The zygote ends when the grader closes the socket, and everything it forked ends with it.
+Started as `python -I -m autograder.student_side.zygote DESCRIPTOR [MODULE...]`. The descriptor is one end of a socket
+pair; the modules are further ones that the assignment needs, imported after the first fork. Each message on the socket
+orders one student process and carries three descriptors: where that process reads questions, where it writes answers,
+and where its watchdog sends a pidfd and its reports. The zygote ends when the grader closes the socket, and everything
+it forked ends with it.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ import msgspec
 
 from autograder import wire
 from autograder.errors import SandboxUnavailable
-from autograder.sandbox.confine import Places, Policy, confine, die_with_parent, enter_namespaces, landlock_version
-from autograder.sandbox.watchdog import Warden
+from autograder.sandbox.confine import confine, die_with_parent, enter_namespaces, landlock_version
+from autograder.sandbox.policy import Places, Policy
+from autograder.sandbox.watchdog import Watchdog
 
 PRELOADED = (
     "tensorflow",
@@ -44,7 +45,7 @@ PRELOADED = (
 )
 LARGEST_ORDER = 1 << 16
 READY = b"\x01"
-ACROSS = ("CUDA_VISIBLE_DEVICES", "LANG", "LC_ALL", "OMP_NUM_THREADS", "PATH", "TZ")
+PASSED_ON = ("CUDA_VISIBLE_DEVICES", "LANG", "LC_ALL", "OMP_NUM_THREADS", "PATH", "TZ")
 
 
 def main() -> None:
@@ -52,10 +53,10 @@ def main() -> None:
     die_with_parent()
     control = socket.socket(fileno=int(sys.argv[1]))
     if _is_closed(control):
-        return  # the grader ended before the line above the last
+        return  # the grader ended before `die_with_parent` could notice
     later = sys.argv[2:]
     import_preloaded()
-    landlock_version()  # finds libc now: inside the wall nothing could be searched for
+    landlock_version()  # loads libc now: a confined process could not find it
     control.sendall(READY)
     while True:
         order, descriptors, _, _ = socket.recv_fds(control, LARGEST_ORDER, 3)
@@ -64,11 +65,11 @@ def main() -> None:
         policy = msgspec.msgpack.decode(order, type=Policy)
         if os.fork() == 0:
             control.close()
-            _warden(policy, descriptors)
+            _watch(policy, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
         _reap()
-        if later:  # beside the first student process, which needs them last
+        if later:  # while the first student process, which needs them last, already runs
             _import(later)
             later = []
             control.sendall(READY)
@@ -81,7 +82,7 @@ def _is_closed(control: socket.socket) -> bool:
 
 
 def import_preloaded() -> None:
-    """Import PRELOADED without Keras 3, which the course does not use; `tf.keras` imports it where code asks for it."""
+    """Import PRELOADED without Keras 3, which the course does not use; `tf.keras` imports it when code asks for it."""
     name = "keras.src.optimizers"
     sys.modules[name] = None  # type: ignore[assignment]  # Python's way to say that there is no such module
     try:
@@ -104,12 +105,12 @@ def _reap() -> None:
             pass
 
 
-def _warden(policy: Policy, descriptors: list[int]) -> NoReturn:
+def _watch(policy: Policy, descriptors: list[int]) -> NoReturn:
     """Stay outside, fork the student process into its namespaces, and watch it until its end."""
     requests, replies, status = descriptors
     die_with_parent()
     try:
-        warden = Warden(policy)
+        watchdog = Watchdog(policy)
         if "namespaces" in policy.layers:
             enter_namespaces()
     except SandboxUnavailable as error:
@@ -117,44 +118,43 @@ def _warden(policy: Policy, descriptors: list[int]) -> NoReturn:
     child = os.fork()
     if child == 0:
         os.close(status)
-        _student(policy, warden, requests, replies)
+        _student(policy, watchdog, requests, replies)
     os.close(requests)
     os.close(replies)
     with socket.socket(fileno=status) as channel:
         socket.send_fds(channel, [b"\x01"], [os.pidfd_open(child)])
-        warden.watch(child, channel)
+        watchdog.watch(child, channel)
     os._exit(0)
 
 
-def _student(policy: Policy, warden: Warden, requests: int, replies: int) -> NoReturn:
+def _student(policy: Policy, watchdog: Watchdog, requests: int, replies: int) -> NoReturn:
     """Confine this process for good, say which layers hold, and answer questions."""
     import tensorflow as tf
 
-    from autograder.student_side.server import Host
+    from autograder.student_side.server import Server
 
     try:
         die_with_parent()
         os.setsid()  # a signal to its own process group would reach the grader's on kernels before 6.12
-        requests, replies = _keep_only(requests, replies, warden.output)
-        warden.take_in()
+        requests, replies = _keep_only(requests, replies, watchdog.output)
+        watchdog.hold_caller()
         places = confine(policy)
     except SandboxUnavailable as error:
         _refuse(replies, error)
     _scrub(places)
     device = "gpu" if policy.gpu and tf.config.list_physical_devices("GPU") else "cpu"
-    ready = wire.Ready(layers=list(policy.layers), tensorflow=tf.__version__, device=device)
-    wire.write_frame(replies, wire.encode_frame(ready))
-    Host(places).serve(requests, replies)
+    environment = wire.Environment(tensorflow=tf.__version__, device=device, sandbox=policy.layers)
+    wire.write_frame(replies, wire.encode_frame(wire.Ready(environment)))
+    Server(places).serve(requests, replies)
 
 
 def _refuse(replies: int, error: SandboxUnavailable) -> NoReturn:
-    layer, _, reason = error.problem.partition(": ")
-    wire.write_frame(replies, wire.encode_frame(wire.Refused(layer=layer, reason=reason)))
+    wire.write_frame(replies, wire.encode_frame(wire.Refused(layer=error.layer, reason=error.reason)))
     os._exit(1)
 
 
 def _keep_only(requests: int, replies: int, output: int) -> tuple[int, int]:
-    """Lead what is printed to the warden, move the two pipes to unpredictable numbers, close the rest."""
+    """Send what is printed to the watchdog, move the two pipes to unpredictable numbers, and close the rest."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
@@ -170,9 +170,9 @@ def _keep_only(requests: int, replies: int, output: int) -> tuple[int, int]:
 
 def _scrub(places: Places) -> None:
     """Leave no environment but language and paths, and no way to import from the course folder."""
-    kept = {name: value for name, value in os.environ.items() if name in ACROSS or name.startswith("TF_NUM_")}
+    passed_on = {name: value for name, value in os.environ.items() if name in PASSED_ON or name.startswith("TF_NUM_")}
     os.environ.clear()
-    os.environ.update(kept)
+    os.environ.update(passed_on)
     for name in ("HOME", "TMPDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "KERAS_HOME", "HF_HOME", "IPYTHONDIR"):
         os.environ[name] = places.scratch
     os.environ.update({"HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg", "TF_CPP_MIN_LOG_LEVEL": "3"})

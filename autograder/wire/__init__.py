@@ -5,6 +5,7 @@ before they are decoded, decoded against the types of `messages`, and arrays are
 bytes that their dtype and shape announce. There is no pickle in either direction.
 """
 
+from autograder.results import Environment
 from autograder.wire.frames import (
     MAX_REQUEST_BYTES,
     decode_reply,
@@ -19,7 +20,6 @@ from autograder.wire.messages import (
     Array,
     BuildModel,
     Call,
-    Cell,
     Count,
     Describe,
     DType,
@@ -35,7 +35,7 @@ from autograder.wire.messages import (
     Refused,
     Reply,
     Request,
-    RunCells,
+    RunCell,
     SetWeights,
     StandIn,
     Table,
@@ -53,10 +53,10 @@ __all__ = [
     "Array",
     "BuildModel",
     "Call",
-    "Cell",
     "Count",
     "DType",
     "Describe",
+    "Environment",
     "Gradients",
     "Items",
     "Load",
@@ -69,7 +69,7 @@ __all__ = [
     "Refused",
     "Reply",
     "Request",
-    "RunCells",
+    "RunCell",
     "SetWeights",
     "StandIn",
     "Table",

@@ -23,7 +23,7 @@ def check_bounds(body: bytes) -> None:
         body: One MessagePack value; what it means is not looked at.
 
     Raises:
-        MalformedReply: If it is out of bounds, or is no MessagePack of ours.
+        MalformedReply: If it is out of bounds, or not MessagePack of the kinds used here.
     """
     position = values = 0
     missing = [1]  # values still to come, by level

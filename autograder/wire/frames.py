@@ -15,23 +15,12 @@ from autograder.wire.bounds import check_bounds
 from autograder.wire.messages import Reply, Request
 
 MAX_REQUEST_BYTES = 1 << 30
-
-
 _HEADER = struct.Struct("<I")
-
-
 _CHUNK = 1 << 20
 
-
 _Message = TypeVar("_Message")
-
-
 _encoder = msgspec.msgpack.Encoder()
-
-
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
-
-
 _replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 
 
@@ -63,7 +52,7 @@ def _decode(decoder: msgspec.msgpack.Decoder[_Message], body: bytes) -> _Message
     check_bounds(body)
     try:
         return decoder.decode(body)
-    except ValueError as error:  # msgspec's own errors and those of text that is no UTF-8
+    except ValueError as error:  # msgspec's own errors, and those of text that is not UTF-8
         raise MalformedReply("Your code's answer could not be read.") from error
 
 
@@ -71,7 +60,7 @@ def write_frame(descriptor: int, frame: bytes, deadline: float | None = None) ->
     """Write a whole frame.
 
     Args:
-        descriptor: Open for writing; non-blocking where a deadline is given.
+        descriptor: Open for writing; non-blocking if a deadline is given.
         frame: From `encode_frame`.
         deadline: `time.monotonic()` after which to give up, or None to wait for ever.
 
@@ -94,7 +83,7 @@ def read_frame(descriptor: int, limit: int, deadline: float | None = None) -> by
     """Read one frame's body.
 
     Args:
-        descriptor: Open for reading; non-blocking where a deadline is given.
+        descriptor: Open for reading; non-blocking if a deadline is given.
         limit: Largest body, in bytes; a longer one is refused before it is read.
         deadline: `time.monotonic()` after which to give up, or None to wait for ever.
 

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from autograder.results import Environment
+
 DType = Literal[
     "bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64",
     "float16", "float32", "float64",
@@ -54,12 +56,16 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
     """Import the student's module, then put the given helpers over its own of the same names.
 
     Attributes:
+        name: The module's name.
         given: Text of the released module.
         own: False leaves the student's module out: it is missing, or ended the process before.
+        modules: Texts of the given modules by name: they are imported, whatever files of these names were handed in.
     """
 
+    name: str
     given: str
     own: bool = True
+    modules: dict[str, str] = {}
 
 
 class StandIn(msgspec.Struct, frozen=True, tag="stand_in"):
@@ -148,8 +154,8 @@ class Count(msgspec.Struct, frozen=True, tag="count"):
     kwargs: dict[str, Value]
 
 
-class Cell(msgspec.Struct, frozen=True):
-    """One notebook cell to run.
+class RunCell(msgspec.Struct, frozen=True, tag="run_cell"):
+    """Run one cell in the notebook's namespace.
 
     Attributes:
         weightless: Only build models in it that are counted, as `Count` does; see `student_side.parameter_counting`.
@@ -158,12 +164,6 @@ class Cell(msgspec.Struct, frozen=True):
     id: str
     source: str
     weightless: bool = False
-
-
-class RunCells(msgspec.Struct, frozen=True, tag="run_cells"):
-    """Run cells one after another in the notebook's namespace; an error ends only its own cell."""
-
-    cells: list[Cell]
 
 
 class Read(msgspec.Struct, frozen=True, tag="read"):
@@ -181,7 +181,7 @@ class Train(msgspec.Struct, frozen=True, tag="train"):
 
 
 Question = (
-    Load | StandIn | Call | Wrap | Apply | Gradients | Describe | SetWeights | BuildModel | Count | RunCells | Read
+    Load | StandIn | Call | Wrap | Apply | Gradients | Describe | SetWeights | BuildModel | Count | RunCell | Read
     | Train
 )  # fmt: skip
 
@@ -204,13 +204,17 @@ class Raised(msgspec.Struct, frozen=True, tag="raised", forbid_unknown_fields=Tr
     """The student's code raised.
 
     Attributes:
-        line: Line of the student's file or cell, 0 where unknown.
+        exception: Name of its class.
+        message: Its own text.
+        missing: The name that a NameError misses; empty for other exceptions.
         place: File or cell, and function, where it was raised.
+        line: Line of the student's file or cell, 0 if unknown.
     """
 
     id: int
     exception: _Words
     message: _Words
+    missing: _Words = ""
     place: _Words = ""
     line: int = 0
 
@@ -218,13 +222,11 @@ class Raised(msgspec.Struct, frozen=True, tag="raised", forbid_unknown_fields=Tr
 class Ready(msgspec.Struct, frozen=True, tag="ready", forbid_unknown_fields=True):
     """First frame of a student process, sent before it reads a byte of the submission."""
 
-    layers: list[str]
-    tensorflow: str
-    device: str
+    environment: Environment
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused", forbid_unknown_fields=True):
-    """First frame when a layer of confinement could not be put up."""
+    """First frame of a student process that could not put up a layer of confinement."""
 
     layer: str
     reason: str

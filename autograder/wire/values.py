@@ -11,8 +11,6 @@ from autograder.errors import MalformedReply
 from autograder.wire.messages import Array, DType, Items, Ref, Table, Value
 
 MAX_RANK = 16
-
-
 _LARGEST_SIZE = 1 << 40
 
 
@@ -36,17 +34,17 @@ def unpack_array(array: Array) -> np.ndarray[Any, Any]:
         MalformedReply: If shape and bytes do not fit, or a truth value is neither 0 nor 1.
     """
     if len(array.shape) > MAX_RANK or min(array.shape, default=0) < 0 or _extent(array.shape) > _LARGEST_SIZE:
-        raise MalformedReply("The answer is no array: its shape makes no sense.")
+        raise MalformedReply("The answer is not an array: its shape makes no sense.")
     dtype = np.dtype(array.dtype).newbyteorder("<")
     if math.prod(array.shape) * dtype.itemsize != len(array.data):
-        raise MalformedReply("The answer is no array: it does not carry as many values as its shape says.")
+        raise MalformedReply("The answer is not an array: it does not carry as many values as its shape says.")
     if array.dtype == "bool" and array.data.strip(b"\x00\x01"):
-        raise MalformedReply("The answer is no array: some of its truth values are neither true nor false.")
+        raise MalformedReply("The answer is not an array: some of its truth values are neither true nor false.")
     return np.frombuffer(array.data, dtype=dtype).reshape(array.shape)
 
 
 def _extent(shape: list[int]) -> int:
-    """Return the product of the axes that are not empty: NumPy overflows on it even where there is no value."""
+    """Return the product of the axes that are not empty: NumPy overflows on it even if there is no value."""
     return math.prod(size for size in shape if size)
 
 

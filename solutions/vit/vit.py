@@ -14,28 +14,27 @@
 # %% [markdown]
 # # Vision Transformers
 #
-# In the earlier labs you met two ways to bring order into data: convolutions, which look at a small
-# neighbourhood, and recurrent networks, which walk along a sequence step by step. A *transformer*
-# does neither. It lets every element of its input look at every other element, and it learns where
-# to look. The operation behind this is called **attention**.
+# In the earlier labs you met two ways to process structured data: convolutions, which look at a
+# small neighbourhood, and recurrent networks, which walk along a sequence step by step. A
+# *transformer* does neither. It lets every element of its input look at every other element, and it
+# learns where to look. The operation behind this is called **attention**.
 #
 # In this lab you build attention from two matrix products, put it into a transformer, and use the
 # transformer to classify images. The result is the **Vision Transformer** (ViT). At the end you
-# should be able to say what attention computes, why it is scaled, what several heads are good for,
-# how an image becomes a sequence, and what it costs to leave the convolution out.
+# should be able to explain what attention computes, why it is scaled, what several heads are good
+# for, how an image becomes a sequence, and what it costs to do without convolution.
 #
 # **How to work.** You write in two places:
 #
 # * `utilities.py` holds the parts of the model. Fill in what is marked `YOUR CODE HERE`, from top
-#   to bottom, and read each docstring first: it says what goes in, what comes out, and in which
-#   shape.
+#   to bottom. Read each docstring first: it says what goes in, what comes out, and in which shape.
+#   (Data, plots and public tests are given, in `lab_tools.py` and `public_tests.py`.)
 # * In this notebook you fill in a few cells and answer questions in words.
 #
 # Every task follows the same pattern: what to build, a hint, and a cell with a **public test** that
-# you can run as often as you like. Below it stands a cell where **hidden checks** run when your
-# work is graded. They test the same contract with other sizes and values, so code that works for
-# one shape only, or that returns a number known beforehand, does not pass. Please leave these cells
-# as they are.
+# you can run as often as you like. Below it is a cell where **hidden checks** run when your work is
+# graded. They test the same contract with other sizes and values, so code that works for one shape
+# only, or that returns a hard-coded number, does not pass. Please leave these cells as they are.
 #
 # **Names of the axes.** Most mistakes in this lab are mistakes about axes. We use the same names
 # everywhere:
@@ -56,11 +55,11 @@
 # %% [markdown]
 # ## 1. Set-up
 #
-# The first cell makes the notebook notice when you save `utilities.py`, so you need not restart it
-# after a change, and asks the libraries to print less. (TensorFlow may still print lines on a red ground
-# about oneDNN or CUDA when it starts; they are no errors.) All layers come from `tf_keras`, which is imported as `keras`. Never mix in layers
-# of `tf.keras`: a `tf_keras` model does not see their weights, gives no warning, and never trains
-# them.
+# After the first cell, the notebook notices when you save `utilities.py`, so you need not restart it
+# after a change, and the libraries print less. (TensorFlow may still print lines about oneDNN or CUDA
+# on a red background when it starts; they are not errors.) All layers come from `tf_keras`, which is
+# imported as `keras`. Never mix in layers of `tf.keras`: a `tf_keras` model does not see their
+# weights, gives no warning, and never trains them.
 
 # %%
 # %load_ext autoreload
@@ -114,9 +113,9 @@ keras.utils.set_random_seed(0)  # the same start in every run
 # %% [markdown]
 # ### Is there a GPU?
 #
-# A GPU does the matrix products of this lab 10 to 100 times as fast as a processor. The cell below says what
-# TensorFlow finds. If your machine has one and it is not listed, its driver or TensorFlow's GPU support is missing;
-# the [installation guide](https://www.tensorflow.org/install) helps. The quick profile does not need it.
+# A GPU computes the matrix products of this lab 10 to 100 times as fast as a processor. The cell below shows what
+# TensorFlow finds. If your machine has a GPU that is not listed, its driver or TensorFlow's GPU support is missing;
+# the [installation guide](https://www.tensorflow.org/install) helps. The quick profile does not need a GPU.
 
 # %%
 gpus = tf.config.list_physical_devices("GPU")
@@ -129,7 +128,7 @@ if not gpus:
 # %% [markdown]
 # ### Profile
 #
-# How large this run is depends on the **profile**:
+# The **profile** says how large this run is:
 #
 # | | `"quick"` | `"full"` |
 # |---|---|---|
@@ -138,9 +137,9 @@ if not gpus:
 # | small model | width 64, 4 heads, 3 layers | width 512, 4 heads, 3 layers |
 # | time for the whole notebook | minutes on a laptop | one to two hours on a good GPU, far too long without one |
 #
-# `choose_profile` takes the full one where there is a GPU *and* CIFAR-10 has been downloaded, and says what it took.
+# `choose_profile` picks the full profile if there is a GPU *and* CIFAR-10 has been downloaded, and says what it picked.
 # Do everything in the quick profile first. To decide yourself, write `profile = "full"` or `profile = "quick"` in the
-# next cell, which is yours to change (it is not graded), and run the notebook again from there. To get CIFAR-10, run
+# next cell (you may change it, it is not graded), and run the notebook again from there. To get CIFAR-10, run
 # `load_images("cifar10")` once while you are online. When your work is graded, a third, even smaller profile is used.
 
 # %% tags=["grading"]
@@ -171,8 +170,8 @@ small_model_params = {
 #
 # Attention is older than transformers. In 1964, Nadaraya and Watson each proposed the following way to predict a
 # number. You have $n$ training points $x_1, \dots, x_n \in \mathbb{R}$ with values $y_1, \dots, y_n \in \mathbb{R}$, and
-# want to predict the value at a new point $x \in \mathbb{R}$. The mean of all $y_i$ would ignore $x$. Better: a *weighted*
-# mean, in which a training point counts the more the closer it is to $x$:
+# want to predict the value at a new point $x \in \mathbb{R}$. The mean of all $y_i$ would ignore $x$. A *weighted* mean is
+# better, in which a training point counts more the closer it is to $x$:
 #
 # $$
 # \hat{y}(x) = \sum_{i=1}^{n} a_i(x)\, y_i , \qquad
@@ -223,8 +222,8 @@ _ = figure.supxlabel("x"), figure.supylabel("y")
 
 # %% [markdown]
 # And these are the weights themselves: each row is a query, each column a key, both in the order of their positions on the
-# $x$ axis, so that near keys stand near the diagonal. Such a picture is called an attention heat map. You will draw one again
-# at the end of section 10, for your own transformer and an image. (The colours have a scale of their own in each picture.)
+# $x$ axis, so that nearby keys are near the diagonal. Such a picture is called an attention heat map. You will draw another
+# at the end of section 10, for your own transformer and an image. (Each picture has its own colour scale.)
 
 # %%
 figure, axes = plt.subplots(1, 4, figsize=(13, 4), layout="constrained")
@@ -235,16 +234,16 @@ for axis, (sigma, (_, weights)) in zip(axes, regressions.items(), strict=True):
 _ = axes[0].set_ylabel("query (validation point)")
 
 # %% [markdown]
-# Compare the two rows of pictures. With $\sigma = 0.1$ a query hears only its nearest key, and the prediction repeats the
-# noise. With $\sigma = 4$ it hears nearly everyone, and the prediction comes close to the overall mean. Note what plays
-# the part of $\sigma$ in transformers: there the scores are $q \cdot k / \sqrt{d}$, and the *length* of queries and keys
-# decides how sharp the weights are. Since queries and keys are made by learned projections, a transformer learns its own
-# "$\sigma$", and its own notion of what is near.
+# Compare the two sets of pictures. With $\sigma = 0.1$ a query hears only its nearest key, and the prediction repeats the
+# noise. With $\sigma = 4$ it hears nearly everyone, and the prediction comes close to the overall mean. Note what takes
+# the role of $\sigma$ in transformers: there the scores are $q \cdot k / \sqrt{d}$, and the *length* of queries and keys
+# decides how sharp the weights are. Since learned projections make the queries and keys, a transformer learns its own
+# "$\sigma$" and its own notion of what is near.
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_01_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# **Question 1** (2 points). Attention by kernel regression, as above, has nothing to learn but $\sigma$. Name benefits and
-# drawbacks of it, compared with a model that is trained (a neural network, say). What happens with many training points, what
-# with many input dimensions, and what beyond the training data?
+# **Question 1** (2 points). Attention by kernel regression, as above, has nothing to learn but $\sigma$. Name its benefits and
+# drawbacks, compared with a trained model such as a neural network. What happens with many training points, with many
+# input dimensions, and outside the range of the training data?
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_01", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
@@ -252,12 +251,12 @@ _ = axes[0].set_ylabel("query (validation point)")
 # non-parametric: with more data (and a smaller $\sigma$) it comes arbitrarily close to any smooth function. The prediction can be
 # explained: the weights say which training points it comes from. It never leaves the range of the values seen.
 #
-# Drawbacks: all training data must be kept and compared with each query, so that time and memory at prediction grow with $n$
+# Drawbacks: all training data must be kept and compared with each query, so time and memory at prediction grow with $n$
 # ($N_q \cdot n$ weights), whereas a network's cost is fixed. The notion of distance is fixed: all directions count the same,
-# relevant or not, and in many dimensions all points are about equally far apart, so that it needs exponentially many of them.
-# $\sigma$ is the same everywhere, although dense regions could afford a small one. Beyond the training data it cannot follow a
-# trend, it sticks to the nearest values (bias at the edges, too). Projections of queries and keys that are learned, as in a
-# transformer, mend the fixed distance.
+# relevant or not, and in many dimensions all points are about equally far apart, so exponentially many of them are needed.
+# $\sigma$ is the same everywhere, although dense regions could afford a small one. Beyond the training data the method cannot
+# follow a trend; it sticks to the nearest values, which also biases it at the edges. Learned projections of queries and keys, as
+# in a transformer, remove the limit of a fixed distance.
 #
 # *Marking: 1 point for benefits (e.g. nothing to train, flexible, weights that explain); 1 point for drawbacks (e.g. cost at prediction, fixed distance in many dimensions, no extrapolation).*
 # ### END SOLUTION
@@ -268,16 +267,16 @@ _ = axes[0].set_ylabel("query (validation point)")
 # ### The idea: a dictionary with soft look-up
 #
 # A Python dictionary answers a *query* by comparing it with its *keys* and returning the *value* of
-# the key that is equal. Attention is the same thing made differentiable. The query is a vector. It
-# is compared with **all** keys, which are vectors too, and the answer is a **mixture** of all
-# values, in which a value has the more weight the better its key matches the query.
+# the key that is equal. Attention makes this differentiable. The query is a vector. It is compared
+# with **all** keys, which are vectors too, and the answer is a **mixture** of all values, in which
+# a value has more weight the better its key matches the query.
 #
 # Take one query $q \in \mathbb{R}^{d}$, keys $k_1, \dots, k_{N_k} \in \mathbb{R}^{d}$ and values
 # $v_1, \dots, v_{N_k} \in \mathbb{R}^{d_v}$. Three steps lead to the answer:
 #
 # 1. **Scores**: how well does the query match each key? A dot product is large where two vectors
 #    point in the same direction: $s_j = q \cdot k_j / \sqrt{d}$, one number for each key.
-# 2. **Weights**: a softmax makes the scores positive and lets them sum to 1: $a_j = \exp(s_j) /
+# 2. **Weights**: a softmax makes the scores positive and makes them sum to 1: $a_j = \exp(s_j) /
 #    \sum_{i} \exp(s_i)$.
 # 3. **Mixture**: $o = \sum_{j} a_j v_j \in \mathbb{R}^{d_v}$.
 #
@@ -302,16 +301,15 @@ _ = axes[0].set_ylabel("query (validation point)")
 # differ from $N_k$, and $d_v$ from $d$.
 #
 # If $Q$, $K$ and $V$ are all made from the same sequence, so that each token asks all tokens
-# (itself included), we speak of **self-attention**. That is what a ViT uses.
+# (itself included), this is called **self-attention**. A ViT uses it.
 #
 # ### Why divide by $\sqrt{d}$?
 #
 # Let the features of a query and a key be independent, with mean 0 and variance 1. Their dot
-# product is a sum of $d$ products with variance 1 each, so it has the variance $d$ and is typically
-# as large as $\sqrt{d}$. Without the division, the scores in a wide head differ by a lot, the
-# softmax gives nearly all weight to one key, and its gradient is close to zero: the layer stops
-# learning. With the division the scores have the variance 1, whatever $d$ is. A plot below the task
-# shows it.
+# product is a sum of $d$ products with variance 1 each, so it has variance $d$ and is typically as
+# large as $\sqrt{d}$. Without the division, the scores in a wide head differ a lot, the softmax
+# gives nearly all weight to one key, and its gradient is close to zero: the layer stops learning.
+# With the division the scores have variance 1, whatever $d$ is. A plot below the task shows this.
 
 # %% [markdown]
 # ### Task: `scaled_dot_product_attention` (8 points)
@@ -332,7 +330,7 @@ _ = axes[0].set_ylabel("query (validation point)")
 #
 # *Hint.* `tf.matmul` treats all axes but the last two as a batch, and it can transpose one of its
 # arguments for you. `tf.transpose` without `perm` reverses *all* axes, which is not what you want.
-# Think about which axis the softmax has to run over, and which size belongs under the root.
+# Think about the axis that the softmax has to run over, and about the size under the root.
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "attention_public_test", "locked": true, "schema_version": 3, "solution": false, "task": false}
 test_scaled_dot_product_attention(seed=1)
@@ -343,9 +341,9 @@ test_scaled_dot_product_attention(seed=1)
 
 # %% [markdown]
 # The plot below uses your function. A random query meets eight random keys, once in a head with 4
-# features and once in one with 1024. Multiplying the query by $\sqrt{d}$ undoes the scaling. Look
-# at the narrow head first: the scaling hardly matters. In the wide head without scaling, one key
-# takes (nearly) everything.
+# features and once in one with 1024. Multiplying the query by $\sqrt{d}$ undoes the scaling. In the
+# narrow head the scaling hardly matters. In the wide head without scaling, one key takes (nearly)
+# everything.
 
 # %%
 rng = np.random.default_rng(3)
@@ -366,7 +364,7 @@ figure.tight_layout()
 # One attention gives each query *one* set of weights. But a token may need several things at once:
 # in an image, say, the patch to its right, all patches of the same colour, and the patch with the
 # horizon. **Multi-head attention** therefore runs $H$ attentions side by side. Each *head* $h$
-# looks at the input through linear projections of its own, so each can learn a different notion of
+# looks at the input through its own linear projections, so each can learn a different notion of
 # "matching":
 #
 # $$
@@ -391,8 +389,8 @@ figure.tight_layout()
 # | $V$ | $(N_k, d_v)$ | | $W^O$ | $(H d, d)$ |
 # | $O_h$ | $(N_q, d)$ | | $\mathrm{MultiHead}(Q, K, V)$ | $(N_q, d)$ |
 #
-# There are no biases. Two things to note. First, without the projections all heads would compute
-# the same, and self-attention would have nothing to learn: the weights of this layer are exactly
+# There are no biases. Note two things. First, without the projections all heads would compute the
+# same result, and self-attention would have nothing to learn: the weights of this layer are exactly
 # these four groups of matrices. Second, in this lab **every head is `proj_size` wide**, however
 # many heads there are, whereas the paper divides the width among the heads. Keep that in mind for
 # question 10.
@@ -401,23 +399,24 @@ figure.tight_layout()
 # ### Task: `MultiHeadAttention` (12 points)
 #
 # Write the Keras layer `MultiHeadAttention(n_heads, proj_size, dk, dv,
-# return_attention_weights=False)`, called with `(Q, K, V)`: create the weights, and write `call`.
+# return_attention_weights=False)`, which is called with `(Q, K, V)`: create the weights, and write
+# `call`.
 #
 # | | shape |
 # |---|---|
 # | `Q`, `K`, `V` | `(batch, queries, dk)`, `(batch, keys, dk)`, `(batch, keys, dv)` |
 # | output | `(batch, queries, proj_size)` |
-# | weights, if asked for | `(batch, heads, queries, keys)` |
+# | weights, if requested | `(batch, heads, queries, keys)` |
 #
 # *Hints.*
 #
 # * All heads can share one matrix product: make a weight that holds the matrices of all heads, and
 #   split the result. Your `scaled_dot_product_attention` already works on `(batch, heads, tokens,
 #   head_dim)`.
-# * A `tf.reshape` never moves a number, it only reads the same row of numbers with other brackets.
-#   To merge the heads, the two axes `heads` and `head_dim` must stand next to each other *before*
-#   the reshape. After attention they do not: move the axes with `tf.transpose` first. If you forget
-#   it, the shape is right, nothing complains, and features of different tokens end up in one row.
+# * A `tf.reshape` never moves a number; it only reads the same row of numbers with other brackets.
+#   To merge the heads, the two axes `heads` and `head_dim` must be next to each other *before* the
+#   reshape. After attention they are not: move the axes with `tf.transpose` first. If you forget
+#   this, the shape is right, nothing complains, and features of different tokens end up in one row.
 #   The same goes for the split.
 # * Queries and keys may differ in number: take the length of each from the tensor itself.
 # * The batch size is unknown while a model is being built. Use `tf.shape(x)` or `-1`, not a fixed
@@ -431,8 +430,8 @@ test_MultiHeadAttention(seed=1)
 # other shapes and other values, but the same contract.
 
 # %% [markdown]
-# Here is what heads do before any training. Six tokens attend to themselves with two heads; each
-# row shows how one token shares out its attention. The two heads differ only because their
+# Here is what heads do before any training. Six tokens attend to each other with two heads; each
+# row shows how one token distributes its attention. The two heads differ only because their
 # projections start with different random numbers.
 
 # %%
@@ -455,8 +454,8 @@ _ = figure.colorbar(shown, ax=axes, label="attention weight")
 # ### BEGIN SOLUTION
 # In the RNN lab the query came from the decoder (its current state) and the keys and values from
 # the encoder (one hidden state for each input step). It was *cross*-attention between two
-# sequences, computed anew for each output step, and an addition to the recurrence: each encoder
-# state had already summed up the steps before it, so order was built in by the recurrence.
+# sequences, computed again for each output step, in addition to the recurrence: each encoder state
+# already summarised the steps before it, so the recurrence built the order in.
 #
 # In a ViT queries, keys and values are three learned projections of the *same* tokens, the patches
 # and the class token. Every token attends to every other one, for all tokens in parallel, in every
@@ -469,38 +468,38 @@ _ = figure.colorbar(shown, ax=axes, label="attention weight")
 # ### END SOLUTION
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_03_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# **Question 3** (2 points). What makes scaled dot-product attention expensive when sequences become
-# long? State how time and memory grow with the number of tokens $N$ and the width $d$, and compare
-# this with the attention of the RNN lab.
+# **Question 3** (2 points). What makes scaled dot-product attention expensive for long sequences?
+# State how time and memory grow with the number of tokens $N$ and the width $d$, and compare this
+# with the attention of the RNN lab.
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_03", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
 # In self-attention each of $N$ queries is compared with each of $N$ keys. The two products
-# $QK^{\top}$ and $AV$ cost of the order of $N^2 d$ operations, for each head and layer, and the
+# $QK^{\top}$ and $AV$ cost on the order of $N^2 d$ operations for each head and layer, and the
 # weights take $N^2$ numbers for each head, which must be kept for the backward pass. Twice as many
 # tokens (for images: a side longer by a factor of 1.4, or smaller patches) cost four times as much.
-# For pixels as tokens, a 224 by 224 image has 50,000 tokens and 2.5 billion weights a head: this is
-# why a ViT uses patches.
+# With pixels as tokens, a 224 by 224 image has 50,000 tokens and 2.5 billion weights per head: this
+# is why a ViT uses patches.
 #
 # The RNN's attention compares one decoder state at a time with $N$ encoder states: $N d$ operations
-# for each output step, hence $N_{\text{out}} N d$ in all, once, not in every layer and head. The
-# recurrence itself is linear in $N$ (about $N d^2$), with a state of constant size, although it
-# cannot be computed in parallel over the steps.
+# for each output step, hence $N_{\text{out}} N d$ in all, and that once, not in every layer and
+# head. The recurrence itself is linear in $N$ (about $N d^2$) and has a state of constant size, but
+# it cannot be computed in parallel over the steps.
 #
 # *Marking: 1 point for quadratic growth of time and memory in N; 1 point for the comparison with
 # the RNN.*
 # ### END SOLUTION
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_04_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# **Question 4** (2 points). And what are its computational advantages over a recurrent network, on
-# a GPU in particular?
+# **Question 4** (2 points). What are the computational advantages of scaled dot-product attention
+# over a recurrent network, on a GPU in particular?
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_04", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
-# Attention is a few large matrix products over all tokens, heads and batch items at once, just what
-# a GPU does best. No step waits for another one: the number of operations that must follow each
-# other is constant in $N$, while a recurrent network needs $N$ steps one after the other, each too
-# small to fill the GPU. Dot products need no extra parameters or non-linearity for the comparison
+# Attention is a few large matrix products over all tokens, heads and batch items at once, which is
+# what a GPU does best. No step waits for another one: the number of sequential operations is
+# constant in $N$, while a recurrent network needs $N$ steps one after the other, each too small to
+# fill the GPU. Dot products need no extra parameters or non-linearity for the comparison
 # (unlike additive attention, which runs a small network for each pair).
 #
 # In addition, any two tokens are one step apart, so that gradients between distant tokens do not
@@ -512,22 +511,21 @@ _ = figure.colorbar(shown, ax=axes, label="attention weight")
 # ### END SOLUTION
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_05_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# **Question 5** (2 points). People compare the heads of multi-head attention with the kernels of a
-# convolutional layer. In what respect does the comparison hold, and where does it fail?
+# **Question 5** (2 points). The heads of multi-head attention are often compared with the kernels of
+# a convolutional layer. In what respect does the comparison hold, and where does it fail?
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_05", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
 # It holds in that both are a bank of detectors with separate weights that work in parallel on the
-# same input; each can specialise on another kind of pattern, their results are put side by side,
-# and the next layer (or $W^O$) mixes them. The weights are shared over all positions in both cases.
-# It is even known that heads can *learn* to attend to fixed offsets, and enough heads can then
-# express a convolution.
+# same input; each can specialise in another kind of pattern, their results are put side by side,
+# and the next layer (or $W^O$) mixes them. In both cases all positions share the weights. Heads can
+# even *learn* to attend to fixed offsets, and enough of them can then express a convolution.
 #
 # It fails in where they look and with which weights. A kernel sees a small fixed neighbourhood, and
 # its weights for each offset are constant after training. A head sees all tokens, and its mixing
-# weights are computed from the content, anew for each input and each query. They are also positive
-# and sum to 1, so a single head averages, whereas a kernel can take differences (signs come in
-# through $W^V$ and $W^O$ only). And a kernel knows relative positions by construction, a head only
+# weights are computed from the content, for each input and each query. They are also positive and
+# sum to 1, so a single head averages, whereas a kernel can take differences (signs come in only
+# through $W^V$ and $W^O$). And a kernel knows relative positions by construction, a head only
 # through position embeddings.
 #
 # *Marking: 1 point for parallel detectors of different patterns; 1 point for global and
@@ -537,8 +535,8 @@ _ = figure.colorbar(shown, ax=axes, label="attention weight")
 # %% [markdown]
 # ## 5. The transformer encoder layer
 #
-# Attention moves information *between* tokens, but on the values it acts linearly: the output is a
-# weighted mean of projected values. The encoder layer adds what is missing, a small network that
+# Attention moves information *between* tokens, but it acts linearly on the values: the output is a
+# weighted mean of projected values. The encoder layer adds what is missing: a small network that
 # works on each token by itself, and two devices that make deep stacks trainable. Let $X$ be the
 # tokens, of shape $(N, D)$. Then
 #
@@ -549,8 +547,8 @@ _ = figure.colorbar(shown, ax=axes, label="attention weight")
 # \end{aligned}
 # $$
 #
-# * The **residual connection** adds what went into a sublayer to what came out of it. The sublayer
-#   needs to learn a correction only.
+# * The **residual connection** adds the input of a sublayer to its output. The sublayer only needs
+#   to learn a correction.
 # * **Layer normalisation** works on each token separately, over its $D$ features $x_1, \dots, x_D$:
 #   $\;\hat{x}_i = \gamma_i\, (x_i - \mu) / \sqrt{\sigma^2 + \varepsilon} + \beta_i$, with $\mu$ and
 #   $\sigma^2$ the mean and variance of these $D$ numbers and $\gamma, \beta \in \mathbb{R}^{D}$
@@ -560,9 +558,8 @@ _ = figure.colorbar(shown, ax=axes, label="attention weight")
 #
 # ![A post-norm encoder layer: multi-head attention, dropout, residual addition and layer normalisation, then mlp, residual addition and layer normalisation.](images/encoder_layer.svg)
 #
-# This order, with the normalisation *after* the addition, is called **post-norm**; it is that of
-# Vaswani et al. The ViT paper normalises *before* each sublayer (pre-norm) instead. We stay with
-# post-norm.
+# This order, with the normalisation *after* the addition, is called **post-norm**; Vaswani et al.
+# use it. The ViT paper normalises *before* each sublayer instead (pre-norm). We stay with post-norm.
 
 # %% [markdown]
 # ### Task: `mlp` (4 points)
@@ -576,7 +573,7 @@ _ = figure.colorbar(shown, ax=axes, label="attention weight")
 # | result | `(..., hidden_units[-1])` |
 #
 # *Hint.* This is a function, not a layer: in a loop, create each layer and call it at once, `x =
-# layer(...)(x)`. Why is the last layer different? What would a residual connection look like if the
+# layer(...)(x)`. Why is the last layer different? What would happen in a residual connection if the
 # sublayer could only add positive numbers?
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "mlp_public_test", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -598,7 +595,7 @@ test_mlp(seed=1)
 #
 # * Use your `MultiHeadAttention` with `x` in all three roles, your `mlp`, and Keras'
 #   `LayerNormalization` and `Dropout`.
-# * Follow the two equations with your finger. What does the second residual add, $X$ or $Y$?
+# * Follow the two equations term by term. What does the second residual add, $X$ or $Y$?
 # * `LayerNormalization` works on the last axis unless you tell it otherwise.
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "transformer_block_public_test", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -611,13 +608,13 @@ test_TransformerBlock(seed=2, dropout_rate=0.0)
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_06_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # **Question 6** (2 points). What are the residual connections good for? Think of a stack of twelve
-# layers, in the forward and in the backward direction.
+# layers, of the forward and of the backward pass.
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_06", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
 # Backward: the derivative of $x + f(x)$ is $1 + f'(x)$. The 1 gives the gradient a direct way past
-# every sublayer, so that it reaches the first of twelve layers even if single sublayers would
-# shrink it; without it the gradient is a product of many factors and tends to vanish (or explode).
+# every sublayer, so that it reaches the first of twelve layers even if some sublayers would shrink
+# it; without it the gradient is a product of many factors and tends to vanish (or explode).
 #
 # Forward: a layer starts out close to the identity and learns a *correction* of its input, which is
 # easier than learning the whole mapping; adding a layer does not destroy what came before. In
@@ -635,15 +632,15 @@ test_TransformerBlock(seed=2, dropout_rate=0.0)
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_07", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
 # It takes the features of one token in one example, subtracts their mean and divides by their
-# standard deviation, and then applies a learned scale and shift for each feature. Thus the inputs
-# of each sublayer keep a comparable size: sums from the residuals do not grow from layer to layer,
-# the softmax of the attention does not saturate, and training is more stable and allows larger
-# learning rates.
+# standard deviation, and then applies a learned scale and shift for each feature. So the inputs of
+# each sublayer keep a comparable size: sums from the residuals do not grow from layer to layer, the
+# softmax of the attention does not saturate, and training is more stable and allows larger learning
+# rates.
 #
 # Batch normalisation computes its statistics over the examples of a batch (and over positions).
 # They are noisy for small batches, differ between training and inference, and make examples depend
 # on each other; with sequences of different length and padding they are ill-defined. Layer
-# normalisation needs nothing but the token itself, and does the same in training and at inference,
+# normalisation needs nothing but the token itself, and does the same in training and in inference,
 # for any batch size and any number of tokens.
 #
 # *Marking: 1 point for per-token statistics over the features and their stabilising effect; 1 point
@@ -681,13 +678,13 @@ figure = plot_training_examples(X_train, Y_train, class_names)
 # %% [markdown]
 # ### Task: training and validation data (2 points)
 #
-# Validation images decide which epoch's weights are kept. They must come from the training data,
-# must not be trained on, and have nothing to do with the test images, which are for the final
-# measurement only. Split `X_train, Y_train` at random into `Xtrain, Ytrain` (75 %) and `Xval, Yval`
-# (25 %). Images and labels must stay together.
+# Validation images decide which epoch's weights are kept. They come from the training data, are not
+# trained on, and have nothing to do with the test images, which are for the final measurement only.
+# Split `X_train, Y_train` at random into `Xtrain, Ytrain` (75 %) and `Xval, Yval` (25 %). Images and
+# labels must stay together.
 #
-# *Hint.* `train_test_split` from scikit-learn, imported above, does it in one call. Mind the order
-# in which it returns its results, and fix its `random_state`.
+# *Hint.* `train_test_split` from scikit-learn, imported above, does this in one call. Mind the order
+# of its results, and set its `random_state`.
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "data_split_answer", "locked": false, "schema_version": 3, "solution": true, "task": false}
 # Make Xtrain, Xval, Ytrain and Yval from X_train and Y_train; 25 % of the images are for validation.
@@ -711,11 +708,11 @@ assert abs(len(Xval) - len(X_train) / 4) <= 1, "a quarter of the images is for v
 #
 # Networks train best on small numbers around 0. Turn the pixels of the three sets from `uint8` in
 # $[0, 255]$ into `float32` in $[-1, 1]$, where 0 becomes $-1$ and 255 becomes $1$: make `Xtrain`,
-# `Xval` and `Xtest` (from `X_test`). The labels stay what they are, integers and *not* one-hot; the
-# test labels get the name `Ytest`.
+# `Xval` and `Xtest` (from `X_test`). The labels stay as they are, integers and *not* one-hot; call
+# the test labels `Ytest`.
 #
 # *Hint.* Convert to `float32` before you calculate: `uint8` arithmetic overflows. If you run the
-# cell twice, the pixels are scaled twice; run the split again before it.
+# cell twice, the pixels are scaled twice; to run it again, run the split first.
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "preprocessing_answer", "locked": false, "schema_version": 3, "solution": true, "task": false}
 # Make float32 images in [-1, 1], Xtrain, Xval and Xtest, and give the test labels the name Ytest.
@@ -741,12 +738,11 @@ for name, (images, labels) in sets.items():
 #
 # An image of $S$ by $S$ pixels with $C$ channels, cut into squares of side $p$, has $N = (S / p)^2$
 # patches of $p^2 C$ numbers each. For CIFAR-10 and $p = 8$: $S = 32$, $C = 3$, hence $N = 16$
-# patches of $192$ numbers. No pixel is lost or used twice, the numbers are only put into another
-# order:
+# patches of $192$ numbers. No pixel is lost or used twice; the numbers are only rearranged:
 #
 # * the patches follow each other row by row, from the top left to the bottom right;
-# * inside a patch the numbers go by row, then column, then channel, so the three channels of a
-#   pixel stand together.
+# * inside a patch the numbers are ordered by row, then column, then channel, so the three channels
+#   of a pixel stay together.
 #
 # ### Task: `PatchExtractor` (8 points)
 #
@@ -762,11 +758,11 @@ for name, (images, labels) in sets.items():
 #
 # * `tf.image.extract_patches` with `VALID` padding. Read in its documentation what `sizes`,
 #   `strides` and `rates` mean: `rates` spreads the pixels of *one* patch over the image, and with
-#   `SAME` padding the mistake even has the right shape. It returns a grid of patches, which you
-#   still have to turn into a sequence.
-# * Only `tf.reshape` and `tf.transpose`: split each side of the image into two axes (which patch,
+#   `SAME` padding the wrong result even has the right shape. The function returns a grid of
+#   patches, which you still have to turn into a sequence.
+# * `tf.reshape` and `tf.transpose` alone: split each side of the image into two axes (which patch,
 #   which pixel in it), bring the axes into the order described above, and merge them. As in section
-#   4: first move the axes, then merge.
+#   4, first move the axes, then merge.
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "patch_extractor_public_test", "locked": true, "schema_version": 3, "solution": false, "task": false}
 test_PatchExtractor()
@@ -795,13 +791,13 @@ figure = plot_original_and_patched_version(example, patches, patch_size=8)
 #
 # * **Projection.** $E$, of shape $(p^2 C, D)$, and the bias $b \in \mathbb{R}^{D}$ are learned and
 #   shared by all patches.
-# * **Class token.** $c \in \mathbb{R}^{D}$ is a learned vector that stands before the patches and
-#   is the same for every image. It holds nothing about the image at first. In each layer it attends
-#   to the patches and collects what is useful for the decision; after the last layer only this
-#   token goes on to the classifier.
-# * **Positions.** Attention does not know where a token stands: shuffle the tokens, and the outputs
-#   are shuffled in the same way. Therefore each place in the sequence has a learned vector of its
-#   own, a row of $P$, of shape $(N + 1, D)$, which is added to the token at this place. That
+# * **Class token.** $c \in \mathbb{R}^{D}$ is a learned vector that comes before the patches and is
+#   the same for every image. At first it knows nothing about the image. In each layer it attends to
+#   the patches and collects what is useful for the decision; after the last layer only this token
+#   goes on to the classifier.
+# * **Positions.** Attention does not know the position of a token: shuffle the tokens, and the
+#   outputs are shuffled in the same way. Therefore each position in the sequence has its own learned
+#   vector, a row of $P$, of shape $(N + 1, D)$, which is added to the token at this position. This
 #   includes the class token.
 #
 # ### Task: `PatchEncoder` (8 points)
@@ -817,7 +813,7 @@ figure = plot_original_and_patched_version(example, patches, patch_size=8)
 # *Hints.*
 #
 # * A Dense layer projects; a Keras `Embedding` is the table $P$: call it with the numbers of the
-#   places.
+#   positions.
 # * The class token is one trainable weight, made once. In `call` it must be repeated for every
 #   image of a batch whose size is not known yet: `tf.shape(patches)[0]`.
 # * Join along the right axis, *then* add the positions. How many rows does the table need?
@@ -832,13 +828,13 @@ print(PatchEncoder(num_patches=16, projection_dim=192)(tf.cast(patches, tf.float
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_08_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # **Question 8** (2 points). A linear projection of raw pixels is only one way to make tokens from
-# an image. Describe at least two others, with what you expect from each.
+# an image. Describe at least two others, and what you expect from each.
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_08", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
 # * **Convolutional stem / hybrid**: run a few convolutional layers (or a ResNet) first and use the
-#   positions of the feature map as tokens. Brings in locality and low-level features; trains more
-#   stably and needs less data.
+#   positions of the feature map as tokens. This brings in locality and low-level features, trains
+#   more stably and needs less data.
 # * **Overlapping patches**: a stride smaller than the patch size (a convolution with stride). Edges
 #   between patches are no longer blind spots; more tokens, so more expensive.
 # * **Patches at several scales**, or merging neighbours from layer to layer as in the Swin
@@ -852,16 +848,16 @@ print(PatchEncoder(num_patches=16, projection_dim=192)(tf.cast(patches, tf.float
 # ### END SOLUTION
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_09_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# **Question 9** (2 points). A ViT makes hardly any assumption about images, a convolutional network
-# makes strong ones. Which ones? What is the price of this generality, and when does it pay off?
+# **Question 9** (2 points). A ViT makes hardly any assumptions about images, a convolutional network
+# makes strong ones. Which? What is the price of the ViT's generality, and when does it pay off?
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_09", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
 # A convolution has two assumptions built in: *locality* (what belongs together is close together)
 # and *translation equivariance* (a pattern means the same everywhere; weights are shared), and a
 # stack of them with pooling adds a hierarchy of scales. A ViT knows the neighbourhood of pixels
-# only within a patch. Which patches are neighbours, and that an object may be moved, it must learn
-# from examples: the position embedding starts without any order.
+# only within a patch. It must learn from examples which patches are neighbours and that an object
+# may move: the position embedding starts without any order.
 #
 # The price is data and computation: on small data sets it overfits, or learns less, than a
 # convolutional network of the same cost, and it needs augmentation, regularisation or pretraining.
@@ -894,9 +890,9 @@ print(PatchEncoder(num_patches=16, projection_dim=192)(tf.cast(patches, tf.float
 # 1. Write `create_vit_classifier` in `utilities.py`. In each encoder layer, `transformer_units` are
 #    `[2 * msa_proj_dim, msa_proj_dim]`.
 #
-#    *Hints.* The number of patches follows from the output of `PatchExtractor`. Take only the class
-#    token out of $Z_L$, at the place where your `PatchEncoder` put it, before the head. The last
-#    Dense layer comes after the mlp head and has no activation.
+#    *Hints.* The number of patches follows from the output of `PatchExtractor`. Before the head,
+#    take only the class token out of $Z_L$, at the position where your `PatchEncoder` put it. The
+#    last Dense layer comes after the mlp head and has no activation.
 # 2. Below, make the dictionary `model_params` for the large model, and the model `vit` from it:
 #
 #    | setting | value |
@@ -950,9 +946,9 @@ vit.summary(line_length=110)
 # ### BEGIN SOLUTION
 # Ours has about 371 million, more than four times as many. The attention layers are responsible.
 # Our heads are all $D = 768$ wide, so one attention layer has $4 H D^2 = 4 \cdot 12 \cdot 768^2
-# \approx 28.3$ million parameters. In the paper the heads share the width, each has $D / H = 64$
-# features, and a layer has $4 D^2 \approx 2.4$ million (plus biases), a twelfth. Over 12 layers:
-# 340 million against 28 million.
+# \approx 28.3$ million parameters. In the paper the heads share the width: each has $D / H = 64$
+# features, and a layer has $4 D^2 \approx 2.4$ million (plus biases), a twelfth of ours. Over 12
+# layers that is 340 million against 28 million.
 #
 # Smaller differences go the other way: our mlp has a hidden width of $2 D$ (2.4 million a layer),
 # the paper's $4 D$ (4.7 million), over 12 layers 28 against 57 million; we have 5 positions, the
@@ -973,16 +969,16 @@ vit.summary(line_length=110)
 # and measures the accuracy on the test images. The parts in order:
 #
 # 1. **Compile**: the Adam optimiser with the given learning rate, sparse categorical cross-entropy
-#    for integer labels, and a metric with the name `"accuracy"`. Our model returns *logits*, and
-#    the loss must be told so; otherwise it treats them as probabilities and the training goes wrong
-#    without any message.
+#    for integer labels, and a metric named `"accuracy"`. Our model returns *logits*, and the loss
+#    must be told so; otherwise it treats them as probabilities, and training goes wrong without any
+#    message.
 # 2. **Checkpoint**: a `ModelCheckpoint` that saves the weights (only the weights) whenever the
 #    *validation* accuracy is the best so far, in the file `best_weights`.
-# 3. **Fit**, with validation data and the checkpoint as a callback. Keep the history it returns.
+# 3. **Fit**, with the validation data and with the checkpoint as a callback. Keep the history.
 # 4. **Reload** the best weights: after the last epoch the model holds the last weights, which may
 #    be worse.
-# 5. **Test**, if `run_testing` is true: print the accuracy on the test images. Only now do they
-#    come into play.
+# 5. **Test**, if `run_testing` is true: print the accuracy on the test images. They are used only
+#    here.
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "training_answer", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def run_experiment(
@@ -1056,9 +1052,9 @@ def run_experiment(
     return history
 
 # %% [markdown]
-# In the full profile the next cell trains the large model, in the quick one a small one. The last
-# lines check that the best weights are back in the model: its validation accuracy must be the best
-# one in the history.
+# In the full profile the next cell trains the large model, in the quick profile a small one. The
+# last lines check that the best weights are back in the model: its validation accuracy must be the
+# best in the history.
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "training_public_test", "locked": true, "schema_version": 3, "solution": false, "task": false}
 model = vit if profile == "full" else create_vit_classifier(**small_model_params)
@@ -1087,13 +1083,13 @@ figure = plot_classifier_training_history(history)
 # ### A look inside
 #
 # What has the model learned to look at? The class token asks all patches in every layer. Its row of the attention weights,
-# without the weight it gives to itself, has one number for each patch, and can be laid over the image. The cell takes these
-# weights from *your* layers, with `return_attention_weights=True`, and shows their mean over the heads. If your class token stands
+# without the weight it gives to itself, has one number for each patch and can be laid over the image. The cell takes these
+# weights from *your* layers, with `return_attention_weights=True`, and shows their mean over the heads. If your class token comes
 # last, write `class_token=-1` in both cells.
 #
-# Bright patches got much attention. In the first layers the map often hardly depends on the image, since the tokens still
-# hold little but their own patch; later ones follow the strokes of a digit or the outline of an object, if the model is
-# any good. Be careful with the interpretation: attention weights say which *values* were mixed, not which pixels the decision
+# Bright patches received much attention. In the first layers the map often hardly depends on the image, since the tokens still
+# hold little but their own patch; in a good model, later maps follow the strokes of a digit or the outline of an object.
+# Interpret them with care: attention weights say which *values* were mixed, not which pixels the decision
 # depends on.
 
 # %%
@@ -1101,12 +1097,12 @@ inspected = model
 figure = plot_class_token_attention(inspected, Xval[:3], class_token=0)
 
 # %% [markdown]
-# And the position embeddings? Each patch has a vector of its own, which was random before training. Nobody told the model which
-# patches are neighbours. In the next figure, the map at row $i$ and column $j$ shows the cosine similarity of the position embedding
-# of patch $(i, j)$ to those of all patches, so that it is 1 (dark red) at its own place. After training on enough images, patches
-# that are close, or in the same row or column, get similar embeddings: the model has found out that images have two dimensions. With
-# the little data of this lab, you see at best a beginning of that; figure 7 in Dosovitskiy et al. shows the result for 300
-# million images. (The large model has only 4 patches: use the small one here if you trained the large one.)
+# And the position embeddings? Each patch has its own vector, which was random before training. Nobody told the model which
+# patches are neighbours. In the next figure, the map at row $i$ and column $j$ shows the cosine similarity between the position
+# embedding of patch $(i, j)$ and those of all patches, so it is 1 (dark red) at the patch's own position. After training on enough
+# images, patches that are close, or in the same row or column, have similar embeddings: the model has found out that images have two
+# dimensions. With the little data of this lab you see the beginnings of this at best; figure 7 in Dosovitskiy et al. shows the result
+# for 300 million images. (The large model has only 4 patches: use the small one here if you trained the large one.)
 
 # %%
 figure = plot_position_similarity(inspected, class_token=0)
@@ -1137,9 +1133,9 @@ figure = plot_position_similarity(inspected, class_token=0)
 # ### END SOLUTION
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_12_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# **Question 12** (2 points). Dropout regularises the model. Which kind of regularisation, usual for
-# images and acting on the *data*, is missing here? Name examples that suit CIFAR-10, one that does
-# not suit digits, and say why a ViT needs it more than a CNN.
+# **Question 12** (2 points). Dropout regularises the model. Which kind of regularisation, common for
+# images and acting on the *data*, is missing here? Name examples that suit CIFAR-10 and one that
+# does not suit digits, and say why a ViT needs it more than a CNN.
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_12", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
@@ -1148,19 +1144,19 @@ figure = plot_position_similarity(inspected, class_token=0)
 # or random crops after padding, small rotations and zooms, changes of brightness and colour,
 # cutout; also mixtures of two images and their labels (mixup, CutMix). It is applied to the
 # training images only, never to validation or test images. Flips do not suit digits: a mirrored
-# digit is no digit, or (upside down, 6 and 9) another one.
+# digit is not a digit, or (upside down, 6 and 9) another one.
 #
-# A ViT does not know that a shifted or mirrored object is the same object, a CNN does so in part
+# A ViT does not know that a shifted or mirrored object is the same object; a CNN knows it in part,
 # through shared kernels. Augmentation teaches the ViT these invariances through examples, and
-# stretches a data set that is small for its number of parameters.
+# enlarges a data set that is small for its number of parameters.
 #
 # *Marking: 1 point for data augmentation with suitable examples; 1 point for the reason why a ViT
 # needs it.*
 # ### END SOLUTION
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_13_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# **Question 13** (2 points). Our classifier throws away all outputs of the last encoder layer but
-# the class token. How could you use them to *segment* an image, that is, to assign a class to every
+# **Question 13** (2 points). Our classifier discards all outputs of the last encoder layer but the
+# class token. How could you use them to *segment* an image, that is, to assign a class to every
 # pixel? Give shapes.
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_13", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
@@ -1174,7 +1170,7 @@ figure = plot_position_similarity(inspected, class_token=0)
 # cross-entropy, averaged over the pixels.
 #
 # Since one token stands for $p$ by $p$ pixels, small patches or a decoder that also uses outputs of
-# earlier layers (or of convolutions) are needed for sharp edges; at higher cost, as the number of
+# earlier layers (or of convolutions) are needed for sharp edges, at a higher cost, as the number of
 # tokens grows.
 #
 # *Marking: 1 point for patch tokens put back into a grid with a classifier for each; 1 point for
@@ -1184,7 +1180,7 @@ figure = plot_position_similarity(inspected, class_token=0)
 # %% [markdown]
 # ## 11. What does it cost? The carbon footprint
 #
-# Training takes energy, and most energy is still paid for in carbon dioxide. The tracker of the package
+# Training takes energy, and most energy still costs carbon dioxide. The tracker of the package
 # [carbontracker](https://github.com/lfwa/carbontracker) (Anthony, Kanding and Selvan, 2020) watches the power of GPU and
 # processor while a model is trained:
 #
@@ -1196,27 +1192,27 @@ figure = plot_position_similarity(inspected, class_token=0)
 # |---|---|---|
 # | $\bar{P}$ | mean power of a device during training | W |
 # | $t$ | time of the training | h |
-# | PUE | power usage effectiveness: what a data centre takes in all, for each unit that its computers take (world mean 1.58) | – |
+# | PUE | power usage effectiveness: what a data centre uses in all for each unit that its computers use (world mean 1.58) | – |
 # | $E$ | energy | kWh |
 # | $I$ | carbon intensity: emissions for each unit of electricity, which depends on country and hour | g CO₂eq / kWh |
-# | $m$ | emissions, all greenhouse gases counted as the CO₂ with the same effect (CO₂eq) | g |
+# | $m$ | emissions, with all greenhouse gases counted as the amount of CO₂ that has the same effect (CO₂eq) | g |
 #
-# **What is measured, and what is estimated.** Graphics cards have a power meter. Many processors have one, too, but on most
-# machines only the administrator may read it. Where there is none, `make_carbon_tracker` *assumes* a constant power for the
-# processor (45 W) and the tracker multiplies it with the time: then the energies of two models differ only as their times
-# do. Likewise, without a network the tracker cannot ask for today's carbon intensity and takes a world average. The line
-# below the table says which of the two it was.
+# **What is measured, and what is estimated.** Graphics cards have a power meter. Many processors have one too, but on most
+# machines only the administrator may read it. Without a meter, `make_carbon_tracker` *assumes* a constant power for the
+# processor (45 W), which the tracker multiplies by the time: then the energies of two models differ only as their times
+# do. Likewise, without a network the tracker cannot ask for today's carbon intensity and uses a world average. The line
+# below the table says whether the power was measured or estimated.
 #
 # ### Task: `measure_footprint` (2 points)
 #
-# Compare the small ViT with a convolutional network, `build_cnn_baseline`, which is given and much like that of the CNN lab. Both see
-# the same data, in batches of the same size, for the same number of epochs.
+# Compare the small ViT with a convolutional network, `build_cnn_baseline`, which is given and much like the one of the CNN lab.
+# Both see the same data, in batches of the same size, for the same number of epochs.
 #
 # Complete the function below. It trains a model with your `run_experiment` while a tracker watches.
 #
 # *Hint.* The tracker has three methods without arguments. `epoch_start()` begins a stretch of work, `epoch_end()` ends it and
-# computes energy and emissions, and `stop()` closes the log. Here the whole training is *one* such stretch. What is done before
-# `epoch_start()` or after `epoch_end()` is not measured.
+# computes energy and emissions, and `stop()` closes the log. Here the whole training is *one* such stretch. Nothing before
+# `epoch_start()` or after `epoch_end()` is measured.
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "carbon_answer", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def measure_footprint(model, log_dir, training_data, validation_data, test_data, **settings):
@@ -1279,8 +1275,8 @@ display(Markdown(footprint_table(footprints)))
 figure = plot_footprints(footprints)
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_14_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# **Question 14** (2 points). Compare the footprint of your ViT with that of the CNN: which takes more energy, by which factor, and
-# what does it get for it? Explain the difference. Say which of your numbers were measured and which were estimated.
+# **Question 14** (2 points). Compare the footprint of your ViT with that of the CNN: which takes more energy, by what factor, and
+# what does it gain by it? Explain the difference. Say which of your numbers were measured and which were estimated.
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_14", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
@@ -1306,16 +1302,16 @@ figure = plot_footprints(footprints)
 #
 # Training from scratch on 7,500 images is not what the ViT was made for. The authors of the paper trained theirs on ImageNet-21k (14
 # million images) and then fine-tuned it on ImageNet-1k (1.3 million images, 1000 classes). The package
-# [transformers](https://huggingface.co/docs/transformers) loads such a model with one call. It is the architecture that you
-# know, ViT-Base: 12 layers, 12 heads of width 64, 768 features, patches of 16 by 16 pixels, hence 196 patches of an image of 224 by 224
-# pixels, and the class token; layers are pre-norm.
+# [transformers](https://huggingface.co/docs/transformers) loads such a model with one call. You know its architecture,
+# ViT-Base: 12 layers, 12 heads of width 64, 768 features, patches of 16 by 16 pixels, hence 196 patches for an image of 224 by 224
+# pixels, and the class token. Its layers are pre-norm.
 #
-# The first time, 346 MB are downloaded. Without a network (and if the model is not in the cache of this machine), the cell says what
+# The first time, 346 MB are downloaded. Without a network (and if the model is not in this machine's cache), the cell says what
 # to download and goes on with a tiny model that was never trained: everything works in the same way, but its labels mean nothing.
 #
-# The **image processor** that comes with a model does what was done to its training images: resize to the right size, then bring
-# the pixels to the right range. Never feed a model with images that were prepared in another way: it gives an answer all the same,
-# and the answer is wrong.
+# The **image processor** that comes with a model does what was done to its training images: it resizes them and brings
+# the pixels into the right range. Never give a model images that were prepared in another way: it still gives an answer,
+# but the wrong one.
 
 # %%
 processor, pretrained = load_pretrained_vit()
@@ -1337,8 +1333,8 @@ print(f"       {config.num_hidden_layers} layers, {pretrained.count_params():,d}
 # | logits | `(1, classes)` |
 # | result | a list of `n_labels` pairs (label, probability), the most probable first |
 #
-# *Hints.* Call the processor with `images=image, return_tensors="tf"`; it returns a dictionary, which the model takes as keyword arguments.
-# The model's answer has a field `logits`. `model.config.id2label` maps the number of a class to its name.
+# *Hints.* Call the processor with `images=image, return_tensors="tf"`; it returns a dictionary, which you pass to the model as keyword
+# arguments. The model's output has a field `logits`. `model.config.id2label` maps the number of a class to its name.
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "pretrained_answer", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def classify_image(image, processor, model, n_labels=5):
@@ -1381,12 +1377,12 @@ figure = plot_predicted_labels(photo, predictions)
 # %% [markdown]
 # ## 13. Optional: summarising text with T5
 #
-# No points here. The transformer was invented for text, and the same package serves it. T5 (Raffel et al., 2020) is an
-# encoder–decoder: an encoder like yours reads the text, and a decoder writes the answer word by word, attending to the encoder's outputs
-# (cross-attention: queries from the decoder, keys and values from the encoder) and to what it has written so far. What it should do is
-# said in the text itself: "summarize: …".
+# This section has no points. The transformer was invented for text, and the same package has models for it. T5 (Raffel et al., 2020)
+# is an encoder–decoder: an encoder like yours reads the text, and a decoder writes the answer word by word, attending to the encoder's
+# outputs (cross-attention: queries from the decoder, keys and values from the encoder) and to what it has written so far. The text
+# itself says what to do: "summarize: …".
 #
-# Try a text of your own, and other tasks that T5 was trained for, such as "translate English to German: …". (Offline, a tiny untrained
+# Try your own text, and other tasks that T5 was trained for, such as "translate English to German: …". (Offline, a tiny untrained
 # model answers with nonsense.)
 
 # %%

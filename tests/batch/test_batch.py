@@ -1,4 +1,4 @@
-"""Grading many: how much is handed over at once, and what happens where workers die."""
+"""Grading many: how much is handed over at once, and what happens when workers die."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ import msgspec
 import pytest
 
 from autograder.batch import batch
-from autograder.batch.batch import Graded, LocalWorkers, Outcome, Submit, grade_all, write_json
+from autograder.batch.batch import Submit, grade_all
+from autograder.batch.local_workers import LocalWorkers
+from autograder.batch.outcome import GradedSubmission, ResultOrError, write_json
+from autograder.cli import grading
 from autograder.cli import main as cli
-from autograder.config import CourseConfig
+from autograder.course.course import Course
 from autograder.course.submission import Snapshot
 from autograder.errors import AutograderError, ClusterError, SandboxUnavailable
 from autograder.results import Submission, SubmissionResult, from_json
@@ -28,30 +31,33 @@ class Died(Exception):
 
 
 class FakeWorkers:
-    """Grades once `gather` submissions wait, or all; `killer` takes a worker along, `broken` the whole executor."""
+    """Grades as soon as `gather` submissions wait, or all of them.
 
-    died = (Died,)
-    elsewhere = True
+    A submission of `killer` kills its worker, and one of `broken` the whole executor.
+    """
 
-    def __init__(self, room: int, gather: int = 0) -> None:
-        self.room = room
-        self._gather = gather or room
+    death_errors = (Died,)
+    remote = True
+
+    def __init__(self, capacity: int, gather: int = 0) -> None:
+        self.capacity = capacity
+        self._gather = gather or capacity
         self.opened_times = 0
         self.most = 0
         self.seen: Counter[str] = Counter()
-        self._waiting: deque[tuple[Future[Outcome], str, Snapshot]] = deque()
+        self._waiting: deque[tuple[Future[ResultOrError], str, Snapshot]] = deque()
 
     @contextmanager
     def opened(self) -> Iterator[Submit]:
-        """Whole again after it broke."""
+        """Open a working executor, also after one broke."""
         self.opened_times += 1
         self._broken = False
         yield self._submit
 
-    def _submit(self, student: str, snapshot: Snapshot) -> Future[Outcome]:
+    def _submit(self, student: str, snapshot: Snapshot) -> Future[ResultOrError]:
         if self._broken:
             raise Died
-        future: Future[Outcome] = Future()
+        future: Future[ResultOrError] = Future()
         self._waiting.append((future, student, snapshot))
         self.seen[student] += 1
         self.most = max(self.most, len(self._waiting))
@@ -61,7 +67,7 @@ class FakeWorkers:
                 self._grade(*self._waiting.popleft())
         return future
 
-    def _grade(self, future: Future[Outcome], student: str, snapshot: Snapshot) -> None:
+    def _grade(self, future: Future[ResultOrError], student: str, snapshot: Snapshot) -> None:
         self._broken = self._broken or student.startswith("broken")
         if self._broken or student.startswith("killer"):
             future.set_exception(Died())
@@ -70,12 +76,12 @@ class FakeWorkers:
 
 
 def result_of(snapshot: Snapshot) -> SubmissionResult:
-    """Full marks."""
+    """Return full marks."""
     return msgspec.structs.replace(tiny_result(), submission=Submission(digest=snapshot.digest))
 
 
-def stand_in(config: CourseConfig, name: str, student: str, snapshot: Snapshot) -> SubmissionResult:
-    """Grades in a worker process without running anything; a submission may kill its worker, once or always."""
+def grade_without_running(course: Course, name: str, student: str, snapshot: Snapshot) -> SubmissionResult:
+    """Return full marks without running anything; a submission may kill the worker process, once or always."""
     module = (snapshot.module_bytes or b"").decode()
     if module == "always" or (module.startswith("once ") and not Path(module[5:]).exists()):
         if module != "always":
@@ -93,41 +99,41 @@ def hand_in(course: TinyCourse, *students: str) -> dict[str, Path]:
     return {student: course.hand_in(student, None, f"# {student}") for student in students}
 
 
-def grade(course: TinyCourse, folders: dict[str, Path], workers: batch.Workers) -> dict[str, Graded]:
+def grade(course: TinyCourse, folders: dict[str, Path], workers: batch.Workers) -> dict[str, GradedSubmission]:
     """Grade everything; each must come once."""
-    done = list(grade_all(course.config, course.assignment, folders, workers))
-    assert sorted(one.student for one in done) == sorted(folders)
-    return {one.student: one for one in done}
+    done = list(grade_all(course.course, course.assignment, folders, workers))
+    assert sorted(graded.student for graded in done) == sorted(folders)
+    return {graded.student: graded for graded in done}
 
 
-def in_error(done: dict[str, Graded]) -> dict[str, str]:
-    """Who has no result, and why."""
-    return {name: str(one.error) for name, one in done.items() if one.error}
+def in_error(done: dict[str, GradedSubmission]) -> dict[str, str]:
+    """Return who has no result, and why."""
+    return {student: str(graded.error) for student, graded in done.items() if graded.error}
 
 
-@pytest.mark.parametrize("room", [1, 3, 5])
-def test_no_more_are_handed_over_than_there_is_room_for(tiny_course: TinyCourse, room: int) -> None:
-    workers = FakeWorkers(room)
+@pytest.mark.parametrize("capacity", [1, 3, 5])
+def test_no_more_are_handed_over_than_the_capacity(tiny_course: TinyCourse, capacity: int) -> None:
+    workers = FakeWorkers(capacity)
     folders = hand_in(tiny_course, "a", "b", "c", "d", "e")
     assert in_error(grade(tiny_course, folders, workers)) == {}
-    assert workers.most == room
+    assert workers.most == capacity
 
 
 def test_large_submissions_are_handed_over_one_by_one(tiny_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "MOST_WAITING_BYTES", 1)
-    away: list[int] = []
-    usual = batch._Batch._has_room
+    monkeypatch.setattr(batch, "MOST_BYTES", 1)
+    handed_over: list[int] = []
+    usual = batch._Batch._has_capacity
 
-    def spy(one: batch._Batch) -> bool:
-        away.append(len(one._away))
-        return usual(one)
+    def spy(run: batch._Batch) -> bool:
+        handed_over.append(len(run._handed_over))
+        return usual(run)
 
-    monkeypatch.setattr(batch._Batch, "_has_room", spy)
-    grade(tiny_course, hand_in(tiny_course, "a", "b", "c"), FakeWorkers(room=5, gather=1))
-    assert max(away) == 1
+    monkeypatch.setattr(batch._Batch, "_has_capacity", spy)
+    grade(tiny_course, hand_in(tiny_course, "a", "b", "c"), FakeWorkers(capacity=5, gather=1))
+    assert max(handed_over) == 1
 
 
-def test_a_result_of_another_machine_is_kept_here(tiny_course: TinyCourse) -> None:
+def test_a_result_of_another_machine_is_cached_here(tiny_course: TinyCourse) -> None:
     folders = hand_in(tiny_course, "a", "b")
     grade(tiny_course, folders, FakeWorkers(2))
     again = FakeWorkers(2)
@@ -150,14 +156,14 @@ def test_processes_that_die_are_replaced(tiny_course: TinyCourse, tmp_path: Path
     folders = hand_in(tiny_course, "a", "b", "c", "d")
     folders["always"] = tiny_course.hand_in("always", None, "always")
     folders["once"] = tiny_course.hand_in("once", None, f"once {tmp_path / 'died'}")
-    workers = LocalWorkers(tiny_course.config, "tiny", jobs, grade=stand_in)
+    workers = LocalWorkers(tiny_course.course, "tiny", jobs, grade=grade_without_running)
     assert in_error(grade(tiny_course, folders, workers)).keys() == {"always"}
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_errors_of_ours_end_one_submission_or_all(tiny_course: TinyCourse, jobs: int) -> None:
+def test_internal_errors_end_one_submission_or_all(tiny_course: TinyCourse, jobs: int) -> None:
     folders = hand_in(tiny_course, "a", "b") | {"raises": tiny_course.hand_in("raises", None, "raises")}
-    workers = LocalWorkers(tiny_course.config, "tiny", jobs, grade=stand_in)
+    workers = LocalWorkers(tiny_course.course, "tiny", jobs, grade=grade_without_running)
     assert "No space left on device" in in_error(grade(tiny_course, folders, workers))["raises"]
     folders["lacks"] = tiny_course.hand_in("lacks", None, "no layer")
     with pytest.raises(SandboxUnavailable, match="landlock"):
@@ -165,11 +171,11 @@ def test_errors_of_ours_end_one_submission_or_all(tiny_course: TinyCourse, jobs:
 
 
 def test_a_worker_that_cannot_begin_ends_the_batch(tiny_course: TinyCourse) -> None:
-    workers = LocalWorkers(tiny_course.config, "tiny", jobs=1, grade=stand_in)
+    workers = LocalWorkers(tiny_course.course, "tiny", jobs=1, grade=grade_without_running)
 
     @contextmanager
     def opened() -> Iterator[Submit]:
-        future: Future[Outcome] = Future()
+        future: Future[ResultOrError] = Future()
         future.set_exception(ModuleNotFoundError("No module named 'autograder'"))
         yield lambda student, snapshot: future
 
@@ -181,38 +187,40 @@ def test_a_worker_that_cannot_begin_ends_the_batch(tiny_course: TinyCourse) -> N
 def test_a_single_submission_is_graded_in_this_process(tiny_course: TinyCourse) -> None:
     here: list[int] = []
 
-    def note(config: CourseConfig, name: str, student: str, snapshot: Snapshot) -> SubmissionResult:
+    def note(course: Course, name: str, student: str, snapshot: Snapshot) -> SubmissionResult:
         here.append(os.getpid())
         return result_of(snapshot)
 
-    grade(tiny_course, hand_in(tiny_course, "a"), LocalWorkers(tiny_course.config, "tiny", jobs=4, most=1, grade=note))
+    grade(tiny_course, hand_in(tiny_course, "a"), LocalWorkers(tiny_course.course, "tiny", jobs=4, most=1, grade=note))
     assert here == [os.getpid()]
 
 
 def test_json_is_written_in_order_and_failures_are_named(tmp_path: Path) -> None:
-    done = [Graded(f"student-{number:02}", tmp_path, tiny_result(double=number % 4)) for number in range(30)]
-    done[7] = Graded("nobody", tmp_path, None, AutograderError("the machine failed"))
+    done = [GradedSubmission(f"student-{number:02}", tmp_path, tiny_result(double=number % 4)) for number in range(30)]
+    done[7] = GradedSubmission("nobody", tmp_path, None, AutograderError("the machine failed"))
     (tmp_path / "student-09.json").mkdir()  # in the way
     written = list(write_json(done, tmp_path))
-    assert [one.student for one in written] == [one.student for one in done]
-    assert [one.student for one in written if one.error] == ["nobody", "student-09"]
-    for one in written:
-        if one.error is None:
-            assert from_json((tmp_path / f"{one.student}.json").read_bytes()) == one.result
+    assert [graded.student for graded in written] == [graded.student for graded in done]
+    assert [graded.student for graded in written if graded.error] == ["nobody", "student-09"]
+    for graded in written:
+        if graded.error is None:
+            assert from_json((tmp_path / f"{graded.student}.json").read_bytes()) == graded.result
 
 
 def test_a_long_class_is_shown_in_part(
     tiny_course: TinyCourse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(cli, "SHOWN", 3)
+    monkeypatch.setattr(grading, "MOST_SHOWN", 3)
     folders = hand_in(tiny_course, *(f"student-{number}" for number in range(8)))
-    failing = [Graded(name, folder, None, AutograderError(f"{name} failed.")) for name, folder in folders.items()]
+    failing = [
+        GradedSubmission(name, folder, None, AutograderError(f"{name} failed.")) for name, folder in folders.items()
+    ]
     monkeypatch.setattr(batch, "grade_all", lambda *_: iter(failing[::-1]))
     words = ["grade", "--course", str(tiny_course.root), "--assignment", "tiny", "--no-record", "--json", str(tmp_path)]
     assert cli.main(words) == 1
     shown = capsys.readouterr()
     for number in range(8):
         assert (f"student-{number}" in shown.out) == (number < 3)
-    assert f"3 of 8 students; the marks of all stand in {tmp_path}" in shown.out
+    assert f"3 of 8 students; the marks of all are in {tmp_path}" in shown.out
     assert shown.err.count("failed.") == 3
     assert "5 more ended in an error" in shown.err

@@ -15,16 +15,17 @@ from pathlib import Path
 
 import pytest
 
-from autograder.batch import dask_workers as cluster
-from autograder.batch.batch import Graded, LocalWorkers, discover, grade_all
-from autograder.batch.dask_workers import ClusterWorkers, Report, cluster_workers, pack, unpack
+from autograder.batch import dask_workers
+from autograder.batch.batch import discover, grade_all
+from autograder.batch.dask_workers import ClusterWorkers, WorkerReport, cluster_workers
+from autograder.batch.local_workers import LocalWorkers
+from autograder.batch.outcome import GradedSubmission
+from autograder.batch.parcel import installed_versions, pack, unpack
 from autograder.cli import main as cli
 from autograder.errors import ClusterError
-from autograder.gradebook.recording import scores
 from autograder.results import from_json
-from tests.clusters import LOOPBACK, free_port, worker
-from tests.clusters import cluster as running_cluster
-from tests.tiny import TinyCourse
+from tests.clusters import LOOPBACK, cluster, free_port, worker
+from tests.tiny import TinyCourse, scores
 
 TELLING = """
 import os
@@ -50,7 +51,7 @@ KILLER = 13
 
 
 class Watcher:
-    """Hears from the checks which process grades which submission, and lets it go on or kills it."""
+    """Is told by the checks which process grades which submission, and lets it go on or kills it."""
 
     def __init__(self) -> None:
         self._server = socket.create_server((LOOPBACK, 0))
@@ -72,31 +73,31 @@ class Watcher:
                     os.kill(pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._server.close()
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A scheduler that gives a task up at the first death, and two workers."""
-    with running_cluster(tmp_path_factory.mktemp("cluster"), workers=2, allowed_failures=0) as address:
+    """Run two workers, and a scheduler that gives up a task at the first death."""
+    with cluster(tmp_path_factory.mktemp("cluster"), workers=2, allowed_failures=0) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
 def watcher() -> Iterator[Watcher]:
-    """One for all tests, so that the workers' zygotes serve them all."""
-    one = Watcher()
-    yield one
-    one.close()
+    """Run one watcher for all tests, so that the workers' zygotes serve them all."""
+    watcher = Watcher()
+    yield watcher
+    watcher.close()
 
 
 @pytest.fixture
 def course(released_course: TinyCourse, watcher: Watcher) -> TinyCourse:
-    """Its check of `double` tells the watcher, which lets everybody go on."""
+    """Return a course whose check of `double` tells the watcher, which lets everybody go on."""
     checks = released_course.assignment.checks_dir / "test_double.py"
     checks.write_text(TELLING.format(port=watcher.port))
-    state = released_course.config.state_dir
+    state = released_course.course.state_dir
     state.mkdir(exist_ok=True)
     (state / "secret").write_text("the same in all tests")
     watcher.doomed = lambda number: False
@@ -111,17 +112,21 @@ def hand_in(course: TinyCourse, *numbers: int) -> dict[str, Path]:
     return discover(course.root / "submitted", "tiny")
 
 
-def grade_on(address: str, course: TinyCourse, folders: dict[str, Path]) -> dict[str, Graded]:
+def grade_on(address: str, course: TinyCourse, folders: dict[str, Path]) -> dict[str, GradedSubmission]:
     """Grade on the cluster."""
-    with cluster_workers(address, course.config, course.assignment) as workers:
-        done = list(grade_all(course.config, course.assignment, folders, workers))
-    assert sorted(one.student for one in done) == sorted(folders)
-    return {one.student: one for one in done}
+    with cluster_workers(address, course.course, course.assignment) as workers:
+        done = list(grade_all(course.course, course.assignment, folders, workers))
+    assert sorted(graded.student for graded in done) == sorted(folders)
+    return {graded.student: graded for graded in done}
 
 
-def points(done: dict[str, Graded]) -> dict[str, float]:
-    """What each got for `double`."""
-    return {name: task.score for name, one in done.items() if one.result and (task := one.result.task("double"))}
+def points(done: dict[str, GradedSubmission]) -> dict[str, float]:
+    """Return the points of each student for `double`."""
+    return {
+        student: task.score
+        for student, graded in done.items()
+        if graded.result and (task := graded.result.task("double"))
+    }
 
 
 @pytest.mark.slow
@@ -131,23 +136,21 @@ def test_a_cluster_gives_the_marks_of_this_machine(address: str, course: TinyCou
     course.hand_in("large", None, "#" * (65 << 20))
     words = ["grade", "--course", str(course.root), "--assignment", "tiny", "--json", str(tmp_path / "json")]
     assert cli.main([*words, "--cluster", address]) == 0
-    book = scores(course.config, course.assignment)
+    book = scores(course.course, course.assignment)
     assert {name: marks["double"] for name, marks in book.items()} == {
         "student-1": 3, "student-2": 3, "wrong": 0, "large": 0,
     }  # fmt: skip
     there = {path.stem: from_json(path.read_bytes()) for path in (tmp_path / "json").iterdir()}
-    assert (course.config.state_dir / "results" / "tiny").is_dir()  # came back and is kept: the second run needs nobody
+    assert (course.course.state_dir / "results" / "tiny").is_dir()  # came back and is cached
     assert cli.main([*words, "--jobs", "1", "--no-record"]) == 0
-    shutil.rmtree(course.config.state_dir / "results")
+    shutil.rmtree(course.course.state_dir / "results")
     folders = discover(course.root / "submitted", "tiny")
-    workers = LocalWorkers(course.config, "tiny", jobs=1)
-    for one in grade_all(course.config, course.assignment, folders, workers):
-        assert one.result is not None
-        far = there[one.student]
-        assert [(task.id, task.score) for task in far.tasks] == [(task.id, task.score) for task in one.result.tasks]
-        assert (far.submission, far.environment, far.notes) == (
-            one.result.submission, one.result.environment, one.result.notes,
-        )  # fmt: skip
+    workers = LocalWorkers(course.course, "tiny", jobs=1)
+    for graded in grade_all(course.course, course.assignment, folders, workers):
+        near, far = graded.result, there[graded.student]
+        assert near is not None
+        assert [(task.id, task.score) for task in far.tasks] == [(task.id, task.score) for task in near.tasks]
+        assert (far.submission, far.environment, far.notes) == (near.submission, near.environment, near.notes)
 
 
 @pytest.mark.slow
@@ -184,16 +187,16 @@ def test_a_worker_with_another_version_is_refused(address: str, course: TinyCour
 
 @pytest.mark.slow
 def test_a_worker_that_comes_late_is_looked_at_too(address: str, course: TinyCourse) -> None:
-    """The cluster was found to fit; what the course's machine is then changes, as if the worker had."""
+    """The cluster fitted; then this machine's versions change, which looks as if the worker's had."""
     from distributed import Client
 
     folders = hand_in(course, 1)
-    parcel = pack(course.config, course.assignment)
+    parcel = pack(course.course, course.assignment)
     other = replace(parcel, versions={**parcel.versions, "numpy": "9.9"})
     with Client(address, set_as_default=False) as client:
         workers = ClusterWorkers(client, other, gpu=False)
         with pytest.raises(ClusterError, match=r"Worker tcp://.* does not fit: numpy 2.* \(here 9\.9\)"):
-            list(grade_all(course.config, course.assignment, folders, workers))
+            list(grade_all(course.course, course.assignment, folders, workers))
 
 
 def test_an_address_where_nobody_answers_is_named(
@@ -215,12 +218,12 @@ def test_without_dask_the_extra_is_named(released_course: TinyCourse, monkeypatc
         grade_on("tcp://127.0.0.1:1", released_course, {})
 
 
-SAME = cluster.installed()
-FITS = Report(SAME, threads=1, gpu=False)
+SAME = installed_versions()
+FITS = WorkerReport(SAME, threads=1, gpu=False)
 
 
 @pytest.mark.parametrize(
-    ("one", "reason"),
+    ("said", "reason"),
     [
         (replace(FITS, versions=SAME | {"python": "3.10.0"}), r"python 3\.10\.0 \(here 3"),
         (replace(FITS, versions={}), r"autograder missing \(here"),
@@ -228,22 +231,22 @@ FITS = Report(SAME, threads=1, gpu=False)
         (ModuleNotFoundError("No module named 'autograder'"), "could not be used there"),
     ],
 )
-def test_workers_that_do_not_fit(released_course: TinyCourse, one: Report | Exception, reason: str) -> None:
+def test_workers_that_do_not_fit(released_course: TinyCourse, said: WorkerReport | Exception, reason: str) -> None:
     with pytest.raises(ClusterError, match=rf"tcp://b:1: .*{reason}"):
-        cluster._fit(released_course.config, SAME, {"tcp://a:1": FITS, "tcp://b:1": one})
+        dask_workers._check_workers(released_course.course.settings, SAME, {"tcp://a:1": FITS, "tcp://b:1": said})
 
 
 def test_a_gpu_is_asked_for_where_workers_declare_one(released_course: TinyCourse) -> None:
-    config, mixed = released_course.config, {"a": FITS, "b": replace(FITS, gpu=True)}
-    assert cluster._fit(config, SAME, mixed)
-    assert not cluster._fit(replace(config, device="cpu"), SAME, mixed)
-    assert not cluster._fit(config, SAME, {"a": FITS})
+    settings, mixed = released_course.course.settings, {"a": FITS, "b": replace(FITS, gpu=True)}
+    assert dask_workers._check_workers(settings, SAME, mixed)
+    assert not dask_workers._check_workers(replace(settings, device="cpu"), SAME, mixed)
+    assert not dask_workers._check_workers(settings, SAME, {"a": FITS})
     with pytest.raises(ClusterError, match="no worker declares one"):
-        cluster._fit(replace(config, device="gpu"), SAME, {"a": FITS})
+        dask_workers._check_workers(replace(settings, device="gpu"), SAME, {"a": FITS})
 
 
 def test_the_parcel_holds_the_rules_for_its_user_alone(released_course: TinyCourse, tmp_path: Path) -> None:
-    parcel = pack(released_course.config, released_course.assignment)
+    parcel = pack(released_course.course, released_course.assignment)
     folder = tmp_path / "unpacked"
     folder.mkdir(mode=0o700)
     there = unpack(parcel, folder)
@@ -252,6 +255,6 @@ def test_the_parcel_holds_the_rules_for_its_user_alone(released_course: TinyCour
     assert not [name for name in names if "course_config" in name or "gradebook" in name or "submitted" in name]
     for path in names.values():
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
-    assert there == replace(released_course.config, root=folder)
-    assert replace(parcel, config=there).digest == parcel.digest  # wherever the course lies
+    assert there == replace(released_course.course, root=folder)
+    assert replace(parcel, course=there).digest == parcel.digest  # wherever the course lies
     assert replace(parcel, files={**parcel.files, ".autograder/secret": b"other"}).digest != parcel.digest

@@ -22,10 +22,10 @@ from autograder.checking.pictures import (
 from autograder.checking.remote import MOST_PICTURES, Student
 from autograder.course.assignment import Task
 from autograder.course.submission import Snapshot
-from autograder.feedback.drawings import Shown, draw
-from autograder.grading import grader as runner
-from autograder.grading.check_runner import with_checks
-from autograder.grading.grader import Grader
+from autograder.feedback.drawings import draw
+from autograder.feedback.svg import Figure
+from autograder.grading.check_runner import collected_checks
+from autograder.grading.grader import Grader, _SubmissionGrading
 from autograder.results import (
     AttentionPicture,
     CheckResult,
@@ -50,8 +50,8 @@ NOTHING: list[Any] = [
 def names_of_dicts(value: Any) -> set[str]:
     """All keys of a table within tables."""
     if isinstance(value, dict):
-        return set(value) | {name for one in value.values() for name in names_of_dicts(one)}
-    return {name for one in value for name in names_of_dicts(one)} if isinstance(value, list) else set()
+        return set(value) | {name for item in value.values() for name in names_of_dicts(item)}
+    return {name for item in value for name in names_of_dicts(item)} if isinstance(value, list) else set()
 
 
 # --- what is kept ---------------------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ def test_the_worst_of_the_batch_is_shown() -> None:
     got[1, 2, 3] += 0.5
     picture = attention_picture(got, RIGHT)
     assert picture is not None
-    assert picture.right == tuple(tuple(round(float(one), 4) for one in row) for row in RIGHT[1])
+    assert picture.right == tuple(tuple(round(float(weight), 4) for weight in row) for row in RIGHT[1])
     assert picture.got[2][3] == pytest.approx(RIGHT[1, 2, 3] + 0.5, abs=1e-4)
 
 
@@ -168,25 +168,24 @@ def test_shows_nothing(student):
 """
 
 
-class Respondent:
-    """Stands in for a submission that is asked nothing."""
+class SilentSubmission:
+    """Stands in for a live submission that is asked nothing."""
 
     def student(self, task: Task) -> Student:
-        """Return one."""
+        """Return a submission without answers."""
         return made_student()
 
 
 @pytest.mark.parametrize("carried_forward", [False, True])
-def test_a_check_keeps_its_picture_unless_a_reference_part_helped(tmp_path: Path, carried_forward: bool) -> None:
+def test_a_check_keeps_its_picture_unless_it_was_carried_forward(tmp_path: Path, carried_forward: bool) -> None:
     checks = tmp_path / "showing" / "test_showing.py"
     checks.parent.mkdir()
     checks.write_text(SHOWING)
-    task = Task(id="showing", points=3.0, provides=(), answers=(), builds_on=(), checks=checks)
-    graded = with_checks(
-        [task],
-        lambda found: runner._grade_task(found, task, Respondent(), b"seed", carried_forward=carried_forward),  # type: ignore[arg-type]
-    )
-    first, second = graded.checks
+    task = Task(id="showing", title="showing", points=3.0, provides=(), answers=(), builds_on=(), checks=checks)
+    live: Any = SilentSubmission()
+    with collected_checks([task]) as collected:
+        grading = _SubmissionGrading(live, live, collected, b"seed")
+        first, second = grading._run(task, live, carried_forward=carried_forward).checks
     wrong = AttentionPicture(got=((1.0, 1.0), (1.0, 1.0)), right=((1.0, 0.0), (0.0, 1.0)))
     assert first.pictures == (() if carried_forward else (wrong,))
     assert first.message == "Wrong."
@@ -203,7 +202,7 @@ def test_real_grading_attaches_what_the_submission_answered(tiny_course: TinyCou
     )
     task.checks.write_text(text.replace("import pytest\n", f"import pytest\n{IMPORT}", 1))
     module = b"def double(x): return 3 * x\n"
-    with Grader(tiny_course.config, tiny_course.assignment, threads=1) as grader:
+    with Grader(tiny_course.course, tiny_course.assignment, threads=1) as grader:
         result = grader.grade(Snapshot({"utilities.py": module}, "tiny.ipynb"))
     assert not result.has_error
     (picture,) = result.tasks[0].checks[0].pictures
@@ -234,16 +233,16 @@ def test_odd_pictures_are_drawn(picture: Picture) -> None:
         element = ET.fromstring(svg)  # noqa: S314 - our own
         assert element.get("role") == "img"
         assert element.get("aria-label")
-        values = [text for one in element.iter() for text in (one.text or "", *one.attrib.values())]
+        values = [text for node in element.iter() for text in (node.text or "", *node.attrib.values())]
         assert not [text for text in values if re.search(r"\b(nan|inf)\b|e\+", text)]
     assert "<b>" not in str(shown)
 
 
-def words(shown: Shown) -> str:
+def words(shown: Figure) -> str:
     return " ".join(shown.words)
 
 
-def drawn(picture: Picture | None) -> Shown:
+def drawn(picture: Picture | None) -> Figure:
     assert picture is not None
     return draw(picture)
 
@@ -251,7 +250,7 @@ def drawn(picture: Picture | None) -> Shown:
 def test_attention_is_told_in_words_and_numbers() -> None:
     shown = drawn(attention())
     assert "By the definition each row sums to 1. In yours each column does." in words(shown)
-    assert re.search(r"They differ most at query \d and key \d: 0\.\d\d in place of 0\.\d\d\.", words(shown))
+    assert re.search(r"They differ most at query \d and key \d: 0\.\d\d instead of 0\.\d\d\.", words(shown))
     assert [caption for caption, _ in shown.drawings] == ["Yours", "By the definition"]
     table = shown.tables[0]
     assert table.head == ("", *(f"key {number}" for number in range(1, 8)))
@@ -263,9 +262,9 @@ def test_attention_is_told_in_words_and_numbers() -> None:
     ("got", "said"),
     [
         (RIGHT * np.arange(1, 6)[:, None], "Yours sum to between 1.00 and 5.00."),
-        (softmax(3 * SCORES, -1), "So do yours, with other values."),
+        (softmax(3 * SCORES, -1), "So does each of yours, with other values."),
         (2 * RIGHT, "Yours sum to 2.00."),
-        (np.where(RIGHT > 0.3, np.nan, RIGHT), "Some of yours are no finite numbers."),
+        (np.where(RIGHT > 0.3, np.nan, RIGHT), "Some of yours are not finite numbers."),
         (RIGHT[:, :, :3], "Yours have 5 rows and 3 columns, the right ones 5 and 7."),
     ],
 )

@@ -1,4 +1,4 @@
-"""A machine that lacks a layer: doctor says which and how to mend it, and grading refuses to start.
+"""A machine that lacks a layer: doctor says which and how to fix it, and grading refuses to start.
 
 The lack is real: before the command starts, a filter takes the layer's system call away, as a container's profile does.
 """
@@ -17,13 +17,11 @@ from typing import Any
 import pytest
 
 from autograder.cli import doctor
-from autograder.config import CourseConfig
+from autograder.config import Settings
 from autograder.errors import SandboxUnavailable
-from autograder.grading import student_process as session
-from autograder.sandbox import remedies as mends
-from autograder.sandbox import seccomp
-from autograder.sandbox import try_layer as trial
-from autograder.sandbox import watchdog as warden
+from autograder.grading.student_process import layers_to_put_up
+from autograder.sandbox import remedies, seccomp, watchdog
+from autograder.sandbox.try_layer import try_layer
 from tests.tiny import TinyCourse
 
 ROOT = Path(__file__).parents[2]
@@ -57,18 +55,22 @@ def use_tiny(course: TinyCourse, further: str = "") -> None:
 
 
 def layers_of(findings: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {one["name"].removeprefix("sandbox: "): one for one in findings if one["name"].startswith("sandbox: ")}
+    return {
+        finding["name"].removeprefix("sandbox: "): finding
+        for finding in findings
+        if finding["name"].startswith("sandbox: ")
+    }
 
 
 @pytest.mark.parametrize("layer", TAKEN_AWAY)
-def test_doctor_names_the_missing_layer_and_its_mend(tmp_path: Path, layer: str) -> None:
+def test_doctor_names_the_missing_layer_and_its_remedy(tmp_path: Path, layer: str) -> None:
     shutil.copy(ROOT / "course_config.py", tmp_path)
     done = run_without(layer, "doctor", "--json", "--course", str(tmp_path))
     assert done.returncode == 1, done.stderr
     found = layers_of(json.loads(done.stdout))
     assert not found[layer]["good"]
     assert found[layer]["needed"]
-    assert found[layer]["mend"] == mends.mend(layer) != ""
+    assert found[layer]["remedy"] == remedies.remedy_for(layer) != ""
     others = [name for name in TAKEN_AWAY if name != layer]
     assert all(found[name]["good"] for name in others)
 
@@ -83,7 +85,7 @@ def test_grading_refuses_to_start_without_a_layer(tiny_course: TinyCourse, layer
     assert done.stdout == ""
     said = " ".join(done.stderr.split())
     assert f"{layer}: " in said
-    assert " ".join(mends.mend(layer).split()) in said
+    assert " ".join(remedies.remedy_for(layer).split()) in said
 
 
 @pytest.mark.slow
@@ -96,29 +98,29 @@ def test_grading_starts_without_a_layer_that_the_course_does_not_require(tiny_co
 
 
 def test_a_watchdog_that_sees_nothing_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warden, "PROC", tmp_path)
+    monkeypatch.setattr(watchdog, "PROC", tmp_path)
     with pytest.raises(SandboxUnavailable, match=r"watchdog: .* does not say"):
-        trial.try_layer("watchdog")
+        try_layer("watchdog")
 
 
 def test_a_control_group_that_is_demanded_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("autograder.sandbox.cgroup.delegated", lambda: None)
     for required, expected in ((("memory",), ("watchdog",)), (("watchdog",), ("watchdog",))):
-        config = CourseConfig(root=ROOT, required_layers=required)
-        assert session.layers_to_put_up(config) == expected
+        settings = Settings(required_layers=required)
+        assert layers_to_put_up(settings) == expected
     with pytest.raises(SandboxUnavailable, match="systemd-run"):
-        session.layers_to_put_up(CourseConfig(root=ROOT, required_layers=("cgroup",)))
+        layers_to_put_up(Settings(required_layers=("cgroup",)))
 
 
 def test_ubuntus_rule_names_the_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     switch = tmp_path / "switch"
     switch.write_text("1\n")
-    monkeypatch.setattr(mends, "APPARMOR_SWITCH", switch)
+    monkeypatch.setattr(remedies, "APPARMOR_SWITCH", switch)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    rule = mends.mend("namespaces")
+    rule = remedies.remedy_for("namespaces")
     assert f"profile autograder {os.path.realpath(sys.executable)} flags=(unconfined) {{ userns, }}" in rule
     switch.write_text("0\n")
-    assert "AppArmor forbids" not in mends.mend("namespaces")
+    assert "AppArmor forbids" not in remedies.remedy_for("namespaces")
 
 
 def test_doctor_on_another_system_says_what_can_be_done_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,34 +129,34 @@ def test_doctor_on_another_system_says_what_can_be_done_there(tmp_path: Path, mo
     for module in (
         "autograder.sandbox.try_layer",
         "autograder.grading.student_process",
-        "autograder.batch.batch",
+        "autograder.batch.local_workers",
     ):  # they need what only Linux has
         monkeypatch.setitem(sys.modules, module, None)
-    found = {one.name: one for one in doctor.examine(tmp_path)}
-    assert "Linux (a Linux machine, a virtual machine, or WSL 2 on Windows)" in found["system"].mend
+    found = {finding.name: finding for finding in doctor.examine(tmp_path)}
+    assert "Linux (a Linux machine, a virtual machine, or WSL 2 on Windows)" in found["system"].remedy
     assert not found["sandbox"].good
-    assert "check, grade, release and audit need Linux" in found["sandbox"].mend
+    assert "check, grade, release and audit need Linux" in found["sandbox"].remedy
     assert found["settings"].good
     assert found["gradebook"].good
 
 
 def test_doctor_works_where_the_course_does_not(tmp_path: Path) -> None:
-    found = {one.name: one for one in doctor.examine(tmp_path)}
+    found = {finding.name: finding for finding in doctor.examine(tmp_path)}
     assert not found["settings"].good
-    assert "--course" in found["settings"].mend
+    assert "--course" in found["settings"].remedy
     assert found["sandbox: rlimits"].good
     (tmp_path / "course_config.py").write_text("c = get_config()\nc.Autograder.job = 1\n")
-    (settings,) = [one for one in doctor.examine(tmp_path) if one.name == "settings"]
+    (settings,) = [finding for finding in doctor.examine(tmp_path) if finding.name == "settings"]
     assert settings.found == "Unknown setting c.Autograder.job."
-    assert settings.mend == "Did you mean jobs?"
+    assert settings.remedy == "Did you mean jobs?"
 
 
 def test_doctor_says_which_library_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = ["numpy>=999", "no-such-library", "rich>=1", "psycopg; extra == 'postgresql'"]
     monkeypatch.setattr(doctor, "requires", lambda name: texts)
-    found = {one.name: one for one in doctor.examine(tmp_path)}
+    found = {finding.name: finding for finding in doctor.examine(tmp_path)}
     assert ">=999 is needed" in found["numpy"].found
-    assert found["numpy"].mend == "Run: make install"
+    assert found["numpy"].remedy == "Run: make install"
     assert found["no-such-library"].found == "not installed"
     assert "rich" not in found
     assert "psycopg" not in found
@@ -162,12 +164,12 @@ def test_doctor_says_which_library_is_too_old(tmp_path: Path, monkeypatch: pytes
 
 def test_doctor_sees_built_released_and_recorded(released_course: TinyCourse) -> None:
     use_tiny(released_course)
-    found = {one.name: one for one in doctor.examine(released_course.root)}
+    found = {finding.name: finding for finding in doctor.examine(released_course.root)}
     assert found["assignment"].found == "tiny: 2 automatic tasks, 5 points; built and released"
     assert found["gradebook"].found.endswith("gradebook.db, 0 students")
     shutil.rmtree(released_course.root / "release")
     (released_course.root / "gradebook.db").write_bytes(b"no database")
-    found = {one.name: one for one in doctor.examine(released_course.root)}
+    found = {finding.name: finding for finding in doctor.examine(released_course.root)}
     assert found["assignment"].found.endswith("built, not released")
     assert not found["gradebook"].good
-    assert "db_url" in found["gradebook"].mend
+    assert "db_url" in found["gradebook"].remedy

@@ -16,17 +16,18 @@ from pathlib import Path
 import pytest
 
 from autograder.batch import batch
-from autograder.batch.batch import Graded, discover
-from autograder.cli import arguments as parser
+from autograder.batch.batch import discover
+from autograder.batch.outcome import GradedSubmission
+from autograder.cli import arguments
 from autograder.cli import main as cli
-from autograder.config import load_config
+from autograder.course.course import read_course
+from autograder.course.submission import Snapshot
 from autograder.errors import AutograderError, ConfigError, UsageError
-from autograder.gradebook.recording import scores
-from tests.tiny import TinyCourse, tiny_result
+from tests.tiny import TinyCourse, scores, tiny_result
 
 ROOT = Path(__file__).parents[2]
 SLOW_TO_IMPORT = ("tensorflow", "tf_keras", "nbgrader", "nbconvert", "numpy", "sqlalchemy")
-HELP = """
+RUN_AND_LIST = """
 import sys
 from autograder.cli import main as cli
 try:
@@ -51,15 +52,15 @@ def test_help_shows_an_example_and_the_exit_status(command: str, capsys: pytest.
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
 def test_the_examples_of_the_help_are_right(command: str) -> None:
-    _, parsers = parser.make_parser()
+    _, parsers = arguments.make_parser(cli.COMMANDS)
     examples = re.findall(r"^(?:Example:)? +python -m autograder (.+)$", parsers[command].format_help(), re.MULTILINE)
     assert examples
     for example in examples:
-        assert parser.read_words(example.split()).command == command
+        assert arguments.read_words(example.split(), cli.COMMANDS).command == command
 
 
 def test_every_command_has_a_parser_and_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
-    _, parsers = parser.make_parser()
+    _, parsers = arguments.make_parser(cli.COMMANDS)
     assert list(parsers) == list(cli.COMMANDS)
     with pytest.raises(SystemExit) as ended:
         cli.main([])
@@ -70,13 +71,30 @@ def test_every_command_has_a_parser_and_is_in_the_help(capsys: pytest.CaptureFix
         assert f"    {command} " in said.err or f"    {command}\n" in said.err
 
 
+def imported_by(*words: str) -> set[str]:
+    """Run a command in a process of its own and return the packages that it imported."""
+    command = [sys.executable, "-c", RUN_AND_LIST, *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.rpartition("imported:")[2].split())
+
+
 def test_help_imports_nothing_that_takes_long() -> None:
     for words in (["--help"], ["grade", "--help"]):
-        command = [sys.executable, "-c", HELP, *words]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        imported = done.stdout.rpartition("imported:")[2].split()
+        imported = imported_by(*words)
         assert "rich" in imported
-        assert not set(SLOW_TO_IMPORT) & set(imported)
+        assert not set(SLOW_TO_IMPORT) & imported
+
+
+@pytest.mark.slow
+def test_check_imports_nothing_of_the_gradebook(tiny_course: TinyCourse, tmp_path: Path) -> None:
+    folder = tiny_course.hand_in("student", None, "def double(x):\n    return 2 * x\n")
+    page = tmp_path / "page.html"
+    imported = imported_by(
+        "check", str(folder), "--course", str(tiny_course.root), "--assignment", "tiny", "--html", str(page)
+    )
+    assert page.is_file()
+    assert "numpy" in imported, "the checks ran"
+    assert not {"nbgrader", "nbconvert", "sqlalchemy", "tensorflow", "distributed"} & imported
 
 
 def test_a_command_makes_no_grammar_of_addresses(released_course: TinyCourse) -> None:
@@ -190,7 +208,7 @@ def test_discover_orders_and_refuses(released_course: TinyCourse) -> None:
     assert list(discover(submitted, "tiny", ["b"])) == ["b"]
 
 
-def grade_with(course: TinyCourse, monkeypatch: pytest.MonkeyPatch, graded: Graded, *words: str) -> int:
+def grade_with(course: TinyCourse, monkeypatch: pytest.MonkeyPatch, graded: GradedSubmission, *words: str) -> int:
     monkeypatch.setattr(batch, "grade_all", lambda *_: iter([graded]))
     return cli.main(["grade", "--course", str(course.root), "--assignment", "tiny", *words])
 
@@ -199,10 +217,10 @@ def test_grade_ends_with_a_table_or_json_or_nothing(
     released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = released_course.hand_in("student-1", None)
-    good = Graded("student-1", folder, tiny_result(total=1.0))
+    good = GradedSubmission("student-1", folder, tiny_result(total=1.0))
     assert grade_with(released_course, monkeypatch, good, "--no-record") == 0
     table = " ".join(capsys.readouterr().out.split())
-    assert "double total sum student /3 /2 /5" in table
+    assert "Adding Doubling up sum student /3 /2 /5" in table
     assert "student-1 3 1 4" in table
 
     assert grade_with(released_course, monkeypatch, good, "--no-record", "--json", "-") == 0
@@ -212,7 +230,7 @@ def test_grade_ends_with_a_table_or_json_or_nothing(
         {"student": "student-1", "score": 4, "tasks": {"double": 3, "total": 1}, "error": None}
     ]
 
-    bad = Graded("student-1", folder, None, AutograderError("The disk is full.", "Make room."))
+    bad = GradedSubmission("student-1", folder, None, AutograderError("The disk is full.", "Make room."))
     assert grade_with(released_course, monkeypatch, bad, "--no-record", "--quiet") == 1
     said = capsys.readouterr()
     assert said.out == ""
@@ -241,7 +259,7 @@ def test_paths_are_told_as_text_as_json_or_not(tiny_sources: Path, capsys: pytes
 def test_a_library_that_is_missing_is_no_traceback(
     tiny_sources: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "autograder.release.publish", None)
+    monkeypatch.setitem(sys.modules, "autograder.release.build", None)
     words = ["build", "--course", str(tiny_sources), "--assignment", "tiny"]
     assert cli.main(words) == 1
     assert "Run: make install" in capsys.readouterr().err
@@ -266,13 +284,14 @@ def test_names_that_no_terminal_should_print_are_refused_and_shown(
     assert "\x1b" not in shown.out
 
 
-def test_a_failure_of_ours_leaves_no_stale_mark(released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_leaves_no_stale_mark(released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = released_course.hand_in("student", None)
-    assert grade_with(released_course, monkeypatch, Graded("student", folder, tiny_result())) == 0
-    assert scores(released_course.config, released_course.assignment)["student"]["double"] == 3
-    broken = Graded("student", folder, None, AutograderError("the machine failed"))
+    graded = GradedSubmission("student", folder, tiny_result(), snapshot=Snapshot({}, "tiny.ipynb"), cached=True)
+    assert grade_with(released_course, monkeypatch, graded) == 0
+    assert scores(released_course.course, released_course.assignment)["student"]["double"] == 3
+    broken = GradedSubmission("student", folder, None, AutograderError("the machine failed"))
     assert grade_with(released_course, monkeypatch, broken) == 1
-    assert scores(released_course.config, released_course.assignment)["student"]["double"] == 0
+    assert scores(released_course.course, released_course.assignment)["student"]["double"] == 0
 
 
 def test_doctor_says_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -290,17 +309,17 @@ def test_doctor_says_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture
     ("line", "message"),
     [
         ("c.Autograder.request_second = 3.0", "Did you mean request_seconds"),
-        ("c.Autograder.jobs = 'many'", "must be of type int"),
-        ("c.Autograder.sandbox = 'off'", "one of required, none"),
-        ("c.Autograder.memory_mib = -1", "above zero"),
-        ("c.Autograder.required_layers = ['walls']", "no layer 'walls'"),
+        ("c.Autograder.jobs = 'many'", "Expected `int`, got `str`"),
+        ("c.Autograder.sandbox = 'off'", "there is no 'off'. Choose from: required, none"),
+        ("c.Autograder.memory_mib = -1", "-1. Expected `int` >= 1"),
+        ("c.Autograder.required_layers = ['walls']", "there is no 'walls'"),
         ("1 / 0", "ZeroDivisionError"),
     ],
 )
 def test_a_wrong_setting_is_explained(tmp_path: Path, line: str, message: str) -> None:
     (tmp_path / "course_config.py").write_text(f"c = get_config()\n{line}\n")
     with pytest.raises(ConfigError, match=message):
-        load_config(tmp_path)
+        read_course(tmp_path)
 
 
 def test_a_course_elsewhere_does_not_hide_the_package(tiny_sources: Path) -> None:

@@ -7,9 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
-from autograder.cli import progress_bar as progress
+from autograder.cli import progress_bar
 from autograder.cli.progress_bar import Estimate, about, shown
-from autograder.progress import run_of
+from autograder.progress import part_of
 
 
 class Terminal(io.StringIO):
@@ -47,7 +47,7 @@ def test_the_time_left_follows_from_the_work_that_was_done() -> None:
     assert estimate.seconds() == 0, "never below zero"
 
 
-def test_results_that_were_kept_make_nothing_look_faster() -> None:
+def test_cached_results_make_nothing_look_faster() -> None:
     clock = Clock()
     estimate = Estimate(clock)
     for done in range(21):
@@ -76,15 +76,15 @@ def test_times_are_no_more_exact_than_they_can_be(seconds: float, words: str) ->
 def lines_of(total: int, pause: float = 0.0, **options: bool) -> list[str]:
     file = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(progress, "PAUSE", pause)
+        patch.setattr(progress_bar, "PAUSE", pause)
         follow(file, total, options)
     return file.getvalue().splitlines()
 
 
 def follow(file: io.StringIO, total: int, options: dict[str, bool]) -> None:
-    with shown("grading", Console(file=file, width=200), **options) as watch:
+    with shown("grading", Console(file=file, width=200), **options) as progress:
         for done in range(total + 1):
-            watch(done, total, f"student-{done + 1}" if done < total else "")
+            progress(done, total, f"student-{done + 1}" if done < total else "")
 
 
 def test_without_a_terminal_there_is_a_line_for_every_tenth() -> None:
@@ -105,15 +105,15 @@ def test_quick_work_says_only_that_it_begins_and_ends() -> None:
 def test_quiet_shows_nothing() -> None:
     assert lines_of(20, quiet=True) == []
     terminal = Terminal()
-    with shown("grading", Console(file=terminal, force_terminal=True), quiet=True) as watch:
-        watch(1, 2, "student-1")
+    with shown("grading", Console(file=terminal, force_terminal=True), quiet=True) as progress:
+        progress(1, 2, "student-1")
     assert terminal.getvalue() == ""
 
 
 def test_on_a_terminal_a_bar_names_the_current_student_as_it_is() -> None:
     terminal = Terminal()
-    with shown("grading", Console(file=terminal, width=120, force_terminal=True, color_system="standard")) as watch:
-        watch(3, 30, "[bold]student-4")
+    with shown("grading", Console(file=terminal, width=120, force_terminal=True, color_system="standard")) as progress:
+        progress(3, 30, "[bold]student-4")
     text = terminal.getvalue()
     for part in ("grading", "3/30", "[bold]student-4"):
         assert part in text
@@ -126,7 +126,7 @@ def test_several_runs_are_one_piece_of_work() -> None:
         heard.append((done, total, current))
 
     for run in range(2):
-        watch = run_of(run, 2, hear)
-        watch(0, 5, "a")
-        watch(5, 5, "")
+        progress = part_of(run, 2, hear)
+        progress(0, 5, "a")
+        progress(5, 5, "")
     assert heard == [(0, 10, "a"), (5, 10, ""), (5, 10, "a"), (10, 10, "")]

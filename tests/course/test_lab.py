@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,29 +22,54 @@ from tests.submissions.corpus import RIGHT
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "source" / "vit" / "vit.ipynb"
 RELEASE = ROOT / "release" / "vit" / "vit.ipynb"
+WRITTEN = (
+    "scaled_dot_product_attention", "MultiHeadAttention", "mlp", "transformerBlock", "PatchExtractor", "PatchEncoder",
+    "create_vit_classifier",
+)  # fmt: skip
+"""The parts that students write."""
 LOOK_INSIDE = """
-import sys, types
+import sys
 import matplotlib
 matplotlib.use("Agg")
 import numpy as np
 
-solved, theirs = sys.argv[1:]
-module = types.ModuleType("utilities")
-sys.modules["utilities"] = module
-names = vars(module)
-exec(compile(open(solved).read(), "utilities.py", "exec"), names)
-given = {name: value for name, value in names.items() if getattr(value, "__module__", "") == "utilities"}
-exec(compile(open(theirs).read(), "utilities.py", "exec"), names)  # as in a student's file: their layers, our helpers
+lab, theirs = sys.argv[1:]
+sys.path.insert(0, lab)
+import lab_tools
+
+names = {}
+exec(compile(open(theirs).read(), "utilities.py", "exec"), names)
 model = names["create_vit_classifier"](
     input_shape=(16, 16, 3), patch_size=4, embedding_proj_dim=8, msa_proj_dim=8, num_heads=2, transformer_layers=3
 )
 images = np.random.default_rng(0).normal(size=(2, 16, 16, 3)).astype("float32")
-for weights in names["attention_of_layers"](model, images):
+for weights in lab_tools.attention_of_layers(model, images):
     assert weights.shape[0] == 2 and weights.shape[2:] == (17, 17), weights.shape
     np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-5)
 for class_token in (0, -1):
-    names["plot_class_token_attention"](model, images, class_token)
-    names["plot_position_similarity"](model, class_token)
+    lab_tools.plot_class_token_attention(model, images, class_token)
+    lab_tools.plot_position_similarity(model, class_token)
+assert "utilities" not in sys.modules
+"""
+EDITED = """
+import importlib, os, sys
+from pathlib import Path
+sys.path.insert(0, os.getcwd())
+import public_tests  # first: the cycle with utilities must not matter
+import utilities
+from utilities import test_mlp
+
+test_mlp(seed=1)
+module = Path("utilities.py")
+module.write_text(module.read_text() + "\\n\\ndef mlp(x, hidden_units, dropout_rate):\\n    return x\\n")
+importlib.reload(utilities)
+for test in (test_mlp, public_tests.test_mlp, utilities.test_mlp):
+    try:
+        test(seed=1)
+    except AssertionError as error:
+        assert "widths [7, 3]: expected shape" in str(error), error
+    else:
+        raise AssertionError("the test does not see the edited part")
 """
 FAILURES = """
 import os, sys, tempfile
@@ -98,7 +125,7 @@ def test_quick_profile_runs_offline_to_the_end(executed: dict[str, Any]) -> None
     text = printed(executed)
     assert "Profile 'quick'" in text
     assert len(re.findall("all public tests passed", text)) == 8
-    assert "google/vit-base-patch16-224 is neither in the Hugging Face cache" in text
+    assert "google/vit-base-patch16-224 is not in this machine's Hugging Face cache" in text
     assert float(re.findall(r"Test accuracy: ([\d.]+)%", text)[0]) > 50
 
 
@@ -125,12 +152,41 @@ def test_every_figure_is_drawn(executed: dict[str, Any]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("style", sorted(RIGHT))
 def test_look_inside_works_with_students_layers(style: str, tmp_path: Path) -> None:
-    run_script(tmp_path, LOOK_INSIDE, ROOT / "solutions" / "vit" / "utilities.py", RIGHT[style])
+    run_script(tmp_path, LOOK_INSIDE, ROOT / "release" / "vit", RIGHT[style])
+
+
+@pytest.mark.slow
+def test_public_tests_see_an_edited_module_once_it_is_reloaded(tmp_path: Path) -> None:
+    for path in (ROOT / "solutions" / "vit").glob("*.py"):
+        shutil.copy(path, tmp_path)
+    run_script(tmp_path, EDITED)
 
 
 @pytest.mark.slow
 def test_given_functions_say_what_is_wrong(tmp_path: Path) -> None:
     run_script(tmp_path, FAILURES, ROOT / "release" / "vit")
+
+
+@pytest.mark.parametrize("folder", ["solutions", "source", "release"])
+def test_the_students_module_is_short(folder: str) -> None:
+    text = (ROOT / folder / "vit" / "utilities.py").read_text()
+    assert len(text.splitlines()) <= 450
+    assert public_definitions(text) == set(WRITTEN)
+
+
+def test_the_students_module_passes_on_all_that_is_given() -> None:
+    tree = ast.parse((RELEASE.parent / "utilities.py").read_text())
+    imports = {node.module: node for node in tree.body if isinstance(node, ast.ImportFrom)}
+    assert set(imports) == {"lab_tools", "public_tests"}
+    for module, node in imports.items():
+        text = (RELEASE.parent / f"{module}.py").read_text()
+        assert {alias.name for alias in node.names} == public_definitions(text)
+
+
+def public_definitions(text: str) -> set[str]:
+    """The names of a module's own functions and classes that do not begin with an underscore."""
+    found = (node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef | ast.ClassDef))
+    return {node.name for node in found if not node.name.startswith("_")}
 
 
 def test_release_has_no_answers_or_rubrics() -> None:

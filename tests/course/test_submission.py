@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.config import CourseConfig
+from autograder.config import Settings
 from autograder.course.submission import Snapshot, read_submission
 from autograder.errors import SubmissionUnreadable, UsageError
 
@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def read(folder: Path, **limits: int) -> Snapshot:
-    return read_submission(folder, "vit", CourseConfig(root=folder, **limits))  # type: ignore[arg-type]
+    return read_submission(folder, "vit", Settings(**limits))  # type: ignore[arg-type]
 
 
 def test_files_are_read_and_digested(folder: Path) -> None:

@@ -24,19 +24,19 @@ from autograder.cli import main as cli
 from autograder.errors import RecordingError
 from autograder.feedback import exporter as feedback
 from autograder.feedback.exporter import write_feedback
-from autograder.feedback.page import PAGE, STALE, render_page
+from autograder.feedback.page import PAGE, STALE, recorded_page, render_page, result_page
 from autograder.gradebook.graded_notebook import RESULT, SUMMARY
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
-from autograder.gradebook.recording import forget, record
-from autograder.gradebook.student_marks import Mark, StudentMarks
+from autograder.gradebook.recording import forget
 from autograder.grading import result_store as store
+from autograder.marks import Mark, Person, StudentMarks
 from autograder.rendering.result_views import CARRIED
 from autograder.results import SubmissionResult, TaskResult
 from tests.browsers import IN_BROWSER, heard, opened_file
-from tests.exports.test_formats import HOSTILE
 from tests.feedback_example import example_page, example_result
 from tests.gradebook.test_class_marks import HALF_OFF, configured, record_late
-from tests.tiny import TinyCourse, tiny_result
+from tests.one_student import HOSTILE
+from tests.tiny import TITLES, TinyCourse, tiny_result
 
 GOLDEN = """\
 tiny: your feedback
@@ -50,48 +50,48 @@ late penalty, 2 h 30 min late −0.5
 About what you handed in
 There is no notebook.
 Where to start
-Look at double first. Later tasks build on earlier ones.
-Mistakes that were recognised:
-off by one, in double
+Look at Doubling first. Later tasks build on earlier ones.
+Recognised mistakes:
+off by one, in Doubling
 Overview
 task points state
-double 1.25 of 3 ◐ some points
-total 2 of 2 ✓ full points
-question_01 1 of 1 ✓ full points
+Doubling 1.25 of 3 ◐ some points
+Adding up 2 of 2 ✓ full points
+Question 1 1 of 1 ✓ full points
 1 question – of 1 … waits for a person
 Tasks
-double
+Doubling
 ◐ 1.25 of 3 points
 ✗ not yet: The task double works.
 double is <b>wrong</b>, by $1$ & more.
 Recognised mistake: off by one.
-See double in your notebook
-total
+See Doubling in your notebook
+Adding up
 ✓ 2 of 2 points
 ✓ passed: The task total works.
-See total in your notebook
+See Adding up in your notebook
 Questions
-question_01
+Question 1
 ✓ 1 of 1 points
 Well <i>said</i>.
-See your answer to question_01
+See your answer to Question 1
 Not marked yet
 A person marks these; until then they count as 0:
-question_02 , of 1 points
+Question 2 , 1 points
 Other comments
-double_answer
+Double answer
 Short & good."""
 
 
 def tiny_marks(result: SubmissionResult, **changes: Any) -> StudentMarks:
     """Marks of a student with one question marked and one not."""
     fields: dict[str, Any] = {
-        "student": "ada",
+        "person": Person("ada"),
         "tasks": {task.id: Mark(task.id, task.max_score, task.score, by_hand=False) for task in result.tasks},
-        "questions": (
-            Mark("question_01", 1.0, 1.0, by_hand=True, comment="Well <i>said</i>."),
-            Mark("question_02", 1.0, None, by_hand=True),
-        ),
+        "questions": {
+            "question_01": Mark("question_01", 1.0, 1.0, by_hand=True, comment="Well <i>said</i>."),
+            "question_02": Mark("question_02", 1.0, None, by_hand=True),
+        },
         "remarks": {"double_answer": "Short & good."},
         "penalty": 0.5,
         "seconds_late": 9000.0,
@@ -120,7 +120,7 @@ def words(page: str) -> str:
 
 
 def shown(result: SubmissionResult, **changes: Any) -> str:
-    return render_page("tiny", result, tiny_marks(result, **changes), "tiny.html")
+    return render_page(recorded_page("tiny", result, tiny_marks(result, **changes), "tiny.html", TITLES))
 
 
 def one_task(result: SubmissionResult, **changes: Any) -> SubmissionResult:
@@ -141,7 +141,7 @@ def test_it_is_the_same_each_time() -> None:
 
 
 def test_without_a_gradebook_it_is_about_the_automatic_tasks_and_leads_nowhere() -> None:
-    page = render_page("tiny", tiny_result(double=1.25))
+    page = render_page(result_page(tiny_result(double=1.25), TITLES))
     assert "3.25 of 5 points in the automatic tasks" in words(page)
     assert "question" not in words(page)
     links = [str(tag["href"]) for tag in BeautifulSoup(page, "html.parser").find_all("a")]
@@ -150,7 +150,7 @@ def test_without_a_gradebook_it_is_about_the_automatic_tasks_and_leads_nowhere()
 
 
 def test_full_points_leave_nothing_to_start_with() -> None:
-    assert "Nothing is left to mend in the automatic tasks." in words(shown(tiny_result()))
+    assert "There is nothing left to fix in the automatic tasks." in words(shown(tiny_result()))
 
 
 def test_our_own_error_shows_no_details() -> None:
@@ -166,21 +166,21 @@ def test_carried_forward_is_said() -> None:
 def test_points_that_a_person_set_are_said() -> None:
     tasks = {"double": Mark("double", 3.0, 2.5, by_hand=True), "total": Mark("total", 2.0, 2.0, by_hand=True)}
     said = words(shown(tiny_result(double=1.25), tasks=tasks))
-    assert "2.5 of 3 points A person set these points; the checks alone would give 1.25." in said
+    assert "2.5 of 3 points A person set these points; the checks alone give 1.25." in said
     assert said.count("A person set") == 1
 
 
 def test_what_could_not_be_graded_anew_says_so_and_shows_no_old_reason() -> None:
     tasks = {"double": Mark("double", 3.0, None, by_hand=False), "total": Mark("total", 2.0, 2.0, by_hand=False)}
     said = words(shown(tiny_result(double=1.25), tasks=tasks))
-    assert f"3 points, waits {STALE}" in said
+    assert f"3 points, waiting {STALE}" in said
     assert "by $1$" not in said
     assert "off by one" not in said
 
 
 def test_where_only_points_are_known_they_are_shown() -> None:
-    said = words(render_page("tiny", None, tiny_marks(tiny_result(double=1.25)), "tiny.html"))
-    assert "double ◐ 1.25 of 3 points" in said
+    said = words(render_page(recorded_page("tiny", None, tiny_marks(tiny_result(double=1.25)), "tiny.html", TITLES)))
+    assert "Doubling ◐ 1.25 of 3 points" in said
     assert "Only the points are known here" in said
 
 
@@ -204,8 +204,8 @@ def test_pictures_stand_with_what_failed_and_curves_always() -> None:
         "How your small model was trained",
     ]
     result = example_result()
-    checks = tuple(msgspec.structs.replace(one, outcome="passed") for one in result.tasks[0].checks)
-    page = render_page("vit", one_task(result, checks=checks))
+    checks = tuple(msgspec.structs.replace(check, outcome="passed") for check in result.tasks[0].checks)
+    page = render_page(result_page(one_task(result, checks=checks), {}))
     assert "Your attention weights" not in page
     assert "How your small model" in page
 
@@ -220,16 +220,16 @@ def attacked() -> str:
         msgspec.structs.replace(
             task,
             checks=tuple(
-                msgspec.structs.replace(one, message=HOSTILE, sentence=HOSTILE, misconception=HOSTILE)
-                for one in task.checks
+                msgspec.structs.replace(check, message=HOSTILE, sentence=HOSTILE, misconception=HOSTILE)
+                for check in task.checks
             ),
         )
         for task in result.tasks
     )
     result = msgspec.structs.replace(result, tasks=tasks, notes=(HOSTILE, '"><img src=x onerror=alert(1)>', "\ud800"))
     question = Mark("question_01", 1.0, 0.5, by_hand=True, comment=HOSTILE)
-    marks = tiny_marks(result, student=HOSTILE, questions=(question,), remarks={HOSTILE: HOSTILE})
-    return render_page("vit", result, marks, 'x".html')
+    marks = tiny_marks(result, person=Person(HOSTILE), questions={question.id: question}, remarks={HOSTILE: HOSTILE})
+    return render_page(recorded_page("vit", result, marks, 'x".html', {}))
 
 
 def test_what_students_write_stays_text() -> None:
@@ -277,13 +277,13 @@ def test_headings_go_down_one_step_at_a_time() -> None:
 def put_down(course: TinyCourse, **changes: Any) -> Path:
     """Record a result of ada's and return where her page will be."""
     notebook = json.dumps(course.released_notebook()).encode()
-    record(course.config, course.assignment, "ada", course.hand_in("ada", notebook), tiny_result(**changes))
+    course.record("ada", course.hand_in("ada", notebook), tiny_result(**changes))
     return course.root / "feedback/ada/tiny" / PAGE
 
 
 def test_it_lies_beside_nbgraders_page_and_both_link(released_course: TinyCourse) -> None:
     page = put_down(released_course, double=1.25, notes=("A note.",))
-    (theirs,) = write_feedback(released_course.config, released_course.assignment)
+    (theirs,) = write_feedback(released_course.course, released_course.assignment)
     assert page.parent == theirs.parent
     ours = BeautifulSoup(page.read_text(), "html.parser")
     targets = {str(tag["href"]) for tag in ours.find_all("a") if str(tag["href"]).startswith("tiny.html#")}
@@ -307,17 +307,17 @@ def test_marks_comments_and_todays_late_penalty_are_in_it(released_course: TinyC
         book.find_comment("question_01", "tiny", "tiny", "ada").manual_comment = "Say what it costs."
         book.find_comment("total_answer", "tiny", "tiny", "ada").manual_comment = "Neat."
         book.db.commit()
-    write_feedback(course.config, course.assignment)
+    write_feedback(course.course, course.assignment)
     said = words((course.root / "feedback/ada/tiny" / PAGE).read_text())
     assert "2.5 of 7 points automatic" in said
     assert "late penalty, 1 d 0 h late −2.5" in said
     assert "1 of 2 points Say what it costs." in said
-    assert "total_answer Neat." in said
+    assert "Total answer Neat." in said
 
 
 def test_a_question_that_nobody_marked_waits(released_course: TinyCourse) -> None:
     record_late(released_course)
-    write_feedback(released_course.config, released_course.assignment)
+    write_feedback(released_course.course, released_course.assignment)
     said = words((released_course.root / "feedback/ada/tiny" / PAGE).read_text())
     assert "4 of 7 points so far" in said
     assert "1 of 1 waits for a person" in said
@@ -325,15 +325,15 @@ def test_a_question_that_nobody_marked_waits(released_course: TinyCourse) -> Non
 
 def test_after_grading_failed_no_old_reason_is_shown(released_course: TinyCourse) -> None:
     page = put_down(released_course, double=1.25)
-    forget(released_course.config, released_course.assignment, "ada")
-    write_feedback(released_course.config, released_course.assignment)
+    forget(released_course.course, released_course.assignment, "ada")
+    write_feedback(released_course.course, released_course.assignment)
     assert STALE in words(page.read_text())
     assert "off by one" not in page.read_text()
 
 
 def test_a_page_that_fails_leaves_both_old_pages(released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> None:
     page = put_down(released_course, double=1.25)
-    write_feedback(released_course.config, released_course.assignment)
+    write_feedback(released_course.course, released_course.assignment)
     before = {path.name: path.read_bytes() for path in page.parent.glob("*.html")}
     put_down(released_course)
 
@@ -343,20 +343,20 @@ def test_a_page_that_fails_leaves_both_old_pages(released_course: TinyCourse, mo
     with monkeypatch.context() as patch:
         patch.setattr(feedback, "render_page", fail)
         with pytest.raises(RecordingError, match="no page today"):
-            write_feedback(released_course.config, released_course.assignment)
+            write_feedback(released_course.course, released_course.assignment)
     assert {path.name: path.read_bytes() for path in page.parent.glob("*.html")} == before
     assert len(before) == 2
-    write_feedback(released_course.config, released_course.assignment)
+    write_feedback(released_course.course, released_course.assignment)
     assert page.read_bytes() != before[PAGE]
 
 
 def test_nbgraders_own_command_and_formgraders_button_write_it_too(released_course: TinyCourse) -> None:
     page = put_down(released_course, double=1.25)
-    write_feedback(released_course.config, released_course.assignment)
+    write_feedback(released_course.course, released_course.assignment)
     ours = page.read_bytes()
     page.unlink()
-    coursedir = course_directory(released_course.config, "tiny", student_id="ada")
-    run_step(make_step(GenerateFeedback, released_course.config, coursedir))
+    coursedir = course_directory(released_course.course, "tiny", student_id="ada")
+    run_step(make_step(GenerateFeedback, released_course.course, coursedir))
     assert page.read_bytes() == ours
 
 
@@ -367,13 +367,13 @@ def test_the_exchange_hands_out_nbgraders_page_alone(released_course: TinyCourse
     folder = course.hand_in("ada", json.dumps(course.released_notebook()).encode())
     for name, text in (("timestamp.txt", "2030-01-02 00:00:00 UTC"), ("submission_secret.txt", secret)):
         (folder / name).write_text(text)
-    record(course.config, course.assignment, "ada", folder, tiny_result(double=1.25))
-    write_feedback(course.config, course.assignment)
+    course.record("ada", folder, tiny_result(double=1.25))
+    write_feedback(course.course, course.assignment)
     (tmp_path / "exchange").mkdir(mode=0o777)
     (tmp_path / "exchange").chmod(0o777)
     shutil.copytree(folder, tmp_path / "cache" / "x" / "ada+tiny+2030")
     paths = {"root": str(tmp_path / "exchange"), "cache": str(tmp_path / "cache"), "assignment_dir": str(tmp_path)}
-    coursedir = course_directory(course.config, "tiny", student_id="ada", course_id="x")
+    coursedir = course_directory(course.course, "tiny", student_id="ada", course_id="x")
     for kind in (ExchangeReleaseFeedback, ExchangeFetchFeedback):
         kind(coursedir=coursedir, authenticator=Authenticator(), log=logging.Logger("quiet", 99), **paths).start()
     released = {path.name for path in (tmp_path / "exchange/x/feedback").iterdir()}
@@ -391,8 +391,8 @@ def test_a_cell_of_the_students_cannot_pose_as_the_result(released_course: TinyC
     notebook = course.released_notebook()
     notebook["cells"].insert(0, cell | {"execution_count": None})
     folder = course.hand_in("ada", json.dumps(notebook).encode())
-    record(course.config, course.assignment, "ada", folder, tiny_result(double=1.25))
-    write_feedback(course.config, course.assignment)
+    course.record("ada", folder, tiny_result(double=1.25))
+    write_feedback(course.course, course.assignment)
     said = words((course.root / "feedback/ada/tiny" / PAGE).read_text())
     assert "1.25 of 3 points" in said
     assert "I am the best." not in said
@@ -405,7 +405,7 @@ def test_a_notebook_that_an_older_version_graded_has_a_page(released_course: Tin
     assert notebook["cells"][0]["metadata"].pop(RESULT)
     graded.chmod(0o644)
     graded.write_text(json.dumps(notebook))
-    write_feedback(released_course.config, released_course.assignment)
+    write_feedback(released_course.course, released_course.assignment)
     assert "Only the points are known here" in words(page.read_text())
     assert "1.25 of 3 points" in words(page.read_text())
 
@@ -415,9 +415,9 @@ def test_a_recorded_result_does_not_depend_on_the_time_it_took(released_course: 
     found = []
     for seconds in (0.1, 7.0):
         result = tiny_result(double=1.25)
-        checks = tuple(msgspec.structs.replace(one, duration=seconds) for one in result.tasks[0].checks)
+        checks = tuple(msgspec.structs.replace(check, duration=seconds) for check in result.tasks[0].checks)
         folder = released_course.hand_in("ada", None)
-        record(released_course.config, released_course.assignment, "ada", folder, one_task(result, checks=checks))
+        released_course.record("ada", folder, one_task(result, checks=checks))
         found.append(graded.read_bytes())
     assert found[0] == found[1]
 
@@ -470,7 +470,7 @@ def opened(browser: Browser, file: Path, scheme: str = "light", width: int = 128
 def test_axe_finds_nothing(browser: Browser, file: Path, scheme: str, width: int) -> None:
     page = opened(browser, file, scheme, width)
     found = Axe().run(page).response
-    assert [(one["id"], one["impact"], one["nodes"][0]["html"]) for one in found["violations"]] == []
+    assert [(rule["id"], rule["impact"], rule["nodes"][0]["html"]) for rule in found["violations"]] == []
     assert len(found["passes"]) > 25
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
@@ -481,7 +481,7 @@ def test_axe_would_find_a_fault(browser: Browser, file: Path) -> None:
     page = opened(browser, file)
     page.evaluate("document.querySelector('main').style.color = '#bbb'")
     page.evaluate("document.querySelector('svg[role]').removeAttribute('aria-label')")
-    serious = {one["id"] for one in Axe().run(page).response["violations"] if one["impact"] == "serious"}
+    serious = {rule["id"] for rule in Axe().run(page).response["violations"] if rule["impact"] == "serious"}
     assert serious >= {"color-contrast", "svg-img-alt"}
 
 

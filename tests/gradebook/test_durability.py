@@ -24,8 +24,8 @@ from nbconvert.writers import FilesWriter
 from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateAssignment
 
-from autograder.config import load_config
-from autograder.course.assignment import load_assignment
+from autograder.course.course import read_course
+from autograder.course.secret import course_secret
 from autograder.course.submission import Snapshot
 from autograder.errors import RecordingError, ZygoteError
 from autograder.feedback.exporter import write_feedback
@@ -34,12 +34,12 @@ from autograder.gradebook import course_lock as locks
 from autograder.gradebook import database
 from autograder.gradebook.course_lock import course_lock
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
-from autograder.gradebook.recording import forget, record, scores
+from autograder.gradebook.recording import forget
 from autograder.grading import result_store as store
-from autograder.grading.grader import Kept, course_secret
+from autograder.grading.grader import CachedTask
 from autograder.results import Submission, SubmissionResult
 from tests.kills import Round, commands, kill_rounds, make_course, processes_of, run_undisturbed, start, state_of
-from tests.tiny import REPOSITORY, TinyCourse, tiny_result
+from tests.tiny import REPOSITORY, TinyCourse, scores, tiny_result
 
 MARKS = {"double": 3.0, "total": 2.0, "question_01": 0.0}
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -61,7 +61,7 @@ def folder(released_course: TinyCourse) -> Path:
 
 def put_down(course: TinyCourse, folder: Path, double: float = 3.0) -> None:
     """Record a result of ada's."""
-    record(course.config, course.assignment, "ada", folder, tiny_result(double=double))
+    course.record("ada", folder, tiny_result(double=double))
 
 
 def waits(course: TinyCourse) -> bool:
@@ -91,13 +91,13 @@ def test_only_one_process_records_at_a_time(
     released_course: TinyCourse, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(locks, "LOCK_SECONDS", 0.1)
-    with held_elsewhere(released_course.config.state_dir) as holder:
+    with held_elsewhere(released_course.course.state_dir) as holder:
         with pytest.raises(RecordingError, match=r"Another process has held .*lock.*run end"):
             put_down(released_course, folder)
         holder.kill()
         holder.wait()
         put_down(released_course, folder)  # the kernel gave the lock back
-    assert scores(released_course.config, released_course.assignment) == {"ada": MARKS}
+    assert scores(released_course.course, released_course.assignment) == {"ada": MARKS}
 
 
 def test_the_lock_may_be_taken_twice_in_one_process(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_the_lock_may_be_taken_twice_in_one_process(tmp_path: Path) -> None:
         pass
 
 
-def test_a_locked_database_is_an_error_and_grading_again_mends_it(
+def test_a_locked_database_is_an_error_and_grading_again_fixes_it(
     released_course: TinyCourse, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
@@ -118,7 +118,7 @@ def test_a_locked_database_is_an_error_and_grading_again_mends_it(
     other.rollback()
     other.close()
     put_down(released_course, folder)
-    assert scores(released_course.config, released_course.assignment) == {"ada": MARKS}
+    assert scores(released_course.course, released_course.assignment) == {"ada": MARKS}
 
 
 ASK_PATIENCE = """
@@ -127,7 +127,9 @@ with sqlalchemy.create_engine("sqlite://").connect() as connection:
 """
 
 
-@pytest.mark.parametrize("module", ["marks", "feedback", "csv_exports", "gradebook"])
+@pytest.mark.parametrize(
+    "module", ["gradebook.class_marks", "feedback.exporter", "gradebook.recording", "nbgrader_plugins"]
+)
 def test_whatever_opens_the_gradebook_waits_for_it(module: str) -> None:
     words = [sys.executable, "-c", f"import sqlalchemy, autograder.{module}\n{ASK_PATIENCE}"]
     said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
@@ -142,26 +144,27 @@ def test_a_database_that_is_locked_for_a_while_is_waited_for(released_course: Ti
         timer.add_done_callback(lambda _: other.rollback())
         put_down(released_course, folder)
     other.close()
-    assert scores(released_course.config, released_course.assignment) == {"ada": MARKS}
+    assert scores(released_course.course, released_course.assignment) == {"ada": MARKS}
 
 
-def test_a_read_only_database_is_an_error_and_grading_again_mends_it(released_course: TinyCourse, folder: Path) -> None:
+def test_a_read_only_database_is_an_error_and_grading_again_fixes_it(released_course: TinyCourse, folder: Path) -> None:
     put_down(released_course, folder, double=1.0)
     settings = released_course.root / "course_config.py"
     usual = settings.read_text()
     url = f"sqlite:///file:{released_course.root}/gradebook.db?mode=ro&uri=true"
     settings.write_text(f"{usual}\nc.CourseDirectory.db_url = {url!r}\n")
+    read_only = released_course.read_again()
     with pytest.raises(RecordingError, match="readonly database"):
-        put_down(released_course, folder)
+        put_down(read_only, folder)
     with pytest.raises(RecordingError, match="readonly database"):
-        forget(released_course.config, released_course.assignment, "ada")
+        forget(read_only.course, released_course.assignment, "ada")
     settings.write_text(usual)
     put_down(released_course, folder)
-    assert scores(released_course.config, released_course.assignment) == {"ada": MARKS}
+    assert scores(released_course.course, released_course.assignment) == {"ada": MARKS}
 
 
 @pytest.mark.parametrize(("content", "reason"), [(None, "does not know"), (b"no database " * 500, "not a database")])
-def test_a_lost_database_is_an_error_and_registering_again_mends_it(
+def test_a_lost_database_is_an_error_and_registering_again_fixes_it(
     released_course: TinyCourse, folder: Path, content: bytes | None, reason: str
 ) -> None:
     database = released_course.root / "gradebook.db"
@@ -171,10 +174,10 @@ def test_a_lost_database_is_an_error_and_registering_again_mends_it(
     with pytest.raises(RecordingError, match=reason):
         put_down(released_course, folder)
     database.unlink()
-    coursedir = course_directory(released_course.config, "tiny")
-    run_step(make_step(GenerateAssignment, released_course.config, coursedir))
+    coursedir = course_directory(released_course.course, "tiny")
+    run_step(make_step(GenerateAssignment, released_course.course, coursedir))
     put_down(released_course, folder)
-    assert scores(released_course.config, released_course.assignment) == {"ada": MARKS}
+    assert scores(released_course.course, released_course.assignment) == {"ada": MARKS}
 
 
 def fail(*args: object, **kwargs: object) -> Any:
@@ -199,25 +202,25 @@ def test_a_full_disk_leaves_no_old_score_and_no_part_of_a_notebook(
         with pytest.raises(RecordingError, match="No space left on device"):
             put_down(released_course, folder)
     assert not graded_notebook(released_course).parent.exists()
-    current = scores(released_course.config, released_course.assignment) == {"ada": MARKS}
+    current = scores(released_course.course, released_course.assignment) == {"ada": MARKS}
     assert current or waits(released_course)
     put_down(released_course, folder)
-    assert scores(released_course.config, released_course.assignment) == {"ada": MARKS}
+    assert scores(released_course.course, released_course.assignment) == {"ada": MARKS}
     assert graded_notebook(released_course).is_file()
     assert not waits(released_course)
 
 
 def test_feedback_on_a_full_disk_leaves_the_old_page_whole(released_course: TinyCourse, folder: Path) -> None:
     put_down(released_course, folder, double=1.0)
-    (page,) = write_feedback(released_course.config, released_course.assignment)
+    (page,) = write_feedback(released_course.course, released_course.assignment)
     before = page.read_bytes()
     put_down(released_course, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FilesWriter, "write", fail)
         with pytest.raises(RecordingError, match="No space left on device"):
-            write_feedback(released_course.config, released_course.assignment)
+            write_feedback(released_course.course, released_course.assignment)
     assert page.read_bytes() == before
-    write_feedback(released_course.config, released_course.assignment)
+    write_feedback(released_course.course, released_course.assignment)
     assert page.read_bytes() != before
     assert {path.name for path in page.parent.parent.iterdir()} == {"tiny"}
 
@@ -231,7 +234,7 @@ def test_a_file_on_a_full_disk_stays_as_it_was(tmp_path: Path, monkeypatch: pyte
 
 
 def test_what_a_killed_process_left_is_removed(released_course: TinyCourse, folder: Path) -> None:
-    left = released_course.config.state_dir / "recording-killed" / "submitted"
+    left = released_course.course.state_dir / "recording-killed" / "submitted"
     left.mkdir(parents=True)
     put_down(released_course, folder)
     assert not left.parent.exists()
@@ -239,10 +242,10 @@ def test_what_a_killed_process_left_is_removed(released_course: TinyCourse, fold
 
 def test_graders_that_start_together_agree_on_the_secret(released_course: TinyCourse) -> None:
     with ThreadPoolExecutor(8) as pool:
-        secrets = set(pool.map(lambda _: course_secret(released_course.config), range(32)))
+        secrets = set(pool.map(lambda _: course_secret(released_course.course), range(32)))
     assert len(secrets) == 1
     assert len(secrets.pop()) == 64
-    assert [path.name for path in released_course.config.state_dir.iterdir()] == ["secret"]
+    assert [path.name for path in released_course.course.state_dir.iterdir()] == ["secret"]
 
 
 class FakeGrader:
@@ -254,7 +257,7 @@ class FakeGrader:
     def __init__(self, *args: object, **kwargs: object) -> None:
         self.alive = True
 
-    def grade(self, snapshot: Snapshot, kept: Kept) -> SubmissionResult:
+    def grade(self, snapshot: Snapshot, cached: CachedTask) -> SubmissionResult:
         """Grade, lose the zygote before the end, or find that it is gone."""
         fate = FakeGrader.fates.pop(0)
         if fate == "gone":
@@ -274,7 +277,7 @@ def test_a_lost_zygote_costs_no_points(
 ) -> None:
     monkeypatch.setattr(store, "Grader", FakeGrader)
     monkeypatch.setattr(FakeGrader, "fates", list(fates))
-    grader = store.CachedGrader(released_course.config, released_course.assignment)
+    grader = store.CachedGrader(released_course.course, released_course.assignment)
     assert grader.grade(folder, "ada").score == 5.0
     assert grader.grade(folder, "ada").score == 5.0  # from the store
 
@@ -284,10 +287,10 @@ def test_a_zygote_that_is_always_lost_is_an_error_of_ours(
 ) -> None:
     monkeypatch.setattr(store, "Grader", FakeGrader)
     monkeypatch.setattr(FakeGrader, "fates", ["lost", "gone"])
-    grader = store.CachedGrader(released_course.config, released_course.assignment)
+    grader = store.CachedGrader(released_course.course, released_course.assignment)
     with pytest.raises(ZygoteError):
         grader.grade(folder, "ada")
-    assert grader.known(folder) is None
+    assert grader.cached(folder) is None
 
 
 @pytest.mark.parametrize("content", [b"", b'{"schema": 1, "assig', b"\xff", b"[]"])
@@ -296,13 +299,13 @@ def test_a_broken_stored_result_is_computed_again(
 ) -> None:
     monkeypatch.setattr(store, "Grader", FakeGrader)
     monkeypatch.setattr(FakeGrader, "fates", ["well", "well"])
-    grader = store.CachedGrader(released_course.config, released_course.assignment)
+    grader = store.CachedGrader(released_course.course, released_course.assignment)
     grader.grade(folder, "ada")
-    (stored,) = (released_course.config.state_dir / "results/tiny").rglob("*.json")
+    (stored,) = (released_course.course.state_dir / "results/tiny").rglob("*.json")
     stored.write_bytes(content)
-    assert grader.known(folder, "ada") is None
+    assert grader.cached(folder, "ada") is None
     assert grader.grade(folder, "ada").score == 5.0
-    assert grader.known(folder, "ada") is not None
+    assert grader.cached(folder, "ada") is not None
 
 
 @pytest.mark.slow
@@ -347,7 +350,6 @@ def test_an_interrupted_run_ends_at_once_and_is_resumed(tmp_path: Path, jobs: in
     assert psutil.wait_procs(started, timeout=20)[1] == []
     assert "interrupted" in (tmp_path / "log").read_text()
     assert "Traceback" not in (tmp_path / "log").read_text()
-    config = load_config(tmp_path / "course")
+    course = read_course(tmp_path / "course")
     start(words, tmp_path / "log").wait()
-    course = TinyCourse(config, load_assignment(config.root, "tiny"))
-    assert len(scores(config, course.assignment)) == 4
+    assert len(scores(course, course.assignment("tiny"))) == 4

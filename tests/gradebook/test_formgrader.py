@@ -12,7 +12,7 @@ import pytest
 from nbgrader.api import Gradebook
 
 from autograder.feedback.exporter import write_feedback
-from autograder.gradebook.recording import GUIDE_HEADING, record
+from autograder.gradebook.graded_notebook import GUIDE_HEADING
 from tests.browsers import IN_BROWSER
 from tests.formgrader import (
     HANDED_IN,
@@ -46,7 +46,7 @@ def test_marks_given_in_formgrader_last(released_course: TinyCourse, tmp_path: P
     course, scratch = released_course, tmp_path / "jupyter"
     scratch.mkdir()
     folder = hand_in(course)
-    record(course.config, course.assignment, "ada", folder, tiny_result(double=3.0, total=1.0))
+    course.record("ada", folder, tiny_result(double=3.0, total=1.0))
     with Gradebook(f"sqlite:///{course.root / 'gradebook.db'}") as book:
         submission = book.find_submission_notebook("tiny", "tiny", "ada").id
 
@@ -57,7 +57,7 @@ def test_marks_given_in_formgrader_last(released_course: TinyCourse, tmp_path: P
             assert words in shown
         give(page, "1.5", "Say what it costs.")
 
-        record(course.config, course.assignment, "ada", folder, tiny_result(double=3.0, total=2.0))
+        course.record("ada", folder, tiny_result(double=3.0, total=2.0))
         submission_page(page, address, submission)
         page.wait_for_function("Array.from(document.querySelectorAll('input.score')).at(-1).value !== ''")
         assert page.locator("input.score").last.input_value() == "1.5"
@@ -65,7 +65,7 @@ def test_marks_given_in_formgrader_last(released_course: TinyCourse, tmp_path: P
     with Gradebook(f"sqlite:///{course.root / 'gradebook.db'}") as book:
         assert book.find_grade("question_01", "tiny", "tiny", "ada").manual_score == 1.5
         assert book.find_submission("tiny", "ada").score == 6.5
-    (feedback,) = write_feedback(course.config, course.assignment)
+    (feedback,) = write_feedback(course.course, course.assignment)
     text = feedback.read_text()
     assert "6.5 / 7.0" in " ".join(text.split())
     assert "Say what it costs." in text

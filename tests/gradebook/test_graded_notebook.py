@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 from nbgrader.api import Gradebook
 
-from autograder.gradebook.recording import record, scores
-from tests.tiny import TinyCourse, tiny_result
+from tests.tiny import TinyCourse, scores, tiny_result
 
 
 def record_ada(course: TinyCourse, double: float = 3.0) -> int:
     """Record a result of `ada` and return when the graded notebook was written."""
     folder = course.root / "submitted/ada/tiny"
-    record(course.config, course.assignment, "ada", folder, tiny_result(double=double))
+    course.record("ada", folder, tiny_result(double=double))
     return graded(course).stat().st_mtime_ns
 
 
@@ -38,7 +37,7 @@ def test_the_same_result_is_recorded_once(released_course: TinyCourse, written: 
 
 def test_another_result_is_recorded(released_course: TinyCourse, written: int) -> None:
     assert record_ada(released_course, double=1.0) != written
-    assert scores(released_course.config, released_course.assignment)["ada"]["double"] == 1.0
+    assert scores(released_course.course, released_course.assignment)["ada"]["double"] == 1.0
 
 
 def change_score(course: TinyCourse) -> None:
@@ -72,7 +71,7 @@ def lose_graded_notebook(course: TinyCourse) -> None:
 
 
 def lose_mark(course: TinyCourse) -> None:
-    (course.config.state_dir / "recorded/tiny/ada").unlink()
+    (course.course.state_dir / "recorded/tiny/ada").unlink()
 
 
 @pytest.mark.parametrize(
@@ -93,5 +92,5 @@ def test_what_changed_is_recorded_again(
     change(released_course)
     again = record_ada(released_course)
     assert again != written
-    assert scores(released_course.config, released_course.assignment)["ada"]["double"] == 3.0
+    assert scores(released_course.course, released_course.assignment)["ada"]["double"] == 3.0
     assert record_ada(released_course) == again

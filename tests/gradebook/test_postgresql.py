@@ -13,15 +13,15 @@ import pytest
 from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateAssignment
 
-from autograder.batch.batch import LocalWorkers, discover, grade_all
+from autograder.batch.batch import discover, grade_all
+from autograder.batch.local_workers import LocalWorkers
 from autograder.cli.main import main
-from autograder.config import load_config
+from autograder.course.course import read_course
 from autograder.feedback.exporter import write_feedback
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
-from autograder.gradebook.recording import record, scores
-from tests.batch.test_batch import stand_in
+from tests.batch.test_batch import grade_without_running
 from tests.postgresql import binaries, server
-from tests.tiny import REPOSITORY, TinyCourse, tiny_result
+from tests.tiny import REPOSITORY, TinyCourse, scores, tiny_result
 
 pytestmark = [
     pytest.mark.slow,
@@ -33,17 +33,15 @@ RECORDER = """
 import sys
 from pathlib import Path
 
-from autograder.course.assignment import load_assignment
-from autograder.config import load_config
-from autograder.gradebook.recording import record
-from tests.tiny import tiny_result
+from autograder.course.course import read_course
+from tests.tiny import TinyCourse, tiny_result
 
-config = load_config(Path(sys.argv[1]))
-assignment = load_assignment(config.root, "tiny")
+course = read_course(Path(sys.argv[1]))
+tiny = TinyCourse(course, course.assignment("tiny"))
 print("ready", flush=True)
 sys.stdin.readline()
 for student in sys.argv[2:]:
-    record(config, assignment, student, config.root / "submitted" / student / "tiny", tiny_result(double=1.0))
+    tiny.record(student, course.root / "submitted" / student / "tiny", tiny_result(double=1.0))
 """
 
 
@@ -60,9 +58,9 @@ def course(released_course: TinyCourse, url: str) -> TinyCourse:
     (released_course.root / "gradebook.db").unlink()
     with (released_course.root / "course_config.py").open("a") as settings:
         settings.write(f"\nc.CourseDirectory.db_url = {url!r}\n")
-    config = load_config(released_course.root)
-    run_step(make_step(GenerateAssignment, config, course_directory(config, "tiny")))
-    return TinyCourse(config, released_course.assignment)
+    course = read_course(released_course.root)
+    run_step(make_step(GenerateAssignment, course, course_directory(course, "tiny")))
+    return TinyCourse(course, released_course.assignment)
 
 
 def hand_in(course: TinyCourse, *students: str) -> dict[str, Path]:
@@ -78,11 +76,11 @@ def hand_in(course: TinyCourse, *students: str) -> dict[str, Path]:
 
 def test_marks_live_in_postgresql(course: TinyCourse, url: str) -> None:
     folders = hand_in(course, "ada", "bob")
-    workers = LocalWorkers(course.config, "tiny", jobs=1, grade=stand_in)
-    for one in grade_all(course.config, course.assignment, folders, workers):
+    workers = LocalWorkers(course.course, "tiny", jobs=1, grade=grade_without_running)
+    for one in grade_all(course.course, course.assignment, folders, workers):
         assert one.result is not None
-        record(course.config, course.assignment, one.student, one.folder, one.result)
-    assert scores(course.config, course.assignment) == {
+        course.record(one.student, one.folder, one.result)
+    assert scores(course.course, course.assignment) == {
         student: {"double": 3.0, "total": 2.0, "question_01": 0.0} for student in ("ada", "bob")
     }
     assert not (course.root / "gradebook.db").exists()
@@ -90,9 +88,9 @@ def test_marks_live_in_postgresql(course: TinyCourse, url: str) -> None:
         assert book.find_grade("question_01", "tiny", "tiny", "ada").needs_manual_grade
         book.find_grade("question_01", "tiny", "tiny", "ada").manual_score = 1.5
         book.db.commit()
-    record(course.config, course.assignment, "ada", folders["ada"], tiny_result(double=1.0))
-    assert scores(course.config, course.assignment)["ada"] == {"double": 1.0, "total": 2.0, "question_01": 1.5}
-    pages = write_feedback(course.config, course.assignment)
+    course.record("ada", folders["ada"], tiny_result(double=1.0))
+    assert scores(course.course, course.assignment)["ada"] == {"double": 1.0, "total": 2.0, "question_01": 1.5}
+    pages = write_feedback(course.course, course.assignment)
     assert [path.parent.parent.name for path in pages] == ["ada", "bob"]
     assert main(["export", "csv", "--course", str(course.root), "--assignment", "tiny"]) == 0
     (table,) = (course.root / "exports" / "tiny").glob("*.csv")
@@ -114,7 +112,7 @@ def test_two_recorders_at_once_lose_nothing(course: TinyCourse) -> None:
     for one in both:
         one.communicate("go\n")
     assert [one.returncode for one in both] == [0, 0]
-    book = scores(course.config, course.assignment)
+    book = scores(course.course, course.assignment)
     for student in students:
         assert book[student] == {"double": 1.0, "total": 2.0, "question_01": 0.0}
     graded = [course.root / "autograded" / student / "tiny" / "tiny.ipynb" for student in students]
@@ -128,8 +126,8 @@ def test_a_server_that_is_away_is_named_without_its_password(
         url = f"postgresql+psycopg://grader:s3cret@/postgres?host={tmp_path}"
         settings.write(f"\nc.CourseDirectory.db_url = {url!r}\n")
     folders = hand_in(released_course, "ada")
-    workers = LocalWorkers(released_course.config, "tiny", jobs=1, grade=stand_in)
-    (one,) = grade_all(released_course.config, released_course.assignment, folders, workers)
+    workers = LocalWorkers(released_course.course, "tiny", jobs=1, grade=grade_without_running)
+    (one,) = grade_all(released_course.course, released_course.assignment, folders, workers)
     assert one.result is not None and one.result.score == 5.0
     assert main(["grade", "--course", str(released_course.root), "--assignment", "tiny", "--jobs", "1"]) == 1
     said = capsys.readouterr().err

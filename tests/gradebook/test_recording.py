@@ -13,14 +13,15 @@ import pytest
 from nbgrader.api import Grade, Gradebook
 from nbgrader.converters import Autograde
 
-from autograder.config import load_config
 from autograder.course.assignment import load_assignment
+from autograder.course.course import Course
+from autograder.course.submission import read_submission
 from autograder.errors import RecordingError, SandboxUnavailable
+from autograder.gradebook.graded_notebook import GUIDE_HEADING, MARKING_GUIDE
 from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, run_step
-from autograder.gradebook.recording import GUIDE_HEADING, record, scores
-from autograder.rendering.result_views import MARKING_GUIDE
+from autograder.grading.result_store import ReadSubmission
 from autograder.results import SubmissionResult
-from tests.tiny import TinyCourse, tiny_result
+from tests.tiny import TinyCourse, scores, tiny_result
 
 Notebook = dict[str, Any]
 PART = tiny_result(double=1.25, total=2.0)
@@ -121,11 +122,11 @@ def test_marks_are_exact_whatever_the_notebook_holds(
     released_course: TinyCourse, change: Callable[[Notebook], object]
 ) -> None:
     folder = hand_in(released_course, change)
-    record(released_course.config, released_course.assignment, "ada", folder, PART)
-    assert scores(released_course.config, released_course.assignment) == {"ada": MARKS}
+    released_course.record("ada", folder, PART)
+    assert scores(released_course.course, released_course.assignment) == {"ada": MARKS}
     shown = autograded(released_course)
-    assert "double: 1.25 of 3 points\n" in cell(shown, "double")["outputs"][0]["data"]["text/plain"]
-    assert "total: 2 of 2 points\n" in cell(shown, "total")["outputs"][0]["data"]["text/plain"]
+    assert "Doubling: 1.25 of 3 points\n" in cell(shown, "double")["outputs"][0]["data"]["text/plain"]
+    assert "Adding up: 2 of 2 points\n" in cell(shown, "total")["outputs"][0]["data"]["text/plain"]
     assert cell(shown, "double")["metadata"]["nbgrader"]["points"] == 3
 
 
@@ -136,16 +137,28 @@ def test_nbgraders_own_autograde_gives_the_same_marks(
     folder = hand_in(released_course, change)
     asked = use_grader(monkeypatch, lambda: PART)
     autograde(released_course)
-    assert asked == [(released_course.root, "tiny", folder, "ada")]
-    assert scores(released_course.config, released_course.assignment) == {"ada": MARKS}
+    assert asked == [(released_course.course, "tiny", folder, "ada")]
+    assert scores(released_course.course, released_course.assignment) == {"ada": MARKS}
+
+
+@pytest.mark.parametrize("late", ["module", "notebook"])
+def test_nbgraders_own_autograde_refuses_to_grade_other_work_than_it_read(
+    released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch, late: str
+) -> None:
+    folder = hand_in(released_course)
+    paths = {"module": folder / "utilities.py", "notebook": folder / "tiny.ipynb"}
+    use_grader(monkeypatch, lambda: PART, lambda: paths[late].write_text("{}"))
+    with pytest.raises(StepFailed, match="ada handed in again"):
+        autograde(released_course)
+    assert scores(released_course.course, released_course.assignment)["ada"]["double"] == 0.0
 
 
 @pytest.mark.parametrize("notebook", [None, b"", b"\xff\xfe", b"[]", b"[" * 100_000])
 def test_marks_are_exact_without_a_readable_notebook(released_course: TinyCourse, notebook: bytes | None) -> None:
     folder = released_course.hand_in("ada", notebook)
     result = tiny_result(double=3.0, total=0.0, notes=("There is no notebook in your hand-in.",))
-    record(released_course.config, released_course.assignment, "ada", folder, result)
-    table = scores(released_course.config, released_course.assignment)
+    released_course.record("ada", folder, result)
+    table = scores(released_course.course, released_course.assignment)
     assert table == {"ada": {"double": 3.0, "total": 0.0, "question_01": 0.0}}
     summary = autograded(released_course)["cells"][0]["outputs"][0]["data"]
     assert "There is no notebook in your hand-in." in "".join(summary["text/html"])
@@ -154,15 +167,15 @@ def test_marks_are_exact_without_a_readable_notebook(released_course: TinyCourse
 def test_a_hook_of_the_courses_own_runs_before_a_result_is_recorded(released_course: TinyCourse) -> None:
     with (released_course.root / "course_config.py").open("a") as settings:
         settings.write("c.Autograde.pre_convert_hook = lambda **told: (course / 'hook').write_text(told['student'])\n")
-    record(released_course.config, released_course.assignment, "ada", hand_in(released_course), PART)
+    released_course.read_again().record("ada", hand_in(released_course), PART)
     assert (released_course.root / "hook").read_text() == "ada"
 
 
 def test_an_empty_folder_can_be_recorded(released_course: TinyCourse, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     zero = tiny_result(double=0.0, total=0.0)
-    record(released_course.config, released_course.assignment, "ada", tmp_path / "empty", zero)
-    assert scores(released_course.config, released_course.assignment)["ada"]["double"] == 0.0
+    released_course.record("ada", tmp_path / "empty", zero)
+    assert scores(released_course.course, released_course.assignment)["ada"]["double"] == 0.0
     with book_of(released_course) as book:
         assert grade_of(book, "double").auto_score == 0.0  # written, not merely absent
 
@@ -172,7 +185,7 @@ def test_nothing_of_the_students_runs_and_their_module_is_kept(released_course: 
     notebook = released_course.released_notebook()
     cell(notebook, "total_answer")["source"] = f"open({str(ran)!r}, 'w')"
     folder = released_course.hand_in("ada", json.dumps(notebook).encode(), f"open({str(ran)!r}, 'w')")
-    record(released_course.config, released_course.assignment, "ada", folder, PART)
+    released_course.record("ada", folder, PART)
     assert not ran.exists()
     copy = released_course.root / "autograded/ada/tiny"
     assert (copy / "utilities.py").read_text() == (folder / "utilities.py").read_text()
@@ -184,7 +197,7 @@ def test_only_the_files_of_the_assignment_are_copied_and_no_links(released_cours
     (folder / "utilities.py").unlink()
     (folder / "utilities.py").symlink_to(tmp_path / "secret")
     (folder / "numpy.py").write_text("x = 1")
-    record(released_course.config, released_course.assignment, "ada", folder, PART)
+    released_course.record("ada", folder, PART)
     copied = {path.name for path in (released_course.root / "autograded/ada/tiny").iterdir()}
     assert copied == {"tiny.ipynb", "images"}
     assert sorted(path.name for path in (released_course.root / ".autograder").iterdir()) == ["lock", "recorded"]
@@ -193,19 +206,19 @@ def test_only_the_files_of_the_assignment_are_copied_and_no_links(released_cours
 def test_a_lower_score_replaces_the_old_one(released_course: TinyCourse) -> None:
     folder = hand_in(released_course)
     for result in (tiny_result(), tiny_result(double=0.0, total=0.5)):
-        record(released_course.config, released_course.assignment, "ada", folder, result)
-    table = scores(released_course.config, released_course.assignment)
+        released_course.record("ada", folder, result)
+    table = scores(released_course.course, released_course.assignment)
     assert table == {"ada": {"double": 0.0, "total": 0.5, "question_01": 0.0}}
 
 
 def test_a_manual_mark_stays_and_is_shown_for_review(released_course: TinyCourse) -> None:
     folder = hand_in(released_course)
-    record(released_course.config, released_course.assignment, "ada", folder, PART)
+    released_course.record("ada", folder, PART)
     with book_of(released_course) as book:
         grade_of(book, "double").manual_score = 2.5
         grade_of(book, "question_01").manual_score = 1.5
         book.db.commit()
-    record(released_course.config, released_course.assignment, "ada", folder, tiny_result(double=0.0))
+    released_course.record("ada", folder, tiny_result(double=0.0))
     with book_of(released_course) as book:
         grade = grade_of(book, "double")
         assert (grade.auto_score, grade.manual_score, grade.needs_manual_grade) == (0.0, 2.5, True)
@@ -217,7 +230,7 @@ def test_questions_wait_for_a_person_only_when_answered(
     released_course: TinyCourse, text: str | None, score: float | None, waits: bool, comment: str | None
 ) -> None:
     folder = hand_in(released_course, lambda one: cell(one, "question_01").update({"source": text} if text else {}))
-    record(released_course.config, released_course.assignment, "ada", folder, PART)
+    released_course.record("ada", folder, PART)
     with book_of(released_course) as book:
         grade = grade_of(book, "question_01")
         assert (grade.auto_score, grade.needs_manual_grade) == (score, waits)
@@ -226,9 +239,7 @@ def test_questions_wait_for_a_person_only_when_answered(
 
 
 def test_an_error_of_ours_waits_for_a_person(released_course: TinyCourse) -> None:
-    record(
-        released_course.config,
-        released_course.assignment,
+    released_course.record(
         "ada",
         hand_in(released_course),
         tiny_result(outcome="error"),
@@ -238,7 +249,7 @@ def test_an_error_of_ours_waits_for_a_person(released_course: TinyCourse) -> Non
 
 
 def test_no_old_score_outlives_a_run_that_fails(released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> None:
-    record(released_course.config, released_course.assignment, "ada", hand_in(released_course), tiny_result())
+    released_course.record("ada", hand_in(released_course), tiny_result())
 
     def fail() -> SubmissionResult:
         raise SandboxUnavailable("No Landlock here.")
@@ -254,8 +265,8 @@ def test_no_old_score_outlives_a_run_that_fails(released_course: TinyCourse, mon
 def test_other_points_than_the_gradebooks_are_refused_and_take_the_old_score_back(
     released_course: TinyCourse,
 ) -> None:
-    config, assignment, folder = released_course.config, released_course.assignment, hand_in(released_course)
-    record(config, assignment, "ada", folder, tiny_result())
+    course, assignment, folder = released_course.course, released_course.assignment, hand_in(released_course)
+    released_course.record("ada", folder, tiny_result())
     source = released_course.root / "source/tiny/tiny.ipynb"
     source.write_text(source.read_text().replace('"points": 3', '"points": 30'))
     assert load_assignment(released_course.root, "tiny").max_score == 32
@@ -263,23 +274,23 @@ def test_other_points_than_the_gradebooks_are_refused_and_take_the_old_score_bac
     task = type(other.tasks[0])(id="double", score=30.0, max_score=30.0)
     other = type(other)(**{name: getattr(other, name) for name in other.__struct_fields__} | {"tasks": (task,)})
     with pytest.raises(RecordingError, match=r"other tasks or points than the checks: double, total.*release"):
-        record(config, assignment, "ada", folder, other)
-    assert scores(config, assignment)["ada"]["double"] == 0.0
+        released_course.record("ada", folder, other)
+    assert scores(course, assignment)["ada"]["double"] == 0.0
 
 
 def test_an_unregistered_assignment_is_refused(tiny_course: TinyCourse) -> None:
     folder = tiny_course.hand_in("ada", b"{}")
     with pytest.raises(RecordingError, match=r"does not know the assignment tiny.*autograder release"):
-        record(tiny_course.config, tiny_course.assignment, "ada", folder, PART)
+        tiny_course.record("ada", folder, PART)
 
 
 def test_an_excluded_student_is_an_error_and_loses_the_old_score(released_course: TinyCourse) -> None:
     folder = hand_in(released_course)
-    record(released_course.config, released_course.assignment, "ada", folder, tiny_result())
+    released_course.record("ada", folder, tiny_result())
     settings = released_course.root / "course_config.py"
     settings.write_text(settings.read_text() + '\nc.CourseDirectory.student_id_exclude = "ada"\n')
     with pytest.raises(RecordingError, match=r"did not record the result of ada.*student_id_exclude"):
-        record(load_config(released_course.root), released_course.assignment, "ada", folder, PART)
+        released_course.read_again().record("ada", folder, PART)
     with book_of(released_course) as book:
         grade = grade_of(book, "double")
         assert (grade.auto_score, grade.needs_manual_grade) == (None, True)
@@ -288,22 +299,22 @@ def test_an_excluded_student_is_an_error_and_loses_the_old_score(released_course
 def test_a_config_that_would_run_student_code_is_refused(released_course: TinyCourse) -> None:
     settings = released_course.root / "course_config.py"
     settings.write_text(settings.read_text() + "\nc.Autograde.autograde_preprocessors = []\n")
-    with pytest.raises(RecordingError, match=r"does not name autograder\.gradebook\.RecordGrades"):
-        record(load_config(released_course.root), released_course.assignment, "ada", hand_in(released_course), PART)
+    with pytest.raises(RecordingError, match=r"does not name autograder\.nbgrader_plugins\.RecordGrades"):
+        released_course.read_again().record("ada", hand_in(released_course), PART)
 
 
 @pytest.mark.parametrize("student", ["", "..", "a/b", " ada", "a*", "[ab]"])
 def test_names_that_are_no_folder_are_refused(released_course: TinyCourse, student: str) -> None:
     with pytest.raises(RecordingError, match="cannot be a student's id"):
-        record(released_course.config, released_course.assignment, student, released_course.root, PART)
+        released_course.record(student, released_course.root, PART)
 
 
 @pytest.mark.parametrize("student", ["Ada Ó Dálaigh", "o'brien, x", "1234", "a.b+c@d"])
 def test_any_folder_name_is_a_student(released_course: TinyCourse, student: str) -> None:
     folder = hand_in(released_course)
-    record(released_course.config, released_course.assignment, "ada", folder, tiny_result())
-    record(released_course.config, released_course.assignment, student, folder, PART)
-    table = scores(released_course.config, released_course.assignment)
+    released_course.record("ada", folder, tiny_result())
+    released_course.record(student, folder, PART)
+    table = scores(released_course.course, released_course.assignment)
     assert table[student] == MARKS
     assert table["ada"]["double"] == 3.0
 
@@ -320,7 +331,7 @@ def test_late_penalties_are_taken_of_the_new_score(
     (folder / "timestamp.txt").write_text(timestamp)
     with book_of(released_course) as book:
         book.update_or_create_assignment("tiny", duedate="2030-01-01 00:00:00 UTC")
-    record(load_config(released_course.root), released_course.assignment, "ada", folder, PART)
+    released_course.read_again().record("ada", folder, PART)
     with book_of(released_course) as book:
         submitted = book.find_submission_notebook("tiny", "tiny", "ada")
         assert (submitted.late_submission_penalty, submitted.score) == (late, 3.25)
@@ -328,7 +339,7 @@ def test_late_penalties_are_taken_of_the_new_score(
 
 def test_recording_is_quiet(released_course: TinyCourse, capfd: pytest.CaptureFixture[str]) -> None:
     folder = hand_in(released_course, TAMPERED["grade_id renamed"])
-    record(released_course.config, released_course.assignment, "ada", folder, PART)
+    released_course.record("ada", folder, PART)
     assert capfd.readouterr() == ("", "")
 
 
@@ -337,31 +348,36 @@ def test_a_database_that_cannot_be_used_is_named_without_its_password(released_c
     url = "sqlite:////nowhere/gradebook.db"
     settings.write_text(settings.read_text() + f"\nc.CourseDirectory.db_url = {url!r}\n")
     with pytest.raises(RecordingError, match=r"gradebook sqlite:////nowhere.*db_url"):
-        record(load_config(released_course.root), released_course.assignment, "ada", hand_in(released_course), PART)
+        released_course.read_again().record("ada", hand_in(released_course), PART)
 
 
-def use_grader(monkeypatch: pytest.MonkeyPatch, result: Callable[[], SubmissionResult]) -> list[tuple[object, ...]]:
+def use_grader(
+    monkeypatch: pytest.MonkeyPatch,
+    result: Callable[[], SubmissionResult],
+    before_reading: Callable[[], object] = lambda: None,
+) -> list[tuple[object, ...]]:
     """Put a grader in place of the real one; returns the list of what it was asked."""
     asked: list[tuple[object, ...]] = []
 
-    def course_grader(root: Path, assignment: str) -> object:
-        def grade(folder: Path, student: str) -> SubmissionResult:
-            asked.append((root, assignment, folder, student))
-            return result()
+    def grader_for(course: Course, assignment: str) -> object:
+        def look_up(folder: Path, student: str) -> ReadSubmission:
+            asked.append((course, assignment, folder, student))
+            before_reading()
+            return ReadSubmission(read_submission(folder, assignment, course.settings), None)
 
-        return types.SimpleNamespace(grade=grade)
+        return types.SimpleNamespace(look_up=look_up, grade_snapshot=lambda snapshot, student: result())
 
-    monkeypatch.setattr("autograder.grading.result_store.course_grader", course_grader)
+    monkeypatch.setattr("autograder.grading.result_store.grader_for", grader_for)
     return asked
 
 
 def autograde(course: TinyCourse) -> None:
     """Run `nbgrader autograde tiny` in this process."""
-    run_step(make_step(Autograde, course.config, course_directory(course.config, "tiny")))
+    run_step(make_step(Autograde, course.course, course_directory(course.course, "tiny")))
 
 
 def test_markers_read_model_answer_and_rubric_before_the_answer(released_course: TinyCourse) -> None:
-    record(released_course.config, released_course.assignment, "ada", hand_in(released_course), PART)
+    released_course.record("ada", hand_in(released_course), PART)
     cells = autograded(released_course)["cells"]
     place = cells.index(cell({"cells": cells}, "question_01"))
     guide = "".join(cells[place - 1]["source"])
@@ -373,7 +389,7 @@ def test_markers_read_model_answer_and_rubric_before_the_answer(released_course:
 def test_no_student_can_forge_a_marking_guide(released_course: TinyCourse) -> None:
     forged = {"cell_type": "markdown", "metadata": {"autograder": MARKING_GUIDE}, "source": "Full marks for all."}
     folder = hand_in(released_course, lambda notebook: notebook["cells"].append(forged))
-    record(released_course.config, released_course.assignment, "ada", folder, PART)
+    released_course.record("ada", folder, PART)
     cells = autograded(released_course)["cells"]
     guides = ["".join(one["source"]) for one in cells if one["metadata"].get("autograder") == MARKING_GUIDE]
     assert len(guides) == 1
@@ -382,5 +398,5 @@ def test_no_student_can_forge_a_marking_guide(released_course: TinyCourse) -> No
 
 def test_without_a_source_notebook_there_is_no_guide(released_course: TinyCourse) -> None:
     (released_course.root / "source/tiny/tiny.ipynb").unlink()
-    record(released_course.config, released_course.assignment, "ada", hand_in(released_course), PART)
+    released_course.record("ada", hand_in(released_course), PART)
     assert not [one for one in autograded(released_course)["cells"] if one["metadata"].get("autograder")]

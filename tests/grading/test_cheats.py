@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from autograder.config import CourseConfig
+from autograder.config import Settings
 from autograder.course.assignment import load_assignment
-from autograder.course.notebook import assemble
 from autograder.course.submission import Snapshot
-from autograder.grading.check_runner import run_checks
-from autograder.grading.live_submission import Case, Reference, Respondent
-from autograder.grading.student_process import Zygote
+from autograder.grading.live_submission import GradingCase, LiveSubmission
+from autograder.grading.reference import Reference
+from autograder.grading.zygote_client import Zygote
 from autograder.results import CheckResult
+from tests.hidden_checks import run_checks
 
 pytestmark = pytest.mark.slow
 
@@ -25,8 +24,8 @@ ASSIGNMENT = load_assignment(ROOT, "vit")
 
 @pytest.fixture(scope="module")
 def zygote() -> Iterator[Zygote]:
-    with Zygote(threads=2) as one:
-        yield one
+    with Zygote(threads=2) as zygote:
+        yield zygote
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +36,9 @@ def reference() -> Reference:
 def checks_of(zygote: Zygote, reference: Reference, module: bytes, task_id: str) -> tuple[CheckResult, ...]:
     """Run one task's checks on a module with the solved notebook, with nothing standing in."""
     snapshot = Snapshot({"utilities.py": module, "vit.ipynb": reference.source}, "vit.ipynb")
-    notebook = assemble(reference.source, reference.source)
-    ends = time.monotonic() + 300
-    case = Case(CourseConfig(root=ROOT), ASSIGNMENT, reference, zygote, snapshot, notebook, ends)
-    respondent = Respondent(case)
-    try:
-        task = ASSIGNMENT.task(task_id)
-        return run_checks(task, respondent.student(task), b"a fixed seed")
-    finally:
-        respondent.close()
+    task = ASSIGNMENT.task(task_id)
+    with LiveSubmission(GradingCase.begin(Settings(), ASSIGNMENT, reference, zygote, snapshot)) as live:
+        return run_checks(task, live.student(task), b"a fixed seed")
 
 
 CHEATS = {
@@ -80,4 +73,4 @@ CHEATS = {
 @pytest.mark.parametrize("cheat", CHEATS)
 def test_cheats_gain_nothing(zygote: Zygote, reference: Reference, cheat: str) -> None:
     results = checks_of(zygote, reference, CHEATS[cheat].encode(), "attention")
-    assert {one.outcome for one in results} == {"failed"}
+    assert {check.outcome for check in results} == {"failed"}

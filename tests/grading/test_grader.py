@@ -1,98 +1,85 @@
-"""Running hidden checks: what is said where they cannot be run, what is not run with them, and running them again."""
+"""Which of several attempts at a task counts: with stand-ins, with alternatives to them, and without any."""
 
 from __future__ import annotations
 
-from typing import NoReturn
+from types import SimpleNamespace, TracebackType
+from typing import Any
 
 import pytest
 
-from autograder.checking.remote import Student
-from autograder.errors import AssignmentError
-from autograder.grading.check_runner import Checks, run_checks, with_checks
-from autograder.results import CheckResult
+from autograder.course.assignment import Task
+from autograder.grading import grader
+from autograder.results import CheckResult, TaskResult
 from tests.tiny import TinyCourse
 
 
-def unasked(*question: object) -> NoReturn:
-    """Stand in for a student process where nothing may be asked."""
-    raise AssertionError(question)
+class NamedSubmission:
+    """Stands in for a live submission; checks see the name of its stand-ins."""
+
+    def __init__(self, case: object, stand_ins: str = "none") -> None:
+        self.name = stand_ins
+
+    def __enter__(self) -> NamedSubmission:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        """Nothing to end."""
+
+    def student(self, task: Task) -> str:
+        """Return the name."""
+        return self.name
 
 
-STUDENT = Student(unasked, unasked, 0)
+class SetChecks:
+    """Stands in for hidden checks: passes as many of two as are set for a submission's name."""
 
+    def __init__(self, passed: dict[str, int]) -> None:
+        self.passed = passed
+        self.tried: list[str] = []
 
-def test_a_check_file_that_cannot_be_imported_is_told_shortly(tiny_course: TinyCourse) -> None:
-    task = tiny_course.assignment.task("double")
-    task.checks.write_text("import pytest\n\nvalue = misspelt\n")
-    with pytest.raises(AssignmentError, match="NameError: name 'misspelt' is not defined") as raised:
-        run_checks(task, STUDENT, b"seed")
-    assert "test_double.py:3" in str(raised.value)
-    assert "pluggy" not in str(raised.value)
-
-
-def test_a_conftest_above_the_checks_is_not_run(tiny_course: TinyCourse) -> None:
-    task = tiny_course.assignment.task("double")
-    task.checks.write_text("def test_nothing():\n    pass\n")
-    for folder in task.checks.parents[1:4]:
-        (folder / "conftest.py").write_text("raise SystemExit('a stranger')\n")
-    (task.checks.parent / "conftest.py").write_text(
-        "import pytest\n\n\n@pytest.fixture(autouse=True)\ndef ours():\n    raise ValueError('ours')\n"
-    )
-    (check,) = run_checks(task, STUDENT, b"seed")
-    assert check.message == "ValueError: ours"
+    def run(self, task: Task, student: str, seed: bytes) -> tuple[CheckResult, ...]:
+        """Note that these were tried."""
+        self.tried.append(student)
+        outcomes = ["passed"] * self.passed[student] + ["failed"] * (2 - self.passed[student])
+        return tuple(CheckResult(id=student, outcome=outcome, weight=1.0) for outcome in outcomes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("passed", "tried", "counts"),
     [
-        ("NUMBER = 3\n", "There is no check in .*test_double.py"),
-        ("import pytest\n\n\ndef test_it():\n    pytest.exit('enough')\n", "test_double.py ended pytest: enough"),
+        ({"first": 2, "other": 2, "none": 2}, ["first"], "first"),
+        ({"first": 1, "other": 2, "none": 2}, ["first", "other"], "other"),
+        ({"first": 0, "other": 1, "none": 2}, ["first", "other", "none"], "none"),
+        ({"first": 1, "other": 1, "none": 1}, ["first", "other", "none"], "first"),
     ],
 )
-def test_checks_that_give_no_result_are_an_error_of_the_course(tiny_course: TinyCourse, text: str, said: str) -> None:
-    task = tiny_course.assignment.task("double")
-    task.checks.write_text(text)
-    with pytest.raises(AssignmentError, match=said):
-        run_checks(task, STUDENT, b"seed")
+def test_the_first_of_the_best_attempts_counts(
+    tiny_course: TinyCourse, monkeypatch: pytest.MonkeyPatch, passed: dict[str, int], tried: list[str], counts: str
+) -> None:
+    monkeypatch.setattr(grader, "LiveSubmission", NamedSubmission)
+    double, total = tiny_course.assignment.tasks
+    case: Any = SimpleNamespace(
+        assignment=SimpleNamespace(tasks=[total], task=tiny_course.assignment.task),
+        reference=SimpleNamespace(stand_ins_for=lambda wrong: ("first", "other")),
+    )
+    checks: Any = SetChecks(passed)
+    own: Any = NamedSubmission(case)
+    result = grader._SubmissionGrading(case, own, checks, b"seed")._grade(total, (double,))
+    assert checks.tried == tried
+    assert result.checks[0].id == counts
+    assert result.carried_forward == (counts != "none")
+    assert result.score == passed[counts]
 
 
-COUNTING = """
-import pytest
-
-drawn = []
-
-
-@pytest.fixture(scope="module")
-def shared(student, task_rng):
-    return student, task_rng.integers(1 << 60)
-
-
-def test_first(shared):
-    drawn.append(shared)
-
-
-def test_second(shared, rng):
-    pytest.fail(f"{shared[1]} {rng.integers(1 << 60)} {len(drawn)} {shared[0] is drawn[-1][0]}")
-"""
-
-
-def test_collected_checks_run_again_with_fixtures_of_their_own(tiny_course: TinyCourse) -> None:
-    """As when a task is graded with a reference part first, and with the student's own parts after it."""
-    task = tiny_course.assignment.task("double")
-    task.checks.write_text(COUNTING)
-
-    def work(checks: Checks) -> list[tuple[CheckResult, ...]]:
-        return [checks.run(task, Student(unasked, unasked, 0), seed) for seed in (b"one", b"one", b"two")]
-
-    said = [checks[1].message.split() for checks in with_checks([task], work)]
-    assert [words[-2:] for words in said] == [["1", "True"], ["2", "True"], ["3", "True"]]
-    assert said[0][-4:-2] == said[1][-4:-2]
-    assert not set(said[0][-4:-2]) & set(said[2][-4:-2])
-
-
-def test_what_the_work_with_the_checks_raises_comes_out(tiny_course: TinyCourse) -> None:
-    def work(checks: Checks) -> NoReturn:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        with_checks(tiny_course.assignment.tasks, work)
+def test_what_is_cached_is_not_run_again(tiny_course: TinyCourse) -> None:
+    assignment = tiny_course.assignment
+    checks: Any = SetChecks({"none": 2})
+    case: Any = SimpleNamespace(assignment=assignment)
+    own: Any = NamedSubmission(case)
+    known = TaskResult(id="double", score=3.0, max_score=3.0)
+    results = grader._SubmissionGrading(case, own, checks, b"seed").grade_all(
+        lambda task, wrong: known if task.id == "double" else None
+    )
+    assert results[0] is known
+    assert results[1].score == 2.0
+    assert checks.tried == ["none"]

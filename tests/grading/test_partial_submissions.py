@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from autograder.config import CourseConfig
 from autograder.course.assignment import load_assignment
+from autograder.course.course import Course
 from autograder.course.submission import Snapshot
 from autograder.grading.grader import Grader
 from autograder.results import SubmissionResult
@@ -22,14 +23,15 @@ POINTS = {task.id: task.points for task in ASSIGNMENT.tasks}
 NOTEBOOK_TASKS = {"data_split", "preprocessing", "training", "carbon", "pretrained"}
 MODULE = (ROOT / "solutions" / "vit" / "utilities.py").read_bytes()
 SOLVED = ASSIGNMENT.notebook_path.read_bytes()
+GIVEN = {path.name: path.read_bytes() for path in ASSIGNMENT.given_modules}
 STUBS = (ROOT / "release" / "vit" / "utilities.py").read_bytes()
 
 
 @pytest.fixture(scope="module")
 def grader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grader]:
-    config = CourseConfig(root=tmp_path_factory.mktemp("course"))
-    with Grader(config, ASSIGNMENT, threads=2) as one:
-        yield one
+    course = Course(tmp_path_factory.mktemp("course"))
+    with Grader(course, ASSIGNMENT, threads=2) as grader:
+        yield grader
 
 
 def graded(grader: Grader, **files: bytes) -> SubmissionResult:
@@ -38,6 +40,16 @@ def graded(grader: Grader, **files: bytes) -> SubmissionResult:
     result = grader.grade(Snapshot({names[key]: content for key, content in files.items()}, "vit.ipynb"))
     assert not result.has_error
     return result
+
+
+def in_one_file() -> bytes:
+    """The solved module as it was before there were given modules: tools and tests in the same file."""
+    module = ast.parse(MODULE)
+    module.body = [node for node in module.body if not (isinstance(node, ast.ImportFrom) and node.module in MODULES)]
+    return b"\n\n".join([*GIVEN.values(), ast.unparse(module).encode()])
+
+
+MODULES = {name.removesuffix(".py") for name in GIVEN}
 
 
 def marks(result: SubmissionResult) -> dict[str, float]:
@@ -66,6 +78,45 @@ def test_a_module_alone(grader: Grader) -> None:
         "The notebook's cell `vit_model_answer` is missing from what you handed in."
     }
     assert any("There is no notebook in your hand-in" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        in_one_file(),
+        in_one_file().replace(b"def load_images(", b"def load_pictures("),
+        (ROOT / "tests/submissions/right/by_definition.py").read_bytes(),
+    ],
+    ids=["tools and tests in it", "a tool renamed", "no tools at all"],
+)
+def test_an_old_module_without_the_given_ones(grader: Grader, module: bytes) -> None:
+    assert b"lab_tools import" not in module
+    result = graded(grader, module=module, notebook=SOLVED)
+    assert marks(result) == POINTS
+    assert result.notes == ()
+
+
+def test_given_modules_come_from_the_course(grader: Grader) -> None:
+    spoilt = GIVEN["lab_tools.py"].replace(b"return _load_digits(", b"return None, _load_digits(")
+    assert spoilt != GIVEN["lab_tools.py"]
+    files = {
+        "utilities.py": MODULE,
+        "vit.ipynb": SOLVED,
+        "lab_tools.py": spoilt,
+        "public_tests.py": b"raise SystemExit",
+    }
+    result = grader.grade(Snapshot(files, "vit.ipynb"))
+    assert marks(result) == POINTS
+    assert result.notes == tuple(
+        f"Your {name} is not the one you were given; grading uses the course's."
+        for name in ("lab_tools.py", "public_tests.py")
+    )
+
+
+def test_given_modules_as_they_were_given_need_no_note(grader: Grader) -> None:
+    windows = {name: content.replace(b"\n", b"\r\n") for name, content in GIVEN.items()}
+    result = grader.grade(Snapshot({"utilities.py": STUBS, **windows}, "vit.ipynb"))
+    assert not [note for note in result.notes if "is not the one you were given" in note]
 
 
 def test_a_notebook_alone(grader: Grader) -> None:

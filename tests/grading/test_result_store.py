@@ -11,7 +11,9 @@ import pytest
 from autograder.course.assignment import load_assignment
 from autograder.course.submission import Snapshot, read_submission
 from autograder.grading import result_store as store
-from autograder.grading.grader import Kept
+from autograder.grading import rules_digest
+from autograder.grading.grader import CachedTask
+from autograder.grading.rules_digest import PACKAGE, checks_digest, grading_digest
 from autograder.results import SubmissionResult, TaskResult
 from tests.tiny import REPOSITORY, TinyCourse, tiny_result
 
@@ -19,24 +21,26 @@ CHECKS = REPOSITORY / "autograder" / "checks" / "vit"
 
 
 class CountingGrader:
-    """Stands in for a grader: gives each task that is not kept the marks set here, and counts it."""
+    """Stands in for a grader: gives each task that is not cached the marks set here, and counts it."""
 
     marks = tiny_result()
     graded: list[str] = []  # noqa: RUF012 - emptied by each test
 
-    def __init__(self, config: object, assignment: object, **kwargs: object) -> None:
+    def __init__(self, course: object, assignment: object, **kwargs: object) -> None:
         self.alive = True
 
-    def grade(self, snapshot: Snapshot, kept: Kept) -> SubmissionResult:
-        """Grade the tasks that are not kept."""
+    def grade(self, snapshot: Snapshot, cached: CachedTask) -> SubmissionResult:
+        """Grade the tasks that are not cached."""
         course = CountingGrader
         assignment = load_assignment(snapshot_root(), "tiny")
         tasks: list[TaskResult] = []
         for task in assignment.tasks:
-            broken = [
-                assignment.task(one.id) for one in tasks if one.id in task.builds_on and one.score < one.max_score
+            wrong = [
+                assignment.task(other.id)
+                for other in tasks
+                if other.id in task.builds_on and other.score < other.max_score
             ]
-            known = kept(task, broken)
+            known = cached(task, wrong)
             if known is None:
                 course.graded.append(task.id)
                 known = course.marks.task(task.id)
@@ -73,7 +77,7 @@ def course(tiny_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> TinyCour
 def graded(course: TinyCourse) -> list[str]:
     """Grade in a new grader, as another run would, and return the tasks that were graded."""
     CountingGrader.graded.clear()
-    grader = store.CachedGrader(course.config, load_assignment(course.root, "tiny"))
+    grader = store.CachedGrader(course.course, load_assignment(course.root, "tiny"))
     grader.grade(course.root / "submitted/ada/tiny", "ada")
     return list(CountingGrader.graded)
 
@@ -134,7 +138,7 @@ def test_a_shared_module_counts_for_the_tasks_that_import_it(tmp_path: Path, nam
 
     def digests() -> dict[str, str]:
         files = (tmp_path / "vit").glob("test_*.py")
-        return {path.stem.removeprefix("test_"): store._checks_digest(path) for path in files}
+        return {path.stem.removeprefix("test_"): checks_digest(path) for path in files}
 
     before = digests()
     path = tmp_path / "vit" / f"{name}.py"
@@ -146,10 +150,69 @@ def test_a_shared_module_counts_for_the_tasks_that_import_it(tmp_path: Path, nam
 def test_a_result_of_another_submission_is_not_taken(course: TinyCourse) -> None:
     graded(course)
     folder = course.root / "submitted/ada/tiny"
-    grader = store.CachedGrader(course.config, load_assignment(course.root, "tiny"))
-    kept = grader._path(read_submission(folder, "tiny", course.config)).read_bytes()
+    grader = store.CachedGrader(course.course, load_assignment(course.root, "tiny"))
+    other = grader._store._path(read_submission(folder, "tiny", course.course.settings)).read_bytes()
     (folder / "utilities.py").write_text("changed = 1\n")
-    path = grader._path(read_submission(folder, "tiny", course.config))
+    path = grader._store._path(read_submission(folder, "tiny", course.course.settings))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(kept)
-    assert grader.known(folder, "ada") is None
+    path.write_bytes(other)
+    assert grader.cached(folder, "ada") is None
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A copy of the package, to be changed."""
+    copy = tmp_path / "autograder"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+def replace_in(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    "module", ["cli/main.py", "reports/class_report.py", "feedback/page.py", "release/leaks.py", "__init__.py"]
+)
+def test_what_decides_no_marks_regrades_nobody(
+    course: TinyCourse, package: Path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    monkeypatch.setattr(rules_digest, "PACKAGE", package)
+    graded(course)
+    (package / module).write_text((package / module).read_text() + "\n# another word\n")
+    grading_digest.cache_clear()
+    assert graded(course) == []
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "grading/grader.py", "checking/comparisons.py", "student_side/stand_ins.py", "sandbox/confine.py",
+        "wire/bounds.py", "course/notebook.py", "results.py",
+    ],
+)  # fmt: skip
+def test_what_grades_counts_for_every_result(
+    course: TinyCourse, package: Path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    monkeypatch.setattr(rules_digest, "PACKAGE", package)
+    graded(course)
+    (package / module).write_text((package / module).read_text() + "\n# another rule\n")
+    grading_digest.cache_clear()
+    assert graded(course) == ["double", "total"]
+
+
+def test_a_changed_given_module_counts_for_every_result(course: TinyCourse) -> None:
+    tools = course.root / "source/tiny/tools.py"
+    tools.write_text("SIZE = 1\n")
+    graded(course)
+    tools.write_text("SIZE = 2\n")
+    assert graded(course) == ["double", "total"]
+
+
+def test_another_tolerance_in_a_check_regrades_its_task(course: TinyCourse) -> None:
+    graded(course)
+    checks = course.root / "autograder/checks/tiny/test_double.py"
+    replace_in(checks, "close(doubled, numbers + numbers)", "close(doubled, numbers + numbers, 1e-3)")
+    assert graded(course) == ["double"]

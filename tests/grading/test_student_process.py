@@ -13,11 +13,12 @@ import psutil
 import pytest
 
 from autograder import wire
-from autograder.config import CourseConfig
+from autograder.config import Settings
 from autograder.course.submission import Snapshot
 from autograder.errors import MalformedReply, StudentDied, StudentRaised, StudentTimeout
 from autograder.grading.grader import Grader
-from autograder.grading.student_process import StudentProcess, Zygote, layers_to_put_up
+from autograder.grading.student_process import StudentProcess, layers_to_put_up
+from autograder.grading.zygote_client import Zygote
 from autograder.sandbox.watchdog import LONGEST_OUTPUT
 from tests.tiny import TinyCourse
 
@@ -110,31 +111,31 @@ class Shift:
 
 @pytest.fixture(scope="module")
 def zygote() -> Iterator[Zygote]:
-    with Zygote(threads=1) as one:
-        one.wait_until_ready()
-        yield one
+    with Zygote(threads=1) as zygote:
+        zygote.wait_until_ready()
+        yield zygote
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> CourseConfig:
-    return CourseConfig(root=tmp_path, scratch_mib=32, request_seconds=20.0)
+def settings() -> Settings:
+    return Settings(scratch_mib=32, request_seconds=20.0)
 
 
 @pytest.fixture
-def student(zygote: Zygote, config: CourseConfig) -> Iterator[StudentProcess]:
-    process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), config)
-    process.ask(wire.Load(""))
+def student(zygote: Zygote, settings: Settings) -> Iterator[StudentProcess]:
+    process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), settings)
+    process.ask(wire.Load("utilities", ""))
     yield process
     process.stop()
 
 
 def call(student: StudentProcess, name: str, *args: object, seconds: float | None = None) -> object:
-    values = [wire.to_value(one) for one in args]
+    values = [wire.to_value(arg) for arg in args]
     return student.ask(wire.Call("module", name, values, {}), seconds)
 
 
 def test_every_required_layer_is_reported(student: StudentProcess) -> None:
-    assert student.setting.layers == layers_to_put_up(CourseConfig(root=Path()))
+    assert student.environment.sandbox == layers_to_put_up(Settings())
 
 
 def test_tensorflow_works_inside(student: StudentProcess) -> None:
@@ -189,11 +190,11 @@ def test_other_processes_are_out_of_sight(student: StudentProcess) -> None:
     assert call(student, "pids") == ("1",)
 
 
-def test_what_is_printed_comes_out_bounded_and_escaped(zygote: Zygote, config: CourseConfig) -> None:
+def test_what_is_printed_comes_out_bounded_and_escaped(zygote: Zygote, settings: Settings) -> None:
     module = b"import sys\nprint('\\x1b[31mred', 7)\nsys.stderr.write('warned\\n')\n" + MODULE
-    process = StudentProcess(zygote, Snapshot({"utilities.py": module}, "vit.ipynb"), config)
+    process = StudentProcess(zygote, Snapshot({"utilities.py": module}, "vit.ipynb"), settings)
     try:
-        process.ask(wire.Load(""))
+        process.ask(wire.Load("utilities", ""))
         assert process.printed() == "\\x1b[31mred 7\nwarned\n"
         call(process, "chatter", 4 << 20)
         assert len(process.printed()) == LONGEST_OUTPUT + len("\\x1b") - 1
@@ -204,7 +205,7 @@ def test_what_is_printed_comes_out_bounded_and_escaped(zygote: Zygote, config: C
 
 def test_the_notes_show_what_the_module_printed(tiny_course: TinyCourse) -> None:
     module = b"print('first', '<b>')\nprint('second')\ndef double(x): return 2 * x\n"
-    with Grader(tiny_course.config, tiny_course.assignment, threads=1) as grader:
+    with Grader(tiny_course.course, tiny_course.assignment, threads=1) as grader:
         result = grader.grade(Snapshot({"utilities.py": module}, "tiny.ipynb"))
     assert result.notes[-1] == "While it was loaded, your utilities.py printed: first <b> | second"
 
@@ -248,11 +249,10 @@ def test_a_stand_in_takes_arguments_as_the_students_own_does(student: StudentPro
 
 
 def test_a_weightless_cell_builds_what_no_machine_could_hold(student: StudentProcess) -> None:
-    cells = [wire.Cell("a", "import utilities\nlarge = utilities.build_large()", weightless=True)]
-    assert student.ask(wire.RunCells(cells)) == {}
+    student.ask(wire.RunCell("a", "import utilities\nlarge = utilities.build_large()", weightless=True))
     large = student.ask(wire.Read("large"))
     weights = student.ask(wire.Describe(large))["weights"]
-    assert [one["shape"] for one in weights] == [(1 << 20, 1 << 20), (1 << 20,)]
+    assert [weight["shape"] for weight in weights] == [(1 << 20, 1 << 20), (1 << 20,)]
 
 
 def test_a_model_is_counted_as_it_would_be_built(student: StudentProcess) -> None:
@@ -263,8 +263,7 @@ def test_a_model_is_counted_as_it_would_be_built(student: StudentProcess) -> Non
 
 def test_layers_work_beside_and_after_a_weightless_cell(student: StudentProcess) -> None:
     call(student, "make_layers")
-    cells = [wire.Cell("a", "import utilities\nfound = utilities.outputs_of_layers()", weightless=True)]
-    assert student.ask(wire.RunCells(cells)) == {}
+    student.ask(wire.RunCell("a", "import utilities\nfound = utilities.outputs_of_layers()", weightless=True))
     with pytest.raises(StudentRaised, match="too narrow"):
         student.ask(wire.Count("build_tokens", {"width": 1}))
     np.testing.assert_array_equal(student.ask(wire.Read("found")), np.ones((1, 1, 2)))
@@ -297,34 +296,34 @@ def test_no_process_can_be_started(student: StudentProcess) -> None:
 
 
 @pytest.mark.parametrize("layers", [("namespaces",), ("watchdog",)])
-def test_nothing_survives_the_stop(zygote: Zygote, config: CourseConfig, layers: tuple[str, ...]) -> None:
-    """Without the layer that forbids new processes, the pid namespace ends them; without that, the warden does."""
+def test_nothing_survives_the_stop(zygote: Zygote, settings: Settings, layers: tuple[str, ...]) -> None:
+    """Without the layer that forbids new processes, the pid namespace ends them; without that, the watchdog does."""
     before = set(psutil.Process().children(recursive=True))
-    fewer = dataclasses.replace(config, required_layers=layers)
+    fewer = dataclasses.replace(settings, required_layers=layers)
     process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), fewer)
-    process.ask(wire.Load(""))
+    process.ask(wire.Load("utilities", ""))
     call(process, "leave_a_child")
     ours = set(psutil.Process().children(recursive=True)) - before
-    assert len(ours) == 3  # the warden, the student process and its child
+    assert len(ours) == 3  # the watchdog, the student process and its child
     process.stop()
     _, alive = psutil.wait_procs(ours, timeout=10)
-    assert not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
+    assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_what_overran_its_memory_is_told_so(zygote: Zygote, config: CourseConfig) -> None:
-    little = dataclasses.replace(config, required_layers=("watchdog",), memory_mib=256)
+def test_what_overran_its_memory_is_told_so(zygote: Zygote, settings: Settings) -> None:
+    little = dataclasses.replace(settings, required_layers=("watchdog",), memory_mib=256)
     process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), little)
-    process.ask(wire.Load(""))
+    process.ask(wire.Load("utilities", ""))
     with pytest.raises(StudentDied, match="more than 256 MiB of memory"):
         call(process, "hold", 512)
 
 
-def test_without_sandbox_the_result_says_so(zygote: Zygote, config: CourseConfig) -> None:
-    open_config = dataclasses.replace(config, sandbox="none")
-    process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), open_config)
+def test_without_sandbox_the_result_says_so(zygote: Zygote, settings: Settings) -> None:
+    unconfined = dataclasses.replace(settings, sandbox="none")
+    process = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), unconfined)
     try:
-        process.ask(wire.Load(""))
-        assert process.setting.layers == ()
+        process.ask(wire.Load("utilities", ""))
+        assert process.environment.sandbox == ()
         assert call(process, "double", 4) == 8
     finally:
         process.stop()

@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from autograder.errors import AssignmentError
-from autograder.release.publish import build
+from autograder.release.build import build
 from autograder.release.requirements import student_requirements
 from tests.tiny import REPOSITORY, write_tiny_sources
 
@@ -24,16 +24,19 @@ scikit-learn==1.9.1 \\
 """
 
 
+NAMES = ("utilities", "lab", "tools")
+
+
 def lines_of(*sources: str) -> list[str]:
-    heading, *lines = student_requirements(LOCK, sources).splitlines()
+    heading, *lines = student_requirements(LOCK, dict(zip(NAMES, sources, strict=False))).splitlines()
     assert heading.startswith("# ")
     return lines
 
 
 def test_only_what_is_imported_is_pinned_with_its_markers() -> None:
     module = "import os.path\nimport numpy as np\nfrom . import own\ndef load():\n    from sklearn.datasets import x\n"
-    notebook = "from IPython.display import display\nimport utilities\n# %load_ext autoreload\n"
-    assert lines_of(module, notebook) == [
+    notebook = "from IPython.display import display\nimport utilities, tools\n# %load_ext autoreload\n"
+    assert lines_of(module, notebook, "import utilities\n") == [
         "numpy==2.4.6 ; python_full_version < '3.12'",
         "numpy==2.5.5 ; python_full_version >= '3.12'",
         "scikit-learn==1.9.1",
@@ -50,12 +53,13 @@ def test_what_the_lock_does_not_pin_is_refused() -> None:
 def test_the_released_file_has_the_versions_that_grading_uses() -> None:
     lock = (REPOSITORY / "requirements.lock").read_text()
     released = (REPOSITORY / "release/vit/requirements.txt").read_text()
-    sources = [(REPOSITORY / "solutions/vit" / name).read_text() for name in ("vit.py", "utilities.py")]
+    modules = ("vit", "utilities", "lab_tools", "public_tests")
+    sources = {name: (REPOSITORY / f"solutions/vit/{name}.py").read_text() for name in modules}
     assert released == student_requirements(lock, sources)
     asked = [Requirement(line) for line in released.splitlines()[1:]]
     locked = [Requirement(line.removesuffix(" \\")) for line in lock.splitlines() if "==" in line]
-    assert [one for one in asked if one not in locked] == []
-    assert {"transformers", "carbontracker", "tf-keras"} <= {canonicalize_name(one.name) for one in asked}
+    assert [requirement for requirement in asked if requirement not in locked] == []
+    assert {"transformers", "carbontracker", "tf-keras"} <= {canonicalize_name(requirement.name) for requirement in asked}
 
 
 def test_a_course_with_a_lock_builds_the_file(tmp_path: Path) -> None:

@@ -18,10 +18,11 @@ import github_action_utils
 import junitparser
 import pytest
 
-from autograder.batch.batch import LocalWorkers, discover, grade_all
+from autograder.batch.batch import discover, grade_all
+from autograder.batch.local_workers import LocalWorkers
 from autograder.course.cells import load_cells, text_of
 from autograder.gradebook.recording import record
-from autograder.release.publish import build
+from autograder.release.build import build
 from tests.test_ci import run, scripts
 from tests.tiny import REPOSITORY, TINY_MODULE, TinyCourse, tiny_result
 
@@ -45,9 +46,10 @@ CHECK = self_check()
 
 def outcome_of(test_mlp: Callable[..., None]) -> Any:
     """What is said of `mlp` where this is its public test."""
-    module = types.ModuleType("utilities")
-    vars(module).update({"__file__": __file__, "mlp": outcome_of, "test_mlp": test_mlp})
-    return CHECK.outcome_of(module, "mlp")
+    module, tests = types.ModuleType("utilities"), types.ModuleType("public_tests")
+    vars(module).update({"__file__": __file__, "mlp": outcome_of})
+    vars(tests)["test_mlp"] = test_mlp
+    return CHECK.outcome_of(module, tests, "mlp")
 
 
 def raising(error: BaseException) -> Callable[..., None]:
@@ -78,7 +80,8 @@ def test_it_calls_what_the_notebook_calls() -> None:
     code = [text_of(cell) for cell in cells if cell["cell_type"] == "code"]
     called = [call for text in code if "test_" in text and "%" not in text for call in calls_in(text)]
     assert [call for calls in CHECK.PARTS.values() for call in calls] == called
-    defined = [node.name for node in ast.parse(SOLVED.read_text()).body if isinstance(node, ast.FunctionDef)]
+    given = (RELEASE / "public_tests.py").read_text()
+    defined = [node.name for node in ast.parse(given).body if isinstance(node, ast.FunctionDef)]
     assert {name for name in defined if name.startswith("test_")} == {name for name, _ in called}
 
 
@@ -112,9 +115,9 @@ def test_long_messages_are_cut_and_kerass_list_of_arguments_is_dropped() -> None
 
 
 def test_a_deleted_public_test_is_named() -> None:
-    outcome = CHECK.outcome_of(types.ModuleType("utilities"), "mlp")
+    outcome = CHECK.outcome_of(types.ModuleType("utilities"), types.ModuleType("public_tests"), "mlp")
     assert outcome.state == "failed"
-    assert "no attribute 'test_mlp'" in outcome.message
+    assert "no attribute 'test_mlp'. Put the public_tests.py that you were given back" in outcome.message
 
 
 def test_junit_is_read_with_hostile_texts(tmp_path: Path) -> None:
@@ -148,6 +151,8 @@ def test_annotations_are_what_a_library_for_github_writes(
     [
         (None, "There is no utilities.py beside check.py"),
         ("x = (\n", "Python cannot read utilities.py, line 1"),
+        ("\n", "There is no public_tests.py beside check.py"),
+        ("\nimport lab_tools\n", "There is no lab_tools.py beside check.py"),
         ("\nimport nowhere_to_be_found\n", "The package nowhere_to_be_found is not installed. Run: python -m pip"),
         ("\n1 / 0\n", "utilities.py cannot be imported, line 2: ZeroDivisionError"),
     ],
@@ -213,19 +218,24 @@ def test_solutions_pass_in_gitlabs_job(tmp_path: Path) -> None:
     done = run(f"{script} --json outcome.json", folder, PATH=f"{tmp_path}:/usr/bin:/bin")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith("\n7 of 7 parts passed all public tests.\n")
-    assert {one["state"] for one in json.loads((folder / "outcome.json").read_text())["parts"]} == {"passed"}
+    assert {part["state"] for part in json.loads((folder / "outcome.json").read_text())["parts"]} == {"passed"}
     assert suite_in(folder / "junit.xml").failures == 0
 
 
-def test_nbgrader_puts_the_courses_own_file_back(released_course: TinyCourse) -> None:
+def test_nbgrader_puts_the_courses_own_files_back(released_course: TinyCourse) -> None:
     course = released_course
-    (course.root / "solutions/tiny/check.py").write_text("print('ours')\n")
+    solutions = course.root / "solutions/tiny"
+    (solutions / "check.py").write_text("print('ours')\n")
+    (solutions / "tools.py").write_text("WHOSE = 'ours'\n")
+    (solutions / "utilities.py").write_text(f"import tools\n\n{TINY_MODULE}")
     build(course.root, "tiny")
     folder = course.hand_in("ada", json.dumps(course.released_notebook()).encode(), "x = 1\n")
     (folder / "check.py").write_text("print('theirs')\n")
-    record(course.config, course.assignment, "ada", folder, tiny_result(double=1.0))
+    (folder / "tools.py").write_text("WHOSE = 'theirs'\n")
+    course.record("ada", folder, tiny_result(double=1.0))
     kept = course.root / "autograded/ada/tiny"
     assert (kept / "check.py").read_text() == "print('ours')\n"
+    assert (kept / "tools.py").read_text() == "WHOSE = 'ours'\n"
     assert (kept / "utilities.py").read_text() == "x = 1\n"
 
 
@@ -238,7 +248,7 @@ def test_a_changed_check_has_no_effect_on_marks(tiny_course: TinyCourse) -> None
         if text is not None:
             (folder / "check.py").write_text(text)
     folders = discover(course.root / "submitted", "tiny")
-    graded = grade_all(course.config, course.assignment, folders, LocalWorkers(course.config, "tiny", jobs=1))
-    found = {one.student: one.result for one in graded}
+    graded = grade_all(course.course, course.assignment, folders, LocalWorkers(course.course, "tiny", jobs=1))
+    found = {outcome.student: outcome.result for outcome in graded}
     assert [found[name].score for name in ("ada", "bo")] == [5.0, 5.0]  # type: ignore[union-attr]
     assert found["bo"].notes == found["ada"].notes == ()  # type: ignore[union-attr]

@@ -15,7 +15,6 @@ from playwright.sync_api import Page
 
 from autograder.errors import RecordingError
 from autograder.feedback.exporter import write_feedback
-from autograder.gradebook.recording import record
 from autograder.rendering.sanitising import clean_html
 from autograder.results import SubmissionResult
 from tests.browsers import IN_BROWSER
@@ -110,7 +109,7 @@ def hostile_result() -> SubmissionResult:
 def record_hostile(course: TinyCourse) -> Path:
     """Hand in and record it all."""
     folder = course.hand_in("eve", hostile_notebook(course))
-    record(course.config, course.assignment, "eve", folder, hostile_result())
+    course.record("eve", folder, hostile_result())
     return folder
 
 
@@ -133,7 +132,7 @@ def test_a_cleaned_fragment_holds_nothing_that_runs_or_loads(fragment: str) -> N
     cleaned = clean_html(fragment).lower()
     tags = ("<script", "<svg", "<iframe", "<form", "<style", "<meta", "<base", "<link", "<object", "<embed", "<input")
     attributes = ('<img src="http', 'src="//', 'href="java', 'href="data', "position", '"navbar', "data-link=")
-    assert [one for one in (*tags, *attributes) if one in cleaned] == []
+    assert [word for word in (*tags, *attributes) if word in cleaned] == []
 
 
 def test_plain_formatting_stays() -> None:
@@ -148,7 +147,7 @@ def test_plain_formatting_stays() -> None:
 @IN_BROWSER
 def test_the_students_page_runs_nothing(released_course: TinyCourse) -> None:
     record_hostile(released_course)
-    (path,) = write_feedback(released_course.config, released_course.assignment)
+    (path,) = write_feedback(released_course.course, released_course.assignment)
     with opened("about:blank") as page:
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
@@ -183,12 +182,12 @@ def test_formgraders_page_runs_nothing(released_course: TinyCourse, tmp_path: Pa
 def test_names_that_pages_or_spreadsheets_would_run_are_refused(released_course: TinyCourse, name: str) -> None:
     folder = released_course.hand_in("eve", None)
     with pytest.raises(RecordingError, match="cannot be a student's id"):
-        record(released_course.config, released_course.assignment, name, folder, tiny_result())
+        released_course.record(name, folder, tiny_result())
 
 
 @pytest.mark.parametrize("name", ["Ada Lovelace", "o'brien", "çelik.ümit", "a;b", "$(id)", "{{7-7}}", "李明"])
 def test_odd_names_are_recorded(released_course: TinyCourse, name: str) -> None:
     folder = released_course.hand_in("eve", None)
     course = replace(released_course)
-    record(course.config, course.assignment, name, folder, tiny_result())
-    assert len(write_feedback(course.config, course.assignment)) == 1
+    course.record(name, folder, tiny_result())
+    assert len(write_feedback(course.course, course.assignment)) == 1

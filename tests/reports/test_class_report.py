@@ -13,21 +13,24 @@ from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Page, expect
 
 from autograder.cli import main as cli
-from autograder.gradebook.class_marks import ClassMarks, Person, Standing, class_marks
-from autograder.gradebook.recording import record
-from autograder.reports.class_report import PAGE, STATES, TABLE, render_report, student_row, write_report
-from autograder.reports.similarity import Pair, Passage
+from autograder.gradebook.class_marks import class_marks
+from autograder.marks import ClassMarks, Person, StudentMarks
+from autograder.reports.class_report import PAGE, TABLE, render_report, write_report
+from autograder.reports.fingerprints import Passage
+from autograder.reports.report_page import STATES, report_page, student_row
+from autograder.reports.similarity import Pair
 from autograder.results import to_json
+from autograder.text import title_of
 from tests.browsers import IN_BROWSER, heard, opened_file
-from tests.exports.test_formats import HOSTILE, hostile, one_student
 from tests.made_class import made_class
+from tests.one_student import HOSTILE, hostile, one_student
 from tests.tiny import TinyCourse, tiny_result
 
 MADE = datetime(2030, 1, 2, 12, 0, tzinfo=UTC)
 
 
 def soup(marks: ClassMarks, pairs: list[Pair] | None = None) -> BeautifulSoup:
-    return BeautifulSoup(render_report(marks, pairs or [], MADE), "html.parser")
+    return BeautifulSoup(render_report(report_page(marks, pairs or [], MADE)), "html.parser")
 
 
 def words(page: BeautifulSoup, section: str) -> str:
@@ -40,9 +43,9 @@ def words(page: BeautifulSoup, section: str) -> str:
 def test_it_says_who_is_late_what_failed_and_what_waits() -> None:
     page = soup(one_student("error"))
     attention = words(page, "attention")
-    assert "O'Brien, Ada, A. (ada): 1 min late, 0.5 points taken" in attention
-    assert "ada, double:: works: double is <b>wrong</b>, by $1$ & more." in attention
-    assert "question_01: 1 submission" in attention
+    assert "O'Brien, Ada, A. (ada): 1 min late, penalty of 0.5 points" in attention
+    assert "ada, Double: works: double is <b>wrong</b>, by $1$ & more." in attention
+    assert "Question 1: 1 submission" in attention
     assert "median of 7 points" in words(page, "overview")
 
 
@@ -63,8 +66,8 @@ def test_every_task_check_and_student_is_there() -> None:
     rows = page.find(id="class").find("tbody").find_all("tr")  # type: ignore[union-attr]
     assert len(rows) == 30
     for name in marks.points:
-        assert name in words(page, "tasks")
-    assert "check_6" in words(page, "checks").replace(" ", "")
+        assert title_of(name, marks.titles) in words(page, "tasks")
+    assert "MLP check 6" in words(page, "checks")
     assert f"{pairs[0].first} {pairs[0].second} 95%" in words(page, "similarity")
     assert "utilities.py 40–49" in words(page, "similarity")
     labels = [svg["aria-label"] for svg in page.find_all("svg")]
@@ -76,8 +79,8 @@ def test_every_task_check_and_student_is_there() -> None:
     "marks",
     [
         ClassMarks("x", {"a": 1.0}, ("a",), (), recorded=True),
-        ClassMarks("x", {"a": 1.0}, ("a",), (Standing(Person("ada")),), recorded=True),
-        ClassMarks("x", {"a": 0.0}, ("a",), (Standing(Person("ada"), submitted=True),), recorded=False),
+        ClassMarks("x", {"a": 1.0}, ("a",), (StudentMarks(Person("ada")),), recorded=True),
+        ClassMarks("x", {"a": 0.0}, ("a",), (StudentMarks(Person("ada"), submitted=True),), recorded=False),
     ],
     ids=["nobody", "nobody handed in", "nothing known"],
 )
@@ -89,17 +92,17 @@ def test_an_empty_class_has_a_report(marks: ClassMarks, tmp_path: Path) -> None:
 
 def test_states_of_a_student() -> None:
     assert student_row(one_student(), one_student().students[0]).states == ("late", "waiting")
-    assert student_row(one_student(), Standing(Person("x"))).states == ("missing",)
-    assert student_row(one_student(), Standing(Person("x"), submitted=True)).states == ("unknown",)
+    assert student_row(one_student(), StudentMarks(Person("x"))).states == ("missing",)
+    assert student_row(one_student(), StudentMarks(Person("x"), submitted=True)).states == ("unknown",)
     assert set(STATES) == {"late", "error", "waiting", "unknown", "missing"}
 
 
 def test_an_error_that_only_the_gradebook_tells_of_is_shown(released_course: TinyCourse) -> None:
     course = released_course
-    record(course.config, course.assignment, "ada", course.hand_in("ada", None), tiny_result(outcome="error"))
-    marks = class_marks(course.config, course.assignment)
+    course.record("ada", course.hand_in("ada", None), tiny_result(outcome="error"))
+    marks = class_marks(course.course, course.assignment)
     assert student_row(marks, marks.students[0]).states == ("error", "unknown")
-    assert "ada, double: held open in the gradebook" in words(soup(marks), "attention")
+    assert "ada, Doubling: held open in the gradebook" in words(soup(marks), "attention")
 
 
 def test_the_table_beside_it_is_safe_and_opens_with_its_letters(tmp_path: Path) -> None:
@@ -117,7 +120,7 @@ def attacked() -> str:
     """A page where every text that students or their code choose attacks it."""
     passages = (Passage(HOSTILE, 1, 2),)
     pair = Pair(HOSTILE, '"><img src=x onerror=alert(1)>', 0.9, 9, 9, passages, passages)
-    return render_report(hostile(), [pair], MADE)
+    return render_report(report_page(hostile(), [pair], MADE))
 
 
 def test_what_students_write_stays_text() -> None:
@@ -155,7 +158,7 @@ def test_the_command_writes_page_and_table(
     released_course: TinyCourse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     course = released_course
-    record(course.config, course.assignment, "ada", course.hand_in("ada", None), tiny_result(double=1.0))
+    course.record("ada", course.hand_in("ada", None), tiny_result(double=1.0))
     (tmp_path / "ada.json").write_bytes(to_json(tiny_result(double=1.0)))
     line = ["report", "--course", str(course.root), "--assignment", "tiny"]
     assert cli.main([*line, "--results", str(tmp_path)]) == 0
@@ -189,7 +192,7 @@ def test_axe_finds_nothing(browser: Browser, report_file: Path, scheme: str, wid
     page = opened_file(browser, report_file, scheme, width)
     page.locator("#class thead button").nth(1).click()
     found = Axe().run(page).response
-    assert [(one["id"], one["impact"], one["nodes"][0]["html"]) for one in found["violations"]] == []
+    assert [(rule["id"], rule["impact"], rule["nodes"][0]["html"]) for rule in found["violations"]] == []
     assert len(found["passes"]) > 40
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
@@ -200,7 +203,7 @@ def test_axe_would_find_a_fault(browser: Browser, report_file: Path) -> None:
     page = opened_file(browser, report_file)
     page.evaluate("document.querySelector('main').style.color = 'light-dark(#bbb, #555)'")
     page.evaluate("document.querySelector('svg').removeAttribute('aria-label')")
-    serious = {one["id"] for one in Axe().run(page).response["violations"] if one["impact"] == "serious"}
+    serious = {rule["id"] for rule in Axe().run(page).response["violations"] if rule["impact"] == "serious"}
     assert serious >= {"color-contrast", "svg-img-alt"}
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from autograder.gradebook.class_marks import ClassMarks, Person, Standing
+from autograder.marks import ClassMarks, Mark, Person, StudentMarks
 from autograder.reports.item_analysis import check_figures, misconceptions, task_figures
 from autograder.results import CheckResult, Environment, Outcome, Submission, SubmissionResult, TaskResult
 from tests.made_class import CHECKS, TASKS, made_class
@@ -36,7 +38,7 @@ def class_of(rows: list[str]) -> list[SubmissionResult]:
 
 
 def test_difficulty_and_discrimination_by_hand() -> None:
-    figures = {one.id: one for one in check_figures(class_of(["pppp", "pppf", "ppff", "pfff", "ffff"]))}
+    figures = {figure.id: figure for figure in check_figures(class_of(["pppp", "pppf", "ppff", "pfff", "ffff"]))}
     assert [figures[f"a::c{n}"].difficulty for n in range(4)] == [0.8, 0.6, 0.4, 0.2]
     passed, rest = [1, 1, 0, 0, 0], [1, 2 / 3, 2 / 3, 1 / 3, 0]  # check c2, and the share of c0, c1 and c3
     assert figures["a::c2"].discrimination == pytest.approx(np.corrcoef(passed, rest)[0, 1])
@@ -61,13 +63,13 @@ def test_weights_count_in_the_rest() -> None:
 def test_errors_and_skips_count_neither_way() -> None:
     first, second = check_figures(class_of(["ep", "sp", "pp", "fp"]))
     assert (first.difficulty, first.checked, first.errors) == (0.5, 2, 1)
-    assert first.remark == "ended in an error of ours"
+    assert first.remark == "ended in an internal error"
     assert (second.difficulty, second.discrimination, second.remark) == (1.0, None, "nearly all pass")
 
 
 @pytest.mark.parametrize("rows", [[], ["p"], ["pp", "ff"], ["e", "s"], ["pp"] * 9])
 def test_small_and_uniform_classes_have_no_discrimination(rows: list[str]) -> None:
-    assert all(one.discrimination is None for one in check_figures(class_of(rows)))
+    assert all(figure.discrimination is None for figure in check_figures(class_of(rows)))
 
 
 def test_an_unreadable_submission_says_nothing_of_checks() -> None:
@@ -75,17 +77,23 @@ def test_an_unreadable_submission_says_nothing_of_checks() -> None:
     task = TaskResult(id="a", score=0.0, max_score=4.0, checks=(refused,))
     (good,) = class_of(["pf"])
     unreadable = type(good)(**{name: getattr(good, name) for name in good.__struct_fields__} | {"tasks": (task,)})
-    assert [(one.id, one.checked) for one in check_figures([good, unreadable])] == [("a::c0", 1), ("a::c1", 1)]
+    assert [(figure.id, figure.checked) for figure in check_figures([good, unreadable])] == [("a::c0", 1), ("a::c1", 1)]
 
 
 def test_a_large_class_orders_checks_as_they_were_made() -> None:
     marks, _ = made_class(120)
-    results = [one.result for one in marks.students if one.result]
+    results = [student.result for student in marks.students if student.result]
     figures = check_figures(results)
-    assert [one.task for one in figures] == [task for task in TASKS for _ in range(CHECKS)]
-    known = [one.discrimination for one in figures if one.discrimination is not None]
+    assert [figure.task for figure in figures] == [task for task in TASKS for _ in range(CHECKS)]
+    known = [figure.discrimination for figure in figures if figure.discrimination is not None]
     assert min(known) > 0
     assert all(-1 <= value <= 1 for value in known)
+
+
+def marked(name: str, task: float, question: float | None) -> StudentMarks:
+    """A student with one task and one question, which may wait for a person."""
+    answer = Mark("q", 2.0, question, by_hand=True, waiting=question is None)
+    return StudentMarks(Person(name), tasks={"a": Mark("a", 4.0, task)}, questions={"q": answer}, submitted=True)
 
 
 def test_tasks_are_counted_over_those_who_handed_in() -> None:
@@ -93,10 +101,10 @@ def test_tasks_are_counted_over_those_who_handed_in() -> None:
     (one,) = class_of(["p"])
     graded = type(one)(**{name: getattr(one, name) for name in one.__struct_fields__} | {"tasks": (carried,)})
     students = (
-        Standing(Person("x"), scores={"a": 4.0, "q": 1.0}, submitted=True),
-        Standing(Person("y"), scores={"a": 2.0, "q": 0.0}, submitted=True, result=graded),
-        Standing(Person("w"), scores={"a": 3.0, "q": 0.0}, waiting=("q",), submitted=True),
-        Standing(Person("z")),
+        marked("x", 4.0, 1.0),
+        replace(marked("y", 2.0, 0.0), result=graded),
+        marked("w", 3.0, None),
+        StudentMarks(Person("z")),
     )
     task, question = task_figures(ClassMarks("x", {"a": 4.0, "q": 2.0}, ("a",), students, recorded=True))
     assert (task.mean, task.full, task.zero, task.carried, task.students, task.by_hand) == (3.0, 1, 0, 1, 3, False)
@@ -117,7 +125,7 @@ def test_misconceptions_are_ranked_with_who_has_them() -> None:
     found = misconceptions(
         {"x": wrong("rare"), "y": wrong("common", "common"), "z": wrong("common+rows_swapped", "common")}
     )
-    assert [(one.slug, one.students) for one in found] == [
+    assert [(mistake.slug, mistake.students) for mistake in found] == [
         ("common", ("y", "z")),
         ("common+rows_swapped", ("z",)),
         ("rare", ("x",)),

@@ -10,11 +10,15 @@ from pathlib import Path
 import pytest
 
 from autograder.cli import main as cli
-from autograder.reports.similarity import Part, compare, given_parts, similar_pairs, tokens_of
-from tests.tiny import REPOSITORY, TinyCourse
+from autograder.course.assignment import load_assignment
+from autograder.course.snapshot_store import SnapshotStore
+from autograder.course.submission import read_submission
+from autograder.reports.fingerprints import Part, tokens_of
+from autograder.reports.similarity import compare, given_parts, similar_pairs, submissions_to_compare
+from tests.tiny import REPOSITORY, TinyCourse, tiny_result
 
 STYLES = {path.stem: path.read_text() for path in (REPOSITORY / "tests/submissions/right").glob("*.py")}
-GIVEN = Part("given", "code", (REPOSITORY / "release/vit/utilities.py").read_text())
+GIVEN = Part("given", "code", (REPOSITORY / "release/vit/lab_tools.py").read_text())
 
 
 def disguised(text: str) -> str:
@@ -53,6 +57,15 @@ def test_given_code_makes_nobody_alike() -> None:
     pairs = compare(works(a=given + "\nx = 1\n", b=given + "\ny = 2\n"), [GIVEN], lowest=0.0)
     assert pairs == []
     assert compare(works(a=given, b=given), lowest=0.0)[0].similarity == 1.0
+
+
+def test_given_modules_are_given_even_in_a_students_own_file() -> None:
+    assignment = load_assignment(REPOSITORY, "vit")
+    given = [part for part in given_parts(assignment) if part.name != "given"]
+    assert [part.name for part in given] == ["lab_tools.py", "public_tests.py", "utilities.py", "utilities.py"]
+    tools = given[0].text
+    pairs = compare(works(a=tools + STYLES["einsum"], b=tools + STYLES["wide_dense"]), given, lowest=0.0)
+    assert all(pair.similarity < 0.3 for pair in pairs)
 
 
 def test_what_the_whole_class_writes_counts_less_than_what_two_share() -> None:
@@ -100,9 +113,23 @@ def test_answers_in_words_are_compared_and_only_answers(released_course: TinyCou
         notebook["cells"][-1]["source"] = answer
         notebook["cells"].append({"cell_type": "markdown", "metadata": {}, "source": "the same note " * 50})
         folders[student] = released_course.hand_in(student, json.dumps(notebook).encode())
-    (pair,) = similar_pairs(released_course.config, released_course.assignment, folders)
+    course, assignment = released_course.course, released_course.assignment
+    (pair,) = similar_pairs(assignment, submissions_to_compare(course, assignment, folders, graded=True))
     assert (pair.first, pair.second, pair.similarity) == ("ada", "bob", 1.0)
     assert {passage.part for passage in pair.first_passages} == {"question_01"}
+
+
+def test_what_was_graded_is_compared_unless_a_folder_is_named(released_course: TinyCourse) -> None:
+    course, assignment = released_course.course, released_course.assignment
+    folder = released_course.hand_in("ada", None, "graded = 1\n")
+    snapshot = read_submission(folder, "tiny", course.settings)
+    SnapshotStore(course).save(snapshot)
+    released_course.record("ada", folder, tiny_result())
+    folders = {"ada": released_course.hand_in("ada", None, "later = 2\n")}
+    compared = dict(submissions_to_compare(course, assignment, folders, graded=True))
+    assert compared["ada"].module_bytes == b"graded = 1\n"
+    compared = dict(submissions_to_compare(course, assignment, folders, graded=False))
+    assert compared["ada"].module_bytes == b"later = 2\n"
 
 
 def test_the_solution_is_not_taken_for_given(released_course: TinyCourse) -> None:

@@ -16,11 +16,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from autograder.config import CourseConfig
+from autograder.config import Settings
 from autograder.grading.student_process import layers_to_put_up
 from autograder.sandbox import seccomp
 from autograder.sandbox.cgroup import delegated
-from autograder.sandbox.confine import Policy, landlock_version
+from autograder.sandbox.confine import landlock_version
+from autograder.sandbox.policy import Policy
 from tests.behind import Order
 
 ROOT = Path(__file__).parents[2]
@@ -284,7 +285,7 @@ def test_a_control_group_bounds_memory_and_processes() -> None:
 
 
 def test_all_layers_hold_together(secret: Path) -> None:
-    layers = layers_to_put_up(CourseConfig(root=ROOT))
+    layers = layers_to_put_up(Settings())
     assert behind(layers, "write", "SCRATCH/new")["answer"] == 1
     assert code(behind(layers, "read", str(secret))) == "ENOENT"
     assert code(behind(layers, "start_process")) == "EPERM"

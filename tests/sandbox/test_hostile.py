@@ -21,12 +21,12 @@ HONEST = FULL | {"quadruple": 2.0}
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
-        one = World(tmp_path_factory.mktemp("world"), patch)
+        world = World(tmp_path_factory.mktemp("world"), patch)
         try:
-            assert honest_marks(one, "before all attacks") == HONEST
-            yield one
+            assert honest_marks(world, "before all attacks") == HONEST
+            yield world
         finally:
-            one.close()
+            world.close()
 
 
 def honest_marks(world: World, when: str) -> dict[str, float]:
@@ -44,7 +44,7 @@ def test_there_are_many_attacks() -> None:
     assert len(MALFORMED) >= 40
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda one: one.name)
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda case: case.name)
 def test_attacks_gain_nothing_and_harm_nothing(world: World, attack: Attack) -> None:
     folder = world.hand_in("attacker", attack.module(world.fill), notebook(world.released, attack.cell(world.fill)))
     with world.watched() as results:
@@ -56,7 +56,7 @@ def test_attacks_gain_nothing_and_harm_nothing(world: World, attack: Attack) -> 
     assert re.search(attack.reason, messages, re.DOTALL), messages
 
 
-@pytest.mark.parametrize("malformed", MALFORMED, ids=lambda one: one.name)
+@pytest.mark.parametrize("malformed", MALFORMED, ids=lambda case: case.name)
 def test_malformed_submissions_get_a_mark_or_a_reason(world: World, malformed: Malformed) -> None:
     if malformed.root and os.geteuid() != 0:
         pytest.skip("only root can make such a file")

@@ -10,10 +10,11 @@ import pytest
 
 from autograder import wire
 from autograder.checking.remote import Student
-from autograder.config import CourseConfig
+from autograder.config import Settings
 from autograder.course.submission import Snapshot
 from autograder.errors import StudentRaised
-from autograder.grading.student_process import StudentProcess, Zygote
+from autograder.grading.student_process import StudentProcess
+from autograder.grading.zygote_client import Zygote
 
 pytestmark = pytest.mark.slow
 
@@ -122,11 +123,11 @@ def drawn(size):
 
 
 @pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudentProcess]:
-    config = CourseConfig(root=tmp_path_factory.mktemp("course"), request_seconds=60.0)
+def process() -> Iterator[StudentProcess]:
+    settings = Settings(request_seconds=60.0)
     with Zygote(threads=1) as zygote:
-        one = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), config)
-        one.ask(wire.Load(""))
+        one = StudentProcess(zygote, Snapshot({"utilities.py": MODULE}, "vit.ipynb"), settings)
+        one.ask(wire.Load("utilities", ""))
         yield one
         one.stop()
 
@@ -234,10 +235,8 @@ def test_variables_that_share_an_operation_are_two(student: Student) -> None:
 
 
 def test_a_counted_model_begins_with_numbers_that_are_all_alike(student: Student, process: StudentProcess) -> None:
-    cells = [
-        wire.Cell("a", "import utilities\nlarge, small = utilities.drawn(256), utilities.drawn(8)", weightless=True)
-    ]
-    assert process.ask(wire.RunCells(cells)) == {}
+    cell = "import utilities\nlarge, small = utilities.drawn(256), utilities.drawn(8)"
+    process.ask(wire.RunCell("a", cell, weightless=True))
     assert max(process.ask(wire.Read("large"))) < 1e-6
     assert min(process.ask(wire.Read("small"))) > 0.1
     assert min(student.call("drawn", 256)) > 0.03

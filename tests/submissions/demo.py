@@ -116,7 +116,7 @@ def _mistakes(shows: str, *slugs: str) -> Example:
     """Hand in the mistakes of one or more variants of the same base."""
     corpus = read_corpus()
     variants = [corpus.variant(slug) for slug in slugs]
-    replace = tuple(pair for one in variants for pair in one.replace)
+    replace = tuple(pair for variant in variants for pair in variant.replace)
     together = Variant("+".join(slugs), right=False, base=variants[0].base, replace=replace)
     return Example(shows, lambda _stubs: corpus.module_of(together))
 

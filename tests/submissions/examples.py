@@ -33,7 +33,7 @@ def render(rows: Mapping[str, Mapping[str, Any]]) -> str:
     for slug, mistake in EXAMPLES.items():
         row = rows[slug]
         parts.append(f"**{mistake}** Task `{row['task']}`, points lost: {row['lost'][row['task']]:g}.\n")
-        parts += dict.fromkeys(f"- {one['sentence']}\n  > {one['message']}\n" for one in row["failed"])
+        parts += dict.fromkeys(f"- {check['sentence']}\n  > {check['message']}\n" for check in row["failed"])
     return "\n".join(parts)
 
 

@@ -75,7 +75,7 @@ def change_notebook(folder: Path, change: Callable[[dict[str, Any]], object]) ->
 def answer_of(data: dict[str, Any]) -> dict[str, Any]:
     """Return the answer cell."""
     cell: dict[str, Any] = next(
-        one for one in data["cells"] if one["metadata"].get("nbgrader", {}).get("grade_id") == "total_answer"
+        cell for cell in data["cells"] if cell["metadata"].get("nbgrader", {}).get("grade_id") == "total_answer"
     )
     return cell
 

@@ -21,12 +21,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autograder.config import CourseConfig
+from autograder.config import Settings
 from autograder.course.assignment import load_assignment
-from autograder.grading.grader import course_secret
+from autograder.course.course import Course
+from autograder.course.secret import course_secret
 from autograder.grading.result_store import CachedGrader
-from autograder.release.publish import build
-from autograder.rendering.result_views import render_summary_html, render_task_html, render_text
+from autograder.release.build import build
+from autograder.rendering.result_html import render_summary_html, render_task_html
+from autograder.rendering.result_text import render_text
 from autograder.results import SubmissionResult, to_json
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -167,17 +169,18 @@ class World:
         patch.setattr(tempfile, "tempdir", str(self.tmp))
         ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)  # whatever loses its parent becomes our child, and is seen
         self._listen()
-        self.config = CourseConfig(
-            root=self.root, request_seconds=2.0, load_seconds=2.5, training_seconds=2.0,
+        settings = Settings(
+            request_seconds=2.0, load_seconds=2.5, training_seconds=2.0,
             submission_seconds=LIMIT_SECONDS, memory_mib=1024, scratch_mib=16, max_processes=128,
             max_reply_mib=8, max_submission_files=100,
         )  # fmt: skip
+        self.course = Course(self.root, settings)
         self.assignment = load_assignment(self.root, NAME)
         self.released = (self.root / "source" / NAME / f"{NAME}.ipynb").read_bytes()
         few = tuple(task for task in self.assignment.tasks if not task.builds_on)
-        self._quick = CachedGrader(self.config, dataclasses.replace(self.assignment, tasks=few), threads=1)
-        self._whole = CachedGrader(self.config, self.assignment, threads=1)
-        self._secrets = (CANARY, course_secret(self.config).decode(), "root:x:0:")
+        self._quick = CachedGrader(self.course, dataclasses.replace(self.assignment, tasks=few), threads=1)
+        self._whole = CachedGrader(self.course, self.assignment, threads=1)
+        self._secrets = (CANARY, course_secret(self.course).decode(), "root:x:0:")
 
     def close(self) -> None:
         """End the grader's processes, and listen no more."""
@@ -229,7 +232,7 @@ class World:
         problems = [*self._changes(before), *self._survivors(baseline), *self._connections()]
         for result in results:
             problems += self._leaks(result)
-        assert not problems
+        assert not problems, problems
 
     def _write_course(self) -> None:
         files = {
@@ -279,7 +282,7 @@ class World:
         for top in (self.root, self.home, self.outside, self.tmp):
             for parent, folders, names in os.walk(top):
                 if Path(parent) in (self.root, self.root / ".autograder"):
-                    folders[:] = [name for name in folders if name not in ("submitted", "results")]
+                    folders[:] = [name for name in folders if name not in ("submitted", "results", "snapshots")]
                 for name in (*folders, *names):
                     seen[str(Path(parent, name))] = _digest(Path(parent, name))
         pwned = (path for top in self._exposed() for path in top.glob("*pwned*"))
@@ -303,10 +306,12 @@ class World:
         """Yield the processes that are still there a while later; the zygote reaps what it forked at its next fork."""
         ends = time.monotonic() + _GONE_SECONDS
         while alive := [
-            one for one in psutil.Process().children(recursive=True) if _lives(one) and one not in baseline
+            process
+            for process in psutil.Process().children(recursive=True)
+            if _lives(process) and process not in baseline
         ]:
             if time.monotonic() > ends:
-                yield from (f"the process {one} is left" for one in alive)
+                yield from (f"the process {process} is left" for process in alive)
                 return
             time.sleep(0.01)
 
@@ -321,14 +326,14 @@ class World:
                 continue
 
     def _leaks(self, result: SubmissionResult) -> Iterator[str]:
-        record, text = to_json(result).decode(), render_text(result)
-        page = "".join([render_summary_html(result), *map(render_task_html, result.tasks)])
+        record, text = to_json(result).decode(), render_text(result, {})
+        page = "".join([render_summary_html(result, {}), *(render_task_html(task, {}) for task in result.tasks)])
         for secret in self._secrets:
             if any(secret in form for form in (record, text, page)):
                 yield f"the result holds a secret: {secret}"
         if len(record) > LARGEST_RESULT:
             yield f"the result has {len(record)} characters"
-        if any(unicodedata.category(one) in ("Cc", "Cf", "Cs") for one in text if one not in "\n\t"):
+        if any(unicodedata.category(character) in ("Cc", "Cf", "Cs") for character in text if character not in "\n\t"):
             yield "the text holds control characters"
         yield from _unsafe(page)
 

@@ -1,4 +1,4 @@
-"""Reference parts that are right in another way: they stand in where the first ones do not fit a student's own."""
+"""Alternatives: parts that are right in another way, and stand in where the first ones do not fit a student's own."""
 
 
 class PatchEncoder(PatchEncoder):

@@ -1,0 +1,184 @@
+"""Commands that show the marks of a class: `feedback`, `report`, `export` and `similarity`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from autograder.cli.arguments import INSTEAD, Argument, Options
+from autograder.cli.course import open_course, submitted_folder
+from autograder.cli.output import complain, err, out, print_table, write_paths, write_record
+from autograder.cli.progress_bar import shown
+from autograder.cli.tables import similarity_table
+from autograder.course.assignment import Assignment
+from autograder.course.course import Course
+from autograder.errors import UsageError
+
+if TYPE_CHECKING:
+    from autograder.marks import ClassMarks
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeedbackOptions(Options):
+    """What `feedback` takes."""
+
+    students: Annotated[Sequence[str], Argument("only these", "STUDENT", positional=True)] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassOptions(Options):
+    """What commands take that show everyone's marks."""
+
+    submitted: Annotated[Path | None, Argument("folders <student>/<assignment>/", "DIR")] = None
+    results: Annotated[
+        Path | None, Argument("take the results that grade --json wrote, not the cached ones", "DIR")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions(ClassOptions):
+    """What `report` takes."""
+
+    to: Annotated[Path | None, Argument("by default report/<assignment>/", "DIR")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions(ClassOptions):
+    """What `export` takes."""
+
+    format: Annotated[
+        str, Argument("csv, canvas, moodle, gradescope, junit, markdown or annotations", "FORMAT", positional=True)
+    ]
+    to: Annotated[Path | None, Argument("by default exports/<assignment>/; - prints it", "DIR")] = None
+    fill: Annotated[Path | None, Argument("a file downloaded from Canvas or Moodle to fill in", "FILE")] = None
+    column: Annotated[str, Argument("heading of the marks in Canvas or Moodle", "TEXT")] = ""
+
+    @property
+    def prints_export(self) -> bool:
+        """Whether what is exported takes the place of the text."""
+        return str(self.to) == "-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimilarityOptions(Options):
+    """What `similarity` takes."""
+
+    json: Annotated[Path | None, Argument(f"also write the pairs, with lines, as JSON; {INSTEAD}", "FILE")] = None
+    submitted: Annotated[Path | None, Argument("folders <student>/<assignment>/", "DIR")] = None
+    least: Annotated[float, Argument("only pairs from here on, 0 to 1", "SHARE")] = 0.4
+
+
+@dataclass(frozen=True)
+class _Class:
+    """A course's assignment, the submissions that are there, and everyone's marks."""
+
+    course: Course
+    assignment: Assignment
+    folders: dict[str, Path]
+    marks: ClassMarks
+
+
+def _open_class(options: ClassOptions) -> _Class:
+    """Read everyone's marks; submissions may be gone, unless the folder was named."""
+    from autograder.batch.batch import discover
+    from autograder.batch.class_results import read_results, stored_results
+    from autograder.gradebook.class_marks import class_marks
+
+    course, name = open_course(options)
+    assignment = course.assignment(name)
+    try:
+        folders = discover(submitted_folder(course, options.submitted), name)
+    except UsageError:
+        if options.submitted:
+            raise
+        folders = {}
+    if options.results:
+        results = read_results(options.results, name)
+    else:
+        results = stored_results(course, assignment, folders)
+    marks = class_marks(course, assignment, results)
+    if not marks.students:
+        complain(f"nobody has marks of {name} yet. Run: python -m autograder grade")
+    return _Class(course, assignment, folders, marks)
+
+
+def feedback(options: FeedbackOptions) -> int:
+    """Write `feedback/` for students."""
+    from autograder.feedback.exporter import write_feedback
+
+    course, name = open_course(options)
+    assignment = course.assignment(name)
+    with shown("feedback", err, quiet=options.quiet) as progress:
+        paths = write_feedback(course, assignment, options.students or None, progress)
+    for path in paths:
+        out.print(f"wrote {path.relative_to(course.root)} and feedback.html beside it")
+    write_paths(options, name, paths)
+    return 0
+
+
+def report(options: ReportOptions) -> int:
+    """Write the class report for instructors."""
+    from autograder.reports.class_report import write_report
+    from autograder.reports.similarity import similar_pairs, submissions_to_compare
+
+    shown_class = _open_class(options)
+    course, assignment = shown_class.course, shown_class.assignment
+    with shown("comparing", err, quiet=options.quiet) as progress:
+        submissions = submissions_to_compare(course, assignment, shown_class.folders, graded=options.submitted is None)
+        pairs = similar_pairs(assignment, submissions, progress=progress)
+    folder = options.to or course.root / "report" / assignment.name
+    paths = write_report(shown_class.marks, pairs, datetime.now().astimezone(), folder)
+    for path in paths:
+        out.print(f"wrote {path}")
+    write_paths(options, assignment.name, paths)
+    return 0
+
+
+def export(options: ExportOptions) -> int:
+    """Write marks for other tools."""
+    from autograder.exports import formats
+
+    formats.check_format(options.format, options.fill)
+    if options.prints_export and options.prints_json:
+        raise UsageError("--to - and --json - cannot both print.", "Give one of them a file or a folder.")
+    shown_class = _open_class(options)
+    assignment = shown_class.assignment
+    made = formats.export(shown_class.marks, options.format, options.column, options.fill, shown_class.folders)
+    paths: list[Path] = []
+    if options.prints_export:
+        sys.stdout.write("".join(content.decode() for content in made.files.values()))
+    else:
+        paths = formats.write_export(made, options.to or shown_class.course.root / "exports" / assignment.name)
+        for path in paths:
+            out.print(f"wrote {path}")
+    if made.left_out:
+        complain(f"{options.fill} does not name: {', '.join(made.left_out)}. They are left out.")
+    waiting = sum(bool(student.waiting) for student in shown_class.marks.students)
+    if waiting:
+        complain(f"{waiting} submissions wait for a person; their marks are as of now.")
+    write_paths(options, assignment.name, paths, left_out=made.left_out, waiting=waiting)
+    return 1 if made.left_out else 0
+
+
+def similarity(options: SimilarityOptions) -> int:
+    """Rank pairs of submissions whose own work is alike."""
+    from autograder.batch.batch import discover
+    from autograder.reports.similarity import similar_pairs, submissions_to_compare
+
+    if not 0 <= options.least <= 1:
+        raise UsageError(f"--least must be from 0 to 1, got {options.least:g}.")
+    course, name = open_course(options)
+    assignment = course.assignment(name)
+    folders = discover(submitted_folder(course, options.submitted), name)
+    with shown("comparing", err, quiet=options.quiet) as progress:
+        submissions = submissions_to_compare(course, assignment, folders, graded=options.submitted is None)
+        pairs = similar_pairs(assignment, submissions, options.least, progress)
+    out.print(f"{name}: {len(pairs)} pairs of {len(folders)} submissions are at least {options.least:.0%} alike")
+    if pairs:
+        print_table(similarity_table(pairs))
+    write_record(options, pairs)
+    return 0

@@ -1,0 +1,33 @@
+"""From options to the course that they are about."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from autograder.cli.arguments import Options
+from autograder.cli.output import complain
+from autograder.course.course import Course, find_root, read_course
+
+
+def open_course(options: Options, sandbox: str | None = None) -> tuple[Course, str]:
+    """Read the course, once for each command, and return it with the name of the assignment that is meant.
+
+    Args:
+        options: Of the command.
+        sandbox: What `--sandbox` says; None leaves it to `course_config.py`.
+
+    Raises:
+        ConfigError: If there is no course, or its settings are wrong.
+    """
+    course = read_course(find_root(options.course))
+    if sandbox is not None:
+        course = replace(course, settings=replace(course.settings, sandbox=sandbox))
+    if course.settings.sandbox == "none":
+        complain("--sandbox none: student code runs unconfined.")
+    return course, options.assignment or course.settings.assignment
+
+
+def submitted_folder(course: Course, named: Path | None) -> Path:
+    """Return where submissions are: the folder that `--submitted` names, or nbgrader's own."""
+    return named or course.root / "submitted"

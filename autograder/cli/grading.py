@@ -1,0 +1,274 @@
+"""Commands that grade: `check` one submission, `grade` a class and record its marks."""
+
+from __future__ import annotations
+
+import argparse
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from autograder.cli.arguments import INSTEAD, Argument, Options
+from autograder.cli.course import open_course, submitted_folder
+from autograder.cli.output import complain, err, out, print_table, write_json, write_record
+from autograder.cli.progress_bar import shown
+from autograder.cli.tables import marks_table
+from autograder.course.assignment import Assignment
+from autograder.course.course import Course
+from autograder.course.submission import is_current
+from autograder.errors import AutograderError, UsageError
+from autograder.suggestions import did_you_mean
+from autograder.text import printable
+
+if TYPE_CHECKING:
+    from autograder.batch.batch import Workers
+    from autograder.batch.outcome import GradedSubmission
+
+SANDBOXES = ("required", "none")
+MOST_SHOWN = 200
+"""Students, and failures, that are listed after grading; what more there are is counted."""
+
+
+def _sandbox(word: str) -> str:
+    if word not in SANDBOXES:
+        raise argparse.ArgumentTypeError(f"no choice {word!r}. {did_you_mean(word, SANDBOXES)}")
+    return word
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxOptions(Options):
+    """What commands take that run student code."""
+
+    sandbox: Annotated[
+        str | None,
+        Argument(
+            "none runs student code unconfined: only for code you trust; every result says so",
+            "required|none",
+            read=_sandbox,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckOptions(SandboxOptions):
+    """What `check` takes."""
+
+    path: Annotated[
+        Path, Argument("a folder with utilities.py and the notebook, or one of the two files", "PATH", positional=True)
+    ]
+    json: Annotated[Path | None, Argument(f"also write the result as JSON; {INSTEAD}", "FILE")] = None
+    html: Annotated[Path | None, Argument("also write the page that students read", "FILE")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradeOptions(SandboxOptions):
+    """What `grade` takes."""
+
+    students: Annotated[Sequence[str], Argument("only these", "STUDENT", positional=True)] = ()
+    submitted: Annotated[Path | None, Argument("folders <student>/<assignment>/; default submitted/", "DIR")] = None
+    json: Annotated[Path | None, Argument("also write <student>.json there; - prints the marks as JSON", "DIR")] = None
+    no_record: Annotated[bool, Argument("leave the gradebook alone")] = False
+    jobs: Annotated[int, Argument("submissions graded at once; 0 chooses", "N")] = 0
+    cluster: Annotated[str | None, Argument("grade on the workers of this Dask scheduler", "ADDRESS")] = None
+
+
+def check(options: CheckOptions) -> int:
+    """Grade one submission and print the result."""
+    from autograder.grading.result_store import grader_for, read_for_check
+    from autograder.rendering.result_text import render_text
+    from autograder.results import to_json
+
+    course, name = open_course(options, options.sandbox)
+    titles = course.assignment(name).titles
+    grader = grader_for(course, name)
+    snapshot = read_for_check(options.path, name, course.settings)
+    with closing(grader), shown("checking", err, quiet=options.quiet, alike=False) as progress:
+        progress(0, 1, str(options.path))
+        result = grader.grade_snapshot(snapshot)
+    if options.html:
+        from autograder.feedback.page import render_page, result_page
+        from autograder.files import write_whole
+
+        write_whole(options.html, render_page(result_page(result, titles)).encode("utf-8", "replace"))
+    out.print(render_text(result, titles), end="")
+    write_json(options, to_json(result))
+    return 1 if result.has_error else 0
+
+
+def grade(options: GradeOptions) -> int:
+    """Grade submissions, write and record their results one by one, and print the marks."""
+    from autograder.batch.batch import discover, grade_all
+    from autograder.batch.outcome import write_json as write_results
+
+    if options.jobs < 0:
+        raise UsageError(f"--jobs must be 0 or more, got {options.jobs}.")
+    course, name = open_course(options, options.sandbox)
+    assignment = course.assignment(name)
+    folders = discover(submitted_folder(course, options.submitted), name, options.students)
+    run = _Run(folders, keep_all=options.prints_json)
+    with (
+        _workers(options, course, assignment, len(folders)) as workers,
+        shown("grading", err, quiet=options.quiet) as progress,
+    ):
+        progress(0, len(folders), run.next_student)
+        submissions = grade_all(course, assignment, folders, workers)
+        if options.json and not options.prints_json:
+            submissions = write_results(submissions, options.json)
+        if not options.no_record:
+            submissions = _record_each(course, assignment, submissions)
+        for graded in submissions:
+            run.add(graded, handed_in_again=_is_outdated(course, assignment, graded))
+            progress(run.done, len(folders), run.next_student, free=run.cached)
+    _print_marks(options, assignment, run)
+    _print_problems(run)
+    return 1 if run.failures else 0
+
+
+def _workers(
+    options: GradeOptions, course: Course, assignment: Assignment, submissions: int
+) -> AbstractContextManager[Workers]:
+    """Return where submissions are graded: on the cluster that is named, or on this machine."""
+    if options.cluster is None:
+        from autograder.batch.local_workers import LocalWorkers
+
+        return nullcontext(LocalWorkers(course, assignment.name, options.jobs, submissions))
+    if options.jobs:
+        raise UsageError("--jobs is for this machine; on a cluster each worker grades one submission at a time.")
+    from autograder.batch.dask_workers import cluster_workers
+
+    return cluster_workers(options.cluster, course, assignment)
+
+
+def _record_each(
+    course: Course, assignment: Assignment, submissions: Iterable[GradedSubmission]
+) -> Iterator[GradedSubmission]:
+    """Record each submission in the gradebook and yield it, with the error where that failed: the batch goes on."""
+    from autograder.gradebook.recording import forget, record
+
+    for graded in submissions:
+        try:
+            if graded.result is None or graded.snapshot is None:
+                forget(course, assignment, graded.student)
+            else:
+                record(course, assignment, graded.student, graded.snapshot, graded.result)
+        except AutograderError as error:
+            yield replace(graded, error=error)
+        except OSError as error:
+            yield replace(graded, error=AutograderError(f"{error}.", "Fix that, then grade again."))
+        else:
+            yield graded
+
+
+def _is_outdated(course: Course, assignment: Assignment, graded: GradedSubmission) -> bool:
+    """Return whether something else was handed in while a submission was graded."""
+    if graded.snapshot is None or graded.cached:
+        return False
+    return not is_current(graded.snapshot, graded.folder, assignment.name, course.settings)
+
+
+class _Run:
+    """What is shown of a run of `grade`, however many are graded.
+
+    Args:
+        students: All of them, in order.
+        keep_all: Whether the table is to hold all of them, not only those that are shown.
+
+    Attributes:
+        failures: A line for each submission without a full result.
+        handed_in_again: Whose submission was replaced while it was graded.
+        cached: How many results were there before.
+    """
+
+    def __init__(self, students: Iterable[str], *, keep_all: bool) -> None:
+        self.failures: list[str] = []
+        self.handed_in_again: list[str] = []
+        self.cached = 0
+        self._waiting = OrderedDict.fromkeys(students)  # its first key is found at once, however many went before
+        self.submissions = len(self._waiting)
+        shown_students = self._waiting if keep_all else islice(self._waiting, MOST_SHOWN)
+        self._rows: dict[str, GradedSubmission | None] = dict.fromkeys(shown_students)
+
+    @property
+    def done(self) -> int:
+        """How many submissions were added."""
+        return self.submissions - len(self._waiting)
+
+    @property
+    def next_student(self) -> str:
+        """The first student whose submission is not graded yet; empty at the end."""
+        return printable(next(iter(self._waiting), ""))
+
+    @property
+    def rows(self) -> list[GradedSubmission]:
+        """The submissions of the table that were added, in the students' order."""
+        return [row for row in self._rows.values() if row is not None]
+
+    def add(self, graded: GradedSubmission, *, handed_in_again: bool) -> None:
+        """Add one submission that is done."""
+        if handed_in_again:
+            self.handed_in_again.append(graded.student)
+        del self._waiting[graded.student]
+        self.cached += graded.cached
+        if graded.student in self._rows:
+            self._rows[graded.student] = replace(graded, snapshot=None)  # which may be large
+        if failure := _failure(graded):
+            self.failures.append(f"{printable(graded.student)}: {failure}")
+
+
+def _failure(graded: GradedSubmission) -> str:
+    """Return why a submission has no full result; empty if it has."""
+    if graded.error is not None:
+        return str(graded.error)
+    if graded.result is not None and graded.result.has_error:
+        return "a check ended in an internal error; it cost no points (see the feedback)"
+    return ""
+
+
+def _print_marks(options: GradeOptions, assignment: Assignment, run: _Run) -> None:
+    """Print the table of marks, or all of it as JSON."""
+    rows = run.rows[:MOST_SHOWN]
+    print_table(marks_table(assignment, rows))
+    if any(task.carried_forward for row in rows if row.result for task in row.result.tasks):
+        out.print("* checked with a correct earlier part in place of the student's")
+    if run.submissions > MOST_SHOWN:
+        places = [] if options.no_record else ["the gradebook (python -m autograder export csv)"]
+        places += [str(options.json)] if options.json else []
+        where = " and in ".join(places) or "what --json DIR writes"
+        out.print(f"{MOST_SHOWN:,} of {run.submissions:,} students; the marks of all are in {where}.")
+    if options.prints_json:
+        write_record(options, _marks_record(options, assignment, run.rows))
+
+
+def _print_problems(run: _Run) -> None:
+    """Print what went wrong, and who must be graded again."""
+    for failure in run.failures[:MOST_SHOWN]:
+        complain(failure)
+    if len(run.failures) > MOST_SHOWN:
+        complain(f"{len(run.failures) - MOST_SHOWN} more ended in an error. Fix what is named, then grade again.")
+    if run.handed_in_again:
+        names = ", ".join(printable(student) for student in run.handed_in_again)
+        complain(f"handed in again while they were graded: {names}. To grade the new work, run the same command again.")
+
+
+def _marks_record(options: GradeOptions, assignment: Assignment, rows: Sequence[GradedSubmission]) -> dict[str, object]:
+    """Return what `grade --json -` prints: the table of marks."""
+    students = [
+        {
+            "student": printable(row.student),
+            "score": row.result and row.result.score,
+            "tasks": {task.id: task.score for task in row.result.tasks} if row.result else {},
+            "error": _failure(row) or None,
+        }
+        for row in rows
+    ]
+    return {
+        "schema": 1,
+        "command": options.command,
+        "assignment": assignment.name,
+        "max_score": assignment.max_score,
+        "tasks": {task.id: task.points for task in assignment.tasks},
+        "students": students,
+    }

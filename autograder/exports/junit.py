@@ -1,0 +1,56 @@
+"""JUnit XML, which most CI systems read.
+
+Reference:
+    The Jenkins JUnit schema, as pytest writes it.
+"""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+from autograder.marks import ClassMarks, StudentMarks
+from autograder.results import CheckResult, SubmissionResult, TaskResult
+from autograder.text import escape_xml
+
+COUNTS = {"failures": "failed", "errors": "error", "skipped": "skipped"}
+"""Attributes of a suite, and the outcomes that they count."""
+
+
+def junit_xml(marks: ClassMarks) -> bytes:
+    """Return a suite for each student with a result, with a case for each check."""
+    root = ET.Element("testsuites", name=escape_xml(marks.assignment))
+    for student in marks.students:
+        if student.result is not None:
+            root.append(_suite(marks.assignment, student, student.result))
+    ET.indent(root)
+    return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
+
+
+def _suite(assignment: str, student: StudentMarks, result: SubmissionResult) -> ET.Element:
+    checks = [check for task in result.tasks for check in task.checks]
+    suite = ET.Element("testsuite", name=escape_xml(student.person.id))
+    suite.set("tests", str(len(checks)))
+    for name, outcome in COUNTS.items():
+        suite.set(name, str(sum(check.outcome == outcome for check in checks)))
+    suite.set("time", f"{sum(check.duration for check in checks):.3f}")
+    properties = ET.SubElement(suite, "properties")
+    for name, value in (("score", student.total), ("late_penalty", student.penalty)):
+        ET.SubElement(properties, "property", name=name, value=f"{value:g}")
+    suite.extend(_case(assignment, task, check) for task in result.tasks for check in task.checks)
+    return suite
+
+
+def _case(assignment: str, task: TaskResult, check: CheckResult) -> ET.Element:
+    name = check.id.rpartition("::")[2]
+    case = ET.Element("testcase", classname=escape_xml(f"{assignment}.{task.id}"), name=escape_xml(name))
+    case.set("time", f"{check.duration:.3f}")
+    message = escape_xml(check.message)
+    if check.outcome == "failed":
+        mistake = escape_xml(check.misconception or "failed")
+        failure = ET.SubElement(case, "failure", message=message, type=mistake)
+        failure.text = escape_xml(f"{check.sentence}\n{check.message}")
+    elif check.outcome == "error":
+        ET.SubElement(case, "error", message=message, type="error").text = message
+    elif check.outcome == "skipped":
+        ET.SubElement(case, "skipped", message=message)
+    return case

@@ -1,0 +1,44 @@
+"""nbgrader's export of marks as CSV, made safe for spreadsheets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nbgrader.api import Assignment, Gradebook, MissingEntry, Student
+from nbgrader.plugins import ExportPlugin
+
+from autograder.files import write_whole
+from autograder.gradebook.late_policy import LatePolicy, late_policy
+from autograder.rendering.safe_csv import NBGRADER_COLUMNS, Value, csv_bytes
+
+
+class QuotedCsvExport(ExportPlugin):  # type: ignore[misc]
+    """nbgrader's CSV with its columns, quoted, safe for spreadsheets, written whole, late penalties of today.
+
+    In course_config.py: `c.ExportApp.plugin_class = "autograder.nbgrader_plugins.QuotedCsvExport"`; then
+    `nbgrader export`.
+    """
+
+    def export(self, gradebook: Gradebook) -> None:
+        """Write the marks of all assignments and students, or of those asked for."""
+        policy = late_policy(self.config)
+        rows = [
+            _book_row(gradebook, assignment, student, policy)
+            for assignment in gradebook.assignments
+            if not self.assignment or assignment.name in map(str, self.assignment)
+            for student in gradebook.students
+            if not self.student or student.id in map(str, self.student)
+        ]
+        write_whole(Path(self.to or "grades.csv"), csv_bytes([NBGRADER_COLUMNS, *rows]))
+
+
+def _book_row(gradebook: Gradebook, assignment: Assignment, student: Student, policy: LatePolicy) -> list[Value]:
+    known: list[Value] = [student.id, student.last_name, student.first_name, student.email]
+    due = str(assignment.duedate or "")
+    try:
+        submission = gradebook.find_submission(assignment.name, student.id)
+    except MissingEntry:
+        return [assignment.name, due, "", *known, 0.0, 0.0, 0.0, assignment.max_score]
+    penalty = policy.penalty(submission)
+    scores: list[Value] = [submission.score, penalty, max(0.0, submission.score - penalty), assignment.max_score]
+    return [assignment.name, due, str(submission.timestamp or ""), *known, *scores]

@@ -1,0 +1,94 @@
+"""The instructor's texts that grading needs, and the stand-ins that are cut out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autograder.course.assignment import MODULE, Assignment, Task
+from autograder.course.notebook import answer_sources
+from autograder.course.solution_regions import complete_functions, only_needed
+
+
+@dataclass(frozen=True)
+class StandIns:
+    """Reference parts in place of a student's wrong ones, in one student process.
+
+    Attributes:
+        tasks: The earlier tasks whose parts they are.
+        names: Names of the parts in the module.
+        source: Text of these parts and of what they need, and no more, since student code can find it.
+        cells: The instructor's solution cells of these tasks, by grade_id.
+    """
+
+    tasks: tuple[Task, ...] = ()
+    names: frozenset[str] = frozenset()
+    source: str = ""
+    cells: Mapping[str, str] = field(default_factory=dict)
+
+
+NO_STAND_INS = StandIns()
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The instructor's texts, read once for each worker.
+
+    Attributes:
+        given: The released module; its complete functions replace the student's copies of them.
+        modules: The given modules beside it, by name; imports find them, whatever was handed in.
+        helpers: Names of the functions that the released module holds or imports complete.
+        solved: The solved module, which stand-ins are cut out of.
+        source: The built nbgrader notebook.
+        answers: The instructor's solution cells by grade_id.
+        parameters: Text that grading runs after the notebook's parameters cell.
+        additions: Text put after the solved module: parts in a form that fits more callers.
+        alternatives: Text put after that: parts that are right in another way, such as with the class token last.
+            A student's own parts may only fit together with those. Empty if there are none.
+    """
+
+    given: str
+    modules: dict[str, str]
+    helpers: frozenset[str]
+    solved: str
+    source: bytes
+    answers: dict[str, str]
+    parameters: str
+    additions: str
+    alternatives: str
+
+    @classmethod
+    def read(cls, assignment: Assignment) -> Reference:
+        """Read them from the course folder."""
+        source = assignment.notebook_path.read_bytes()
+        given = (assignment.source_dir / f"{MODULE}.py").read_text("utf-8")
+        modules = {path.stem: path.read_text("utf-8") for path in assignment.given_modules}
+        return cls(
+            given=given,
+            modules=modules,
+            helpers=complete_functions(given, modules),
+            solved=(assignment.solution_dir / f"{MODULE}.py").read_text("utf-8"),
+            source=source,
+            answers=answer_sources(source),
+            parameters=_text_if_there(assignment.checks_dir / "parameters.py"),
+            additions=_text_if_there(assignment.checks_dir / "stand_ins.py"),
+            alternatives=_text_if_there(assignment.checks_dir / "alternatives.py"),
+        )
+
+    def stand_ins_for(self, tasks: Sequence[Task]) -> tuple[StandIns, ...]:
+        """Return what may stand in for these tasks' parts, in the order in which to try it."""
+        texts = [self.solved, self.additions]
+        choices = [self._cut_out(tasks, "\n".join(texts))]
+        if self.alternatives:
+            choices.append(self._cut_out(tasks, "\n".join([*texts, self.alternatives])))
+        return tuple(choices)
+
+    def _cut_out(self, tasks: Sequence[Task], text: str) -> StandIns:
+        names = frozenset(name for task in tasks for name in task.provides)
+        cells = {name: self.answers[name] for task in tasks for name in task.answers if name in self.answers}
+        return StandIns(tuple(tasks), names, only_needed(text, names), cells)
+
+
+def _text_if_there(path: Path) -> str:
+    return path.read_text("utf-8") if path.exists() else ""

@@ -1,0 +1,131 @@
+"""The marks of a class: plain records, whatever they were read from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from autograder.results import SubmissionResult
+from autograder.text import Titles
+
+
+@dataclass(frozen=True)
+class Person:
+    """A student as nbgrader's gradebook knows one; everything but the id may be empty."""
+
+    id: str
+    first_name: str = ""
+    last_name: str = ""
+    email: str = ""
+    lms_user_id: str = ""
+
+    @property
+    def name(self) -> str:
+        """`Last, First` as far as it is known; otherwise the id."""
+        return ", ".join(part for part in (self.last_name, self.first_name) if part) or self.id
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The points of one task or question.
+
+    Attributes:
+        id: Its grade_id.
+        score: Points; None while a person has to give them, or where no check could be made.
+        by_hand: Whether a person marks it, or has changed what the checks gave.
+        waiting: Whether a person has to look at it.
+        comment: What a marker wrote, or nbgrader of an untouched answer.
+    """
+
+    id: str
+    max_score: float
+    score: float | None
+    by_hand: bool = False
+    waiting: bool = False
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class StudentMarks:
+    """One student's marks for one assignment.
+
+    Attributes:
+        tasks: Marks of what checks grade, by grade_id.
+        questions: Marks of what a person grades, by grade_id.
+        remarks: What a person wrote to other cells, by the cell's name.
+        penalty: Points taken for lateness, counted from today's score and due date.
+        seconds_late: Past the due date, extensions included; 0 if in time.
+        submitted: Whether the gradebook holds a submission, or there is a result.
+        result: What the checks found; None where no result is cached.
+    """
+
+    person: Person
+    tasks: Mapping[str, Mark] = field(default_factory=dict)
+    questions: Mapping[str, Mark] = field(default_factory=dict)
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    penalty: float = 0.0
+    seconds_late: float = 0.0
+    handed_in: datetime | None = None
+    due: datetime | None = None
+    submitted: bool = False
+    result: SubmissionResult | None = None
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """All marks, tasks first."""
+        return (*self.tasks.values(), *self.questions.values())
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Points so far by grade_id."""
+        return {mark.id: mark.score or 0.0 for mark in self.marks}
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """The grade_ids of what a person has to look at."""
+        return tuple(mark.id for mark in self.marks if mark.waiting)
+
+    @property
+    def failed_tasks(self) -> tuple[str, ...]:
+        """The tasks of which a check ended in an internal error, and which no person has marked since."""
+        return tuple(mark.id for mark in self.tasks.values() if mark.waiting and not mark.by_hand)
+
+    @property
+    def raw(self) -> float:
+        """Points so far, before the late penalty."""
+        return round(sum(self.scores.values()), 2)
+
+    @property
+    def total(self) -> float:
+        """Points that count so far; never below 0."""
+        return round(max(0.0, self.raw - self.penalty), 2)
+
+    @property
+    def max_score(self) -> float:
+        """Points of all that is marked here."""
+        return sum(mark.max_score for mark in self.marks)
+
+
+@dataclass(frozen=True)
+class ClassMarks:
+    """A whole class.
+
+    Attributes:
+        points: Greatest score by grade_id, automatic tasks first.
+        automatic: grade_ids of the tasks that checks grade.
+        recorded: Whether the gradebook knows the assignment; otherwise only automatic tasks are here.
+        titles: Titles of the tasks and questions.
+    """
+
+    assignment: str
+    points: Mapping[str, float]
+    automatic: tuple[str, ...]
+    students: tuple[StudentMarks, ...]
+    recorded: bool
+    titles: Titles = field(default_factory=dict)
+
+    @property
+    def max_score(self) -> float:
+        """Points of the whole assignment."""
+        return sum(self.points.values())

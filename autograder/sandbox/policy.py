@@ -1,0 +1,67 @@
+"""What a student process may use and see: the orders that `confine` carries out."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from pathlib import Path
+
+import msgspec
+
+SUBMISSION, SCRATCH, SHARED_MEMORY = "/submission", "/scratch", "/dev/shm"  # noqa: S108 - inside the new root
+DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
+SYSTEM = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share/zoneinfo", "/usr/share/fonts")
+SETTINGS = ("/etc/ld.so.cache", "/etc/localtime", "/etc/mime.types", "/etc/fonts")
+MACHINE = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/uptime")  # what psutil reads for carbontracker
+TOPOLOGY = ("/sys/devices/system/cpu", "/sys/devices/system/node")
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What one student process may use.
+
+    Attributes:
+        submission: Folder with the copy of the submission; becomes `/submission`.
+        work: Private folder of the grader's on which the new root is mounted.
+        layers: Layers to put up; each must hold, or the process refuses to go on.
+        memory_mib: Memory and address space it may add to what the zygote holds.
+        scratch_mib: Size of all files it may write.
+        scratch_files: How many files and folders it may make.
+        max_processes: Processes and threads.
+        max_descriptors: Open files.
+        cpu_seconds: CPU time of all its threads together.
+        gpu: Whether the GPU's devices are shown to it.
+        cgroup: Control group to make its own below, for the layer `cgroup`.
+    """
+
+    submission: str
+    work: str
+    layers: tuple[str, ...]
+    memory_mib: int
+    scratch_mib: int
+    scratch_files: int
+    max_processes: int
+    max_descriptors: int
+    cpu_seconds: int
+    gpu: bool = False
+    cgroup: str = ""
+
+
+class Places(msgspec.Struct, frozen=True):
+    """Where the student process finds the submission and may write."""
+
+    submission: str
+    scratch: str
+
+
+def readable_paths(gpu: bool) -> list[str]:
+    """Return what every student process may read besides its submission, existing paths only."""
+    python = {sys.prefix, sys.base_prefix, *(sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib"))}
+    system = (*SYSTEM, *SETTINGS, *TOPOLOGY, *MACHINE, *DEVICES, *(gpu_paths() if gpu else ()))
+    paths = sorted(path for path in (*python, *system) if Path(path).exists())
+    return [path for path in paths if not any(path.startswith(f"{other}/") for other in paths)]
+
+
+def gpu_paths() -> tuple[str, ...]:
+    """Return the devices and folders that CUDA needs."""
+    devices = sorted(str(path) for path in Path("/dev").glob("nvidia*"))
+    return (*devices, "/usr/local/cuda", "/usr/local/nvidia", "/proc/driver/nvidia")

@@ -1,0 +1,70 @@
+"""Between values as they cross the wall and the values that student code takes and gives."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Literal
+
+import tensorflow as tf
+import tf_keras as keras
+
+from autograder import wire
+
+
+class Converter:
+    """Converts values in both directions, and keeps the objects that stay in this process."""
+
+    def __init__(self) -> None:
+        self._objects: dict[int, object] = {}
+
+    def keep(self, value: object) -> wire.Ref:
+        """Keep an object, and return what the grader calls it by from now on."""
+        self._objects[id(value)] = value
+        return wire.Ref(id(value), _kind(value), type(value).__name__)
+
+    def kept(self, ref: wire.Ref) -> Any:  # noqa: ANN401 - whatever was kept
+        """Return the object that the grader refers to."""
+        return self._objects[ref.id]
+
+    def to_tensor(self, value: wire.Value) -> Any:  # noqa: ANN401 - tensors, objects or plain values
+        """Return arrays as tensors and all else as `to_plain` does: what functions of the module take."""
+        if isinstance(value, wire.Array):
+            return tf.constant(wire.unpack_array(value))
+        return self.to_plain(value)
+
+    def to_plain(self, value: wire.Value) -> Any:  # noqa: ANN401 - as above, arrays as NumPy
+        """Return arrays as NumPy's and references as the objects themselves: what functions of the notebook take."""
+        if isinstance(value, wire.Ref):
+            return self.kept(value)
+        if isinstance(value, wire.Items):
+            return tuple(self.to_plain(item) for item in value.items)
+        if isinstance(value, wire.Array):
+            return wire.unpack_array(value).copy()
+        return as_written(value)
+
+    def to_wire(self, value: object) -> wire.Value:
+        """Return what student code gave as it crosses the wall: numbers as they are, objects as references."""
+        if isinstance(value, (tf.Tensor, tf.Variable)) and hasattr(value, "numpy"):
+            value = value.numpy()
+        if isinstance(value, (list, tuple)):
+            return wire.Items([self.to_wire(item) for item in value])
+        if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+            return wire.Table({key: self.to_wire(item) for key, item in value.items()})
+        try:
+            return wire.to_value(value)
+        except TypeError:
+            return self.keep(value)
+
+
+def as_written(value: wire.Value) -> Any:  # noqa: ANN401 - plain Python
+    """Return a value as a student would write it in a call of their own, which has lists rather than tuples."""
+    plain = wire.from_value(value)
+    return list(plain) if isinstance(plain, tuple) else plain
+
+
+def _kind(value: object) -> Literal["layer", "model", "function", "object"]:
+    if isinstance(value, keras.Model):
+        return "model"
+    if isinstance(value, keras.layers.Layer):
+        return "layer"
+    return "function" if inspect.isroutine(value) else "object"

@@ -1,0 +1,166 @@
+"""Answers about Keras layers and models: make, call, describe, differentiate and count them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from autograder import wire
+from autograder.student_side.conversion import Converter, as_written
+from autograder.student_side.parameter_counting import weightless
+from autograder.student_side.submitted_code import SubmittedModule
+
+SETTINGS = ("rate", "epsilon", "axis", "units")
+"""Plain numbers of a layer that a description lists."""
+
+
+class LayerAnswers:
+    """Answers questions about the layers and models of one submission.
+
+    Args:
+        module: Where names of parts are looked up.
+        converter: Holds the layers and models that were made.
+    """
+
+    def __init__(self, module: SubmittedModule, converter: Converter) -> None:
+        self._module = module
+        self._converter = converter
+
+    def wrap(self, question: wire.Wrap) -> wire.Value:
+        """Hold a function as a layer that calls it."""
+        return self._converter.keep(_FunctionLayer(self._module.find(question.name)))
+
+    def apply(self, question: wire.Apply) -> wire.Value:
+        """Return the layer's output."""
+        layer = self._converter.kept(question.target)
+        inputs = [self._converter.to_tensor(value) for value in question.args]
+        return self._converter.to_wire(_call(layer, inputs, question.training))
+
+    def gradients(self, question: wire.Gradients) -> wire.Value:
+        """Return gradients by the inputs and by the trainable weights."""
+        layer = self._converter.kept(question.target)
+        inputs = [self._converter.to_tensor(value) for value in question.args]
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            output = _call(layer, inputs, question.training)
+            first = output[0] if isinstance(output, (tuple, list)) else output
+            total = tf.reduce_sum(first * self._converter.to_tensor(question.cotangent))
+        gradients = tape.gradient(total, inputs + list(layer.trainable_weights))
+        dense = [
+            None if gradient is None else self._converter.to_wire(tf.convert_to_tensor(gradient))
+            for gradient in gradients
+        ]
+        return wire.Table({"inputs": wire.Items(dense[: len(inputs)]), "weights": wire.Items(dense[len(inputs) :])})
+
+    def describe(self, question: wire.Describe) -> wire.Value:
+        """Return the weights and, of a model, the layers; of a layer, the layers inside it."""
+        layer = self._converter.kept(question.target)
+        weights = _distinct(layer.weights)
+        positions = {id(weight): index for index, weight in enumerate(weights)}
+        trainable = {id(weight) for weight in layer.trainable_weights}
+        inside = layer.layers if isinstance(layer, keras.Model) else layer._flatten_layers(include_self=False)
+        weight_rows = [_weight_row(weight, id(weight) in trainable) for weight in weights]
+        layer_rows = [self._layer_row(part, positions) for part in inside]
+        return wire.Table({"weights": wire.Items(weight_rows), "layers": wire.Items(layer_rows)})
+
+    def _layer_row(self, layer: Any, positions: dict[int, int]) -> wire.Value:  # noqa: ANN401 - any Keras layer
+        row: dict[str, wire.Value] = {
+            "name": layer.name,
+            "class": type(layer).__name__,
+            "ref": self._converter.keep(layer),
+        }
+        for name in SETTINGS:
+            value = getattr(layer, name, None)
+            if isinstance(value, (int, float)):
+                row[name] = value
+        indices = (positions.get(id(weight)) for weight in _distinct(layer.weights))
+        row["weights"] = wire.Items([index for index in indices if index is not None])
+        return wire.Table(row)
+
+    def set_weights(self, question: wire.SetWeights) -> None:
+        """Assign all weights, in the order that `describe` lists them."""
+        layer = self._converter.kept(question.target)
+        for variable, array in zip(_distinct(layer.weights), question.weights, strict=True):
+            variable.assign(wire.unpack_array(array))
+
+    def build_model(self, question: wire.BuildModel) -> wire.Value:
+        """Build a model from a small graph: its inputs, then one node after another."""
+        inputs = [keras.Input(shape=tuple(shape)) for shape in question.inputs]
+        tensors: list[Any] = list(inputs)
+        for node in question.nodes:
+            tensors.append(self._apply_node(node, tensors))
+        return self._converter.keep(keras.Model(inputs, tensors[-1]))
+
+    def _apply_node(self, node: wire.Node, tensors: Sequence[Any]) -> Any:  # noqa: ANN401 - a symbolic tensor
+        part = self._part(node.name)
+        fed = [tensors[index] for index in node.inputs]
+        kwargs = {key: as_written(value) for key, value in node.kwargs.items()}
+        if node.init is None:
+            return part(*fed, *(as_written(value) for value in node.args), **kwargs)
+        layer = part(*(as_written(value) for value in node.init), **kwargs)
+        return layer(*fed, *(wire.from_value(value) for value in node.args))
+
+    def _part(self, name: str) -> Any:  # noqa: ANN401 - a function or a class
+        """Return a Keras layer class for `keras.<Name>`, else what the student's module has under the name."""
+        if name.startswith("keras."):
+            return getattr(keras.layers, name.removeprefix("keras."))
+        return self._module.find(name)
+
+    def count(self, question: wire.Count) -> wire.Value:
+        """Return how many parameters a model has, all and trainable ones, without memory for its weights."""
+        make = self._module.find(question.name)
+        kwargs = {key: as_written(value) for key, value in question.kwargs.items()}
+        with weightless():
+            model = make(**kwargs)
+        counts: dict[str, wire.Value] = {
+            "total": _parameters_in(model.weights),
+            "trainable": _parameters_in(model.trainable_weights),
+        }
+        keras.backend.clear_session()
+        return wire.Table(counts)
+
+
+class _FunctionLayer(keras.layers.Layer):  # type: ignore[misc]
+    """Calls a function, which so learns from Keras whether it runs in training."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self._function = function
+
+    def call(self, *inputs: Any, **_phase: Any) -> Any:  # noqa: ANN401 - tensors
+        return self._function(*inputs)
+
+
+def _call(layer: Any, inputs: Sequence[Any], training: bool | None) -> Any:  # noqa: ANN401 - any layer
+    """Call a layer, with the flag `training` only if one is asked for and the layer takes it."""
+    spec = getattr(layer, "_call_spec", None)
+    if isinstance(layer, keras.Model) and len(inputs) > 1:
+        inputs = [list(inputs)]  # a model takes all its inputs as one argument
+    if training is None or (spec is not None and not spec.expects_training_arg):
+        return layer(*inputs)
+    return layer(*inputs, training=training)
+
+
+def _distinct(weights: Iterable[Any]) -> list[Any]:
+    """Return each weight once, although layers may share it."""
+    return list({id(weight): weight for weight in weights}.values())
+
+
+def _weight_row(weight: Any, trainable: bool) -> wire.Value:  # noqa: ANN401 - a tf.Variable
+    shape: list[wire.Value] = [int(size) for size in weight.shape]
+    return wire.Table(
+        {
+            "name": str(weight.name),
+            "shape": wire.Items(shape),
+            "dtype": str(weight.dtype.name),
+            "trainable": trainable,
+        }
+    )
+
+
+def _parameters_in(weights: Iterable[Any]) -> int:
+    return sum(math.prod(int(size) for size in weight.shape) for weight in _distinct(weights))

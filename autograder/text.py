@@ -1,0 +1,102 @@
+"""Make text safe for where it goes: a terminal, HTML, XML, Markdown, a job's log, a chart.
+
+Names, notes and messages may hold whatever a student's code said, so everything shown passes through one of these.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Mapping
+
+Titles = Mapping[str, str]
+"""The title of each task by its id, for people to read."""
+REPLACEMENT = "\ufffd"
+"""What stands for a character that cannot be shown."""
+_LONGEST_NAME = 80
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$&:])")
+
+
+def clean(text: str) -> str:
+    """Replace what could steer a terminal or break a file: control and format characters, lone surrogates."""
+    return "".join(
+        REPLACEMENT if unicodedata.category(character) in ("Cc", "Cf", "Cs") and character not in "\n\t" else character
+        for character in text
+    )
+
+
+def clean_name(name: str) -> str:
+    """Return the name of a file as it can be printed anywhere: on one line, and not endless."""
+    return "".join(character if character.isprintable() else REPLACEMENT for character in name[:_LONGEST_NAME])
+
+
+def printable(student: str) -> str:
+    """Return a student's id as any terminal can print it; two ids stay different."""
+    return student if student.isprintable() else ascii(student)
+
+
+def without_surrogates(text: str) -> str:
+    """Replace halves of surrogate pairs, which no UTF-8 file can hold; all else stays."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def escape_controls(text: str) -> str:
+    r"""Write each control character but the ends of lines as its escape, such as `\x1b`."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def escape_html(text: str) -> str:
+    """Return text for the content or a quoted attribute of an HTML element."""
+    return html.escape(clean(text))
+
+
+def escape_xml(text: str) -> str:
+    """Return text that XML 1.0 can hold; the XML library does the quoting."""
+    return re.sub("[\ufffe\uffff]", REPLACEMENT, clean(text))
+
+
+def escape_markdown(text: str) -> str:
+    """Return text on one line that Markdown takes literally: no markup, HTML, link or mention."""
+    line = _MARKDOWN.sub(r"\\\1", " ".join(clean(text).split()))
+    return line.replace("@", "@\u200b")  # a zero-width space: GitHub notifies whoever is mentioned
+
+
+def escape_workflow_command(text: str, separators: str = "") -> str:
+    """Return text for one of GitHub's workflow commands, on one line.
+
+    Args:
+        text: A message, or the value of a property.
+        separators: Characters that would end a property's value.
+    """
+    return re.sub(f"[%\n{separators}]", lambda found: f"%{ord(found[0]):02X}", clean(text))
+
+
+def escape_mathtext(text: str) -> str:
+    """Return text that matplotlib takes literally: dollar signs would begin a formula."""
+    return clean(text).replace("$", r"\$")
+
+
+def indent_lines(text: str, width: int) -> str:
+    """Clean text and indent all lines but the first."""
+    return clean(text).replace("\n", "\n" + " " * width)
+
+
+def slug_in_words(slug: str) -> str:
+    """Return a slug in words; a plus joins the two mistakes that an ambiguous answer fits."""
+    return slug.replace("_", " ").replace("+", " or ")
+
+
+def title_of(task_id: str, titles: Titles) -> str:
+    """Return a task's or a question's title; one without its own has its id in words, such as `Question 1`."""
+    return titles.get(task_id) or id_in_words(task_id)
+
+
+def id_in_words(task_id: str) -> str:
+    """Return an id as a title: `vit_model` is `Vit model`, `question_01` is `Question 1`."""
+    words = [word.lstrip("0") or "0" if word.isdecimal() else word for word in task_id.split("_") if word]
+    title = " ".join(words)
+    return title[:1].upper() + title[1:]

@@ -1,0 +1,40 @@
+"""What a check is told where the notebook lacks a name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn
+
+import pytest
+
+from autograder import wire
+from autograder.checking.remote import Student
+from autograder.errors import CheckFailed, StudentFault, StudentRaised
+
+ASKING: dict[str, Callable[[Student], object]] = {
+    "variable": lambda student: student.variable("total"),
+    "function": lambda student: student.call_notebook("total"),
+}
+
+
+def student_that_raises(error: StudentFault) -> Student:
+    """Return a submission that answers every question with this fault."""
+
+    def ask(question: wire.Question, seconds: float | None) -> NoReturn:
+        raise error
+
+    return Student(ask, lambda: None, 1.0)
+
+
+@pytest.mark.parametrize("kind", ASKING)
+def test_the_name_that_the_notebook_must_define_is_named(kind: str) -> None:
+    student = student_that_raises(StudentRaised("NameError", "anything at all", missing="total"))
+    with pytest.raises(CheckFailed, match=f"^The notebook must define a {kind} named `total`, and yours does not.$"):
+        ASKING[kind](student)
+
+
+@pytest.mark.parametrize("kind", ASKING)
+def test_another_missing_name_is_an_error_of_the_students_code(kind: str) -> None:
+    student = student_that_raises(StudentRaised("NameError", "there is no `total`", missing="subtotal"))
+    with pytest.raises(StudentRaised, match="Your code raised NameError: there is no `total`"):
+        ASKING[kind](student)

@@ -1,0 +1,64 @@
+"""A stand-in is called as the student calls their own part, whatever they named its arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from autograder.student_side.stand_ins import stand_in_for
+
+
+def scale(x: Any, factor: Any = 1) -> Any:
+    """The reference."""
+    return x * factor
+
+
+class Shift:
+    """A reference layer, as Keras would call it."""
+
+    def __init__(self, amount: int = 1, **kwargs: Any) -> None:
+        self.amount, self.kwargs = amount, kwargs
+
+    def call(self, x: Any) -> Any:
+        """Shift."""
+        return x + self.amount
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call `call`, as Keras does."""
+        return self.call(*args, **kwargs)
+
+
+def renamed(value: Any, by: Any = 1, mask: Any = None) -> None:
+    """A student's own, with other names and one argument more."""
+
+
+@pytest.mark.parametrize("own", [renamed, scale, None, "no function"])
+def test_arguments_in_their_places_go_through(own: Any) -> None:
+    assert stand_in_for(own, scale)(2, 3) == 6
+
+
+def test_renamed_arguments_are_recognised_by_their_place() -> None:
+    assert stand_in_for(renamed, scale)(value=2, by=3) == 6
+
+
+def test_arguments_that_the_reference_lacks_are_ignored() -> None:
+    assert stand_in_for(renamed, scale)(2, 3, None) == stand_in_for(renamed, scale)(2, by=3, mask=1) == 6
+
+
+def test_names_that_the_reference_has_are_left_alone() -> None:
+    def swapped(factor: Any, x: Any) -> None: ...
+
+    assert stand_in_for(swapped, scale)(x="ab", factor=2) == "abab"
+
+
+def test_a_layer_is_made_and_called_under_the_names_of_the_students_own() -> None:
+    class Own:
+        def __init__(self, how_far: int = 0) -> None: ...
+
+        def call(self, tokens: Any, mask: Any = None) -> None: ...
+
+    layer = stand_in_for(Own, Shift)(how_far=4, name="shift")
+    assert (layer.amount, layer.kwargs) == (4, {"name": "shift"})
+    assert layer(tokens=2, mask=1) == layer(2, None) == 6
+    assert type(layer).__name__ == "Shift"
