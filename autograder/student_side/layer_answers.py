@@ -65,7 +65,10 @@ class LayerAnswers:
         inside = layer.layers if isinstance(layer, keras.Model) else layer._flatten_layers(include_self=False)
         weight_rows = [_weight_row(weight, id(weight) in trainable) for weight in weights]
         layer_rows = [self._layer_row(part, positions) for part in inside]
-        return wire.Table({"weights": wire.Items(weight_rows), "layers": wire.Items(layer_rows)})
+        penalty = sum(float(tf.reduce_sum(loss)) for loss in layer.losses) if layer.built else 0.0
+        return wire.Table(
+            {"weights": wire.Items(weight_rows), "layers": wire.Items(layer_rows), "penalty": float(penalty)}
+        )
 
     def _layer_row(self, layer: Any, positions: dict[int, int]) -> wire.Value:  # noqa: ANN401 - any Keras layer
         row: dict[str, wire.Value] = {

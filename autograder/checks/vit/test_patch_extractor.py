@@ -1,14 +1,73 @@
-"""Hidden checks of `PatchExtractor(patch_size=16)`."""
+"""Hidden checks of `PatchExtractor(patch_size=16)`, asked inside models, as it is used."""
 
 import numpy as np
 import pytest
 
-from autograder import wire
-from autograder.checking.comparisons import expect, expect_array, require
+from autograder.checking.comparisons import close, expect, require
+from autograder.checking.mistakes import Mistake, answers
 from autograder.checking.pictures import patch_picture
-from autograder.checking.remote import Student
-from autograder.checks.vit.former_oracle import extract_patches, wrong_patches
-from autograder.checks.vit.misconceptions import answers
+from autograder.checking.readings import values_at
+from autograder.checking.remote import Student, apply
+from autograder.checking.variables import Variables
+from autograder.checks.vit.networks import dense_layers
+from autograder.checks.vit.oracle import dense, extract_patches
+
+
+def grid_of(images, size):
+    """Return images `(batch, rows, size, columns, size, channels)`, and the shape of their patches."""
+    batch, height, width, channels = images.shape
+    grid = images.reshape(batch, height // size, size, width // size, size, channels)
+    return grid, (batch, height * width // size**2, size * size * channels)
+
+
+def in_order(*axes):
+    """Return the function that joins the axes of the grid in this order."""
+
+    def wrong(images, size):
+        grid, shape = grid_of(images, size)
+        return grid.transpose(axes).reshape(shape)
+
+    return wrong
+
+
+def dilated(images, size):
+    """Return patches whose pixels are `size` apart, with zeros around the image: `rates` and SAME padding."""
+    steps, before = np.arange(images.shape[1] // size), (size - 1) ** 2 // 2
+    padded = np.pad(images, ((0, 0), (before, size**2), (before, size**2), (0, 0)))
+    places = size * (steps[:, None] + np.arange(size))  # (rows, pixels)
+    patches = padded[:, places][:, :, :, places].transpose(0, 1, 3, 2, 4, 5)
+    return patches.reshape(grid_of(images, size)[1])
+
+
+MISTAKES = (
+    Mistake(
+        "patches_by_columns",
+        "Your patches come column by column. They must come row by row.",
+        in_order(0, 3, 1, 2, 4, 5),
+    ),
+    Mistake(
+        "pixels_by_columns",
+        "Inside a patch, your pixels come column by column. They must come row by row.",
+        in_order(0, 1, 3, 4, 2, 5),
+    ),
+    Mistake(
+        "channels_before_pixels",
+        "Inside a patch, all values of one channel come first. The order is row, column, channel.",
+        in_order(0, 1, 3, 5, 2, 4),
+    ),
+    Mistake(
+        "image_only_reshaped",
+        "You only reshape the image, so that a patch holds pixels of whole rows. A patch is a square: the axes must be "
+        "split and moved before they are joined.",
+        in_order(0, 1, 2, 3, 4, 5),
+    ),
+    Mistake(
+        "pixels_spread_by_rates",
+        "Your patches take pixels from all over the image: `rates` is the step between pixels of one patch, `strides` the "
+        "step between patches.",
+        dilated,
+    ),
+)
 
 
 def draw(rng, batch, side, channels):
@@ -16,40 +75,59 @@ def draw(rng, batch, side, channels):
     return rng.normal(size=(batch, side, side, channels)).astype(np.float32)
 
 
-def expect_same_pixels(student: Student, images, size, *arguments):
-    """Check the patches' shape, and that they hold the pixels of each image once; their order is for another check."""
-    patches = student.layer("PatchExtractor", *arguments)(images)
-    patches = expect_array(patches, extract_patches(images, size).shape, "The patches")
-    for image, found in zip(images, patches, strict=True):
-        require(
-            np.array_equal(np.sort(image, axis=None), np.sort(found, axis=None)),
-            "The patches of an image must hold each of its pixels once; yours lack some, or hold those of another image.",
-        )
+def make(student: Student, side, channels, *size):
+    """Return the submission's layer as a model of images."""
+    return student.model([(side, side, channels)], apply("PatchExtractor", [0], init=list(size)))
 
 
-@pytest.mark.check("An image (1, 32, 32, 3) gives (1, 16, 192) with patch_size 8, inside a model too.")
-def test_shape(student, rng):
-    image = draw(rng, 1, 32, 3)
-    expect_array(student.layer("PatchExtractor", 8)(image), (1, 16, 192), "The patches")
-    patches = wire.Node("PatchExtractor", [0], [], {}, init=[8])
-    projected = student.model([(32, 32, 3)], patches, wire.Node("keras.Dense", [1], [], {}, init=[5]))
-    expect_array(projected(image), (1, 16, 5), "What a Dense layer makes of the patches in a model")
+@pytest.fixture
+def order(student, task_rng):
+    """How patches of three channels are made: rightly, or in a wrong order that another check names."""
+    return student.once(recognised_order, task_rng)
+
+
+def recognised_order(student: Student, rng):
+    """Return the oracle that explains the submission's patches; the right one if none does."""
+    images = draw(rng, 2, 12, 3)
+    patches = student.once(make, 12, 3, 4)(images)
+    known = (mistake for mistake in MISTAKES if isinstance(patches, np.ndarray) and close(patches, mistake(images, 4)))
+    return next(known, extract_patches)
 
 
 @pytest.mark.check("Patches come row by row; inside a patch the order is row, column, channel.", weight=4)
 def test_order(student, rng):
     images = draw(rng, 2, 12, 3)
-    patches = student.layer("PatchExtractor", 4)(images)
+    patches = student.once(make, 12, 3, 4)(images)
     student.show(patch_picture(patches, extract_patches(images, 4), columns=3))
-    expect(patches, answers(extract_patches(images, 4), wrong_patches(images, 4)), "The patches")
+    expect(patches, answers(extract_patches(images, 4), MISTAKES, images, 4), "The patches")
+
+
+@pytest.mark.check("A Dense layer can be put on the patches of an image (32, 32, 3) with patch_size 8.")
+def test_dense_on_patches(student, order, rng):
+    patches = apply("PatchExtractor", [0], init=[8])
+    variables = Variables(student.model([(32, 32, 3)], patches, apply("keras.Dense", [1], init=[5])))
+    layer, values = dense_layers(variables.positions, (192, 5))[0], variables.draw(rng)
+    variables.set(values)
+    images = draw(rng, 2, 32, 3)
+    right = dense(order(images, 8), values_at(layer, values))
+    expect(variables.layer(images), answers(right), "What a Dense layer makes of the patches in a model")
 
 
 @pytest.mark.check("It works for images with one channel and with four, and for other patch sizes.")
 @pytest.mark.parametrize("channels, side, size", [(1, 15, 5), (4, 18, 3)], ids=["one_channel", "four_channels"])
-def test_other_images(student, rng, channels, side, size):
-    expect_same_pixels(student, draw(rng, 3, side, channels), size, size)
+def test_other_images(student, order, rng, channels, side, size):
+    images = draw(rng, 3, side, channels)
+    expect(make(student, side, channels, size)(images), answers(order(images, size)), "The patches")
 
 
 @pytest.mark.check("Without an argument, patch_size is 16.")
-def test_default_size(student, rng):
-    expect_same_pixels(student, draw(rng, 1, 48, 3), 16)
+def test_default_size(student, order, rng):
+    images = draw(rng, 1, 48, 3)
+    expect(make(student, 48, 3)(images), answers(order(images, 16)), "The patches")
+
+
+@pytest.mark.check("It has no weights, and does in training what it does in inference.")
+def test_training(student, order, rng):
+    model, images = student.once(make, 12, 3, 4), draw(rng, 2, 12, 3)
+    require(not model.weights(), "PatchExtractor must have no weights: it only moves numbers.")
+    expect(model(images, training=True), answers(order(images, 4)), "The patches in training")

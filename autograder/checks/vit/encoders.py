@@ -1,0 +1,156 @@
+"""Read a submission's patch encoder: which of its variables are projection, class token and positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+
+from autograder.checking.comparisons import Floats, close, expect_array, fail, require
+from autograder.checking.mistakes import Mistake, blame
+from autograder.checking.readings import ABSENT, values_at
+from autograder.checking.remote import Layer
+from autograder.checking.variables import Positions, Variables, is_vector
+from autograder.checks.vit.counting import UNSEEN
+from autograder.checks.vit.oracle import Dense, Encoder, dense, encode_patches
+
+EncoderOracle = Callable[[Floats, Encoder], Floats]
+
+
+def bare_tokens(patches: Floats, w: Encoder) -> Floats:
+    """Return class token and projected patches without positions."""
+    return encode_patches(patches, replace(w, positions=np.zeros_like(w.positions)))
+
+
+def _on_patches_from(start: int) -> EncoderOracle:
+    """Return the encoder that adds positions to the patches alone, from this row of the table on."""
+
+    def wrong(patches: Floats, w: Encoder) -> Floats:
+        tokens, count = bare_tokens(patches, w).copy(), patches.shape[1]
+        body = slice(0, count) if w.token_last else slice(1, None)
+        tokens[:, body] += w.positions[start : start + count]
+        return tokens
+
+    return wrong
+
+
+_NO_POSITION_ON_TOKEN = "The class token gets no position embedding. All tokens do."  # noqa: S105 - a sentence
+OF_ENCODERS = (
+    Mistake("no_position", "No position embedding is added.", bare_tokens),
+    *(Mistake("no_position_on_class_token", _NO_POSITION_ON_TOKEN, _on_patches_from(start)) for start in (0, 1)),
+    Mistake(
+        "one_position_for_all",
+        "The same position embedding is added to every token.",
+        lambda patches, w: bare_tokens(patches, w) + w.positions[0],
+    ),
+)
+NO_CLASS_TOKEN = Mistake("no_class_token", "There is no class token in your output.")
+TOKEN_PER_IMAGE = Mistake(
+    "class_token_per_image",
+    "Your class token differs from image to image before any attention. It is one learned vector, the same for all images.",
+)
+TOKEN_NOT_TRAINABLE = Mistake("class_token_not_trainable", "Your class token is not trainable.")
+NO_BIAS = Mistake("projection_without_bias", "Your projection of the patches has no bias.")
+
+
+@dataclass(frozen=True)
+class ReadEncoder:
+    """A submission's patch encoder as it was read.
+
+    Attributes:
+        variables: Of the layer, or of a model of it.
+        places: Where its parameters stand; the positions in the order of the tokens.
+        oracle: What explains its answers: the definition, or the same with `mistake`.
+        mistake: What was recognised.
+    """
+
+    variables: Variables
+    places: Encoder
+    oracle: EncoderOracle = encode_patches
+    mistake: Mistake | None = None
+
+    @property
+    def layer(self) -> Layer:
+        """The layer itself."""
+        return self.variables.layer
+
+
+def read_encoder(layer: Layer, patches: Floats, width: int, rng: np.random.Generator) -> ReadEncoder:
+    """Find out how a submission's patch encoder is to be read.
+
+    Args:
+        layer: Built already, or a model of it.
+        patches: To ask it with, `(batch, patches, patch_dim)`.
+        width: Of the tokens.
+        rng: Draws the weights.
+
+    Raises:
+        CheckFailed: If it is no patch encoder, right or with a mistake that we know.
+    """
+    variables = Variables(layer)
+    values = variables.draw(rng)
+    variables.set(values)
+    tokens = layer(patches)
+    batch, count, patch_dim = patches.shape
+    if getattr(tokens, "shape", None) == (batch, count, width):
+        blame(NO_CLASS_TOKEN)
+    tokens = expect_array(tokens, (batch, count + 1, width), "The tokens")
+    require(bool(tokens.any()), "The tokens: all values are zero.", "only_zeros")
+    candidates = list(_candidates(variables, count + 1, patch_dim, width))
+    for places in candidates:
+        ordered = _in_order_of_tokens(places, values, patches, tokens)
+        if ordered is not None:
+            return ReadEncoder(variables, ordered)
+    for mistake, places in product(OF_ENCODERS, candidates):
+        if close(tokens, mistake(patches, values_at(places, values))):
+            return ReadEncoder(variables, places, mistake, mistake)
+    _blame_for_the_token(candidates, values, patches, tokens)
+    fail("The tokens are not the class token and the projected patches, each plus a position embedding of its own.")
+
+
+def _candidates(variables: Variables, tokens: int, patch_dim: int, width: int) -> Iterator[Encoder]:
+    """Yield the ways to sort the variables; a bias or a class token that is missing is absent: it counts as 0."""
+    shapes = {tuple(size for size in places.shape if size != 1): places for places in variables.positions}
+    kernel = shapes.get((patch_dim, width), shapes.get((width, patch_dim)))
+    table = shapes.get((tokens, width))
+    vectors = [places.reshape(-1) for places in variables.positions if is_vector(places) and places.size == width]
+    if kernel is None or table is None or len(vectors) not in (1, 2):
+        found = ", ".join(str(shape) for shape in variables.shapes) or "none"
+        fail(
+            f"Expected a kernel ({patch_dim}, {width}), a bias ({width},), a class token of {width} values and position "
+            f"embeddings ({tokens}, {width}); got weights of shapes {found}. {UNSEEN}"
+        )
+    kernel = kernel.reshape(patch_dim, width) if (patch_dim, width) in shapes else kernel.reshape(width, -1).T
+    pairs = [vectors, vectors[::-1]] if len(vectors) == 2 else [[vectors[0], _none(width)], [_none(width), vectors[0]]]
+    for (bias, token), last in product(pairs, (False, True)):
+        yield Encoder(Dense(kernel, bias), token, table.reshape(tokens, width), last)
+
+
+def _none(width: int) -> Positions:
+    return np.full(width, ABSENT)
+
+
+def _in_order_of_tokens(places: Encoder, values: Floats, patches: Floats, tokens: Floats) -> Encoder | None:
+    """Return the reading with the table's rows in the order in which the tokens get them; None if it does not hold.
+
+    Any row may belong to any token, such as the last one to the class token, as long as each has one of its own.
+    """
+    weights = values_at(places, values)
+    added = (tokens - bare_tokens(patches, weights))[0]  # (tokens, width): a row for each token
+    rows = np.abs(added[:, None] - weights.positions[None]).max(axis=-1).argmin(axis=1)
+    ordered = replace(places, positions=places.positions[rows])
+    right = encode_patches(patches, values_at(ordered, values))
+    return ordered if len(set(rows)) == len(rows) and close(tokens, right) else None
+
+
+def _blame_for_the_token(candidates: list[Encoder], values: Floats, patches: Floats, tokens: Floats) -> None:
+    """Name what is wrong with the class token where all else is right."""
+    for places in candidates:
+        weights = values_at(places, values)
+        body, own = (slice(0, -1), -1) if places.token_last else (slice(1, None), 0)
+        right = dense(patches, weights.projection) + weights.positions[body]
+        if close(tokens[:, body], right):
+            same = close(tokens[:, own], np.broadcast_to(tokens[:1, own], tokens[:, own].shape))
+            blame(TOKEN_NOT_TRAINABLE if same else TOKEN_PER_IMAGE)
