@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -49,7 +49,8 @@ OF_ENCODERS = (
 NO_CLASS_TOKEN = Mistake("no_class_token", "There is no class token in your output.")
 TOKEN_PER_IMAGE = Mistake(
     "class_token_per_image",
-    "Your class token differs from image to image before any attention. It is one learned vector, the same for all images.",
+    "Your class token differs from image to image before any attention. It is one learned vector, the same "
+    "for all images.",
 )
 TOKEN_NOT_TRAINABLE = Mistake("class_token_not_trainable", "Your class token is not trainable.")
 NO_BIAS = Mistake("projection_without_bias", "Your projection of the patches has no bias.")
@@ -98,7 +99,13 @@ def read_encoder(layer: Layer, patches: Floats, width: int, rng: np.random.Gener
         blame(NO_CLASS_TOKEN)
     tokens = expect_array(tokens, (batch, count + 1, width), "The tokens")
     require(bool(tokens.any()), "The tokens: all values are zero.", "only_zeros")
-    candidates = list(_candidates(variables, count + 1, patch_dim, width))
+    candidates = encoder_candidates(variables.positions, count + 1, patch_dim, width)
+    if not candidates:
+        found = ", ".join(str(shape) for shape in variables.shapes) or "none"
+        fail(
+            f"Expected a kernel ({patch_dim}, {width}), a bias ({width},), a class token of {width} values and "
+            f"position embeddings ({count + 1}, {width}); got weights of shapes {found}. {UNSEEN}"
+        )
     for places in candidates:
         ordered = _in_order_of_tokens(places, values, patches, tokens)
         if ordered is not None:
@@ -110,22 +117,23 @@ def read_encoder(layer: Layer, patches: Floats, width: int, rng: np.random.Gener
     fail("The tokens are not the class token and the projected patches, each plus a position embedding of its own.")
 
 
-def _candidates(variables: Variables, tokens: int, patch_dim: int, width: int) -> Iterator[Encoder]:
-    """Yield the ways to sort the variables; a bias or a class token that is missing is absent: it counts as 0."""
-    shapes = {tuple(size for size in places.shape if size != 1): places for places in variables.positions}
+def encoder_candidates(positions: Sequence[Positions], tokens: int, patch_dim: int, width: int) -> list[Encoder]:
+    """Return the ways to sort the variables; none if the kernel or the table of positions is missing.
+
+    A bias or a class token that is missing is absent: it counts as 0.
+    """
+    shapes = {tuple(size for size in places.shape if size != 1): places for places in positions}
     kernel = shapes.get((patch_dim, width), shapes.get((width, patch_dim)))
     table = shapes.get((tokens, width))
-    vectors = [places.reshape(-1) for places in variables.positions if is_vector(places) and places.size == width]
+    vectors = [places.reshape(-1) for places in positions if is_vector(places) and places.size == width]
     if kernel is None or table is None or len(vectors) not in (1, 2):
-        found = ", ".join(str(shape) for shape in variables.shapes) or "none"
-        fail(
-            f"Expected a kernel ({patch_dim}, {width}), a bias ({width},), a class token of {width} values and position "
-            f"embeddings ({tokens}, {width}); got weights of shapes {found}. {UNSEEN}"
-        )
+        return []
     kernel = kernel.reshape(patch_dim, width) if (patch_dim, width) in shapes else kernel.reshape(width, -1).T
     pairs = [vectors, vectors[::-1]] if len(vectors) == 2 else [[vectors[0], _none(width)], [_none(width), vectors[0]]]
-    for (bias, token), last in product(pairs, (False, True)):
-        yield Encoder(Dense(kernel, bias), token, table.reshape(tokens, width), last)
+    return [
+        Encoder(Dense(kernel, bias), token, table.reshape(tokens, width), last)
+        for (bias, token), last in product(pairs, (False, True))
+    ]
 
 
 def _none(width: int) -> Positions:

@@ -240,16 +240,22 @@ def explain_network_dropout(
     return None
 
 
-def expect_frequencies(found: Dropped, widths: Sequence[int], rate: float) -> None:
-    """End the check unless units fall as often as the rate says, each by itself.
+def expect_frequencies(kept: Sequence[Masks], shares: Sequence[float]) -> None:
+    """End the check unless units are kept as often as they should be, each by itself.
 
-    A layer's mask shows only where something of all later layers was kept.
+    Args:
+        kept: By layer, `(samples, ..., width)`. A layer's mask shows only where something of all later layers was kept.
+        shares: How often a unit of each layer is kept.
     """
-    for number, kept in enumerate(found.kept):
-        share = (1 - rate) ** (found.times if number == len(widths) - 1 else 1)
-        later = [other.any(axis=-1) for other in found.kept[number + 1 :]]
-        shown = np.logical_and.reduce(later) if later else np.ones(kept.shape[:-1], bool)
-        if not is_as_frequent(kept[shown], share):
+    for number, (layer, share) in enumerate(zip(kept, shares, strict=False)):
+        later = [other.any(axis=-1) for other in kept[number + 1 :]]
+        shown = np.logical_and.reduce(later) if later else np.ones(layer.shape[:-1], bool)
+        if not is_as_frequent(layer[shown], share):
             blame(OTHER_RATE)
-        if shown.all() and not is_independent(kept, share):
+        if shown.all() and not is_independent(layer, share):
             fail("Your dropout drops the same units of several tokens or samples. Each has a mask of its own.")
+
+
+def shares_of(found: Dropped, widths: Sequence[int], rate: float) -> list[float]:
+    """Return how often a unit of each layer is kept."""
+    return [*[1 - rate for _ in widths[:-1]], (1 - rate) ** found.times]

@@ -1,26 +1,27 @@
-"""Hidden checks of `create_vit_classifier(...)`."""
+"""Hidden checks of `create_vit_classifier(...)`.
+
+Small models, with all weights set by the grader, must give the logits of a Vision Transformer. How many parameters the
+large one has is then only a matter of counting.
+"""
 
 import numpy as np
 import pytest
 
 from autograder.checking.comparisons import close, describe, expect, expect_array, fail, require
+from autograder.checking.dropout import Outcomes, all_masks, kept_factors, split_masks
+from autograder.checking.gradients import Subject, expect_gradients
+from autograder.checking.mistakes import answers, blame
+from autograder.checking.readings import positions_in, values_at
 from autograder.checking.remote import Layer, Student
-from autograder.checks.vit.former_oracle import vit_parameters
-from autograder.checks.vit.misconceptions import answers, blame, expect_dropout, expect_rates
-from autograder.errors import StudentFault
+from autograder.checks.vit.networks import NEVER_ON, OTHER_RATE, RATES, expect_frequencies
+from autograder.checks.vit.oracle import vit, vit_parameters
+from autograder.checks.vit.vits import BATCH, VitSizes, read_vit
+from autograder.errors import CheckFailed, StudentFault
 
-SMALL = {
-    "input_shape": (12, 12, 3),
-    "num_classes": 5,
-    "patch_size": 4,
-    "embedding_proj_dim": 8,
-    "num_heads": 3,
-    "msa_proj_dim": 8,
-    "transformer_layers": 2,
-    "msa_dropout_rate": 0.3,
-    "mlp_classification_head_units": [11, 9],
-    "mlp_classification_head_dropout_rate": 0.25,
-}
+SIZES = VitSizes(side=9, channels=2, patch_size=3, model_dim=4, heads=3, layers=2, head=(7, 11), classes=5)
+OTHER = VitSizes(side=6, channels=1, patch_size=3, model_dim=4, heads=3, layers=1, head=(3, 2), classes=6)
+"""Of a model small enough to list what dropout can do to it."""
+ATTENTION_RATE, HEAD_RATE, SAMPLES = 0.2, 0.4, 96
 LARGE = {
     "input_shape": (32, 32, 3),
     "num_classes": 10,
@@ -34,28 +35,131 @@ LARGE = {
     "mlp_classification_head_dropout_rate": 0.5,
 }
 LARGE_PARAMETERS = 371_104_544
-OTHER = SMALL | {
-    "input_shape": (28, 28, 1),
-    "num_classes": 7,
-    "patch_size": 7,
-    "embedding_proj_dim": 20,
-    "msa_proj_dim": 20,
-    "num_heads": 2,
-    "transformer_layers": 1,
-    "mlp_classification_head_units": [30, 9],
-}
-BATCH = 4
-PLAIN = {"Dense", "LayerNormalization", "Dropout", "InputLayer", "Add", "Activation", "PatchExtractor", "PatchEncoder"}
 
 
-def draw(rng):
-    """Return images as float32."""
-    return rng.normal(size=(BATCH, *SMALL["input_shape"])).astype(np.float32)
+def read(student: Student, sizes, rng):
+    """Return a model as it was read, or why it could not be."""
+    try:
+        return read_vit(student, sizes, (ATTENTION_RATE, HEAD_RATE), rng)
+    except CheckFailed as failed:
+        return failed
 
 
-def small_model(student: Student):
-    """Return the small model."""
-    return student.layer("create_vit_classifier", **SMALL)
+def read_once(student: Student, sizes, rng):
+    """Return a model of these sizes, read once for all checks."""
+    found = student.once(read, sizes, rng)
+    if isinstance(found, CheckFailed):
+        raise found
+    return found
+
+
+@pytest.fixture
+def model(student, task_rng):
+    """The small model, as it was read."""
+    return read_once(student, SIZES, task_rng)
+
+
+@pytest.fixture
+def other(student, task_rng):
+    """A still smaller one, of other sizes."""
+    return read_once(student, OTHER, task_rng)
+
+
+@pytest.mark.check(
+    "The logits are those of a Vision Transformer: patches, tokens, blocks, class token, head; no softmax.", weight=5
+)
+def test_output(model, rng):
+    if model.mistake is not None:
+        blame(model.mistake)
+    values = model.variables.draw(rng)
+    for factor in (1, 20):  # a cap on the head's values, or on the logits, shows only where they are large
+        for layer in (model.places.head.layers[0], model.places.logits):
+            values[layer.kernel] *= factor
+        model.variables.set(values)
+        images = SIZES.draw_images(rng)
+        expect(model.layer(images), answers(model.right(images, values)), "The logits")
+
+
+@pytest.mark.check("It does the same for models of other sizes.")
+def test_other_sizes(other, rng):
+    images, values = OTHER.draw_images(rng), other.variables.draw(rng)
+    other.variables.set(values)
+    expect(other.layer(images), answers(other.right(images, values)), "The logits of a smaller model")
+
+
+@pytest.mark.check("In training, the blocks and the head drop units at the two rates that are given.", weight=2)
+def test_dropout(other, rng):
+    values = other.lively(rng)
+    values[positions_in(other.places.blocks[0].network.layers[-1])] = 0.0
+    other.variables.set(values)
+    image = OTHER.draw_images(rng, batch=1)
+    samples = np.broadcast_to(image, (SAMPLES, *image.shape[1:]))
+    logits = expect_array(other.layer(samples, training=True), (SAMPLES, OTHER.classes), "The output in training")
+    if close(logits, np.broadcast_to(other.right(image, values), logits.shape)):
+        blame(NEVER_ON)
+    weights = values_at(other.places, values)
+    found = explain_dropout(logits, image, weights, ATTENTION_RATE, HEAD_RATE)
+    if found is None:
+        others = [(rate, HEAD_RATE) for rate in (0.0, *RATES)] + [(ATTENTION_RATE, rate) for rate in (0.0, *RATES)]
+        others += [(HEAD_RATE, ATTENTION_RATE), (ATTENTION_RATE, ATTENTION_RATE), (HEAD_RATE, HEAD_RATE)]
+        if any(explain_dropout(logits, image, weights, *rates) for rates in others):
+            blame(OTHER_RATE)
+        fail(
+            "In training, the logits are none that dropout after the attention and after the layers of the head can give. "
+            "Nothing else is dropped: neither pixels nor logits."
+        )
+    kept, times = found
+    shares = [1 - ATTENTION_RATE, 1 - HEAD_RATE, (1 - HEAD_RATE) ** times]
+    expect_frequencies(kept, shares)
+
+
+def explain_dropout(logits, image, weights, attention_rate, head_rate):
+    """Return which units were kept, by layer, and how many dropouts follow the head's last; None if that explains nothing.
+
+    With the mlp of the one block silenced, only the class token's mask in the attention matters.
+    """
+    for times in (0, 1, 2):
+        widths = [OTHER.model_dim, *OTHER.head] if times else [OTHER.model_dim, *OTHER.head[:-1]]
+        masks = all_masks(sum(widths))
+        attended, *head = split_masks(masks, widths)
+        factors = [kept_factors(head[0], head_rate), kept_factors(head[1], head_rate, times) if times else 1.0]
+        attended = kept_factors(attended, attention_rate)[:, None]
+        outcomes = vit(
+            np.broadcast_to(image, (len(masks), *image.shape[1:])), weights, OTHER.patch_size, attended, factors
+        )
+        kept = Outcomes(outcomes, masks).decode(logits)
+        if kept is not None:
+            return split_masks(kept, widths), times
+    return None
+
+
+@pytest.mark.check("Gradients reach every weight of the model, and are those of the logits.")
+def test_gradients(model, rng):
+    values = model.lively(rng)
+    model.variables.set(values)
+    subject = Subject.of(
+        model.variables, values, lambda inputs, values: model.right(inputs[0], values), positions_in(model.places)
+    )
+    expect_gradients(subject, [(BATCH, SIZES.side, SIZES.side, SIZES.channels)], rng)
+    require(model.layer.penalty() == 0, "The model adds a penalty to every loss; nobody asked for one.")
+
+
+@pytest.mark.check("The model has the right number of parameters, the lab's large one too, and all are trained.")
+def test_parameters(student, model):
+    require(all(model.variables.trainable), "Some weights of the model are not trainable. All must be learned.")
+    expect_count(vit_parameters(**SIZES.settings()), model.variables.size)
+    if not has_large_model(student):
+        expect_count(LARGE_PARAMETERS, student.once(large_count)["trainable"])
+
+
+def expect_count(right, found):
+    """Compare a model's number of parameters with the count part by part."""
+    require(
+        found == right,
+        f"Expected {right:,} trainable parameters; got {found:,}. Compare the model's summary part by part: encoder, "
+        "blocks, head.",
+        "wrong_parameter_count",
+    )
 
 
 def large_count(student: Student):
@@ -63,33 +167,9 @@ def large_count(student: Student):
     return student.count("create_vit_classifier", **LARGE)
 
 
-def draw_weight(rng, shape):
-    """Return a random weight as float32. Vectors, which are biases and gains, are about 1.
-
-    About 0 they would, seldom, silence every ReLU of the head, and the logits would depend on nothing.
-    """
-    return (0.4 * rng.normal(size=shape) + (len(shape) == 1)).astype(np.float32)
-
-
-def make(student: Student, rng):
-    """Return the small model with random weights, and these weights."""
-    model = student.once(small_model)
-    arrays = [draw_weight(rng, one.shape) for one in model.weights()]
-    model.set_weights(arrays)
-    return model, arrays
-
-
 def trainable(model: Layer):
-    """Return the number of the model's trainable parameters."""
-    return sum(int(np.prod(one.shape)) for one in model.weights() if one.trainable)
-
-
-def makes_models(student: Student):
-    """Whether the module's function makes the small model."""
-    try:
-        return bool(student.once(small_model))
-    except StudentFault:
-        return False
+    """Return the number of a model's trainable parameters."""
+    return sum(int(np.prod(variable.shape)) for variable in model.weights() if variable.trainable)
 
 
 def has_large_model(student: Student):
@@ -97,8 +177,6 @@ def has_large_model(student: Student):
 
     Twelve layers take longest of all to build: where the notebook has done so rightly, they are not built again.
     """
-    if not makes_models(student):
-        return False
     try:
         settings, vit = student.variable("model_params"), student.adopt(student.variable("vit"), "vit")
         return isinstance(settings, dict) and not other_settings(settings) and trainable(vit) == LARGE_PARAMETERS
@@ -109,7 +187,7 @@ def has_large_model(student: Student):
 def other_settings(given):
     """Return the names in `model_params` whose values are not those of the table, and what is found there."""
     found = {name: plain(given.get(name)) for name in LARGE}
-    return {name: one for name, one in found.items() if one != plain(LARGE[name])}
+    return {name: value for name, value in found.items() if value != plain(LARGE[name])}
 
 
 def plain(setting):
@@ -119,106 +197,18 @@ def plain(setting):
     return list(setting) if isinstance(setting, tuple) else setting
 
 
-def expect_count(parameters, found):
-    """Compare a model's number of trainable parameters with the count part by part."""
-    right = vit_parameters(**parameters)
-    if found == right:
-        return
-    patches = (parameters["input_shape"][0] // parameters["patch_size"]) ** 2
-    widths = (parameters["mlp_classification_head_units"][0], parameters["embedding_proj_dim"])
-    if found == right + patches * widths[0] * widths[1] or found == right + (patches - 1) * widths[0] * widths[1]:
-        fail("Your head reads all tokens flattened. It must read the class token alone.", "flattened_tokens")
-    blocks = parameters["transformer_layers"]
-    if found < right and blocks > 1 and (right - found) % blocks == 0:
-        hint = "The difference divides by the number of blocks: compare the parts of one block."
-    else:
-        hint = "Compare the model's summary part by part: encoder, blocks, head."
-    fail(f"Expected {right:,} trainable parameters; got {found:,}. {hint}", "wrong_parameter_count")
-
-
-@pytest.mark.check(
-    "The model has the right number of parameters: the lab's large one, and models of other sizes.", weight=2
-)
-@pytest.mark.parametrize("sizes", ["large", "small", "one_channel"])
-def test_parameters(student, sizes):
-    assert vit_parameters(**LARGE) == LARGE_PARAMETERS
-    if sizes == "small":
-        expect_count(SMALL, trainable(student.once(small_model)))
-    elif sizes == "one_channel":
-        expect_count(OTHER, student.count("create_vit_classifier", **OTHER)["trainable"])
-    elif not has_large_model(student):
-        expect_count(LARGE, student.once(large_count)["trainable"])
-
-
 @pytest.mark.check("In the notebook, model_params holds what the table asks for, and vit is the model made from it.")
-def test_model_of_the_notebook(student):
+def test_model_of_the_notebook(student, model):
     given = student.variable("model_params")
     if not isinstance(given, dict):
         fail(f"`model_params` must be a dictionary; got {describe(given)}.")
     for name, found in other_settings(given).items():
         fail(f"`model_params` must set `{name}` as in the table; got {found!r}.", "model_params_other")
     vit = student.adopt(student.variable("vit"), "vit")
-    found = sum(int(np.prod(one.shape)) for one in vit.weights())
-    if found == LARGE_PARAMETERS and makes_models(student):
-        return
-    made = student.once(large_count)["total"]
-    require(
-        found == made,
-        f"`vit` has {found:,} parameters; what your create_vit_classifier makes from these settings has {made:,}.",
-    )
-
-
-@pytest.mark.check("The output is one logit for each class, without a softmax.", weight=2)
-def test_logits(student, rng):
-    model, arrays = make(student, rng)
-    logits = expect_array(model(draw(rng)), (BATCH, SMALL["num_classes"]), "The output")
-    if close(logits.sum(axis=-1), np.ones(BATCH), 1e-4) and logits.min() >= 0:
-        blame("softmax_on_logits")
-    head = [part for part in model.parts() if part.kind == "Dense"]
-    if not head or len(head[-1].weights) != 2 or arrays[head[-1].weights[1]].shape != (SMALL["num_classes"],):
-        fail("The model must end in a tf_keras Dense layer with num_classes units, whose weights the model knows.")
-    kernel, bias = head[-1].weights
-    arrays[kernel] = np.zeros_like(arrays[kernel])
-    model.set_weights(arrays)
-    right = np.broadcast_to(arrays[bias], logits.shape)
-    expect(model(draw(rng)), answers(right), "With the last kernel set to zero, the output")
-
-
-@pytest.mark.check("The classifier reads the class token.", weight=3)
-def test_class_token_is_read(student, rng):
-    model, arrays = make(student, rng)
-    images = draw(rng)
-    shape = (BATCH, SMALL["num_classes"])
-    seeing = expect_array(model(images), shape, "The output")
-    if close(seeing, np.broadcast_to(seeing[:1], shape), 1e-4):
-        blame("image_not_seen")
-    attention = [part for part in model.parts() if part.weights and part.kind not in PLAIN]
-    if len(attention) != SMALL["transformer_layers"]:
-        fail(f"Expected {SMALL['transformer_layers']} attention layers in the model; found {len(attention)}.")
-    for part in attention:
-        for index in part.weights:
-            arrays[index] = np.zeros_like(arrays[index])
-    model.set_weights(arrays)
-    blind = expect_array(model(images), shape, "The output")
-    if not close(blind, np.broadcast_to(blind[:1], shape)):
-        blame("class_token_not_read")
-
-
-@pytest.mark.check("In inference the output is the same each time; in training dropout changes it.")
-def test_dropout(student, rng):
-    model, _ = make(student, rng)
-    images, shape = draw(rng), (BATCH, SMALL["num_classes"])
-    calm = [expect_array(model(images, training=False), shape, "The output") for _ in range(2)]
-    lively = [expect_array(model(images, training=True), shape, "The output in training") for _ in range(2)]
-    expect_dropout(calm, lively)
-    expect_rates(model, SMALL["msa_dropout_rate"], SMALL["mlp_classification_head_dropout_rate"])
-
-
-@pytest.mark.check("Training reaches every weight of the model.")
-def test_gradients(student, rng):
-    model, _ = make(student, rng)
-    cotangent = rng.normal(size=(BATCH, SMALL["num_classes"])).astype(np.float32)
-    _, gradients = model.gradients(draw(rng), cotangent=cotangent)
-    require(bool(gradients), "The model has no trainable weights.")
-    dead = sum(1 for one in gradients if one is None)
-    require(dead == 0, f"{dead} of {len(gradients)} weights get no gradient: they have no effect on the logits.")
+    found = sum(int(np.prod(variable.shape)) for variable in vit.weights())
+    if found != LARGE_PARAMETERS:
+        made = student.once(large_count)["total"]
+        require(
+            found == made,
+            f"`vit` has {found:,} parameters; what your create_vit_classifier makes from these settings has {made:,}.",
+        )

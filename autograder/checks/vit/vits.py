@@ -1,0 +1,294 @@
+"""Read a submission's whole Vision Transformer: which of its variables are which parameter.
+
+Encoder and block are read by themselves first. In the model, their variables stand together and in the same order, so
+that only the head is left to be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+import numpy as np
+
+from autograder.checking.comparisons import Floats, fail, require
+from autograder.checking.mistakes import Mistake, blame
+from autograder.checking.readings import ABSENT, all_readings, moved_to, values_at
+from autograder.checking.remote import Layer, Student
+from autograder.checking.variables import Positions, Variables
+from autograder.checks.vit.block_parts import BlockSizes
+from autograder.checks.vit.blocks import ReadBlock, read_block
+from autograder.checks.vit.counting import UNSEEN
+from autograder.checks.vit.encoders import ReadEncoder, encoder_candidates, read_encoder
+from autograder.checks.vit.networks import DRAWS, STYLES, calm_output, dense_layers, enliven
+from autograder.checks.vit.oracle import (
+    Dense,
+    Encoder,
+    Mlp,
+    Vit,
+    block,
+    dense,
+    encode_patches,
+    extract_patches,
+    mlp,
+    softmax,
+    vit,
+    vit_parameters,
+)
+from autograder.errors import CheckFailed, StudentFault
+
+BATCH = 6
+VitOracle = Callable[..., Floats]
+
+
+@dataclass(frozen=True)
+class VitSizes:
+    """Sizes of a model; all different, so that no axis is mistaken for another."""
+
+    side: int
+    channels: int
+    patch_size: int
+    model_dim: int
+    heads: int
+    layers: int
+    head: tuple[int, ...]
+    classes: int
+
+    @property
+    def patches(self) -> int:
+        """Patches of an image."""
+        return (self.side // self.patch_size) ** 2
+
+    @property
+    def patch_dim(self) -> int:
+        """Numbers in a patch."""
+        return self.patch_size**2 * self.channels
+
+    @property
+    def of_block(self) -> BlockSizes:
+        """Sizes of its blocks."""
+        return BlockSizes(self.patches + 1, self.model_dim, self.heads, 2 * self.model_dim)
+
+    def settings(self, attention_rate: float = 0.0, head_rate: float = 0.0) -> dict[str, object]:
+        """Return the arguments of `create_vit_classifier`."""
+        return {
+            "input_shape": (self.side, self.side, self.channels),
+            "num_classes": self.classes,
+            "patch_size": self.patch_size,
+            "embedding_proj_dim": self.model_dim,
+            "num_heads": self.heads,
+            "msa_proj_dim": self.model_dim,
+            "transformer_layers": self.layers,
+            "msa_dropout_rate": attention_rate,
+            "mlp_classification_head_units": list(self.head),
+            "mlp_classification_head_dropout_rate": head_rate,
+        }
+
+    def draw_images(self, rng: np.random.Generator, batch: int = BATCH) -> Floats:
+        """Return images as float32."""
+        return rng.normal(size=(batch, self.side, self.side, self.channels)).astype(np.float32)
+
+
+# Mistakes ------------------------------------------------------------------------------------------------------------
+
+
+def _reading_from(choose: Callable[[Floats, Encoder], Floats], encode: Callable[..., Floats]) -> VitOracle:
+    """Return the model whose head reads what `choose` makes of the tokens, which `encode` makes of the patches."""
+
+    def wrong(images: Floats, w: Vit, patch_size: int) -> Floats:
+        tokens = encode(extract_patches(images, patch_size), w.encoder)
+        for layer in w.blocks:
+            tokens = block(tokens, layer)
+        return dense(mlp(choose(tokens, w.encoder), w.head), w.logits)
+
+    return wrong
+
+
+_NOT_READ = (
+    "Your classifier reads patches (flattened, averaged, or one of them) instead of the class token, or there is none."
+)
+_READ_INSTEAD: tuple[VitOracle, ...] = (
+    _reading_from(lambda tokens, encoder: tokens.mean(axis=1), encode_patches),
+    _reading_from(lambda tokens, encoder: tokens[:, 0 if encoder.token_last else -1], encode_patches),
+    _reading_from(lambda tokens, encoder: tokens[:, 1], encode_patches),
+    _reading_from(lambda tokens, encoder: tokens[:, 0], lambda patches, encoder: dense(patches, encoder.projection)),
+)
+OF_MODELS = (
+    *(Mistake("class_token_not_read", _NOT_READ, wrong) for wrong in _READ_INSTEAD),
+    Mistake(
+        "softmax_on_logits",
+        "Your model's outputs are probabilities. It must return logits: the softmax is part of the loss.",
+        lambda images, w, patch_size: softmax(vit(images, w, patch_size)),
+    ),
+)
+FLATTENED = Mistake("flattened_tokens", "Your head reads all tokens flattened. It must read the class token alone.")
+
+
+# Reading -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ReadVit:
+    """A submission's model as it was read.
+
+    Attributes:
+        variables: Of the model.
+        places: Where its parameters stand, with all choices.
+        sizes: Of the model.
+        oracle: What explains its answers: the definition, or the same with `mistake`.
+        mistake: What was recognised.
+    """
+
+    variables: Variables
+    places: Vit
+    sizes: VitSizes
+    oracle: VitOracle = vit
+    mistake: Mistake | None = None
+
+    @property
+    def layer(self) -> Layer:
+        """The model itself."""
+        return self.variables.layer
+
+    def right(self, images: Floats, values: Floats) -> Floats:
+        """Return the logits for these images when the variables hold these values."""
+        return self.oracle(images, values_at(self.places, values), self.sizes.patch_size)
+
+    def lively(self, rng: np.random.Generator) -> Floats:
+        """Return values under which no unit of any mlp is silent."""
+        values = self.variables.draw(rng)
+        for network in (*(layer.network for layer in self.places.blocks), self.places.head):
+            values = enliven(values, network, rng)
+        return values
+
+
+def read_vit(student: Student, sizes: VitSizes, rates: tuple[float, float], rng: np.random.Generator) -> ReadVit:
+    """Find out how a submission's model is to be read.
+
+    Args:
+        student: The submission.
+        sizes: Of the model.
+        rates: Of dropout in the blocks and in the head.
+        rng: Draws images and weights.
+
+    Raises:
+        CheckFailed: If it is no Vision Transformer, right or with a mistake that we know.
+    """
+    variables = Variables(student.layer("create_vit_classifier", **sizes.settings(*rates)))
+    candidates = list(_candidates(student, variables, sizes, rng))
+    for _ in range(DRAWS):
+        values, images = variables.draw(rng), sizes.draw_images(rng)
+        variables.set(values)
+        logits = calm_output(variables.layer, images, (BATCH, sizes.classes))
+        for oracle, mistake in _oracles():
+            fits = list(
+                all_readings(candidates, values, lambda w, run=oracle: run(images, w, sizes.patch_size), logits)  # type: ignore[misc]  # noqa: B023
+            )
+            if len(fits) == 1 or (fits and mistake is not None):
+                return ReadVit(variables, fits[0], sizes, oracle, mistake)
+            if fits:
+                break  # silent units: non-linearities agree, so other weights must tell
+    _explain(variables, sizes, logits)
+
+
+def _oracles() -> Iterator[tuple[VitOracle, Mistake | None]]:
+    yield vit, None
+    for mistake in OF_MODELS:
+        yield mistake, mistake
+
+
+def _explain(variables: Variables, sizes: VitSizes, logits: Floats) -> NoReturn:
+    """End the check with the best reason why the model cannot be read."""
+    require(bool(logits.any()), "The output: all values are zero.", "only_zeros")
+    if ((sizes.patches + 1) * sizes.model_dim, sizes.head[0]) in variables.shapes:
+        blame(FLATTENED)
+    right = vit_parameters(**sizes.settings())  # type: ignore[arg-type]
+    if variables.size != right:
+        lost, blocks = right - variables.size, sizes.layers
+        hint = "Compare the model's summary part by part: encoder, blocks, head."
+        if lost > 0 and lost % blocks == 0:
+            hint = "The difference divides by the number of blocks: compare the parts of one block."
+        fail(
+            f"Expected {right:,} parameters for a small model; got {variables.size:,}. {hint}"
+            + (f" {UNSEEN}" if lost > 0 else ""),
+            "wrong_parameter_count",
+        )
+    fail(
+        "The logits are not those of patches, tokens, blocks, the class token, the mlp of the head and a last dense "
+        "layer. Nothing else belongs into the model, and the head's non-linearity stands between all of its layers."
+    )
+
+
+def _candidates(student: Student, variables: Variables, sizes: VitSizes, rng: np.random.Generator) -> list[Vit]:
+    """Return the ways to read the model, given how its parts are read."""
+    head = _head(variables, sizes)
+    if head is None:
+        return []
+    one_block = student.once(_block_alone, sizes.of_block, rng)
+    if isinstance(one_block, CheckFailed):
+        raise one_block
+    taken = np.concatenate([places.ravel() for layer in head for places in (layer.kernel, layer.bias)])
+    others = [places for places in variables.positions if not np.isin(places, taken).any()]
+    runs = _runs(others, one_block.variables.shapes)
+    if len(runs) != sizes.layers:
+        return []
+    blocks = tuple(moved_to(one_block.places, np.concatenate([places.ravel() for places in run])) for run in runs)
+    used = np.concatenate([places.ravel() for run in runs for places in run])
+    rest = [places for places in others if not np.isin(places, used).any()]
+    return [
+        Vit(encoder, blocks, Mlp(head[:-1], activation, last), head[-1])
+        for encoder in _encoders(student, rest, sizes, rng)
+        for activation, last in STYLES
+    ]
+
+
+def _head(variables: Variables, sizes: VitSizes) -> tuple[Dense, ...] | None:
+    try:
+        return dense_layers(variables.positions, (sizes.model_dim, *sizes.head, sizes.classes))
+    except CheckFailed:
+        return None
+
+
+def _block_alone(student: Student, sizes: BlockSizes, rng: np.random.Generator) -> ReadBlock | CheckFailed:
+    try:
+        return read_block(student, sizes, 0.0, rng)
+    except CheckFailed as failed:
+        return failed
+
+
+def _runs(variables: Sequence[Positions], shapes: tuple[tuple[int, ...], ...]) -> list[list[Positions]]:
+    """Return neighbouring variables that have these shapes, in this order, as often as there are some."""
+    runs, start = [], 0
+    while start + len(shapes) <= len(variables):
+        run = list(variables[start : start + len(shapes)])
+        found = tuple(places.shape for places in run) == shapes
+        if found:
+            runs.append(run)
+        start += len(shapes) if found else 1
+    return runs
+
+
+def _encoders(
+    student: Student, variables: Sequence[Positions], sizes: VitSizes, rng: np.random.Generator
+) -> list[Encoder]:
+    """Return the ways to read the encoder: as it is read alone, else by the shapes of its variables."""
+    tokens, patch_dim, width = sizes.patches + 1, sizes.patch_dim, sizes.model_dim
+    alone = student.once(_encoder_alone, sizes, rng)
+    if alone is not None and alone.variables.shapes == tuple(places.shape for places in variables):
+        return [moved_to(alone.places, np.concatenate([places.ravel() for places in variables]))]
+    by_shape = encoder_candidates(variables, tokens, patch_dim, width)
+    if by_shape or len(variables) != 2:
+        return by_shape
+    projection = dense_layers(variables, (patch_dim, width))[0]  # patches without a class token and positions
+    return [Encoder(projection, np.full(width, ABSENT), np.full((tokens, width), ABSENT))]
+
+
+def _encoder_alone(student: Student, sizes: VitSizes, rng: np.random.Generator) -> ReadEncoder | None:
+    try:
+        layer = student.layer("PatchEncoder", sizes.patches, sizes.model_dim)
+        patches = rng.normal(size=(BATCH, sizes.patches, sizes.patch_dim)).astype(np.float32)
+        layer(patches)
+        return read_encoder(layer, patches, sizes.model_dim, rng)
+    except StudentFault:  # another task is about it
+        return None
