@@ -8,7 +8,7 @@ A corpus folder holds whole right modules, `right/<style>.py`, and tables of var
     base = "einsum"                                  # or cell = "training_answer"
     task = "attention"                               # the task that it is about
     misconception = "unscaled"                       # what the feedback must name (wrong ones; optional)
-    replace = [[" * scale", ""]]                     # or text = "...", the whole cell
+    replace = [[" * scale", ""]]                     # or text = "...", the whole cell; then replace edits the module
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Variant:
         base: Style of the right module that is edited; empty means the solved module.
         cell: grade_id of the notebook's answer that is edited in place of the module.
         replace: Pairs of old and new text; every old text stands exactly once in the original.
-        text: The whole cell, in place of replacements.
+        text: The whole cell; replacements are then made in the module.
         misconception: What the feedback must name; None where the corpus asks for no name.
         also: Other names that are right for it.
         needs_stand_in: Tasks that fail, too, unless a stand-in takes the wrong part's place.
@@ -96,7 +96,8 @@ class Corpus:
             CorpusError: If it does not fit its base, or is not Python.
         """
         base = self.modules[variant.base]
-        text = base if variant.cell else _replaced(base, variant)
+        edits_the_cell = variant.cell is not None and variant.text is None
+        text = base if edits_the_cell else _replaced(base, variant)
         try:
             compile(text, f"{variant.slug}.py", "exec")
         except SyntaxError as error:

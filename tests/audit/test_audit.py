@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autograder.audit.audit import audit
+from autograder.audit.audit import Scope, audit
+from autograder.audit.corpus import load_corpus
 from autograder.audit.records import Audit
 from autograder.audit.worker import Subject
 from autograder.checks.vit.oracle import layer_norm
@@ -13,7 +14,7 @@ from autograder.cli.main import main
 from autograder.course.assignment import load_assignment
 from autograder.course.course import Course
 from tests.audit.tiny_corpus import write_corpus
-from tests.submissions.corpus import FOLDER, ROOT, read_corpus
+from tests.submissions.corpus import FOLDER, RIGHT, ROOT, read_corpus
 from tests.tiny import TinyCourse
 
 ASSIGNMENT = load_assignment(ROOT, "vit")
@@ -27,13 +28,13 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Audit:
 
 @pytest.mark.slow
 def test_right_submissions_get_full_marks(found: Audit) -> None:
-    assert len(found.right()) >= 40
+    assert len(found.right()) >= 140
     assert {row.variant.slug: row.lost for row in found.right() if not row.is_as_expected} == {}
 
 
 @pytest.mark.slow
 def test_wrong_submissions_lose_points_in_their_task_and_nowhere_else(found: Audit) -> None:
-    assert len(found.wrong()) >= 150
+    assert len(found.wrong()) >= 500
     assert {row.variant.slug: row.lost for row in found.wrong() if not row.is_as_expected} == {}
 
 
@@ -50,9 +51,24 @@ def test_every_check_kills_something_alone(found: Audit) -> None:
     assert [worth.id for worth in found.worth() if not worth.alone] == []
 
 
+@pytest.mark.slow
+@pytest.mark.skip(reason="grading runs an answer without the given cells above it, and stops where its cell stops")
+def test_answers_that_count_on_other_cells_are_judged_rightly() -> None:
+    found = audit(Subject(Course(root=ROOT), "vit", FOLDER / "later"), Scope(own=True))
+    assert {row.variant.slug: row.lost for row in found.submissions if not row.is_as_expected} == {}
+
+
 def test_corpus_is_as_large_as_it_must_be() -> None:
     corpus = read_corpus()
+    assert len(RIGHT) >= 8
     assert {variant.task for variant in corpus.variants if not variant.right} == {task.id for task in ASSIGNMENT.tasks}
+
+
+def test_answers_that_count_on_other_cells_can_be_made() -> None:
+    corpus = load_corpus(FOLDER / "later", ASSIGNMENT)
+    wrong = corpus.variant("heads-not-merged-and-os-of-the-first-cell")
+    assert "heads_last = attended" in corpus.module_of(wrong)
+    assert b"os.path.join(ckpt_path" in corpus.notebook_of(wrong)
 
 
 def test_equal_features_are_normalised_without_dividing_by_zero() -> None:
