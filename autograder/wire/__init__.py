@@ -42,7 +42,7 @@ from autograder.wire.messages import (
     Train,
     Value,
 )
-from autograder.wire.values import MAX_RANK, from_value, pack_array, to_value, unpack_array
+from autograder.wire.values import MAX_RANK, from_value, pack_array, refs_in, to_value, unpack_array
 
 __all__ = [
     "MAX_RANK",
@@ -80,6 +80,7 @@ __all__ = [
     "from_value",
     "pack_array",
     "read_frame",
+    "refs_in",
     "to_value",
     "unpack_array",
     "write_frame",
