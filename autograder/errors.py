@@ -56,6 +56,10 @@ class SandboxUnavailable(AutograderError):
         self.layer = layer
 
 
+class GpuUnavailable(AutograderError):
+    """A GPU is there and cannot be used, or the course demands one and there is none."""
+
+
 class ZygoteError(AutograderError):
     """The process that student processes are forked from failed or is gone."""
 

@@ -121,6 +121,11 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     sandbox: tuple[str, ...]
 
+    @property
+    def ran_on_cpu(self) -> bool:
+        """Whether a submission was run, and on the CPU; one that cannot be read is not run at all."""
+        return self.tensorflow != "" and self.device == "cpu"
+
 
 class SubmissionResult(msgspec.Struct, frozen=True, kw_only=True):
     """The whole outcome of one submission. `score` counts the automatic tasks only.

@@ -113,7 +113,7 @@ def recorded(into: list[Asked]) -> Iterator[None]:
         asked = Asked(number, here[0], wire.Request(len(into), question), [])
         into.append(asked)
         answer = ask(process, question, seconds)
-        asked.refs = list(_refs_in(answer))
+        asked.refs = list(wire.refs_in(answer))
         return answer
 
     def running(checks: Checks, task: Task, student: Student, seed: bytes) -> tuple[CheckResult, ...]:
@@ -122,16 +122,6 @@ def recorded(into: list[Asked]) -> Iterator[None]:
 
     with mock.patch.object(StudentProcess, "ask", asking), mock.patch.object(Checks, "run", running):
         yield
-
-
-def _refs_in(answer: Any) -> Iterator[int]:  # noqa: ANN401 - plain Python of any shape
-    if isinstance(answer, wire.Ref):
-        yield answer.id
-    elif isinstance(answer, (tuple, list)):
-        for item in answer:
-            yield from _refs_in(item)
-    elif isinstance(answer, Mapping):
-        yield from _refs_in(tuple(answer.values()))
 
 
 def _renamed(value: Any, names: Mapping[int, int]) -> Any:  # noqa: ANN401 - any part of a question
@@ -243,7 +233,7 @@ def _answer_all(recording: Recording, folder: Path, turn: int) -> list[Took]:
         reply = server.answer(request)
         took.append(Took(time.process_time() - cpu, time.perf_counter() - wall))
         if isinstance(reply, wire.Answer):
-            names.update(zip(asked.refs, _refs_in(wire.from_value(reply.value)), strict=True))
+            names.update(zip(asked.refs, wire.refs_in(wire.from_value(reply.value)), strict=True))
     tf_keras.backend.clear_session()
     return took
 

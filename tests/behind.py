@@ -101,6 +101,23 @@ def processes(_: Places) -> list[str]:
     return [entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
+def name_thread(_: Places) -> int:
+    """Write this thread's name as CUDA's driver does, and return the length of what can be read then."""
+    path = f"/proc/self/task/{threading.get_native_id()}/comm"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.write(descriptor, b"cuda")
+    os.close(descriptor)
+    return len(Path(path).read_text().strip())
+
+
+def listen(_: Places, kind: str, name: str) -> int:
+    """Listen on a local socket of a name that no file has, as CUDA's driver does, or in a file."""
+    with socket.socket(socket.AF_UNIX, getattr(socket, kind)) as server:
+        server.bind(name)
+        server.listen()
+    return 0
+
+
 def own_number(_: Places) -> str:
     """Return this process's number as /proc has it."""
     return Path("/proc/self/stat").read_text().split()[0]
@@ -198,6 +215,7 @@ PROBES: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
         read, listing, write, fill, make_files, grow_one_file, connect, make_pair, processes, own_number,
+        name_thread, listen,
         signal_parent, call,
         call_as_i386, start_process, run_program, start_processes, start_threads, open_files, reserve, hold,
         hold_shared, spin,

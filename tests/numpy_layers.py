@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from autograder.checking.comparisons import Floats
-from autograder.checking.remote import Layer, Weight
+from autograder.checking.remote import Layer
+from autograder.checking.testimony import MOST_SCALARS, Weight
 
 Function = Callable[..., Any]
 """Returns the output for the inputs, then for the vector of all variables."""
@@ -29,7 +30,7 @@ class NumpyLayer(Layer):
         self._shapes, self._function, self._differentiated = shapes, function, gradients or function
         self._values = np.zeros(sum(int(np.prod(shape)) for shape in shapes), np.float32)
 
-    def weights(self) -> tuple[Weight, ...]:
+    def weights(self, most: int = MOST_SCALARS) -> tuple[Weight, ...]:
         """Return the variables, all of them trainable."""
         return tuple(Weight(f"w{number}", shape, True) for number, shape in enumerate(self._shapes))
 

@@ -104,7 +104,7 @@ def test_right_work_passes_the_minimal_tests(tmp_path: Path, monkeypatch: pytest
 def test_objects_get_the_names_that_the_replaying_process_gives_them() -> None:
     layer = wire.Ref(7, "layer", "Dense")
     answer = (layer, {"layers": (wire.Ref(9, "layer", "Add"),)})
-    assert list(replay._refs_in(answer)) == [7, 9]
+    assert list(wire.refs_in(answer)) == [7, 9]
     question = wire.Request(1, wire.Call("notebook", "f", [wire.Items([layer])], {"by": layer}))
     renamed = replay._renamed(question, {7: 70})
     assert renamed.question.args[0].items[0].id == 70

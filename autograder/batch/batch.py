@@ -51,6 +51,10 @@ class Workers(Protocol):
     def remote(self) -> bool:
         """Whether they run on other machines, so that their results must be stored in the course folder here."""
 
+    @property
+    def gpu(self) -> bool:
+        """Whether they are to use a GPU."""
+
     def opened(self) -> AbstractContextManager[Submit]:
         """Return the function that hands over one submission; entered again after a worker died."""
 
@@ -101,6 +105,7 @@ def grade_all(
 
     Raises:
         SandboxUnavailable: If a required layer of confinement is missing: then nothing can be graded.
+        GpuUnavailable: If the course demands a GPU that cannot be used.
         ClusterError: If the workers cannot be used.
     """
     return _Batch(grader_for(course, assignment.name), folders, workers).run()

@@ -73,6 +73,7 @@ class ClusterWorkers:
         from distributed.scheduler import KilledWorker
 
         self._client = client
+        self.gpu = gpu
         self._resources = {"GPU": 1} if gpu else {}
         # A task, not scattered data: Dask runs it again where every worker that held its result is gone.
         self._parcel: Future[Parcel] = client.submit(_same_parcel, parcel, pure=False)

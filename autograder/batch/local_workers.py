@@ -19,6 +19,7 @@ from autograder.batch.batch import AHEAD, Submit
 from autograder.batch.outcome import Grade, attempt
 from autograder.course.course import Course
 from autograder.course.submission import Snapshot
+from autograder.grading.gpu import may_use_gpu
 from autograder.grading.result_store import grader_for
 from autograder.results import SubmissionResult
 from autograder.sandbox.confine import die_with_parent
@@ -49,6 +50,7 @@ class LocalWorkers:
     ) -> None:
         self._course = course.for_workers()
         self._name = name
+        self.gpu = may_use_gpu(course.settings)
         self._jobs = min(jobs or course.settings.jobs or default_jobs(), most)
         self._grade = grade or functools.partial(grade_here, threads=0 if self._jobs == 1 else 1)
 

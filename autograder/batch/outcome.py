@@ -11,7 +11,7 @@ from pathlib import Path
 
 from autograder.course.course import Course
 from autograder.course.submission import Snapshot
-from autograder.errors import AutograderError, ClusterError, SandboxUnavailable
+from autograder.errors import AutograderError, ClusterError, GpuUnavailable, SandboxUnavailable
 from autograder.files import write_whole
 from autograder.results import SubmissionResult, to_json
 
@@ -52,11 +52,12 @@ def attempt(grade: Grade, course: Course, name: str, student: str, snapshot: Sna
 
     Raises:
         SandboxUnavailable: If a required layer of confinement is missing.
+        GpuUnavailable: If the course demands a GPU that cannot be used.
         ClusterError: If this worker may not grade.
     """
     try:
         return grade(course, name, student, snapshot)
-    except (SandboxUnavailable, ClusterError):
+    except (SandboxUnavailable, GpuUnavailable, ClusterError):
         raise
     except AutograderError as error:
         return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -19,6 +20,9 @@ FLOAT32_TOLERANCE = 1e-5
 exponential and a division, in any order, stay below 1e-5, while every mistake we look for is above 1e-3."""
 
 
+LARGEST = 1e15
+"""Answers beyond are refused like infinite ones: their squares still fit into float32."""
+
 OBSERVATIONS = ("wrong_shape", "not_finite", "wrong_number_of_weights", "wrong_parameter_count")
 """Slugs that say what is observably wrong, not which mistake made it so."""
 
@@ -35,7 +39,7 @@ def require(condition: bool, message: str, misconception: str | None = None) -> 
 
 
 def expect_array(got: object, shape: Sequence[int], what: str) -> Floats:
-    """Return `got` as a float array after checking that it is one, of this shape and finite.
+    """Return `got` as a float array after checking that it is one, of this shape, finite and below `LARGEST`.
 
     Args:
         got: What the submission answered.
@@ -53,16 +57,33 @@ def expect_array(got: object, shape: Sequence[int], what: str) -> Floats:
         fail(f"{what} must hold floating-point numbers; got {got.dtype}.")
     if not np.isfinite(got).all():
         fail(f"{what} holds values that are not finite (inf or nan).", "not_finite")
+    if got.dtype == np.float16:
+        got = got.astype(np.float32)
+    if np.max(np.abs(got), initial=0) > LARGEST:
+        fail(f"{what} holds values beyond {LARGEST:.0e}.", "not_finite")
     return got
 
 
-def close(got: Floats, right: Floats, tolerance: float = FLOAT32_TOLERANCE) -> bool:
-    """Whether two arrays of one shape agree within `tolerance` times the largest right value (at least 1)."""
-    if got.shape != right.shape:
+def close(got: object, right: Floats, tolerance: float = FLOAT32_TOLERANCE) -> bool:
+    """Whether an answer agrees with a right value within `tolerance` times its largest number (at least 1).
+
+    Whatever is no array of real numbers of this shape, or is not finite, does not.
+
+    Raises:
+        ValueError: If the right value is not finite: an error of the check, not of the submission.
+    """
+    if not np.isfinite(right).all():
+        raise ValueError("the right value of a comparison is not finite")
+    return agrees(got, right, tolerance)
+
+
+def agrees(got: object, value: Floats, tolerance: float = FLOAT32_TOLERANCE) -> bool:
+    """As `close`, for a value that may be wrong: one that is not finite agrees with nothing."""
+    if not isinstance(got, np.ndarray) or got.dtype.kind not in "iuf" or got.shape != np.shape(value):
         return False
-    return bool(
-        np.max(np.abs(got - right), initial=0.0) <= tolerance * max(1.0, float(np.max(np.abs(right), initial=0)))
-    )
+    with np.errstate(all="ignore"):
+        bound = tolerance * max(1.0, float(np.max(np.abs(value), initial=0)))
+        return math.isfinite(bound) and bool((np.abs(np.subtract(got, value, dtype=np.float64)) <= bound).all())
 
 
 @dataclass(frozen=True)
@@ -93,10 +114,10 @@ def expect(got: object, answers: Answers, what: str, tolerance: float = FLOAT32_
         CheckFailed: If no right answer agrees; with every misconception that does.
     """
     array = got if isinstance(got, np.ndarray) else expect_array(got, answers.right[0].shape, what)
-    if any(_agrees(array, right, tolerance) for right in answers.right):
+    if any([close(array, right, tolerance) for right in answers.right]):  # each is looked at, for its own faults
         return
-    distinct = {slug: value for slug, value in answers.wrong.items() if not close(value, answers.right[0], 1e-3)}
-    found = [slug for slug, value in distinct.items() if _agrees(array, value, 10 * tolerance)]
+    distinct = {slug: value for slug, value in answers.wrong.items() if not agrees(value, answers.right[0], 1e-3)}
+    found = [slug for slug, value in distinct.items() if agrees(array, value, 10 * tolerance)]
     if found:
         fail(" Or: ".join(answers.sentences[slug] for slug in found), "+".join(found))
     array = expect_array(array, answers.right[0].shape, what)
@@ -105,10 +126,6 @@ def expect(got: object, answers: Answers, what: str, tolerance: float = FLOAT32_
     largest = min(float(np.max(np.abs(array - right))) for right in answers.right if right.shape == array.shape)
     size = float(np.max(np.abs(answers.right[0])))
     fail(f"{what}: the shape is right, the values are wrong, by up to {largest:.2g} where values reach {size:.2g}.")
-
-
-def _agrees(array: Floats, value: Floats, tolerance: float) -> bool:
-    return array.shape == value.shape and bool(np.isfinite(array).all()) and close(array, value, tolerance)
 
 
 def describe(value: object) -> str:

@@ -19,7 +19,17 @@ import numpy as np
 
 from autograder import wire
 from autograder.checking.comparisons import Floats, describe, fail
-from autograder.errors import CheckFailed, StudentRaised
+from autograder.checking.testimony import (
+    MOST_SCALARS,
+    Counts,
+    Description,
+    GradientsFound,
+    TrainOutcome,
+    Weight,
+    read,
+    read_training,
+)
+from autograder.errors import StudentDied, StudentRaised
 from autograder.results import Picture
 
 Ask = Callable[[wire.Question, float | None], Any]
@@ -28,15 +38,6 @@ _Made = TypeVar("_Made")
 
 MOST_PICTURES = 2
 """Pictures that one check may attach; further ones are dropped."""
-
-
-@dataclass(frozen=True)
-class Weight:
-    """One variable of a layer or model, as the student's process lists it."""
-
-    name: str
-    shape: tuple[int, ...]
-    trainable: bool
 
 
 @dataclass(frozen=True)
@@ -67,21 +68,26 @@ class Layer:
         """Return the output on these arrays: an array, or a tuple of arrays."""
         return self._ask(wire.Apply(self.ref, [wire.to_value(array) for array in inputs], training), None)
 
-    def weights(self) -> tuple[Weight, ...]:
-        """Return all variables in Keras' order."""
-        return tuple(_weight(row) for row in _rows(self._describe(), "weights"))
+    def weights(self, most: int = MOST_SCALARS) -> tuple[Weight, ...]:
+        """Return all variables in Keras' order.
+
+        Raises:
+            CheckFailed: If they hold more than `most` values: what a submission says of itself takes no memory here.
+        """
+        weights = self._describe().weights
+        scalars = sum(weight.size for weight in weights)
+        if scalars > most:
+            fail(f"There are {scalars:,} weights, far more than expected.", "wrong_number_of_weights")
+        return weights
 
     def parts(self) -> tuple[SubLayer, ...]:
         """Return the model's layers in order, or a layer's sub-layers."""
-        return tuple(_sub_layer(self._ask, row) for row in _rows(self._describe(), "layers"))
+        rows = self._describe().layers
+        return tuple(SubLayer(row.kind, row.weights, row.settings, Layer(self._ask, row.ref)) for row in rows)
 
     def penalty(self) -> float:
         """Return what the layer adds to every loss, such as that of a regulariser."""
-        description = self._describe()
-        found = description.get("penalty") if isinstance(description, dict) else None
-        if not isinstance(found, float):
-            fail("Your code's answer could not be read.")
-        return found
+        return self._describe().penalty
 
     def set_weights(self, arrays: Sequence[Floats]) -> None:
         """Assign all variables, in the order of `weights`."""
@@ -96,13 +102,11 @@ class Layer:
         """
         packed = [wire.to_value(array) for array in inputs]
         answer = self._ask(wire.Gradients(self.ref, packed, wire.pack_array(cotangent), training), None)
-        try:
-            return tuple(answer["inputs"]), tuple(answer["weights"])
-        except (TypeError, KeyError) as error:
-            raise CheckFailed("Your code's answer could not be read.") from error
+        found = read(answer, GradientsFound)
+        return found.inputs, found.weights
 
-    def _describe(self) -> Any:  # noqa: ANN401 - taken apart by the callers
-        return self._ask(wire.Describe(self.ref), None)
+    def _describe(self) -> Description:
+        return read(self._ask(wire.Describe(self.ref), None), Description)
 
 
 class Student:
@@ -120,7 +124,7 @@ class Student:
         ask: Ask,
         run_answers: Callable[[], None],
         training_seconds: float,
-        process: Callable[[], object] = object,
+        process: Callable[[], object] = lambda: None,
     ) -> None:
         self._asks = ask
         self._run_answers = run_answers
@@ -128,6 +132,7 @@ class Student:
         self._process = process
         self._made: dict[tuple[object, ...], Any] = {}
         self._described: dict[tuple[object, int], Any] = {}
+        self._given: set[tuple[object, int]] = set()
         self._pictures: list[Picture] = []
 
     def _ask(self, question: wire.Question, seconds: float | None) -> Any:  # noqa: ANN401 - compared by the callers
@@ -135,11 +140,23 @@ class Student:
         if not isinstance(question, wire.Describe):
             if not isinstance(question, (wire.Read, wire.SetWeights)):
                 self._described.clear()
-            return self._asks(question, seconds)
+            return self._ask_now(question, seconds)
         key = (self._process(), question.target.id)
         if key not in self._described:
-            self._described[key] = self._asks(question, seconds)
+            self._described[key] = self._ask_now(question, seconds)
         return self._described[key]
+
+    def _ask_now(self, question: wire.Question, seconds: float | None) -> Any:  # noqa: ANN401 - as above
+        """Ask about nothing but what the process that answers has given.
+
+        Raises:
+            StudentDied: If the process that had given it has ended.
+        """
+        if not {(self._process(), ref) for ref in wire.refs_in(question)} <= self._given:
+            raise StudentDied("Your code's process ended before this check, and with it what it had made for it.")
+        answer = self._asks(question, seconds)
+        self._given.update((self._process(), ref) for ref in wire.refs_in(answer))
+        return answer
 
     def once(self, make: Callable[..., _Made], *args: object) -> _Made:
         """Return `make(student, *args)`, made once for all checks of a task, and again in another student process.
@@ -215,12 +232,10 @@ class Student:
             fail("No model came back.")
         return Layer(self._ask, made)
 
-    def count(self, name: str, **kwargs: object) -> Mapping[str, int]:
-        """Return `total` and `trainable` parameters of the model that `name` makes; no weights are made."""
-        counts = self._ask(wire.Count(name, _table(kwargs)), self._training_seconds)  # twelve layers take a while
-        if not isinstance(counts, dict) or not {"total", "trainable"} <= counts.keys():
-            fail("The model's parameters could not be counted.")
-        return counts
+    def count(self, name: str, **kwargs: object) -> Counts:
+        """Return how many parameters the model that `name` makes has; no weights are made."""
+        question = wire.Count(name, _table(kwargs))
+        return read(self._ask(question, self._training_seconds), Counts)  # twelve layers take a while
 
     def variable(self, name: str) -> Any:  # noqa: ANN401 - compared later
         """Run the notebook up to this task's cells and return one of its variables.
@@ -232,21 +247,12 @@ class Student:
         with _expecting("variable", name):
             return self._ask(wire.Read(name), None)
 
-    def train(self, name: str, *args: object, **kwargs: object) -> Mapping[str, Any]:
-        """Run the notebook up to this task's cells and call its training function.
-
-        Returns:
-            `history` (a dict, or None), `type` of what was returned, `evaluations`: what each `model.evaluate`
-            that the function called gave, and `events`: the order in which `fit` and the carbon tracker's
-            `epoch_start`, `epoch_end` and `stop` began and ended, as in `"fit begins"`.
-        """
+    def train(self, name: str, *args: object, **kwargs: object) -> TrainOutcome:
+        """Run the notebook up to this task's cells, call its training function and return what was observed."""
         self._run_answers()
         question = wire.Train(name, _values(args), _table(kwargs))
         with _expecting("function", name):
-            outcome = self._ask(question, self._training_seconds)
-        if not isinstance(outcome, dict) or not {"type", "history", "evaluations", "events"} <= outcome.keys():
-            fail("Your code's answer could not be read.")
-        return outcome
+            return read_training(self._ask(question, self._training_seconds))
 
 
 @contextmanager
@@ -284,26 +290,3 @@ def _value(argument: object) -> wire.Value:
     if isinstance(argument, (list, tuple)):
         return wire.Items([_value(item) for item in argument])
     return wire.to_value(argument)
-
-
-def _rows(description: object, key: str) -> Sequence[Any]:
-    if isinstance(description, dict) and isinstance(description.get(key), tuple):
-        return description[key]  # type: ignore[no-any-return]
-    fail("Your code's answer could not be read.")
-
-
-def _weight(row: Any) -> Weight:  # noqa: ANN401 - from the student's process
-    try:
-        shape = tuple(int(size) for size in row["shape"])
-        return Weight(str(row["name"]), shape, bool(row["trainable"]))
-    except (TypeError, KeyError, ValueError) as error:
-        raise CheckFailed("Your code's answer could not be read.") from error
-
-
-def _sub_layer(ask: Ask, row: Any) -> SubLayer:  # noqa: ANN401 - from the student's process
-    try:
-        settings = {key: float(row[key]) for key in ("rate", "epsilon", "axis", "units") if key in row}
-        indices = tuple(int(index) for index in row["weights"])
-        return SubLayer(str(row["class"]), indices, settings, Layer(ask, row["ref"]))
-    except (TypeError, KeyError, ValueError) as error:
-        raise CheckFailed("Your code's answer could not be read.") from error

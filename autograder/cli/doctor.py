@@ -19,7 +19,7 @@ from packaging.specifiers import SpecifierSet
 from autograder import __version__
 from autograder.config import Settings
 from autograder.course.course import CONFIG_NAME, Course, find_root, read_course
-from autograder.errors import AutograderError, ConfigError, SandboxUnavailable
+from autograder.errors import AutograderError, ConfigError, GpuUnavailable, SandboxUnavailable
 
 PACKAGE = "vit-course-autograder"
 LIBRARIES = ("tensorflow", "tf-keras", "numpy", "nbgrader", "nbconvert", "transformers", "carbontracker", "pytest")
@@ -27,6 +27,10 @@ LIBRARIES = ("tensorflow", "tf-keras", "numpy", "nbgrader", "nbconvert", "transf
 OLDEST_PYTHON = (3, 11)
 LEAST_FREE_GIB = 1.0
 """Free space below which a class may fill the disk."""
+GPU_REMEDY = (
+    'Submissions would run on the CPU. Does nvidia-smi work? Try docs/gpu.md, or set c.Autograder.device = "cpu" in '
+    "course_config.py."
+)
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -113,7 +117,6 @@ def _confinement(settings: Settings) -> Iterator[Finding]:
         yield Finding("sandbox", False, found, remedy)
         return
     from autograder.batch.local_workers import default_jobs
-    from autograder.grading.gpu import gpu_present
 
     if settings.sandbox == "none":
         remedy = "Take c.Autograder.sandbox out of course_config.py."
@@ -124,10 +127,27 @@ def _confinement(settings: Settings) -> Iterator[Finding]:
     found += f"{default_jobs()} submissions at once fit processors and memory"
     found += f"; course_config.py says {settings.jobs}" if settings.jobs else ""
     yield Finding("memory", True, found)
-    gpu = "NVIDIA device" if gpu_present() else "none: training runs on the CPU"
+    yield _gpu(settings)
+
+
+def _gpu(settings: Settings) -> Finding:
+    """Start CUDA behind the layers that the course requires: one of them may keep it from starting."""
+    from autograder.grading.gpu import gpu_present
+    from autograder.grading.student_process import layers_to_put_up
+    from autograder.sandbox.try_layer import try_gpu
+
     needed = settings.device == "gpu"
-    remedy = 'Set c.Autograder.device = "auto" in course_config.py.' if needed and not gpu_present() else ""
-    yield Finding("gpu", gpu_present(), gpu, remedy, needed)
+    if not gpu_present():
+        remedy = 'Set c.Autograder.device = "auto" in course_config.py.' if needed else ""
+        return Finding("gpu", False, "none: training runs on the CPU", remedy, needed)
+    if settings.device == "cpu":
+        return Finding("gpu", True, 'NVIDIA device, which device = "cpu" leaves alone', needed=False)
+    try:
+        try_gpu(layers_to_put_up(settings))
+    except (GpuUnavailable, SandboxUnavailable) as error:
+        found = f"NVIDIA device, but CUDA does not start in a student process: {error.problem}"
+        return Finding("gpu", False, found, GPU_REMEDY, needed)
+    return Finding("gpu", True, "NVIDIA device; CUDA starts in a student process", needed=needed)
 
 
 def _layers(settings: Settings) -> Iterator[Finding]:

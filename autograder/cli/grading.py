@@ -77,6 +77,7 @@ class GradeOptions(SandboxOptions):
 
 def check(options: CheckOptions) -> int:
     """Grade one submission and print the result."""
+    from autograder.grading.gpu import UNUSED, may_use_gpu
     from autograder.grading.result_store import grader_for, read_for_check
     from autograder.rendering.result_text import render_text
     from autograder.results import to_json
@@ -95,6 +96,8 @@ def check(options: CheckOptions) -> int:
         write_whole(options.html, render_page(result_page(result, titles)).encode("utf-8", "replace"))
     out.print(render_text(result, titles), end="")
     write_json(options, to_json(result))
+    if may_use_gpu(course.settings) and result.environment.ran_on_cpu:
+        complain(UNUSED)
     return 1 if result.has_error else 0
 
 
@@ -102,6 +105,7 @@ def grade(options: GradeOptions) -> int:
     """Grade submissions, write and record their results one by one, and print the marks."""
     from autograder.batch.batch import discover, grade_all
     from autograder.batch.outcome import write_json as write_results
+    from autograder.grading.gpu import UNUSED
 
     if options.jobs < 0:
         raise UsageError(f"--jobs must be 0 or more, got {options.jobs}.")
@@ -124,6 +128,8 @@ def grade(options: GradeOptions) -> int:
             progress(run.done, len(folders), run.next_student, free=run.cached)
     _print_marks(options, assignment, run)
     _print_problems(run)
+    if workers.gpu and run.ran_on_cpu:
+        complain(UNUSED)
     return 1 if run.failures else 0
 
 
@@ -180,12 +186,14 @@ class _Run:
         failures: A line for each submission without a full result.
         handed_in_again: Whose submission was replaced while it was graded.
         cached: How many results were there before.
+        ran_on_cpu: Whether a submission was graded now, on the CPU.
     """
 
     def __init__(self, students: Iterable[str], *, keep_all: bool) -> None:
         self.failures: list[str] = []
         self.handed_in_again: list[str] = []
         self.cached = 0
+        self.ran_on_cpu = False
         self._waiting = OrderedDict.fromkeys(students)  # its first key is found at once, however many went before
         self.submissions = len(self._waiting)
         shown_students = self._waiting if keep_all else islice(self._waiting, MOST_SHOWN)
@@ -212,6 +220,8 @@ class _Run:
             self.handed_in_again.append(graded.student)
         del self._waiting[graded.student]
         self.cached += graded.cached
+        if graded.result is not None and not graded.cached:
+            self.ran_on_cpu |= graded.result.environment.ran_on_cpu
         if graded.student in self._rows:
             self._rows[graded.student] = replace(graded, snapshot=None)  # which may be large
         if failure := _failure(graded):

@@ -1,6 +1,6 @@
 """The gradebook's database: connections that wait while it is busy, errors that name it, and one fast query.
 
-Import this wherever a `Gradebook` is opened: every connection to SQLite that this process makes then waits.
+The room imports this first: from then on every connection to SQLite that this process makes waits.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from autograder.config import Settings
 from autograder.course.submission import Snapshot
 from autograder.errors import (
     AutograderError,
+    GpuUnavailable,
     MalformedReply,
     StudentDied,
     StudentFault,
@@ -22,6 +23,7 @@ from autograder.errors import (
     StudentTimeout,
     ZygoteError,
 )
+from autograder.grading.gpu import require_gpu
 from autograder.grading.zygote_client import SPAWN_SECONDS, Zygote, first_reply
 from autograder.results import Environment
 from autograder.sandbox import cgroup
@@ -63,6 +65,8 @@ class StudentProcess:
         self.alive = True
         self.complete = zygote.complete
         self.environment = self._await_ready()
+        if zygote.gpu:
+            self._require_gpu()
 
     def ask(self, question: wire.Question, seconds: float | None = None) -> Any:  # noqa: ANN401 - plain Python
         """Ask one question and wait for its answer.
@@ -147,6 +151,14 @@ class StudentProcess:
             "processes": f"{self._settings.max_processes} processes and threads",
         }
         return f"Your code used more than {bounds[report.overrun]} and was stopped."
+
+    def _require_gpu(self) -> None:
+        """End the process if the course demands a GPU and it has none."""
+        try:
+            require_gpu(self._settings, self.environment)
+        except GpuUnavailable:
+            self.stop()
+            raise
 
     def _await_ready(self) -> Environment:
         """Wait until the process is confined, and return its environment."""

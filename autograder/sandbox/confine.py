@@ -70,7 +70,8 @@ def confine(policy: Policy) -> Places:
         ("privileges", bool(policy.layers), _drop_privileges),
         ("landlock", "landlock" in policy.layers, lambda: _restrict_files(places, policy.gpu, own_root)),
         ("rlimits", "rlimits" in policy.layers, functools.partial(_limit_resources, policy, _address_space())),
-        ("seccomp", "seccomp" in policy.layers, _filter_calls),  # last: the others make calls that it refuses
+        # last: the others make calls that it refuses
+        ("seccomp", "seccomp" in policy.layers, lambda: _filter_calls(policy.gpu)),
     )
     for layer, wanted, put_up in steps:
         if wanted:
@@ -126,7 +127,7 @@ def _enter_new_root(policy: Policy) -> None:
         _expose(root, path)
     _bind(policy.submission, f"{root}{SUBMISSION}")
     _make_scratch(root, f"size={policy.scratch_mib}m,nr_inodes={policy.scratch_files},mode=0755")
-    _show_own_process(root / "proc")
+    _show_own_process(root / "proc", name_threads=policy.gpu)
     _mount(None, str(root), None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, None)
     os.chdir(root)
     _check(_libc.pivot_root(b".", b"."), "pivot_root")
@@ -173,23 +174,35 @@ def _bind(source: str, target: str) -> None:
         place.touch()
     _mount(source, target, None, MS_BIND | MS_REC, None)
     if not source.startswith("/dev/"):
-        flags = os.statvfs(target).f_flag
-        kept = sum(mount for stat, mount in _KEPT_FLAGS.items() if flags & stat)
-        _mount(None, target, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | kept & ~MS_NOSUID, None)
+        _make_read_only(target)
 
 
-def _show_own_process(place: Path) -> None:
+def _make_read_only(target: str) -> None:
+    flags = os.statvfs(target).f_flag
+    kept = sum(mount for stat, mount in _KEPT_FLAGS.items() if flags & stat)
+    _mount(None, target, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | kept & ~MS_NOSUID, None)
+
+
+def _show_own_process(place: Path, *, name_threads: bool) -> None:
     """Show this process alone below the new /proc, beside the files of `MACHINE`.
 
     It is a /proc of this process's own PID namespace, if the kernel allows one. Inside some containers it does not:
     then it is this process's folder of the old /proc, with process numbers as they are outside.
+
+    Args:
+        place: Where /proc is to be.
+        name_threads: Whether the folder `task` of a new /proc can be written. In an old one that would be of no use:
+            threads look there for the numbers that they have inside.
     """
     own = place / "1"
     own.mkdir()
-    flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
+    flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | (0 if name_threads else MS_RDONLY)
     try:
         _mount("proc", str(own), "proc", flags, None)
         _mount(f"{own}/1", str(own), None, MS_BIND, None)
+        if name_threads:  # a mount of its own: making the one around it read-only leaves it as it is
+            _mount(f"{own}/task", f"{own}/task", None, MS_BIND, None)
+            _make_read_only(str(own))
     except PermissionError:
         _bind(os.path.realpath("/proc/self"), str(own))
     (place / "self").symlink_to("1")
@@ -222,6 +235,8 @@ def _restrict_files(places: Places, gpu: bool, own_root: bool) -> None:
     for path in ("/dev/null", *devices):
         if Path(path).is_char_device():
             rules.add_path_rule(path, access=read_file | AccessFs.WRITE_FILE | AccessFs.IOCTL_DEV)
+    if gpu:  # CUDA does not start where it cannot write its threads' names to /proc/self/task/*/comm
+        rules.add_path_rule("/proc/self/task", access=read_all | AccessFs.WRITE_FILE | AccessFs.TRUNCATE)
     rules.apply()
 
 
@@ -244,10 +259,10 @@ def _limit_resources(policy: Policy, held: int) -> None:
         resource.setrlimit(kind, (bound, bound))
 
 
-def _filter_calls() -> None:
+def _filter_calls(gpu: bool) -> None:
     if platform.machine() not in seccomp.MACHINES:
         raise OSError(f"no table of system calls for {platform.machine()}")
-    seccomp.load(seccomp.program(platform.machine(), os.getpid()))
+    seccomp.load(seccomp.program(platform.machine(), os.getpid(), gpu=gpu))
 
 
 def _address_space() -> int:

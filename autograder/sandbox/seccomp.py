@@ -25,7 +25,7 @@ _SET_MODE_FILTER = 1
 
 CLONE_THREAD = 0x00010000
 CLONE_NAMESPACES = 0x7E020080  # user, pid, net, ipc, uts, cgroup, mount and time
-AF_UNIX, SOCK_STREAM, SOCK_TYPES = 1, 1, 0xF
+AF_UNIX, SOCK_STREAM, SOCK_SEQPACKET, SOCK_TYPES = 1, 1, 5, 0xF
 
 MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 """Audit architecture, and column of the tables below."""
@@ -65,30 +65,37 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "shmat": (30, 196), "semget": (64, 190), "semop": (65, 193), "semctl": (66, 191), "semtimedop": (220, 192),
     "msgget": (68, 186), "msgsnd": (69, 189), "msgrcv": (70, 188), "msgctl": (71, 187), "mq_open": (240, 180),
     "mq_unlink": (241, 181), "mq_timedsend": (242, 182), "mq_timedreceive": (243, 183), "mq_notify": (244, 184),
-    # sockets of every family; only a connected pair may be made, see `_RULES`
+    # sockets of every family; only a connected pair may be made, and on a GPU what CUDA needs, see `program`
     "socket": (41, 198), "bind": (49, 200), "connect": (42, 203), "listen": (50, 201), "accept": (43, 202),
     "accept4": (288, 242),
 }  # fmt: skip
-CLONE, SOCKETPAIR, KILL, TGKILL = (56, 220), (53, 199), (62, 129), (234, 131)
+CLONE, SOCKET, SOCKETPAIR, KILL, TGKILL = (56, 220), (41, 198), (53, 199), (62, 129), (234, 131)
 CLONE3, SECCOMP = (435, 435), (317, 277)
+
+CUDA_CALLS = ("socket", "bind", "listen")
+"""CUDA does not start without a listening local socket. It reaches nobody: connect and accept stay refused."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def program(machine: str, own_pid: int) -> bytes:
+def program(machine: str, own_pid: int, *, gpu: bool = False) -> bytes:
     """Return the whole filter.
 
     Args:
         machine: A key of `MACHINES`.
         own_pid: The process that will load it: the only one it may signal.
+        gpu: Whether CUDA must be able to start.
     """
     column = MACHINES[machine][1]
+    refused = {name: row[column] for name, row in REFUSED.items() if not (gpu and name in CUDA_CALLS)}
     rules = [
         _begin(machine),
         refuse(CLONE3[column], errno.ENOSYS),  # its flags lie in memory, where no filter can look; libc then uses clone
-        *(refuse(number) for row in REFUSED.values() if (number := row[column]) is not None),
+        *(refuse(number) for number in refused.values() if number is not None),
         _only_threads(CLONE[column]),
-        _only_connected_pairs(SOCKETPAIR[column]),
+        # Pairs are what asyncio wants; those of streams, unlike datagram ones, reach nobody else.
+        _only_local_sockets(SOCKETPAIR[column], SOCK_STREAM),
+        *([_only_local_sockets(SOCKET[column], SOCK_SEQPACKET)] if gpu else []),
         _only_first_argument(KILL[column], own_pid),
         _only_first_argument(TGKILL[column], own_pid),
     ]
@@ -144,14 +151,14 @@ def _only_threads(number: int) -> bytes:
     return _when(number, body)
 
 
-def _only_connected_pairs(number: int) -> bytes:
-    """Let socketpair make stream pairs, which asyncio wants: unlike datagram ones they reach nobody else."""
+def _only_local_sockets(number: int, kind: int) -> bytes:
+    """Let socket or socketpair make sockets of this machine, and of one kind."""
     body = [
         _instruction(_LOAD_WORD, _ARGUMENTS),
         _instruction(_JUMP_EQUAL, AF_UNIX, 0, 3),
         _instruction(_LOAD_WORD, _ARGUMENTS + 8),
         _instruction(_AND, SOCK_TYPES),
-        _instruction(_JUMP_EQUAL, SOCK_STREAM, 1, 0),
+        _instruction(_JUMP_EQUAL, kind, 1, 0),
         _instruction(_RETURN, ERRNO | errno.EPERM),
         _instruction(_RETURN, ALLOW),
     ]

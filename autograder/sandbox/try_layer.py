@@ -1,7 +1,8 @@
-"""Try each layer of confinement alone, in a child process that ends at once. Linux only."""
+"""Try each layer of confinement alone, or CUDA behind several, in a child process that ends at once. Linux only."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import resource
@@ -13,21 +14,22 @@ from typing import NoReturn
 
 import msgspec
 
-from autograder.errors import SandboxUnavailable
+from autograder.errors import GpuUnavailable, SandboxUnavailable
 from autograder.sandbox.cgroup import delegated
 from autograder.sandbox.confine import confine, enter_namespaces, landlock_version
 from autograder.sandbox.policy import Policy
 from autograder.sandbox.remedies import unavailable
 from autograder.sandbox.watchdog import Watchdog
 
+DRIVER = "libcuda.so.1"
 LANDLOCK_SINCE = {"truncation": 3, "TCP": 4, "device controls": 5, "abstract sockets and signals": 6}
 
 
 class Trial(msgspec.Struct, frozen=True):
-    """What a child process says of a layer.
+    """What a child process says of what it tried.
 
     Attributes:
-        held: Whether the layer was put up.
+        held: Whether the layers were put up, and what was to be tried behind them worked.
         reason: Why not; see `SandboxUnavailable`.
     """
 
@@ -41,15 +43,50 @@ def try_layer(layer: str) -> None:
     Raises:
         SandboxUnavailable: If it cannot be put up here.
     """
-    group = delegated()
-    if layer == "cgroup" and group is None:
+    if layer == "cgroup" and delegated() is None:
         raise unavailable("cgroup", "no control group (v2) is delegated to this process")
+    trial = _tried((layer,))
+    if not trial.held:
+        raise unavailable(layer, trial.reason)
+
+
+def try_gpu(layers: tuple[str, ...]) -> None:
+    """Start CUDA behind layers of confinement, in a child process, which ends at once.
+
+    Raises:
+        GpuUnavailable: If CUDA does not start, or a layer cannot be put up.
+    """
+    landlock_version()  # loads libc now: a confined process could not find it
+    trial = _tried(layers, gpu=True)
+    if not trial.held:
+        raise GpuUnavailable(trial.reason)
+
+
+def start_cuda() -> None:
+    """Start CUDA in this process.
+
+    Raises:
+        GpuUnavailable: With the driver's error.
+    """
+    try:
+        driver = ctypes.CDLL(DRIVER)
+    except OSError as error:
+        raise GpuUnavailable(f"the NVIDIA driver's library cannot be loaded ({error})") from error
+    code = driver.cuInit(0)
+    if code != 0:
+        name = ctypes.c_char_p()
+        driver.cuGetErrorName(code, ctypes.byref(name))
+        raise GpuUnavailable(f"cuInit returned {code} {(name.value or b'').decode()}")
+
+
+def _tried(layers: tuple[str, ...], *, gpu: bool = False) -> Trial:
+    """Confine a child process, on a GPU start CUDA there, and return what it says."""
     with tempfile.TemporaryDirectory(prefix="autograder-", ignore_cleanup_errors=True) as work:
         submission = Path(work) / "submission"
         submission.mkdir()
         policy = Policy(
-            submission=str(submission), work=work, layers=(layer,), memory_mib=1024, scratch_mib=16, scratch_files=1000,
-            max_processes=512, max_descriptors=256, cpu_seconds=60, cgroup=str(group or ""),
+            submission=str(submission), work=work, layers=layers, memory_mib=1024, scratch_mib=16, scratch_files=1000,
+            max_processes=512, max_descriptors=256, cpu_seconds=60, gpu=gpu, cgroup=str(delegated() or ""),
         )  # fmt: skip
         reading, writing = os.pipe()
         child = os.fork()
@@ -59,9 +96,7 @@ def try_layer(layer: str) -> None:
         with os.fdopen(reading, "rb") as answer:
             said = answer.read()
         os.waitpid(child, 0)
-    trial = msgspec.msgpack.decode(said, type=Trial) if said else Trial(False, "cannot be tried here.")
-    if not trial.held:
-        raise unavailable(layer, trial.reason)
+    return msgspec.msgpack.decode(said, type=Trial) if said else Trial(False, "cannot be tried here.")
 
 
 def _stand_behind(policy: Policy, writing: int) -> None:
@@ -80,6 +115,8 @@ def _stand_behind(policy: Policy, writing: int) -> None:
 def _confine(watchdog: Watchdog, policy: Policy) -> None:
     watchdog.hold_caller()
     confine(policy)
+    if policy.gpu:
+        start_cuda()
 
 
 def _report(writing: int, work: Callable[[], None], success: Trial | None) -> NoReturn:
@@ -90,6 +127,8 @@ def _report(writing: int, work: Callable[[], None], success: Trial | None) -> No
         trial = success
     except SandboxUnavailable as error:
         trial = Trial(False, error.reason)
+    except GpuUnavailable as error:
+        trial = Trial(False, error.problem)
     finally:
         if trial is not None:
             os.write(writing, msgspec.msgpack.encode(trial))

@@ -78,7 +78,7 @@ class LayerAnswers:
         }
         for name in SETTINGS:
             value = getattr(layer, name, None)
-            if isinstance(value, (int, float)):
+            if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
                 row[name] = value
         indices = (positions.get(id(weight)) for weight in _distinct(layer.weights))
         row["weights"] = wire.Items([index for index in indices if index is not None])

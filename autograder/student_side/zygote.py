@@ -10,6 +10,7 @@ it forked ends with it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import importlib
 import io
@@ -21,7 +22,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -46,6 +47,12 @@ PRELOADED = (
 LARGEST_ORDER = 1 << 16
 READY = b"\x01"
 PASSED_ON = ("CUDA_VISIBLE_DEVICES", "LANG", "LC_ALL", "OMP_NUM_THREADS", "PATH", "TZ")
+
+GPU_ENVIRONMENT = {
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # else the first process takes nearly all of the GPU's memory
+    # XLA starts the program ptxas, which nothing here may; the driver compiles, too
+    "XLA_FLAGS": "--xla_gpu_unsafe_fallback_to_driver_on_ptxas_not_found=true",
+}
 
 
 def main() -> None:
@@ -142,10 +149,28 @@ def _student(policy: Policy, watchdog: Watchdog, requests: int, replies: int) ->
     except SandboxUnavailable as error:
         _refuse(replies, error)
     _scrub(places)
-    device = "gpu" if policy.gpu and tf.config.list_physical_devices("GPU") else "cpu"
+    device = "gpu" if policy.gpu and _open_gpu() else "cpu"
     environment = wire.Environment(tensorflow=tf.__version__, device=device, sandbox=policy.layers)
     wire.write_frame(replies, wire.encode_frame(wire.Ready(environment)))
     Server(places).serve(requests, replies)
+
+
+def _open_gpu() -> bool:
+    """Set this process up so that a GPU computes as a CPU does, and return whether TensorFlow can use one."""
+    import tensorflow as tf
+    import tf_keras as keras
+
+    os.environ.update(GPU_ENVIRONMENT)
+    tf.config.experimental.enable_tensor_float_32_execution(False)  # right products would be off in the third digit
+    original = keras.optimizers.Optimizer.__init__
+
+    @functools.wraps(original)
+    def without_xla(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Keras' own
+        original(self, *args, **kwargs)
+        self.jit_compile = False  # as on a CPU; where there is a GPU, Keras has XLA compile each optimiser's step
+
+    keras.optimizers.Optimizer.__init__ = without_xla
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def _refuse(replies: int, error: SandboxUnavailable) -> NoReturn:

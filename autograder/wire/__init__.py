@@ -43,7 +43,7 @@ from autograder.wire.messages import (
     Value,
     Wrap,
 )
-from autograder.wire.values import MAX_RANK, from_value, pack_array, to_value, unpack_array
+from autograder.wire.values import MAX_RANK, from_value, pack_array, refs_in, to_value, unpack_array
 
 __all__ = [
     "MAX_RANK",
@@ -82,6 +82,7 @@ __all__ = [
     "from_value",
     "pack_array",
     "read_frame",
+    "refs_in",
     "to_value",
     "unpack_array",
     "write_frame",

@@ -10,7 +10,7 @@ from autograder.errors import MalformedReply
 
 MAX_DEPTH = 64
 """Containers within containers; a list within a list is two levels, for its own tag."""
-MAX_VALUES = 1 << 20
+MAX_VALUES = 1 << 18
 """Values in one body, keys included; an array of numbers is one value, whatever its size."""
 
 _DATA, _ITEMS, _PAIRS = 0, 1, 2

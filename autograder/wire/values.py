@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, get_args
 
+import msgspec
 import numpy as np
 
 from autograder.errors import MalformedReply
@@ -65,6 +67,19 @@ def to_value(value: object) -> Value:
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return Table({key: to_value(item) for key, item in value.items()})
     raise TypeError(f"{type(value).__name__} is not sent")
+
+
+def refs_in(value: object) -> Iterator[int]:
+    """Yield the numbers of all references in a question, an answer, or any part of one."""
+    if isinstance(value, Ref):
+        yield value.id
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from refs_in(item)
+    elif isinstance(value, dict):
+        yield from refs_in(tuple(value.values()))
+    elif isinstance(value, msgspec.Struct) and not isinstance(value, Array):
+        yield from refs_in(msgspec.structs.astuple(value))
 
 
 def from_value(value: Value) -> Any:  # noqa: ANN401 - the caller checks what came

@@ -37,7 +37,7 @@ class FakeWorkers:
     """
 
     death_errors = (Died,)
-    remote = True
+    remote, gpu = True, False
 
     def __init__(self, capacity: int, gather: int = 0) -> None:
         self.capacity = capacity

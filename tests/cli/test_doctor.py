@@ -9,8 +9,10 @@ import json
 import os
 import platform
 import shutil
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,10 @@ import pytest
 
 from autograder.cli import doctor
 from autograder.config import Settings
-from autograder.errors import SandboxUnavailable
+from autograder.errors import GpuUnavailable, SandboxUnavailable
 from autograder.grading.student_process import layers_to_put_up
 from autograder.sandbox import remedies, seccomp, watchdog
-from autograder.sandbox.try_layer import try_layer
+from autograder.sandbox.try_layer import try_gpu, try_layer
 from tests.tiny import TinyCourse
 
 ROOT = Path(__file__).parents[2]
@@ -110,6 +112,53 @@ def test_a_control_group_that_is_demanded_must_be_there(monkeypatch: pytest.Monk
         assert layers_to_put_up(settings) == expected
     with pytest.raises(SandboxUnavailable, match="systemd-run"):
         layers_to_put_up(Settings(required_layers=("cgroup",)))
+
+
+def examined_gpu(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, device: str, start_cuda: Callable[[], None]
+) -> doctor.Finding:
+    """Return what doctor finds out about the GPU of a machine that has one, whose driver starts like this."""
+    monkeypatch.setattr("autograder.grading.gpu.gpu_present", lambda: True)
+    monkeypatch.setattr("autograder.sandbox.try_layer.start_cuda", start_cuda)
+    (folder / "course_config.py").write_text(f'c = get_config()\nc.Autograder.device = "{device}"\n')
+    (found,) = [finding for finding in doctor.examine(folder) if finding.name == "gpu"]
+    return found
+
+
+def start_like_cuda() -> None:
+    """Do behind the wall what the driver does, and what was refused to it once."""
+    Path(f"/proc/self/task/{os.getpid()}/comm").write_text("cuda")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
+        server.bind(f"\0cuda-uvmfd-{os.getpid()}")
+        server.listen()
+
+
+def fail_to_start_cuda() -> None:
+    raise GpuUnavailable("cuInit returned 304 CUDA_ERROR_OPERATING_SYSTEM")
+
+
+def test_doctor_starts_cuda_behind_all_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for device in ("auto", "gpu"):
+        found = examined_gpu(tmp_path, monkeypatch, device, start_like_cuda)
+        assert found.good
+        assert found.found == "NVIDIA device; CUDA starts in a student process"
+
+
+def test_doctor_says_why_no_student_process_can_use_the_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for device in ("auto", "gpu"):
+        found = examined_gpu(tmp_path, monkeypatch, device, fail_to_start_cuda)
+        assert not found.good
+        assert "cuInit returned 304 CUDA_ERROR_OPERATING_SYSTEM" in found.found
+        assert "docs/gpu.md" in found.remedy
+        assert found.needed == (device == "gpu")
+    leaves_alone = examined_gpu(tmp_path, monkeypatch, "cpu", fail_to_start_cuda)
+    assert leaves_alone.good
+
+
+def test_a_driver_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autograder.sandbox.try_layer.DRIVER", "libno-such-driver.so.1")
+    with pytest.raises(GpuUnavailable, match=r"library cannot be loaded \(libno-such-driver"):
+        try_gpu(("namespaces", "landlock", "seccomp", "rlimits"))
 
 
 def test_ubuntus_rule_names_the_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from autograder.batch import batch
@@ -23,6 +24,7 @@ from autograder.cli import main as cli
 from autograder.course.course import read_course
 from autograder.course.submission import Snapshot
 from autograder.errors import AutograderError, ConfigError, UsageError
+from autograder.results import Environment, SubmissionResult
 from tests.tiny import TinyCourse, scores, tiny_result
 
 ROOT = Path(__file__).parents[2]
@@ -235,6 +237,52 @@ def test_grade_ends_with_a_table_or_json_or_nothing(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err == "autograder: student-1: The disk is full. Make room.\n"
+
+
+UNUSED = "There is a GPU, but TensorFlow cannot use it: submissions ran on the CPU."
+
+
+def on(device: str, tensorflow: str = "2.21.0") -> SubmissionResult:
+    """Return a result of a submission that ran on this device."""
+    environment = Environment(tensorflow=tensorflow, device=device, sandbox=())
+    return msgspec.structs.replace(tiny_result(), environment=environment)
+
+
+@pytest.mark.parametrize(
+    ("result", "cached", "present", "device", "warned"),
+    [
+        (on("cpu"), False, True, "auto", True),
+        (on("gpu"), False, True, "auto", False),
+        (on("cpu"), True, True, "auto", False),  # it may be from a time without a GPU
+        (on("cpu"), False, False, "auto", False),
+        (on("cpu"), False, True, "cpu", False),
+        (on("cpu", tensorflow=""), False, True, "auto", False),  # it could not be read, so it was not run
+    ],
+)
+def test_a_gpu_that_is_not_used_is_named_once(
+    released_course: TinyCourse,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    result: SubmissionResult,
+    cached: bool,
+    present: bool,
+    device: str,
+    warned: bool,
+) -> None:
+    monkeypatch.setattr("autograder.grading.gpu.gpu_present", lambda: present)
+    with (released_course.root / "course_config.py").open("a") as file:
+        file.write(f'c.Autograder.device = "{device}"\n')
+    students = {name: released_course.hand_in(name, None) for name in ("student-1", "student-2")}
+    graded = [GradedSubmission(name, folder, result, cached=cached) for name, folder in students.items()]
+    monkeypatch.setattr(batch, "grade_all", lambda *_: iter(graded))
+    words = ["grade", "--course", str(released_course.root), "--assignment", "tiny", "--no-record"]
+    assert cli.main(words) == 0
+    assert " ".join(capsys.readouterr().err.split()).count(UNUSED) == warned
+    monkeypatch.setattr("autograder.grading.result_store.CachedGrader.grade_snapshot", lambda *_: result)
+    folder = str(students["student-1"])
+    assert cli.main(["check", folder, "--course", str(released_course.root), "--assignment", "tiny"]) == 0
+    expected = result.environment.ran_on_cpu and present and device != "cpu"
+    assert " ".join(capsys.readouterr().err.split()).count(UNUSED) == expected
 
 
 def test_paths_are_told_as_text_as_json_or_not(tiny_sources: Path, capsys: pytest.CaptureFixture[str]) -> None:

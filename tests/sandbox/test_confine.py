@@ -158,6 +158,51 @@ def test_the_own_process_is_seen_also_where_no_new_proc_can_be_mounted(container
     ]  # fmt: skip
 
 
+WRITABLE = ("/proc/self/comm", "/proc/self/oom_score_adj", "/proc/self/coredump_filter", "/proc/self/timerslack_ns")
+ON_PROC = ["namespaces", "landlock"]
+
+
+@pytest.mark.parametrize("layer", ON_PROC)
+def test_threads_are_named_only_on_a_gpu_worker(layer: str) -> None:
+    """CUDA does not start where it cannot name its threads."""
+    assert behind((), "name_thread")["answer"] == 4
+    assert code(behind((layer,), "name_thread")) in FORBIDDEN
+    assert behind((layer,), "name_thread", gpu=True)["answer"] == 4
+
+
+def test_threads_have_other_numbers_where_no_new_proc_can_be_mounted() -> None:
+    """There CUDA cannot start behind namespaces: `doctor` tries it."""
+    assert code(behind(("namespaces",), "name_thread", container=True, gpu=True)) == "ENOENT"
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+@pytest.mark.parametrize("container", [False, True])
+@pytest.mark.parametrize("layer", ON_PROC)
+def test_nothing_else_of_the_own_process_can_be_written(layer: str, container: bool, gpu: bool) -> None:
+    for path in WRITABLE:
+        assert code(behind((layer,), "write", path, container=container, gpu=gpu)) in FORBIDDEN, path
+
+
+def test_a_local_socket_listens_only_on_a_gpu_worker() -> None:
+    """CUDA does not start without one of this kind."""
+    name = f"\0autograder-{os.getpid()}"
+    for kind in ("SOCK_SEQPACKET", "SOCK_STREAM", "SOCK_DGRAM"):
+        assert code(behind(("seccomp",), "listen", kind, name)) == "EPERM"
+    assert behind(("seccomp",), "listen", "SOCK_SEQPACKET", name, gpu=True)["answer"] == 0
+    for kind in ("SOCK_STREAM", "SOCK_DGRAM"):
+        assert code(behind(("seccomp",), "listen", kind, name, gpu=True)) == "EPERM"
+    path = "/scratch/socket"
+    assert code(behind(("namespaces", "landlock"), "listen", "SOCK_SEQPACKET", path, gpu=True)) == "EACCES"
+
+
+def test_nobody_is_reached_from_a_gpu_worker(abstract: str, port: int) -> None:
+    for family, address in (("AF_INET", ["127.0.0.1", port]), ("AF_UNIX", abstract)):
+        assert code(behind(("seccomp",), "connect", family, address, gpu=True)) == "EPERM"
+    for name, arguments in {"connect": (-1, 0, 0), "accept": (-1, 0, 0), "accept4": (-1, 0, 0, 0)}.items():
+        assert code(behind(("seccomp",), "call", NUMBERS[name], *arguments, gpu=True)) == "EPERM"
+    assert code(behind(("seccomp",), "start_process", gpu=True)) == "EPERM"
+
+
 NEW_USER_NAMESPACE = 0x10000000
 CALLS: dict[str, tuple[Any, ...]] = {
     "ptrace": (0,),
@@ -284,8 +329,15 @@ def test_a_control_group_bounds_memory_and_processes() -> None:
     assert "error" in behind(("cgroup",), "start_threads", 80, 0.0, max_processes=40)
 
 
-def test_all_layers_hold_together(secret: Path) -> None:
+@pytest.mark.parametrize("gpu", [False, True])
+def test_all_layers_hold_together(secret: Path, gpu: bool) -> None:
     layers = layers_to_put_up(Settings())
-    assert behind(layers, "write", "SCRATCH/new")["answer"] == 1
-    assert code(behind(layers, "read", str(secret))) == "ENOENT"
-    assert code(behind(layers, "start_process")) == "EPERM"
+    assert behind(layers, "write", "SCRATCH/new", gpu=gpu)["answer"] == 1
+    assert code(behind(layers, "read", str(secret), gpu=gpu)) == "ENOENT"
+    assert code(behind(layers, "start_process", gpu=gpu)) == "EPERM"
+
+
+def test_what_cuda_needs_to_start_works_behind_all_layers() -> None:
+    layers = layers_to_put_up(Settings())
+    assert behind(layers, "name_thread", gpu=True)["answer"] == 4
+    assert behind(layers, "listen", "SOCK_SEQPACKET", "\0cuda-uvmfd", gpu=True)["answer"] == 0

@@ -40,8 +40,8 @@ def verdict(filters: bytes, architecture: int, number: int, *args: int) -> int:
             place += if_true if jumps[operation] else if_false
 
 
-def ask(machine: str, number: int, *args: int) -> int:
-    return verdict(seccomp.program(machine, OWN_PID), seccomp.MACHINES[machine][0], number, *args)
+def ask(machine: str, number: int, *args: int, gpu: bool = False) -> int:
+    return verdict(seccomp.program(machine, OWN_PID, gpu=gpu), seccomp.MACHINES[machine][0], number, *args)
 
 
 @pytest.mark.parametrize("machine", MACHINES)
@@ -52,6 +52,27 @@ def test_exactly_the_listed_calls_are_refused(machine: str) -> None:
     for number in range(seccomp.LAST_KNOWN + 1):
         if number not in conditional:
             assert ask(machine, number) == (PERMISSION if number in refused else seccomp.ALLOW), number
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_gpu_changes_the_verdict_on_three_calls_alone(machine: str) -> None:
+    column = seccomp.MACHINES[machine][1]
+    arguments = [(), (1, 5), (1, 1), (2, 1), (OWN_PID,), (seccomp.CLONE_THREAD,)]
+    allowed = {
+        number
+        for number in range(seccomp.LAST_KNOWN + 2)
+        if any(ask(machine, number, *given) != ask(machine, number, *given, gpu=True) for given in arguments)
+    }
+    assert allowed == {seccomp.REFUSED[name][column] for name in ("socket", "bind", "listen")}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@given(family=st.integers(0, 50), kind=st.integers(0, 2**32 - 1))
+def test_on_a_gpu_sockets_are_local_ones_of_one_kind(machine: str, family: int, kind: int) -> None:
+    number = seccomp.SOCKET[seccomp.MACHINES[machine][1]]
+    local = family == seccomp.AF_UNIX and kind & seccomp.SOCK_TYPES == seccomp.SOCK_SEQPACKET
+    assert ask(machine, number, family, kind, gpu=True) == (seccomp.ALLOW if local else PERMISSION)
+    assert ask(machine, number, family, kind) == PERMISSION
 
 
 @pytest.mark.parametrize("machine", MACHINES)

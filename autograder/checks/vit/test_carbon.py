@@ -29,7 +29,7 @@ def times(events, name):
 
 @pytest.mark.check("The tracker watches the whole training, and its log holds an energy above zero.", weight=3)
 def test_tracker(outcome, student):
-    events = outcome["events"]
+    events = outcome.events
     fits = times(events, "fit begins")
     if not fits:
         fail("Nothing was trained: `measure_footprint` must call `run_experiment`.")
@@ -48,9 +48,9 @@ def test_tracker(outcome, student):
 
 @pytest.mark.check("The model is trained once, with the given settings, and the history is returned.")
 def test_training_follows_the_settings(outcome):
-    fits = len(times(outcome["events"], "fit begins"))
+    fits = len(times(outcome.events, "fit begins"))
     require(fits == 1, f"The model must be trained once; yours is trained {fits} times.")
-    history = outcome["history"]
+    history = outcome.history
     if not isinstance(history, dict):
         fail("`measure_footprint` must return the history that `run_experiment` gives. Is a return missing?")
     epochs = {len(curve) for curve in history.values() if isinstance(curve, tuple)}

@@ -13,6 +13,7 @@ from autograder import wire
 from autograder.checking.comparisons import describe, fail, require
 from autograder.checking.pictures import curve_picture
 from autograder.checking.remote import Layer, Student
+from autograder.checking.testimony import TrainOutcome
 from autograder.checks.vit.data import digits
 from autograder.checks.vit.misconceptions import SENTENCES, blame
 from autograder.checks.vit.oracle import cross_entropy, cross_entropy_of_probabilities
@@ -55,11 +56,11 @@ def train(student: Student, model: Layer, data, **options):
 
 def curve(outcome, name, epochs):
     """Return one curve of the history that was returned, a number for each epoch."""
-    if not isinstance(outcome["history"], dict):
+    if not isinstance(outcome.history, dict):
         fail(
             "`run_experiment` must return the history that Keras' `fit` gives; got something else. Is a return missing?"
         )
-    values = outcome["history"].get(name)
+    values = outcome.history.get(name)
     if not isinstance(values, tuple) or len(values) != epochs or not all(isinstance(one, float) for one in values):
         fail(
             f"The history must hold `{name}` for each of the {epochs} epochs that were asked for. Name the metric accuracy, "
@@ -116,10 +117,10 @@ def gather(model, outcome, validation, rate):
 
 def measured_losses(outcome):
     """Return the losses on data that are not trained on, from the history or else from tests."""
-    values = outcome["history"].get("val_loss") if isinstance(outcome["history"], dict) else None
+    values = outcome.history.get("val_loss") if isinstance(outcome.history, dict) else None
     if isinstance(values, tuple) and values and all(isinstance(one, float) for one in values):
         return values
-    return [one["loss"] for one in outcome["evaluations"] if isinstance(one, dict) and "loss" in one]
+    return [one["loss"] for one in outcome.evaluations if isinstance(one, dict) and "loss" in one]
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ class Spoiled:
 
     model: Layer
     moved: np.ndarray
-    outcome: dict
+    outcome: TrainOutcome
     validation: tuple
     evidence: Evidence
     epochs: int = 6
@@ -186,7 +187,7 @@ def test_history(spoiled):
 @pytest.mark.check("The weights of the best epoch are reloaded before the model is tested.", weight=2)
 def test_best_weights_are_reloaded(spoiled):
     """The first epochs are right on all validation data, the last ones on a third."""
-    tested = [one.get("accuracy", 0.0) for one in spoiled.outcome["evaluations"] if isinstance(one, dict)]
+    tested = [one.get("accuracy", 0.0) for one in spoiled.outcome.evaluations if isinstance(one, dict)]
     if max([accuracy(spoiled.model, spoiled.validation), *tested]) < 0.6:
         blame("best_not_reloaded")
 
@@ -285,7 +286,7 @@ def test_vit_learns(student, rng, request):
     model = student.layer("create_vit_classifier", **VIT)
     free = sum(one.trainable for one in model.weights())
     outcome = train(student, model, data, epochs=EPOCHS, learning_rate=5e-3)
-    student.show(curve_picture(outcome["history"], CURVES))
+    student.show(curve_picture(outcome.history, CURVES))
     frozen = free - sum(one.trainable for one in model.weights())
     require(frozen == 0, f"{frozen} of the model's {free} weights are not trained: `run_experiment` freezes them.")
     reached = accuracy(model, data[1])
