@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 import types
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
+import tf_keras as keras
 from IPython.core.inputtransformer2 import TransformerManager
 
 from autograder import wire
@@ -73,9 +75,21 @@ class SubmittedNotebook:
     def run(self, question: wire.RunCell) -> None:
         """Run one cell; whatever it raises comes out."""
         source = TransformerManager().transform_cell(question.source)
-        code = compile(source, f"{CELL_FILE}{question.id}", "exec")
-        with weightless() if question.weightless else nullcontext():
-            exec(code, self._names)  # noqa: S102 - the purpose
+        file = f"{CELL_FILE}{question.id}"
+        if not question.weightless:
+            exec(compile(source, file, "exec"), self._names)  # noqa: S102 - the purpose
+            return
+        with weightless():
+            for statement in ast.parse(source, file).body:
+                self._build(compile(ast.Module([statement], []), file, "exec"))
+
+    def _build(self, statement: types.CodeType) -> None:
+        """Run a statement of a cell that builds a model: a model without weights is there, but cannot be called."""
+        try:
+            exec(statement, self._names)  # noqa: S102 - the purpose
+        except tf.errors.OpError:
+            if not any(isinstance(value, keras.Model) for value in self._names.values()):
+                raise
 
     def find(self, name: str) -> Any:  # noqa: ANN401 - whatever the student named so
         """Return what the notebook has under a name.

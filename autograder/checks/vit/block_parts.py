@@ -71,7 +71,8 @@ def sorted_by_shape(variables: Variables, sizes: BlockSizes) -> Parts | None:
     if rest or not heads:
         return None
     found = replace(sizes, heads=heads)
-    return _rest_of(variables, list(projections(matrices, found.of_heads)), matrices, found)
+    readings = list(projections(matrices, found.of_heads))
+    return _rest_of(variables, readings, matrices, found) if readings else None
 
 
 def _shape(places: Positions) -> tuple[int, ...]:
