@@ -138,10 +138,9 @@ class CellStopped(CheckFailed):
 
     Args:
         cell: Its grade_id.
-        error: What it raised; None where that must not be told.
+        error: What it raised.
     """
 
-    def __init__(self, cell: str, error: StudentRaised | None = None) -> None:
-        reason = "an error." if error is None else f"{error.exception}: {error.text} (line {error.line})"
-        super().__init__(f"The notebook's cell `{cell}` stops with {reason}")
+    def __init__(self, cell: str, error: StudentRaised) -> None:
+        super().__init__(f"The notebook's cell `{cell}` stops with {error.exception}: {error.text} (line {error.line})")
         self.cell = cell

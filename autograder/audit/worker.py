@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.audit.corpus import load_corpus
 from autograder.audit.plan import Job
 from autograder.course.course import Course
+from autograder.grading.carried_forward import StandInRuns
 from autograder.grading.check_runner import collected_checks
 from autograder.grading.live_submission import GradingCase, LiveSubmission
 from autograder.grading.reference import Reference
 from autograder.grading.zygote_client import Zygote
-from autograder.results import CheckResult, task_score
+from autograder.results import CheckResult
 
 Results = dict[str, tuple[CheckResult, ...]]
 """The checks of a task by the digest of all that they depend on."""
@@ -56,31 +56,14 @@ class Worker:
         snapshot = self._corpus.submission(self._corpus.variant(job.slug))
         seed = hashlib.sha256(self._seed + snapshot.digest.encode()).digest()
         case = GradingCase.begin(self._settings, self._assignment, self._reference, self._zygote, snapshot)
-        if not job.stand_ins:
-            return self._run(LiveSubmission(case), job.digests, seed)
-        tasks = tuple(self._assignment.task(task_id) for task_id in job.stand_ins)
-        first, *alternatives = self._reference.stand_ins_for(tasks)
-        results = self._run(LiveSubmission(case, first), job.digests, seed)
-        for stand_ins in alternatives:  # as the grader does: a student's own part may only fit together with those
-            lost = {task: digest for task, digest in job.digests.items() if not _all_passed(results[digest])}
-            others = self._run(LiveSubmission(case, stand_ins), lost, seed) if lost else {}
-            results |= {digest: checks for digest, checks in others.items() if _share(checks) > _share(results[digest])}
-        return results
-
-    def _run(self, live: LiveSubmission, digests: Mapping[str, str], seed: bytes) -> Results:
-        """Run the checks of some tasks on a live submission, and end it."""
-        tasks = {digest: self._assignment.task(task_id) for task_id, digest in digests.items()}
-        with live, collected_checks(list(tasks.values())) as checks:
-            return {digest: checks.run(task, live.student(task), seed) for digest, task in tasks.items()}
-
-
-def _all_passed(checks: tuple[CheckResult, ...]) -> bool:
-    return all(check.outcome == "passed" for check in checks)
-
-
-def _share(checks: tuple[CheckResult, ...]) -> float:
-    """Return the share of a task's points that these checks earn."""
-    return task_score(checks, 1.0)
+        tasks = {digest: self._assignment.task(task_id) for task_id, digest in job.digests.items()}
+        with collected_checks(list(tasks.values())) as checks:
+            if job.stand_ins:
+                wrong = [self._assignment.task(task_id) for task_id in job.stand_ins]
+                with StandInRuns(case, checks, seed) as runs:
+                    return {digest: runs.run(task, wrong) for digest, task in tasks.items()}
+            with LiveSubmission(case) as live:
+                return {digest: checks.run(task, live.student(task), seed) for digest, task in tasks.items()}
 
 
 _worker: Worker | None = None

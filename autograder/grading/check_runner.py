@@ -102,19 +102,23 @@ class Checks:
         for item in items:
             self._items.setdefault(item.path, []).append(item)
 
-    def run(self, task: Task, student: Student, seed: bytes) -> tuple[CheckResult, ...]:
+    def run(
+        self, task: Task, student: Student, seed: bytes, without: frozenset[str] = frozenset()
+    ) -> tuple[CheckResult, ...]:
         """Run one task's checks; any number of times, each time with fixtures of its own.
 
         Args:
             task: The task.
             student: The submission.
             seed: Makes the inputs; each check draws its own from it.
+            without: Ids of checks that need not be run.
 
         Raises:
             AssignmentError: If there is no check, or one ends pytest.
             AutograderError: If the machinery itself fails, such as a missing layer of confinement.
         """
-        items = self._items.get(Path(os.path.abspath(task.checks)), [])  # noqa: PTH100 - as pytest does, links stay
+        found = self._items.get(Path(os.path.abspath(task.checks)), [])  # noqa: PTH100 - as pytest does, links stay
+        items = [item for item in found if _check_id(task, item) not in without]
         running = self._plugin.running = _RunningTask(task, student, seed)
         try:
             for item, following in zip_longest(items, items[1:]):  # None behind the last ends the fixtures
@@ -194,12 +198,13 @@ class _Plugin:
 
     def _result(self, item: pytest.Item, call: pytest.CallInfo[None], error: BaseException | None) -> CheckResult:
         marker = item.get_closest_marker("check")
-        name = item.name.removeprefix("test_")
+        check_id = _check_id(self.running.task, item)
+        sentence = check_id.partition("::")[2].replace("_", " ").capitalize() + "."
         outcome, message, misconception = _verdict(error)
         message = message if len(message) <= LONGEST_REASON else f"{message[:LONGEST_REASON]} …"
         return CheckResult(
-            id=f"{self.running.task.id}::{name}",
-            sentence=str(marker.args[0]) if marker and marker.args else name.replace("_", " ").capitalize() + ".",
+            id=check_id,
+            sentence=str(marker.args[0]) if marker and marker.args else sentence,
             outcome=outcome,
             weight=float(marker.kwargs.get("weight", 1)) if marker else 1.0,
             message=message,
@@ -207,6 +212,10 @@ class _Plugin:
             duration=round(call.duration, 4),
             pictures=self.running.student.take_pictures(),
         )
+
+
+def _check_id(task: Task, item: pytest.Item) -> str:
+    return f"{task.id}::{item.name.removeprefix('test_')}"
 
 
 def _generator(seed: bytes, name: str) -> np.random.Generator:

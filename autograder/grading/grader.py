@@ -1,27 +1,27 @@
 """Grade one submission: run the hidden checks of every task against its student process.
 
 The checks of each task are one file of pytest functions, run in this trusted process. If an earlier task is wrong,
-a later one is graded in a second student process, with stand-ins for the wrong parts.
+what a later one lost in the submission's own process is tried again in a second one, with stand-ins for wrong parts.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-
-import msgspec
 
 from autograder.course.assignment import MODULE, Assignment, Task
 from autograder.course.course import Course
 from autograder.course.secret import course_secret
 from autograder.course.submission import Snapshot
+from autograder.grading.carried_forward import StandInRuns
 from autograder.grading.check_runner import Checks, collected_checks
 from autograder.grading.gpu import wants_gpu
 from autograder.grading.live_submission import GradingCase, LiveSubmission
 from autograder.grading.reference import Reference
 from autograder.grading.zygote_client import Zygote
 from autograder.results import (
+    CheckResult,
     Environment,
     Submission,
     SubmissionResult,
@@ -111,7 +111,7 @@ def _note_of_printed(text: str) -> tuple[str, ...]:
 
 
 class _SubmissionGrading:
-    """Grades the tasks of one submission.
+    """Grades the tasks of one submission: all in its own process first, then those that need stand-ins.
 
     Args:
         case: The submission and all that grading needs.
@@ -125,48 +125,57 @@ class _SubmissionGrading:
         self._own = own
         self._checks = checks
         self._seed = seed
+        self._settled: dict[str, TaskResult] = {}
 
     def grade_all(self, cached: CachedTask) -> tuple[TaskResult, ...]:
         """Return the results of all tasks, in their order; those that are cached are not graded again."""
-        results: dict[str, TaskResult] = {}
-        for task in self._case.assignment.tasks:
-            earlier = (self._case.assignment.task(name) for name in task.builds_on)
-            wrong = tuple(task for task in earlier if results[task.id].score < task.points)
-            results[task.id] = cached(task, wrong) or self._grade(task, wrong)
-        return tuple(results.values())
+        tasks = self._case.assignment.tasks
+        pending = {task.id: result for task in tasks if (result := self._grade_alone(task, cached)) is not None}
+        self._own.close()  # for good, before a process starts that holds stand-ins: the two could talk to each other
+        if pending:
+            with StandInRuns(self._case, self._checks, self._seed) as runs:
+                for task in tasks:
+                    if task.id in pending:
+                        self._settled[task.id] = self._carry_forward(task, pending[task.id], cached, runs)
+        return tuple(self._settled[task.id] for task in tasks)
 
-    def _grade(self, task: Task, wrong: tuple[Task, ...]) -> TaskResult:
-        """Return the best result of a task: the first of several equal ones."""
-        attempts = _up_to_full_score(self._attempts(task, wrong))
-        return max(attempts, key=lambda result: result.score)
+    def _grade_alone(self, task: Task, cached: CachedTask) -> TaskResult | None:
+        """Settle a task in the submission's own process; return its result if stand-ins might still improve it."""
+        known = all(earlier in self._settled for earlier in task.builds_on)
+        wrong = self._wrong_before(task)
+        result = cached(task, wrong) if known else None
+        if result is None:
+            student = self._own.student(task, hurried=self._own.timed_out and (bool(wrong) or not known))
+            result = _task_result(task, self._checks.run(task, student, self._seed))
+            if result.score < task.points and (wrong or not known):
+                return result
+        self._settled[task.id] = result
+        return None
 
-    def _attempts(self, task: Task, wrong: tuple[Task, ...]) -> Iterator[TaskResult]:
-        """Yield the results with stand-ins for wrong earlier parts, then the one without any."""
-        for stand_ins in self._case.reference.stand_ins_for(wrong) if wrong else ():
-            with LiveSubmission(self._case, stand_ins) as submission:
-                result = self._run(task, submission, carried_forward=True)
-            yield result
-        yield self._run(task, self._own, carried_forward=False)
+    def _carry_forward(self, task: Task, alone: TaskResult, cached: CachedTask, runs: StandInRuns) -> TaskResult:
+        """Return the result of a task with stand-ins for what is wrong before it, if anything is after all."""
+        wrong = self._wrong_before(task)
+        if not wrong:
+            return alone
+        result = cached(task, wrong)
+        if result is not None:
+            return result
+        return _task_result(task, runs.run(task, wrong, alone.checks), carried_forward=True)
 
-    def _run(self, task: Task, submission: LiveSubmission, *, carried_forward: bool) -> TaskResult:
-        checks = self._checks.run(task, submission.student(task), self._seed)
-        if carried_forward:  # what their pictures show comes in part from the stand-in
-            checks = tuple(msgspec.structs.replace(check, pictures=()) for check in checks)
-        return TaskResult(
-            id=task.id,
-            score=task_score(checks, task.points),
-            max_score=task.points,
-            carried_forward=carried_forward,
-            checks=checks,
-        )
+    def _wrong_before(self, task: Task) -> tuple[Task, ...]:
+        """Return the earlier tasks that it builds on and that are known to be wrong."""
+        settled = (self._case.assignment.task(name) for name in task.builds_on if name in self._settled)
+        return tuple(earlier for earlier in settled if self._settled[earlier.id].score < earlier.points)
 
 
-def _up_to_full_score(results: Iterable[TaskResult]) -> Iterator[TaskResult]:
-    """Yield results up to the first with a full score: later ones, which cost time, could not be better."""
-    for result in results:
-        yield result
-        if result.score >= result.max_score:
-            return
+def _task_result(task: Task, checks: tuple[CheckResult, ...], *, carried_forward: bool = False) -> TaskResult:
+    return TaskResult(
+        id=task.id,
+        score=task_score(checks, task.points),
+        max_score=task.points,
+        carried_forward=carried_forward,
+        checks=checks,
+    )
 
 
 def summarise(

@@ -1,12 +1,11 @@
 """A submission that can be asked questions: its student process, started when needed and again after it ended.
 
 Without stand-ins it is the submission as handed in. With stand-ins, reference parts take the place of the
-student's wrong ones; nothing that such a process says is ever shown.
+student's wrong ones; nothing that such a process says is ever shown (see `carried_forward`).
 """
 
 from __future__ import annotations
 
-import builtins
 import time
 from dataclasses import dataclass
 from types import TracebackType
@@ -18,7 +17,7 @@ from autograder.config import Settings
 from autograder.course.assignment import MODULE, Assignment, Task
 from autograder.course.notebook import GradingNotebook, assemble
 from autograder.course.submission import Snapshot
-from autograder.errors import CheckFailed, StudentFault, StudentRaised, StudentTimeout, ZygoteError
+from autograder.errors import CheckFailed, StudentFault, StudentTimeout, ZygoteError
 from autograder.grading.notebook_run import NotebookRun
 from autograder.grading.reference import NO_STAND_INS, Reference, StandIns
 from autograder.grading.student_process import StudentProcess
@@ -72,6 +71,7 @@ class LiveSubmission:
 
     Attributes:
         printed: What the student's own module printed while it was loaded, before anything hidden reached it.
+        timed_out: Whether any question ran into its limit.
     """
 
     def __init__(self, case: GradingCase, stand_ins: StandIns = NO_STAND_INS) -> None:
@@ -81,7 +81,11 @@ class LiveSubmission:
         self._load_fault: StudentFault | None = None
         self._fatal_module = False  # loading the module ended a process: it is not tried again
         self._fraction = 1
+        self._hurried = False
+        self._gave_up: StudentTimeout | None = None
+        self._closed = False
         self.printed = ""
+        self.timed_out = False
 
     def __enter__(self) -> LiveSubmission:
         return self
@@ -90,7 +94,8 @@ class LiveSubmission:
         self.close()
 
     def close(self) -> None:
-        """End the process."""
+        """End the process for good, and wait until it is gone."""
+        self._closed = True
         if self._started is not None:
             self._started.process.stop()
 
@@ -98,9 +103,16 @@ class LiveSubmission:
         """Return what the student process runs on and which layers confine it."""
         return self._running().process.environment
 
-    def student(self, task: Task) -> Student:
-        """Return the submission as the checks of one task see it."""
-        self._fraction = 1
+    def student(self, task: Task, *, hurried: bool = False) -> Student:
+        """Return the submission as the checks of one task see it.
+
+        Args:
+            task: The task.
+            hurried: Time is short, and little lost where it runs out: limits are shortened, and no question is asked
+                after the first that ran into its limit.
+        """
+        self._fraction = SHORTENED if hurried else 1
+        self._hurried, self._gave_up = hurried, None
         if task.preload and self._started is not None and not self._started.process.complete:
             self._started.process.stop()  # forked before the modules to preload were there: the next one has them
         seconds = self._case.settings.training_seconds
@@ -112,18 +124,18 @@ class LiveSubmission:
         Raises:
             StudentFault: Whatever the submission did wrong.
         """
+        if self._gave_up is not None:
+            raise self._gave_up
         process = self._running().process
         if self._load_fault is not None and self._needs_module(question):
             raise self._load_fault
         limit = self._limit(seconds or self._case.settings.request_seconds)
         try:
             return process.ask(question, limit)
-        except StudentTimeout:
+        except StudentTimeout as error:
+            self.timed_out = True
             self._fraction = SHORTENED
-            raise
-        except StudentRaised as error:
-            if self._stand_ins.tasks:
-                raise _withheld(error) from None
+            self._gave_up = error if self._hurried else None
             raise
 
     def _limit(self, wanted: float) -> float:
@@ -154,6 +166,8 @@ class LiveSubmission:
 
     def _running(self) -> _Started:
         """Return what runs, started afresh if the process ended."""
+        if self._closed:
+            raise RuntimeError("this submission was closed: nothing may be asked of it any more")
         if self._started is None or not self._started.process.alive:
             process = self._start()
             parameters = self._case.reference.parameters
@@ -209,10 +223,3 @@ class LiveSubmission:
             fault = notebook.faults.get(answer)
             if fault is not None:
                 raise fault
-
-
-def _withheld(error: StudentRaised) -> StudentFault:
-    """Return a fault that tells no more than the kind of error: the process held reference code."""
-    known = isinstance(getattr(builtins, error.exception, None), type)
-    kind = error.exception if known else "an error"
-    return StudentFault(f"With a correct earlier part in place of yours, your code still raised {kind}.")

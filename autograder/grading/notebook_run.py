@@ -68,8 +68,8 @@ class NotebookRun:
         fault: StudentFault | None = None
         try:
             self._process.ask(wire.RunCell(cell.id, source, cell.weightless), self._limit())
-        except StudentRaised as error:  # beside a stand-in, the error's text could tell how the stand-in works
-            fault = CellStopped(cell.id, None if self._stand_ins.tasks else error)
+        except StudentRaised as error:
+            fault = CellStopped(cell.id, error)
         if cell.parameters:
             with suppress(StudentRaised):
                 self._process.ask(wire.RunCell("grading_parameters", self._parameters), self._limit())

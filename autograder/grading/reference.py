@@ -11,7 +11,7 @@ from autograder.course.notebook import answer_sources
 from autograder.course.solution_regions import complete_functions, only_needed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StandIns:
     """Reference parts in place of a student's wrong ones, in one student process.
 
@@ -81,7 +81,8 @@ class Reference:
         texts = [self.solved, self.additions]
         choices = [self._cut_out(tasks, "\n".join(texts))]
         if self.alternatives:
-            choices.append(self._cut_out(tasks, "\n".join([*texts, self.alternatives])))
+            other = self._cut_out(tasks, "\n".join([*texts, self.alternatives]))
+            choices += [other] if other.source != choices[0].source else []
         return tuple(choices)
 
     def _cut_out(self, tasks: Sequence[Task], text: str) -> StandIns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import tempfile
 import time
@@ -32,6 +33,8 @@ from autograder.sandbox.remedies import unavailable
 from autograder.sandbox.watchdog import WHAT_WAS_PRINTED, Ended, Printed, receive_report
 from autograder.text import escape_controls
 
+END_SECONDS = 30.0
+"""How long a process that was killed may take to end."""
 REPORT_SECONDS = 5.0
 """How long the watchdog may take to report."""
 
@@ -102,16 +105,27 @@ class StudentProcess:
         return ""
 
     def stop(self) -> None:
-        """Kill the process and everything it started, and remove its files. May be called twice."""
+        """Kill the process and everything it started, wait until it is gone, and remove its files.
+
+        May be called twice.
+
+        Raises:
+            ZygoteError: If it does not end.
+        """
         if not self.alive:
             return
         self.alive = False
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        ended = select.select([self._pidfd], [], [], END_SECONDS)[
+            0
+        ]  # of its namespace's first process: the last to end
         for descriptor in (self._requests, self._replies, self._pidfd):
             os.close(descriptor)
         self._watchdog.close()
         self._folder.cleanup()
+        if not ended:
+            raise ZygoteError("A student process that was killed does not end.")
 
     def _exchange(self, question: wire.Question, seconds: float) -> wire.Answer | wire.Raised:
         """Send a question and return the reply to it; stop the process if none comes that can be read."""

@@ -24,8 +24,7 @@ from autograder.course.assignment import Task
 from autograder.course.submission import Snapshot
 from autograder.feedback.drawings import draw
 from autograder.feedback.svg import Figure
-from autograder.grading.check_runner import collected_checks
-from autograder.grading.grader import Grader, _SubmissionGrading
+from autograder.grading.grader import Grader
 from autograder.results import (
     AttentionPicture,
     CheckResult,
@@ -36,6 +35,7 @@ from autograder.results import (
     to_json,
 )
 from tests.feedback_example import HISTORY, attention, example_result, patches, softmax
+from tests.hidden_checks import run_checks
 from tests.tiny import TinyCourse, tiny_result
 
 SCORES = np.random.default_rng(0).normal(size=(2, 5, 7))
@@ -168,26 +168,13 @@ def test_shows_nothing(student):
 """
 
 
-class SilentSubmission:
-    """Stands in for a live submission that is asked nothing."""
-
-    def student(self, task: Task) -> Student:
-        """Return a submission without answers."""
-        return made_student()
-
-
-@pytest.mark.parametrize("carried_forward", [False, True])
-def test_a_check_keeps_its_picture_unless_it_was_carried_forward(tmp_path: Path, carried_forward: bool) -> None:
+def test_a_check_keeps_its_picture(tmp_path: Path) -> None:
     checks = tmp_path / "showing" / "test_showing.py"
     checks.parent.mkdir()
     checks.write_text(SHOWING)
     task = Task(id="showing", title="showing", points=3.0, provides=(), answers=(), builds_on=(), checks=checks)
-    live: Any = SilentSubmission()
-    with collected_checks([task]) as collected:
-        grading = _SubmissionGrading(live, live, collected, b"seed")
-        first, second = grading._run(task, live, carried_forward=carried_forward).checks
-    wrong = AttentionPicture(got=((1.0, 1.0), (1.0, 1.0)), right=((1.0, 0.0), (0.0, 1.0)))
-    assert first.pictures == (() if carried_forward else (wrong,))
+    first, second = run_checks(task, made_student(), b"seed")
+    assert first.pictures == (AttentionPicture(got=((1.0, 1.0), (1.0, 1.0)), right=((1.0, 0.0), (0.0, 1.0))),)
     assert first.message == "Wrong."
     assert second.pictures == ()
 

@@ -1,85 +1,164 @@
-"""Which of several attempts at a task counts: with stand-ins, with alternatives to them, and without any."""
+"""The order of one submission's processes, and what of several attempts at a task counts."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace, TracebackType
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from autograder.course.assignment import Task
-from autograder.grading import grader
+from autograder.grading import carried_forward, grader
 from autograder.results import CheckResult, TaskResult
 from tests.tiny import TinyCourse
 
+TASKS = {"first": (), "second": ("first",), "third": ("first", "second"), "alone": ()}
+"""Tasks and what they build on."""
+
+
+class World:
+    """Live submissions without processes, and hidden checks whose outcomes are set.
+
+    Args:
+        course: Any course.
+        passed: For `own`, `stand-ins` and `alternatives`, and each task: which of two checks pass there.
+    """
+
+    def __init__(self, course: TinyCourse, passed: dict[str, dict[str, str]]) -> None:
+        checks = course.assignment.tasks[0].checks
+        tasks = [Task(name, name, 2.0, (), (), builds_on, checks) for name, builds_on in TASKS.items()]
+        self.passed = passed
+        self.log: list[str] = []
+        self.case: Any = SimpleNamespace(
+            assignment=SimpleNamespace(
+                tasks=tasks, task=lambda name: tasks[list(TASKS).index(name)], checks_dir=checks.parent
+            ),
+            reference=SimpleNamespace(stand_ins_for=self.stand_ins_for),
+        )
+
+    def stand_ins_for(self, wrong: tuple[Task, ...]) -> tuple[str, ...]:
+        """Return the names of two choices."""
+        names = "+".join(task.id for task in wrong)
+        return f"stand-ins for {names}", f"alternatives for {names}"
+
+    def submission(self, case: object, name: str = "own") -> NamedSubmission:
+        """Return a live submission."""
+        return NamedSubmission(self.log, name)
+
+    def run(
+        self, task: Task, student: str, seed: bytes, without: frozenset[str] = frozenset()
+    ) -> tuple[CheckResult, ...]:
+        """Run two checks, `a` and `b`."""
+        wanted = [name for name in "ab" if name not in without]
+        self.log.append(f"{student}: {task.id} {''.join(wanted)}")
+        passed = self.passed.get(student.split()[0], {}).get(task.id, "")
+        return tuple(
+            CheckResult(
+                id=name, outcome="passed" if name in passed else "failed", weight=1.0, message=f"from {student}"
+            )
+            for name in wanted
+        )
+
+    def grade(self, cached: Callable[..., TaskResult | None] = grader.nothing_cached) -> dict[str, TaskResult]:
+        """Return the results of all tasks."""
+        own: Any = self.submission(self.case)
+        checks: Any = self
+        return {task.id: task for task in grader._SubmissionGrading(self.case, own, checks, b"seed").grade_all(cached)}
+
 
 class NamedSubmission:
-    """Stands in for a live submission; checks see the name of its stand-ins."""
+    """Takes the place of a live submission; checks see its name."""
 
-    def __init__(self, case: object, stand_ins: str = "none") -> None:
-        self.name = stand_ins
+    timed_out = False
 
-    def __enter__(self) -> NamedSubmission:
-        return self
+    def __init__(self, log: list[str], name: str) -> None:
+        self.log = log
+        self.name = name
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        """Nothing to end."""
-
-    def student(self, task: Task) -> str:
+    def student(self, task: Task, *, hurried: bool = False) -> str:
         """Return the name."""
         return self.name
 
-
-class SetChecks:
-    """Stands in for hidden checks: passes as many of two as are set for a submission's name."""
-
-    def __init__(self, passed: dict[str, int]) -> None:
-        self.passed = passed
-        self.tried: list[str] = []
-
-    def run(self, task: Task, student: str, seed: bytes) -> tuple[CheckResult, ...]:
-        """Note that these were tried."""
-        self.tried.append(student)
-        outcomes = ["passed"] * self.passed[student] + ["failed"] * (2 - self.passed[student])
-        return tuple(CheckResult(id=student, outcome=outcome, weight=1.0) for outcome in outcomes)  # type: ignore[arg-type]
+    def close(self) -> None:
+        """Note it."""
+        self.log.append(f"{self.name} ends")
 
 
-@pytest.mark.parametrize(
-    ("passed", "tried", "counts"),
-    [
-        ({"first": 2, "other": 2, "none": 2}, ["first"], "first"),
-        ({"first": 1, "other": 2, "none": 2}, ["first", "other"], "other"),
-        ({"first": 0, "other": 1, "none": 2}, ["first", "other", "none"], "none"),
-        ({"first": 1, "other": 1, "none": 1}, ["first", "other", "none"], "first"),
-    ],
-)
-def test_the_first_of_the_best_attempts_counts(
-    tiny_course: TinyCourse, monkeypatch: pytest.MonkeyPatch, passed: dict[str, int], tried: list[str], counts: str
-) -> None:
-    monkeypatch.setattr(grader, "LiveSubmission", NamedSubmission)
-    double, total = tiny_course.assignment.tasks
-    case: Any = SimpleNamespace(
-        assignment=SimpleNamespace(tasks=[total], task=tiny_course.assignment.task),
-        reference=SimpleNamespace(stand_ins_for=lambda wrong: ("first", "other")),
+@pytest.fixture
+def world(tiny_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, dict[str, str]]], World]:
+    def make(passed: dict[str, dict[str, str]]) -> World:
+        world = World(tiny_course, passed)
+        monkeypatch.setattr(carried_forward, "LiveSubmission", world.submission)
+        return world
+
+    return make
+
+
+MakeWorld = Callable[[dict[str, dict[str, str]]], World]
+FULL = dict.fromkeys(TASKS, "ab")
+
+
+def test_right_work_needs_one_process(world: MakeWorld) -> None:
+    right = world({"own": FULL})
+    assert {task.score for task in right.grade().values()} == {2.0}
+    assert right.log == ["own: first ab", "own: second ab", "own: third ab", "own: alone ab", "own ends"]
+
+
+def test_the_own_process_ends_before_one_with_stand_ins_begins(world: MakeWorld) -> None:
+    wrong = world(
+        {"own": {"alone": "ab"}, "stand-ins": {"second": "a"}, "alternatives": {"second": "b", "third": "ab"}}
     )
-    checks: Any = SetChecks(passed)
-    own: Any = NamedSubmission(case)
-    result = grader._SubmissionGrading(case, own, checks, b"seed")._grade(total, (double,))
-    assert checks.tried == tried
-    assert result.checks[0].id == counts
-    assert result.carried_forward == (counts != "none")
-    assert result.score == passed[counts]
+    results = wrong.grade()
+    assert wrong.log == [
+        "own: first ab", "own: second ab", "own: third ab", "own: alone ab", "own ends",
+        "stand-ins for first: second ab", "alternatives for first: second b",
+        "stand-ins for first: third ab", "alternatives for first: third ab",
+        "stand-ins for first ends", "alternatives for first ends",
+    ]  # fmt: skip
+    assert {name: (task.score, task.carried_forward) for name, task in results.items()} == {
+        "first": (0.0, False), "second": (2.0, True), "third": (2.0, True), "alone": (2.0, False),
+    }  # fmt: skip
 
 
-def test_what_is_cached_is_not_run_again(tiny_course: TinyCourse) -> None:
-    assignment = tiny_course.assignment
-    checks: Any = SetChecks({"none": 2})
-    case: Any = SimpleNamespace(assignment=assignment)
-    own: Any = NamedSubmission(case)
-    known = TaskResult(id="double", score=3.0, max_score=3.0)
-    results = grader._SubmissionGrading(case, own, checks, b"seed").grade_all(
-        lambda task, wrong: known if task.id == "double" else None
-    )
-    assert results[0] is known
-    assert results[1].score == 2.0
-    assert checks.tried == ["none"]
+def test_more_stand_ins_need_another_process(world: MakeWorld) -> None:
+    wrong = world({"own": {"alone": "ab"}, "stand-ins": {"third": "ab"}})
+    wrong.grade()
+    assert wrong.log[5:] == [
+        "stand-ins for first: second ab", "alternatives for first: second ab",
+        "stand-ins for first ends", "alternatives for first ends",
+        "stand-ins for first+second: third ab", "stand-ins for first+second ends",
+    ]  # fmt: skip
+
+
+def test_what_passed_alone_is_not_run_again(world: MakeWorld) -> None:
+    wrong = world({"own": {"second": "a", "third": "ab", "alone": "ab"}, "stand-ins": {"second": ""}})
+    results = wrong.grade()
+    assert wrong.log[5:7] == ["stand-ins for first: second b", "alternatives for first: second b"]
+    assert [(check.id, check.outcome) for check in results["second"].checks] == [("a", "passed"), ("b", "failed")]
+    assert not results["third"].carried_forward
+
+
+def test_what_is_cached_is_not_run_again(world: MakeWorld) -> None:
+    known = TaskResult(id="first", score=2.0, max_score=2.0)
+    right = world({"own": FULL})
+    results = right.grade(lambda task, wrong: known if task.id == "first" else None)
+    assert results["first"] is known
+    assert right.log == ["own: second ab", "own: third ab", "own: alone ab", "own ends"]
+
+
+def test_a_cached_result_counts_where_the_same_parts_are_wrong(world: MakeWorld) -> None:
+    """Whether the second task is wrong is known only once it was graded with a stand-in for the first."""
+    asked: list[tuple[str, tuple[str, ...]]] = []
+    known = TaskResult(id="third", score=1.0, max_score=2.0, carried_forward=True)
+
+    def cached(task: Task, wrong: tuple[Task, ...]) -> TaskResult | None:
+        asked.append((task.id, tuple(task.id for task in wrong)))
+        return known if asked[-1] == ("third", ("first", "second")) else None
+
+    wrong = world({"own": {"alone": "ab"}})
+    assert wrong.grade(cached)["third"] is known
+    assert asked == [
+        ("first", ()), ("second", ("first",)), ("alone", ()), ("second", ("first",)), ("third", ("first", "second")),
+    ]  # fmt: skip
+    assert not [line for line in wrong.log if line.startswith("stand-ins") and "third" in line]

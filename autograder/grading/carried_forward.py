@@ -1,0 +1,141 @@
+"""Error carried forward: tasks that build on a wrong part are checked again with a stand-in for it.
+
+A process with stand-ins holds reference code, which a submission can find and would like to take home. So the
+submission's own process has ended for good before one starts, and nothing that it returns, raises or prints is shown.
+What a student reads is the message of the own process where the very same came there, too, or else a sentence out of
+a closed list: those that stand in the texts of the checks, word for word.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from autograder import checking
+from autograder.course.assignment import Task
+from autograder.grading.check_runner import Checks
+from autograder.grading.live_submission import GradingCase, LiveSubmission
+from autograder.grading.reference import StandIns
+from autograder.results import CheckResult
+
+STILL_WRONG = "With a correct earlier part in place of yours, this is still not right."
+OBSERVED = {
+    "wrong_shape": "The shape is not the right one.",
+    "not_finite": "Some values are not finite (inf or nan).",
+    "only_zeros": "All values are zero.",
+    "wrong_number_of_weights": "The number of weights is not the right one.",
+    "wrong_parameter_count": "The number of parameters is not the right one.",
+}
+"""What is observably wrong, where the check's own message also tells values."""
+BROKEN = "The check could not be finished."
+_BETWEEN = " Or: "  # between the sentences of several mistakes; see `comparisons.expect`
+
+
+class StandInRuns:
+    """Runs checks of one submission with stand-ins. Close it, or use it as a context manager.
+
+    Tasks come in the assignment's order, so the parts to stand in for only become more: as long as a process has all
+    that a task needs, it is used again.
+
+    Args:
+        case: The submission and all that grading needs; no process of its own may live any more.
+        checks: The hidden checks.
+        seed: Makes the checks' inputs.
+    """
+
+    def __init__(self, case: GradingCase, checks: Checks, seed: bytes) -> None:
+        self._case = case
+        self._checks = checks
+        self._seed = seed
+        self._closed_list = sentences_of(case.assignment.checks_dir)
+        self._wrong: tuple[Task, ...] = ()
+        self._choices: tuple[StandIns, ...] = ()
+        self._live: dict[StandIns, LiveSubmission] = {}
+
+    def __enter__(self) -> StandInRuns:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes."""
+        for live in self._live.values():
+            live.close()
+        self._live.clear()
+
+    def run(self, task: Task, wrong: Sequence[Task], own: tuple[CheckResult, ...] = ()) -> tuple[CheckResult, ...]:
+        """Return the checks of a task, each as well as it went.
+
+        Args:
+            task: The task.
+            wrong: Earlier tasks whose parts are replaced.
+            own: The checks in the submission's own process, if they were run there: those that passed stay so.
+        """
+        self._stand_in_for(wrong)
+        alone = {check.id: check for check in own}
+        best, tried = dict(alone), set[str]()
+        for choice in self._choices:
+            passed = frozenset(name for name, check in best.items() if check.outcome == "passed")
+            if best and len(passed) == len(best):
+                break
+            for check in self._checks.run(task, self._submission(choice).student(task), self._seed, passed):
+                if check.outcome == "passed" or check.id not in tried:
+                    best[check.id] = withheld(check, alone.get(check.id), self._closed_list)
+                    tried.add(check.id)
+        return tuple(best.values())
+
+    def _submission(self, choice: StandIns) -> LiveSubmission:
+        if choice not in self._live:
+            self._live[choice] = LiveSubmission(self._case, choice)
+        return self._live[choice]
+
+    def _stand_in_for(self, wrong: Sequence[Task]) -> None:
+        """Choose stand-ins for these tasks and those before; end processes that have too few."""
+        if not set(wrong) <= set(self._wrong):
+            self.close()
+            self._wrong = tuple(dict.fromkeys([*self._wrong, *wrong]))
+            self._choices = self._case.reference.stand_ins_for(self._wrong)
+
+
+def withheld(check: CheckResult, own: CheckResult | None, closed_list: frozenset[str]) -> CheckResult:
+    """Return a check that was run with stand-ins as it may be shown.
+
+    Args:
+        check: As it ended there.
+        own: As it ended in the submission's own process, if it was run there.
+        closed_list: Sentences and slugs that may be shown, since nobody but the checks' author chose them.
+    """
+    slugs = tuple(slug for slug in check.misconceptions if slug in closed_list)
+    if check.outcome == "passed":
+        message = ""
+    elif own is not None and own.outcome == check.outcome and own.message == check.message:
+        message = own.message
+    elif check.outcome == "error":
+        message = BROKEN
+    elif set(check.message.split(_BETWEEN)) <= closed_list:
+        message = check.message
+    else:
+        message = " ".join([STILL_WRONG, *(OBSERVED[slug] for slug in slugs if slug in OBSERVED)])
+    return msgspec.structs.replace(check, message=message, misconception="+".join(slugs) or None, pictures=())
+
+
+@functools.cache
+def sentences_of(checks_dir: Path) -> frozenset[str]:
+    """Return every constant text in the checks of an assignment and in what they are written with."""
+    rooms = (checks_dir, *map(Path, checking.__path__))
+    texts = (path.read_text("utf-8") for room in rooms for path in sorted(room.glob("*.py")))
+    return frozenset(text for source in texts for text in _constants(source))
+
+
+def _constants(source: str) -> set[str]:
+    """Return the constant texts of a module; pieces of texts that are put together are not among them."""
+    tree = ast.parse(source)
+    pieces = {id(piece) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for piece in node.values}
+    constants = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in pieces)
+    return {constant.value for constant in constants if isinstance(constant.value, str)}

@@ -1,0 +1,58 @@
+"""What is shown of a check that was run beside a stand-in: nothing that the process there chose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from autograder.grading.carried_forward import BROKEN, OBSERVED, STILL_WRONG, sentences_of, withheld
+from autograder.results import AttentionPicture, CheckResult, Outcome
+
+CLOSED = frozenset({"Your scores are not scaled.", "Your softmax is missing.", "unscaled", "wrong_shape"})
+RAISED = "Your code raised ValueError: def attention(q, k, v) (utilities.py, in call, line 3)"
+PICTURE = AttentionPicture(got=((1.0,),), right=((1.0,),))
+
+
+def check(message: str, misconception: str | None = None, outcome: Outcome = "failed") -> CheckResult:
+    return CheckResult(
+        id="a", outcome=outcome, weight=1.0, message=message, misconception=misconception, pictures=(PICTURE,)
+    )
+
+
+@pytest.mark.parametrize(
+    ("seen", "shown"),
+    [
+        (check("Your scores are not scaled.", "unscaled"), ("Your scores are not scaled.", "unscaled")),
+        (
+            check("Your scores are not scaled. Or: Your softmax is missing.", "unscaled"),
+            ("Your scores are not scaled. Or: Your softmax is missing.", "unscaled"),
+        ),
+        (check("Your scores are not scaled. Or: return q @ k", "unscaled+return"), (STILL_WRONG, "unscaled")),
+        (
+            check("The output must have shape (2, 3); got (7, 9).", "wrong_shape"),
+            (f"{STILL_WRONG} {OBSERVED['wrong_shape']}", "wrong_shape"),
+        ),
+        (check(RAISED), (STILL_WRONG, None)),
+        (check("ValueError: return q @ k", outcome="error"), (BROKEN, None)),
+        (check("return q @ k", "return q @ k", outcome="passed"), ("", None)),
+        (check("return q @ k", outcome="skipped"), (STILL_WRONG, None)),
+    ],
+)
+def test_only_a_closed_list_is_shown(seen: CheckResult, shown: tuple[str, str | None]) -> None:
+    told = withheld(seen, None, CLOSED)
+    assert (told.message, told.misconception) == shown
+    assert told.outcome == seen.outcome
+    assert told.pictures == ()
+
+
+def test_what_the_own_process_said_too_is_shown() -> None:
+    assert withheld(check(RAISED), check(RAISED), CLOSED).message == RAISED
+    assert withheld(check(RAISED), check(RAISED + "."), CLOSED).message == STILL_WRONG
+
+
+def test_constant_texts_are_the_closed_list(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text('SENTENCES = {"slug": "A long " "sentence."}\nfail(f"got {shape} of it")\n')
+    found = sentences_of(tmp_path)
+    assert {"slug", "A long sentence.", "Your code's answer could not be read."} <= found
+    assert not {"got ", " of it"} & found
