@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from autograder.checking.comparisons import FLOAT32_TOLERANCE, Floats, close
+from autograder.checking.comparisons import FLOAT32_TOLERANCE, Floats, agrees
 from autograder.checking.variables import Positions
 
 Record = TypeVar("Record")
@@ -78,7 +78,7 @@ def first_reading(
         values: What all variables were set to.
         oracle: Returns the definition's answer, given a record of values.
         got: What the submission answered.
-        tolerance: See `close`.
+        tolerance: See `agrees`.
     """
     return next(all_readings(candidates, values, oracle, got, tolerance), None)
 
@@ -96,5 +96,5 @@ def all_readings(
     """
     with np.errstate(all="ignore"):  # wrong candidates may overflow
         for places in candidates:
-            if close(got, oracle(values_at(places, values)), tolerance):
+            if agrees(got, oracle(values_at(places, values)), tolerance):
                 yield places
