@@ -69,7 +69,7 @@ c.HTMLExporter.filters = {name: f"autograder.nbgrader_plugins.{name}" for name i
 # "memory" is a control group if one is delegated, else a watchdog; name "cgroup" or "watchdog" to insist on one.
 # c.Autograder.required_layers = ["namespaces", "landlock", "seccomp", "rlimits", "memory"]
 
-# "auto" uses a GPU if there is one; "cpu" never does; "gpu" refuses to grade without one.
+# "auto" uses a GPU if there is one, though that may take longer (docs/gpu.md); "cpu" never does; "gpu" insists on one.
 # c.Autograder.device = "auto"
 
 # Submissions graded at once. 0: as many as memory and processors allow.
