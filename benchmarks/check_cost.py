@@ -61,7 +61,7 @@ def count_large() -> tuple[float, float]:
         process = StudentProcess(zygote, Snapshot({"utilities.py": module}, "vit.ipynb"), settings)
         given = {path.stem: path.read_text("utf-8") for path in read_course(ROOT).assignment("vit").given_modules}
         process.ask(wire.Load("utilities", "", modules=given))
-        student = Student(process.ask, lambda: None, 0)
+        student = Student(process.ask, lambda variables: None, 0)
         before = student.call("peak_memory")
         spent = seconds(lambda: student.count("create_vit_classifier", **LARGE))
         added = (student.call("peak_memory") - before) / 1024

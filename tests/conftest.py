@@ -20,6 +20,11 @@ from tests.browsers import launched
 from tests.tiny import TinyCourse, write_tiny_sources
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Know the marker of hidden checks, which some tests import."""
+    config.addinivalue_line("markers", "check(sentence, weight=1): what a hidden check asks for")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _alembic_asked_once() -> Iterator[None]:
     """Ask once: nbgrader starts a program for each new gradebook to learn a constant."""

@@ -99,7 +99,7 @@ def test_checks_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
         text = f'import pytest\n\n\n@pytest.mark.check("That of {folder}.")\ndef test_it(student):\n    pass\n'
         checks.write_text(text)
         task = Task(id="half", title="half", points=1.0, provides=(), answers=(), builds_on=(), checks=checks)
-        student = Student(lambda question, seconds: None, lambda: None, 1.0)
+        student = Student(lambda question, seconds: None, lambda variables: None, 1.0)
         return [check.sentence for check in run_checks(task, student, b"seed")]
 
     assert [sentences("first"), sentences("second"), sentences("first")] == [

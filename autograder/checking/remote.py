@@ -93,6 +93,13 @@ class Layer:
         """Assign all variables, in the order of `weights`."""
         self._ask(wire.SetWeights(self.ref, [wire.pack_array(np.asarray(array, np.float32)) for array in arrays]), None)
 
+    def get_weights(self) -> tuple[Any, ...]:
+        """Return the values of all variables, in the order of `weights`."""
+        values = self._ask(wire.GetWeights(self.ref), None)
+        if not isinstance(values, tuple):
+            fail("Your code's answer could not be read.")
+        return values
+
     def gradients(
         self, *inputs: Floats, cotangent: Floats, training: bool | None = None
     ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
@@ -114,7 +121,7 @@ class Student:
 
     Args:
         ask: Asks one question with an optional limit in seconds.
-        run_answers: Runs the notebook up to this task's answer cells.
+        run_answers: Runs the notebook up to this task's answer cells; once more with variables, if any.
         training_seconds: Wall-clock limit of `train` and of `count`.
         process: Returns what stands for the student process that answers now; another one after it ended.
     """
@@ -122,7 +129,7 @@ class Student:
     def __init__(
         self,
         ask: Ask,
-        run_answers: Callable[[], None],
+        run_answers: Callable[[Mapping[str, wire.Value]], None],
         training_seconds: float,
         process: Callable[[], object] = lambda: None,
     ) -> None:
@@ -207,7 +214,7 @@ class Student:
         Raises:
             CheckFailed: If the notebook does not define it.
         """
-        self._run_answers()
+        self._run_answers({})
         with _expecting("function", name):
             return self._ask(wire.Call("notebook", name, _values(args), _table(kwargs)), None)
 
@@ -237,20 +244,27 @@ class Student:
         question = wire.Count(name, _table(kwargs))
         return read(self._ask(question, self._training_seconds), Counts)  # twelve layers take a while
 
+    def answer_with(self, **variables: object) -> None:
+        """Run the answer cells that this task needs with these variables; `variable` reads what they make."""
+        self._run_answers(_table(variables))
+
     def variable(self, name: str) -> Any:  # noqa: ANN401 - compared later
         """Run the notebook up to this task's cells and return one of its variables.
 
         Raises:
             CheckFailed: If the notebook does not define it.
         """
-        self._run_answers()
+        self._run_answers({})
         with _expecting("variable", name):
             return self._ask(wire.Read(name), None)
 
-    def train(self, name: str, *args: object, **kwargs: object) -> TrainOutcome:
-        """Run the notebook up to this task's cells, call its training function and return what was observed."""
-        self._run_answers()
-        question = wire.Train(name, _values(args), _table(kwargs))
+    def train(self, name: str, *args: object, watched: str | None = None, **kwargs: object) -> TrainOutcome:
+        """Run the notebook up to this task's cells, call its training function and return what was observed.
+
+        Calls of another function of the notebook, `watched`, are noted, too.
+        """
+        self._run_answers({})
+        question = wire.Train(name, _values(args), _table(kwargs), watched)
         with _expecting("function", name):
             return read_training(self._ask(question, self._training_seconds))
 
@@ -271,9 +285,9 @@ def node(name: str, inputs: Sequence[int], *args: object, **kwargs: object) -> w
     return wire.Node(name, list(inputs), _values(args), _table(kwargs))
 
 
-def apply(name: str, inputs: Sequence[int], init: Sequence[object]) -> wire.Node:
-    """Return one layer in a graph: made with the arguments `init`, then called on earlier tensors."""
-    return wire.Node(name, list(inputs), [], {}, init=_values(init))
+def apply(name: str, inputs: Sequence[int], init: Sequence[object] = (), **kwargs: object) -> wire.Node:
+    """Return one layer in a graph, such as `keras.Dense`, made with the arguments `init`, called on earlier tensors."""
+    return wire.Node(name, list(inputs), [], _table(kwargs), init=_values(init))
 
 
 def _values(args: Sequence[object]) -> list[wire.Value]:

@@ -99,6 +99,8 @@ class Counts(msgspec.Struct, frozen=True):
     trainable: Size
 
 
+Plain = bool | int | float | str
+
 Curve = tuple[float | None, ...]
 """A number for each epoch; None where it is not finite."""
 
@@ -108,22 +110,22 @@ class TrainOutcome(msgspec.Struct, frozen=True):
 
     Attributes:
         history: The curves that were returned, by name; None if no history was. What is no curve is left out.
-        evaluations: The finite numbers that each `model.evaluate` of the function gave.
         events: The order in which `fit` and the carbon tracker's `epoch_start`, `epoch_end` and `stop` began and
             ended, as in `"fit begins"`.
+        calls: The plain arguments of each call of the function that was watched.
     """
 
     history: Mapping[str, Curve] | None
-    evaluations: tuple[Mapping[str, float], ...]
     events: tuple[str, ...]
+    calls: tuple[Mapping[str, Plain], ...]
 
 
 class _TrainAnswer(msgspec.Struct, frozen=True):
     """A training's outcome as it crosses the wall."""
 
     history: dict[str, Any] | None
-    evaluations: Annotated[tuple[dict[str, float], ...], msgspec.Meta(max_length=MOST_EVENTS)]
     events: Annotated[tuple[Words, ...], msgspec.Meta(max_length=MOST_EVENTS)]
+    calls: Annotated[tuple[dict[str, Plain], ...], msgspec.Meta(max_length=MOST_EVENTS)]
 
 
 def read(answer: object, kind: type[_Record]) -> _Record:
@@ -143,7 +145,7 @@ def read(answer: object, kind: type[_Record]) -> _Record:
 
 
 def read_training(answer: object) -> TrainOutcome:
-    """Return what was observed of a training; a curve or number that cannot be read is left out.
+    """Return what was observed of a training; a curve that cannot be read is left out.
 
     Raises:
         MalformedReply: If it is no such outcome.
@@ -152,11 +154,8 @@ def read_training(answer: object) -> TrainOutcome:
     history = None if raw.history is None else {name: _curve(values) for name, values in raw.history.items()}
     return TrainOutcome(
         history=None if history is None else {name: curve for name, curve in history.items() if curve is not None},
-        evaluations=tuple(
-            {name: value for name, value in evaluation.items() if math.isfinite(value)}
-            for evaluation in raw.evaluations
-        ),
         events=raw.events,
+        calls=raw.calls,
     )
 
 

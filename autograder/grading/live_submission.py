@@ -7,6 +7,7 @@ student's wrong ones; nothing that such a process says is ever shown (see `carri
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -116,7 +117,7 @@ class LiveSubmission:
         if task.preload and self._started is not None and not self._started.process.complete:
             self._started.process.stop()  # forked before the modules to preload were there: the next one has them
         seconds = self._case.settings.training_seconds
-        return Student(self.ask, lambda: self._run_answers(task), seconds, self._running)
+        return Student(self.ask, lambda variables: self._run_answers(task, variables), seconds, self._running)
 
     def ask(self, question: wire.Question, seconds: float | None = None) -> Any:  # noqa: ANN401 - plain Python
         """Ask within the time that is left; see `StudentProcess.ask`.
@@ -158,7 +159,7 @@ class LiveSubmission:
         ours = self._stand_ins.names | self._case.reference.helpers
         match question:
             case wire.BuildModel(nodes=nodes):
-                return any(node.name not in ours and not node.name.startswith("keras.") for node in nodes)
+                return any(node.name not in ours and "." not in node.name for node in nodes)
             case wire.Count(name=name) | wire.Wrap(name=name) | wire.Call(space="module", name=name):
                 return name not in ours
             case _:
@@ -211,14 +212,17 @@ class LiveSubmission:
             process.stop()
             raise
 
-    def _run_answers(self, task: Task) -> None:
-        """Run the notebook up to a task's answers.
+    def _run_answers(self, task: Task, variables: Mapping[str, wire.Value]) -> None:
+        """Run the notebook up to a task's answers; where variables are given, run its answers once more with them.
 
         Raises:
             StudentFault: If one of these answers is missing or stopped with an error.
         """
         notebook = self._running().notebook
-        notebook.run_up_to(self._case.assignment.answers_for(task))
+        answers = self._case.assignment.answers_for(task)
+        notebook.run_up_to(answers)
+        if variables:
+            notebook.run_again(answers, variables)
         for answer in task.answers:
             fault = notebook.faults.get(answer)
             if fault is not None:

@@ -58,6 +58,17 @@ class NotebookRun:
             if (cell.given or cell.id in answers) and cell.id not in self._faults:
                 self._faults[cell.id] = self._run(cell)
 
+    def run_again(self, answers: frozenset[str], variables: Mapping[str, wire.Value]) -> None:
+        """Set variables, and run these answers with them, which were run before.
+
+        Raises:
+            StudentFault: If the process gives no answer; what cells raise is noted in `faults`.
+        """
+        self._process.ask(wire.Assign(dict(variables)), self._limit())
+        for answer in answers:
+            self._faults.pop(answer, None)
+        self.run_up_to(answers)
+
     def _run(self, cell: GradingCell) -> StudentFault | None:
         """Run one cell and return what went wrong."""
         source = self._stand_ins.cells.get(cell.id)

@@ -10,12 +10,17 @@ import tensorflow as tf
 import tf_keras as keras
 
 from autograder import wire
+from autograder.student_side import grader_layers
 from autograder.student_side.conversion import Converter, as_written
 from autograder.student_side.parameter_counting import weightless
 from autograder.student_side.submitted_code import SubmittedModule
 
 SETTINGS = ("rate", "epsilon", "axis", "units")
 """Plain numbers of a layer that a description lists."""
+
+
+LIBRARIES: dict[str, Any] = {"keras": keras.layers, "grader": grader_layers}
+"""Where layers are that a graph may name besides the student's own."""
 
 
 class LayerAnswers:
@@ -90,6 +95,10 @@ class LayerAnswers:
         for variable, array in zip(_distinct(layer.weights), question.weights, strict=True):
             variable.assign(wire.unpack_array(array))
 
+    def get_weights(self, question: wire.GetWeights) -> wire.Value:
+        """Return the values of all weights, in the order that `describe` lists them."""
+        return self._converter.to_wire(_distinct(self._converter.kept(question.target).weights))
+
     def build_model(self, question: wire.BuildModel) -> wire.Value:
         """Build a model from a small graph: its inputs, then one node after another."""
         inputs = [keras.Input(shape=tuple(shape)) for shape in question.inputs]
@@ -108,10 +117,9 @@ class LayerAnswers:
         return layer(*fed, *(wire.from_value(value) for value in node.args))
 
     def _part(self, name: str) -> Any:  # noqa: ANN401 - a function or a class
-        """Return a Keras layer class for `keras.<Name>`, else what the student's module has under the name."""
-        if name.startswith("keras."):
-            return getattr(keras.layers, name.removeprefix("keras."))
-        return self._module.find(name)
+        """Return a layer class for `keras.<Name>` or `grader.<Name>`, else what the student's module has so named."""
+        library, _, layer = name.rpartition(".")
+        return getattr(LIBRARIES[library], layer) if library else self._module.find(name)
 
     def count(self, question: wire.Count) -> wire.Value:
         """Return how many parameters a model has, all and trainable ones, without memory for its weights."""

@@ -17,7 +17,7 @@ from autograder.student_side.error_places import describe_error
 from autograder.student_side.keras_shortcuts import make_lean
 from autograder.student_side.layer_answers import LayerAnswers
 from autograder.student_side.submitted_code import SubmittedModule, SubmittedNotebook
-from autograder.student_side.training_observer import observed_evaluations, observed_events, traced_once
+from autograder.student_side.training_observer import observed_calls, observed_events, traced_once
 
 
 class Server:
@@ -43,10 +43,12 @@ class Server:
             wire.Gradients: layers.gradients,
             wire.Describe: layers.describe,
             wire.SetWeights: layers.set_weights,
+            wire.GetWeights: layers.get_weights,
             wire.BuildModel: layers.build_model,
             wire.Count: layers.count,
             wire.RunCell: self._notebook.run,
             wire.Read: self._read,
+            wire.Assign: self._assign,
             wire.Train: self._train,
         }
 
@@ -84,18 +86,22 @@ class Server:
     def _read(self, question: wire.Read) -> wire.Value:
         return self._converter.to_wire(self._notebook.find(question.name))
 
+    def _assign(self, question: wire.Assign) -> None:
+        for name, value in question.variables.items():
+            self._notebook.names[name] = self._converter.to_plain(value)
+
     def _train(self, question: wire.Train) -> wire.Value:
         function = self._notebook.find(question.name)
         args = [self._converter.to_plain(value) for value in question.args]
         kwargs = {key: self._converter.to_plain(value) for key, value in question.kwargs.items()}
-        with traced_once(), observed_evaluations() as evaluations, observed_events() as events:
+        calls = observed_calls(self._notebook.names, question.watched)
+        with traced_once(), observed_events() as events, calls as seen:
             result = function(*args, **kwargs)
         history = getattr(result, "history", None)
         return wire.Table(
             {
-                "type": type(result).__name__,
                 "history": self._converter.to_wire(history) if isinstance(history, dict) else None,
-                "evaluations": self._converter.to_wire(evaluations),
                 "events": self._converter.to_wire(events),
+                "calls": self._converter.to_wire(seen),
             }
         )

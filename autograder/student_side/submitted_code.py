@@ -67,17 +67,21 @@ class SubmittedModule:
 
 
 class SubmittedNotebook:
-    """The notebook's namespace, in which cells are run one after another, as by a kernel."""
+    """The notebook's namespace, in which cells are run one after another, as by a kernel.
+
+    Attributes:
+        names: All that the cells have defined.
+    """
 
     def __init__(self) -> None:
-        self._names: dict[str, Any] = {"__name__": "__main__", "get_ipython": _NoShell}
+        self.names: dict[str, Any] = {"__name__": "__main__", "get_ipython": _NoShell}
 
     def run(self, question: wire.RunCell) -> None:
         """Run one cell; whatever it raises comes out."""
         source = TransformerManager().transform_cell(question.source)
         file = f"{CELL_FILE}{question.id}"
         if not question.weightless:
-            exec(compile(source, file, "exec"), self._names)  # noqa: S102 - the purpose
+            exec(compile(source, file, "exec"), self.names)  # noqa: S102 - the purpose
             return
         with weightless():
             for statement in ast.parse(source, file).body:
@@ -86,9 +90,9 @@ class SubmittedNotebook:
     def _build(self, statement: types.CodeType) -> None:
         """Run a statement of a cell that builds a model: a model without weights is there, but cannot be called."""
         try:
-            exec(statement, self._names)  # noqa: S102 - the purpose
+            exec(statement, self.names)  # noqa: S102 - the purpose
         except tf.errors.OpError:
-            if not any(isinstance(value, keras.Model) for value in self._names.values()):
+            if not any(isinstance(value, keras.Model) for value in self.names.values()):
                 raise
 
     def find(self, name: str) -> Any:  # noqa: ANN401 - whatever the student named so
@@ -97,9 +101,9 @@ class SubmittedNotebook:
         Raises:
             NameError: If there is no such name.
         """
-        if name not in self._names:
+        if name not in self.names:
             raise NameError(f"there is no `{name}` in your notebook", name=name)
-        return self._names[name]
+        return self.names[name]
 
 
 class _NoShell:

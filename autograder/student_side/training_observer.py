@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
 
 @contextmanager
-def observed_evaluations() -> Iterator[list[dict[str, float]]]:
-    """Note what every `model.evaluate` in the block returned, but for `fit`'s own."""
-    seen: list[dict[str, float]] = []
-    original = keras.Model.evaluate
+def observed_calls(names: dict[str, Any], watched: str | None) -> Iterator[list[dict[str, Any]]]:
+    """Note the arguments of every call of one of these functions in the block, as far as they are plain values."""
+    seen: list[dict[str, Any]] = []
+    original = names.get(watched or "")
+    if not callable(original):
+        yield seen
+        return
 
     @functools.wraps(original)
-    def evaluate(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        result = original(self, *args, **kwargs)
-        if "_use_cached_eval_dataset" not in kwargs:
-            values = result.values() if isinstance(result, dict) else np.atleast_1d(result)
-            seen.append({name: float(value) for name, value in zip(self.metrics_names, values, strict=False)})
-        return result
+    def noted(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        with suppress(TypeError, ValueError):  # what does not fit, the function itself will refuse
+            bound = inspect.signature(original).bind(*args, **kwargs)
+            bound.apply_defaults()
+            plain = {name: str(one) if isinstance(one, Path) else one for name, one in bound.arguments.items()}
+            seen.append({name: one for name, one in plain.items() if isinstance(one, (bool, int, float, str))})
+        return original(*args, **kwargs)
 
-    keras.Model.evaluate = evaluate
+    names[str(watched)] = noted
     try:
         yield seen
     finally:
-        keras.Model.evaluate = original
+        names[str(watched)] = original
 
 
 @contextmanager

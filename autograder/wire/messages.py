@@ -124,11 +124,17 @@ class SetWeights(msgspec.Struct, frozen=True, tag="set_weights"):
     weights: list[Array]
 
 
+class GetWeights(msgspec.Struct, frozen=True, tag="get_weights"):
+    """Read all weights, in the order that `Describe` lists them."""
+
+    target: Ref
+
+
 class Node(msgspec.Struct, frozen=True):
     """One call in a small graph: something applied to earlier tensors.
 
     Attributes:
-        name: In the student's module; `keras.<Name>` is a layer class of Keras itself.
+        name: In the student's module; `keras.<Name>` is a layer class of Keras itself, `grader.<Name>` one of ours.
         inputs: Indices of earlier tensors: first the graph's inputs, then the nodes.
         init: Given: the name is a layer class made with these arguments, then called.
     """
@@ -172,17 +178,28 @@ class Read(msgspec.Struct, frozen=True, tag="read"):
     name: str
 
 
+class Assign(msgspec.Struct, frozen=True, tag="assign"):
+    """Set variables of the notebook."""
+
+    variables: dict[str, Value]
+
+
 class Train(msgspec.Struct, frozen=True, tag="train"):
-    """Call the notebook's training function and observe Keras and the carbon tracker while it runs."""
+    """Call the notebook's training function and observe Keras and the carbon tracker while it runs.
+
+    Attributes:
+        watched: Another function of the notebook, whose calls are observed too.
+    """
 
     name: str
     args: list[Value]
     kwargs: dict[str, Value]
+    watched: str | None = None
 
 
 Question = (
-    Load | StandIn | Call | Wrap | Apply | Gradients | Describe | SetWeights | BuildModel | Count | RunCell | Read
-    | Train
+    Load | StandIn | Call | Wrap | Apply | Gradients | Describe | SetWeights | GetWeights | BuildModel | Count
+    | RunCell | Read | Assign | Train
 )  # fmt: skip
 
 

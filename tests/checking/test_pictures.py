@@ -135,7 +135,7 @@ def test_pictures_survive_json_and_results_without_them_are_read() -> None:
 
 
 def made_student() -> Student:
-    return Student(lambda question, seconds: None, lambda: None, 1.0)
+    return Student(lambda question, seconds: None, lambda variables: None, 1.0)
 
 
 def test_a_student_hands_out_what_was_shown_once() -> None:

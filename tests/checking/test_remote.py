@@ -23,7 +23,7 @@ def student_that_raises(error: StudentFault) -> Student:
     def ask(question: wire.Question, seconds: float | None) -> NoReturn:
         raise error
 
-    return Student(ask, lambda: None, 1.0)
+    return Student(ask, lambda variables: None, 1.0)
 
 
 @pytest.mark.parametrize("kind", ASKING)

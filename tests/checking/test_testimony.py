@@ -18,13 +18,13 @@ REF = wire.Ref(7, "layer", "Dense")
 WEIGHT = {"name": "kernel:0", "shape": (3, 4), "dtype": "float32", "trainable": True}
 LAYER = {"class": "Dense", "ref": wire.Ref(8, "layer", "Dense"), "weights": (0,), "units": 4}
 DESCRIPTION = {"weights": (WEIGHT,), "layers": (LAYER,)}
-OUTCOME = {"history": {"loss": (0.5, 0.25)}, "evaluations": ({"loss": 0.3},), "events": ("fit begins", "fit ends")}
+OUTCOME = {"history": {"loss": (0.5, 0.25)}, "events": ("fit begins", "fit ends"), "calls": ({"epochs": 3},)}
 
 
 def answering(*answers: object) -> Student:
     """Return a submission that gives these answers in turn."""
     following = iter(answers)
-    return Student(lambda question, seconds: next(following), lambda: None, 1.0)
+    return Student(lambda question, seconds: next(following), lambda variables: None, 1.0)
 
 
 def described(description: object) -> Layer:
@@ -100,14 +100,12 @@ def test_curves_that_are_none_are_left_out() -> None:
     curves = {"loss": (1, math.nan), "a": 3.0, "b": ("x",), "c": (True,), "d": np.zeros(2), "e": ()}
     outcome = read_training({**OUTCOME, "history": curves})
     assert outcome.history == {"loss": (1.0, None), "e": ()}
-    assert read_training({**OUTCOME, "evaluations": ({"loss": math.inf, "accuracy": 1},)}).evaluations == (
-        {"accuracy": 1.0},
-    )
+    assert read_training(OUTCOME).calls == ({"epochs": 3},)
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"history": 3}, {"events": (3,)}, {"events": None}, {"evaluations": ({"loss": "low"},)}, {"evaluations": 1}],
+    [{"history": 3}, {"events": (3,)}, {"events": None}, {"calls": ({"epochs": None},)}, {"calls": 1}],
     ids=str,
 )
 def test_outcomes_that_make_no_sense_are_refused(change: dict[str, object]) -> None:
@@ -133,7 +131,7 @@ def test_nothing_is_asked_of_what_another_process_gave(use: str) -> None:
         asked.append(question)
         return REF if len(asked) == 1 else DESCRIPTION
 
-    student = Student(ask, lambda: None, 1.0, lambda: process[0])
+    student = Student(ask, lambda variables: None, 1.0, lambda: process[0])
     layer = student.layer("Dense")
     USES[use](student, layer)
     process[0] = "second"

@@ -134,7 +134,7 @@ def process() -> Iterator[StudentProcess]:
 
 @pytest.fixture
 def student(process: StudentProcess) -> Student:
-    return Student(process.ask, lambda: None, training_seconds=60.0)
+    return Student(process.ask, lambda variables: None, training_seconds=60.0)
 
 
 def pairs(count: int, first: float = 0.0) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -271,7 +271,7 @@ class Described:
 
 def test_a_layer_is_described_again_once_it_may_have_changed() -> None:
     behind, process = Described(), ["first"]
-    student = Student(behind.ask, lambda: None, training_seconds=1.0, process=lambda: process[0])
+    student = Student(behind.ask, lambda variables: None, training_seconds=1.0, process=lambda: process[0])
     layer = student.layer("Dense", 3)
     layer.weights()
     layer.parts()

@@ -53,7 +53,7 @@ def zygote(request: pytest.FixtureRequest) -> Iterator[Zygote]:
 def student(zygote: Zygote) -> Iterator[Student]:
     process = StudentProcess(zygote, SNAPSHOT, Settings(request_seconds=60.0))
     process.ask(wire.Load("utilities", ""))
-    yield Student(process.ask, lambda: None, training_seconds=60.0)
+    yield Student(process.ask, lambda variables: None, training_seconds=60.0)
     process.stop()
 
 

@@ -8,12 +8,74 @@ Reference: Dosovitskiy et al. 2021, equations 1 to 4 (pre-norm); Vaswani et al. 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from autograder.checks.vit.oracle import Floats, attention, extract_patches, gelu, layer_norm
 
 Weights = Mapping[str, Floats]
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+Shapes = Mapping[str, tuple[int, ...]]
+
+PRECISION = 22  # bits of Pillow's weights
+
+
+def shapes(side: int, patch: int, width: int, hidden: int, layers: int, classes: int) -> Shapes:
+    """Return the shape of every weight by `short_name`.
+
+    Args:
+        side: Pixels of an image's side.
+        patch: Pixels of a patch's side.
+        width: Features of a token.
+        hidden: Units of a layer's mlp.
+        layers: Encoder layers.
+        classes: Of the classifier.
+    """
+    found: dict[str, tuple[int, ...]] = {
+        "embeddings/cls_token": (1, 1, width),
+        "embeddings/position_embeddings": (1, (side // patch) ** 2 + 1, width),
+        "embeddings/patch_embeddings/projection/kernel": (patch, patch, 3, width),
+        "embeddings/patch_embeddings/projection/bias": (width,),
+        "classifier/kernel": (width, classes),
+        "classifier/bias": (classes,),
+    }
+    dense = {f"attention/{name}": (width, width) for name in ("query", "key", "value", "output/dense")}
+    dense |= {"intermediate/dense": (width, hidden), "output/dense": (hidden, width)}
+    for layer in range(layers):
+        for name, (before, after) in dense.items():
+            found |= {f"{layer}/{name}/kernel": (before, after), f"{layer}/{name}/bias": (after,)}
+    norms = [f"{layer}/layernorm_{when}" for layer in range(layers) for when in ("before", "after")]
+    for norm in [*norms, "layernorm"]:
+        found |= {f"{norm}/gamma": (width,), f"{norm}/beta": (width,)}
+    return found
+
+
+def resized(image: Pixels, height: int, width: int) -> Pixels:
+    """Return an image in another size as Pillow makes it: a triangle over all pixels that a new one covers.
+
+    Pillow computes in integers, first along the rows, then along the columns; so do we, to the last bit, since a
+    pixel that is rounded another way can change a probability by 0.002.
+
+    Args:
+        image: uint8 `(height, width, channels)`.
+        height: The new one.
+        width: The new one.
+    """
+    across = _weighted(image.swapaxes(0, 1), width).swapaxes(0, 1)  # (old height, width, channels)
+    return _weighted(across, height)
+
+
+def _weighted(image: Pixels, after: int) -> Pixels:
+    """Return an image with another length of its first axis."""
+    before = len(image)
+    reach = max(before / after, 1.0)
+    centres = (np.arange(after) + 0.5) * before / after
+    distance = np.abs(np.arange(before) + 0.5 - centres[:, None]) / reach
+    triangles = np.maximum(1 - distance, 0)  # (after, before)
+    weights = np.floor(triangles / triangles.sum(axis=1, keepdims=True) * (1 << PRECISION) + 0.5).astype(np.int64)
+    sums = np.einsum("ab,b...->a...", weights, image.astype(np.int64)) + (1 << (PRECISION - 1))
+    return np.clip(sums >> PRECISION, 0, 255).astype(np.uint8)
 
 
 def short_name(name: str) -> str:

@@ -304,16 +304,3 @@ def vit_parameters(
 def dense_parameters(before: int, after: int) -> int:
     """Return the number of parameters of one dense layer with bias."""
     return before * after + after
-
-
-def cross_entropy(logits: Floats, labels: np.ndarray[Any, Any]) -> float:
-    """Return the mean over samples of -log softmax(logits)[label]."""
-    chosen = softmax(logits)[np.arange(len(labels)), labels]
-    return float(-np.log(chosen).mean())
-
-
-def cross_entropy_of_probabilities(values: Floats, labels: np.ndarray[Any, Any]) -> float:
-    """Return what Keras' loss gives when it takes the values for probabilities: clipped, normalised, -log."""
-    clipped = np.clip(values, 1e-7, 1 - 1e-7)
-    chosen = clipped[np.arange(len(labels)), labels] / clipped.sum(axis=-1)
-    return float(-np.log(chosen).mean())

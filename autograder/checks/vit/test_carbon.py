@@ -1,33 +1,106 @@
-"""Hidden checks of the notebook's `measure_footprint`: a linear model is trained under the student's tracker."""
+"""Hidden checks of the notebook's `measure_footprint`: a linear model is trained under the student's tracker.
+
+How the model was trained is read from its weights, as in `test_training`. That a tracker watched it, and where the
+weights were saved, only the student's process can tell; see docs/evidence.md.
+"""
+
+from dataclasses import replace
+from pathlib import PurePath
 
 import numpy as np
 import pytest
 
-from autograder import wire
 from autograder.checking.comparisons import fail, require
-from autograder.checking.remote import Student
-from autograder.checks.vit.misconceptions import blame
+from autograder.checking.mistakes import Mistake, blame
+from autograder.checks.vit.rigged_training import BATCH_SIZE, EPOCHS, in_batches, rig_training
+from autograder.checks.vit.training_readings import linear_model, read_training
 
-CLASSES, FEATURES, SAMPLES = 3, 6, 96
-SETTINGS = {"epochs": 2, "batch_size": 32, "learning_rate": 0.01, "run_testing": False}
 LOGS = "footprint"
+CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+SETTINGS_NOT_PASSED_ON = Mistake(
+    "settings_not_passed_on",
+    "The settings (epochs, batch_size, learning_rate, run_testing) do not reach `run_experiment`.",
+    lambda recipe: [
+        replace(recipe, rate=1e-4, batches=in_batches(64)),  # the defaults of run_experiment
+        replace(recipe, rate=1e-4),
+        replace(recipe, batches=in_batches(64)),
+    ],
+)
+DATA_EXCHANGED = Mistake(
+    "data_exchanged",
+    "The epochs are not validated on the validation data. In which order does `run_experiment` take its data?",
+)
+SAVED_ELSEWHERE = Mistake(
+    "saved_elsewhere",
+    "The best weights are not saved in `log_dir`: pass it on as `ckpt_path`, or two models overwrite each other's.",
+)
+NOT_STARTED = Mistake("tracker_not_started", "The tracker is never started: call its `epoch_start()`.")
+NOT_ENDED = Mistake(
+    "tracker_not_ended", "The tracker is started but its epoch never ends, so nothing is computed: call `epoch_end()`."
+)
+BESIDE_TRAINING = Mistake(
+    "tracker_beside_training",
+    "Some of the training happens before the tracker is started or after its epoch has ended.",
+)
 
 
 @pytest.fixture(scope="module")
-def outcome(student: Student, task_rng):
-    """Let the submission measure the training of a small model, and return what was observed."""
-    model = student.model([(FEATURES,)], wire.Node("keras.Dense", [0], [], {}, init=[CLASSES]))
-    points = task_rng.normal(size=(SAMPLES, FEATURES)).astype(np.float32)
-    data = (points, task_rng.integers(0, CLASSES, size=SAMPLES))
-    return student.train("measure_footprint", model, LOGS, data, data, data, **SETTINGS)
+def rigged(task_rng):
+    """Draw a training whose outcome is known."""
+    return rig_training(task_rng, [SETTINGS_NOT_PASSED_ON])
 
 
-def times(events, name):
-    """Return the places in the order of events at which this happened."""
-    return [place for place, event in enumerate(events) if event == name]
+@pytest.fixture(scope="module")
+def model(student, rigged):
+    """Make the linear model."""
+    return linear_model(student, rigged.start)
 
 
-@pytest.mark.check("The tracker watches the whole training, and its log holds an energy above zero.", weight=3)
+@pytest.fixture(scope="module")
+def outcome(student, model, rigged):
+    """Let the submission measure the training, and return what its process says of it."""
+    settings = {"epochs": EPOCHS, "batch_size": BATCH_SIZE, "learning_rate": rigged.recipe.rate, "run_testing": False}
+    return student.train("measure_footprint", model, LOGS, *rigged.data(), watched="run_experiment", **settings)
+
+
+@pytest.fixture(scope="module")
+def trained(model, rigged, outcome):
+    """Read from the model how it was trained."""
+    fits = len(times(outcome.events, "fit begins"))
+    if np.array_equal(model.get_weights()[0], rigged.start[:-1]):
+        fail("Nothing was trained: `measure_footprint` must call `run_experiment`.")
+    require(fits < 2, f"The model must be trained once; yours is trained {fits} times.")
+    return read_training(rigged, model, outcome, [SETTINGS_NOT_PASSED_ON])
+
+
+@pytest.mark.check("The model is trained once by `run_experiment`, on the given data, with the given settings.")
+def test_training_follows_the_settings(trained, outcome):
+    if trained.mistake or trained.tests:
+        blame(SETTINGS_NOT_PASSED_ON)
+    if trained.watched is not trained.rigged.validation:
+        blame(DATA_EXCHANGED)
+    require(
+        trained.epoch == trained.best_epoch,
+        f"Of {EPOCHS} epochs, epoch {trained.best_epoch} had the best validation accuracy. After the training the model has "
+        f"the weights of epoch {trained.epoch}. Is it `run_experiment` that trains, with all settings?",
+    )
+    folders = [call.get("ckpt_path") for call in outcome.calls]
+    if any(LOGS not in PurePath(str(folder)).parts for folder in folders):
+        blame(SAVED_ELSEWHERE)
+
+
+@pytest.mark.check("The history of the training is returned.")
+def test_history(trained):
+    if trained.history is None:
+        fail("`measure_footprint` must return the history that `run_experiment` gives. Is a return missing?")
+    if trained.epochs != EPOCHS:
+        blame(SETTINGS_NOT_PASSED_ON)
+    for name in CURVES:
+        require(trained.tells(name), f"`{name}` in the history is not that of this training.")
+
+
+@pytest.mark.check("The tracker watches the whole training, and its log holds an energy above zero.", weight=2)
 def test_tracker(outcome, student):
     events = outcome.events
     fits = times(events, "fit begins")
@@ -35,28 +108,17 @@ def test_tracker(outcome, student):
         fail("Nothing was trained: `measure_footprint` must call `run_experiment`.")
     starts, ends = times(events, "epoch_start ends"), times(events, "epoch_end begins")
     if not starts:
-        blame("tracker_not_started")
+        blame(NOT_STARTED)
     if not ends:
-        blame("tracker_not_ended")
+        blame(NOT_ENDED)
     if starts[0] > fits[0] or ends[-1] < times(events, "fit ends")[-1]:
-        blame("tracker_beside_training")
+        blame(BESIDE_TRAINING)
     footprint = student.call("read_footprint", LOGS)
     energy = footprint.get("energy_kwh") if isinstance(footprint, dict) else None
     if not isinstance(energy, float) or not 0 < energy < 1:
         fail(f"Expected an energy above 0 kWh in the log that the tracker wrote in `log_dir`; got {energy!r}.")
 
 
-@pytest.mark.check("The model is trained once, with the given settings, and the history is returned.")
-def test_training_follows_the_settings(outcome):
-    fits = len(times(outcome.events, "fit begins"))
-    require(fits == 1, f"The model must be trained once; yours is trained {fits} times.")
-    history = outcome.history
-    if not isinstance(history, dict):
-        fail("`measure_footprint` must return the history that `run_experiment` gives. Is a return missing?")
-    epochs = {len(curve) for curve in history.values() if isinstance(curve, tuple)}
-    wanted = SETTINGS["epochs"]
-    require(
-        epochs == {wanted},
-        f"Asked for {wanted} epochs, the history has {sorted(epochs)}. Pass the settings on.",
-        "settings_not_passed_on",
-    )
+def times(events, name):
+    """Return the places in the order of events at which this happened."""
+    return [place for place, event in enumerate(events) if event == name]

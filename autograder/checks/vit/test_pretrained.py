@@ -1,4 +1,7 @@
-"""Hidden checks of the notebook's `classify_image`, on a tiny model whose weights and labels are drawn here."""
+"""Hidden checks of the notebook's `classify_image`, on a tiny model whose weights and labels are drawn here.
+
+The model is saved and loaded by the lab's own code. What it answers is computed here, in NumPy (`hugging_face`).
+"""
 
 from dataclasses import dataclass
 
@@ -6,43 +9,98 @@ import numpy as np
 import pytest
 
 from autograder.checking.comparisons import describe, fail, require
-from autograder.checking.remote import Layer, Student
-from autograder.checks.vit.hugging_face import logits, short_name
-from autograder.checks.vit.misconceptions import SENTENCES, blame
+from autograder.checking.mistakes import Mistake, blame
+from autograder.checks.vit.hugging_face import logits, resized, shapes, short_name
 from autograder.checks.vit.oracle import softmax
 
-CLASSES, SIDE, PATCH, HEADS, ASKED = 12, 32, 8, 2, 5
-CANDIDATES = 40
-TOLERANCE = 1e-3  # of a probability: processor and model compute in float32
-UNPREPARED = {"pixels_not_prepared": (1.0, 0.0), "pixels_only_divided": (255.0, 0.0)}
+CLASSES, SIDE, PATCH, HEADS = 12, 32, 8, 2
+FIVE, MORE = 5, 7  # labels that are asked for
+SHAPES = shapes(side=SIDE, patch=PATCH, width=32, hidden=64, layers=2, classes=CLASSES)
+ATTEMPTS, CANDIDATES = 20, 30
+TOLERANCE = 1e-4
+"""Of a probability: processor and model compute in float32, right to 1e-6."""
+APART, DISTINCT = 2e-3, 5e-3
+"""Least distance of the probabilities of two labels that are asked for, and of those that a mistake gives."""
+
+NOT_PREPARED = Mistake(
+    "pixels_not_prepared",
+    "The model gets raw pixels. The processor that belongs to it prepares them.",
+    lambda image: image.astype(float),
+)
+ONLY_DIVIDED = Mistake(
+    "pixels_only_divided",
+    "The model gets pixels in [0, 1], which is not what it was trained on. The processor that belongs to it prepares them.",
+    lambda image: image / 255,
+)
+WORST_FIRST = Mistake("worst_label_first", "You start with the least probable label: the sorting goes the wrong way.")
+LABEL_NUMBER = Mistake(
+    "label_number", "A label is a text. `model.config.id2label` turns the number of a class into it."
+)
+LABEL_CUT = Mistake("label_cut", "A label is cut off. Return the whole text: a comma belongs to it.")
+NOT_AS_MANY = Mistake("n_labels_ignored", "The number of labels is not `n_labels`.")
+CROPPED = Mistake(
+    "picture_cropped",
+    "Only a part of the picture reaches the model. The processor resizes the whole of it.",
+    lambda image: image[: min(image.shape[:2]), : min(image.shape[:2])],
+)
+RESIZED_TWICE = Mistake(
+    "resized_twice",
+    "The picture is resized before the processor resizes it. The processor knows the model's own size.",
+    lambda image: resized(image, 224, 224),
+)
+UNPREPARED, MISSIZED = (NOT_PREPARED, ONLY_DIVIDED), (CROPPED, RESIZED_TWICE)
+LOGITS = Mistake(
+    "logits_for_probabilities",
+    "These numbers are no probabilities: they do not lie between 0 and 1 with a sum of at most 1.",
+)
 
 
 @dataclass(frozen=True)
-class Tiny:
-    """The tiny model on the other side, and what is known of it here."""
+class Drawn:
+    """What was drawn for this submission.
 
-    processor: object
-    model: Layer
+    Attributes:
+        weights: Of the tiny model, by `short_name`.
+        labels: Of its classes.
+        image: Of the model's own size; its most probable classes are well apart, and others if it is not prepared.
+        larger: An image of another size, with other probabilities if it is cropped or resized twice.
+    """
+
     weights: dict
     labels: list
+    image: np.ndarray
+    larger: np.ndarray
 
-    def probabilities(self, image, scale=127.5, shift=1.0):
-        """Return the right probability of each class; other scales and shifts give those of wrong preprocessing."""
-        return softmax(logits(self.weights, image / scale - shift, HEADS))
+    def probabilities(self, image, prepare=lambda image: image / 127.5 - 1):
+        """Return the probability of each class for an image of any size."""
+        return softmax(logits(self.weights, prepare(resized(image, SIDE, SIDE)), HEADS))
+
+    def accepted(self, image):
+        """Return the probabilities for an image that is prepared rightly, or wrongly, which another check judges."""
+        return [self.probabilities(image), *(self.probabilities(image, wrong) for wrong in UNPREPARED)]
+
+    def class_of(self, label):
+        """Return the class that a label names; a cut label and a number, which another check judges, name one, too."""
+        if isinstance(label, int) and 0 <= label < CLASSES:
+            return label
+        for number, whole in enumerate(self.labels):
+            if label in (whole, whole.partition(",")[0]):
+                return number
+        fail("A label that came is not one of the model's. Look it up in `model.config.id2label`.")
 
 
-@pytest.fixture(scope="module")
-def tiny(student: Student, task_rng):
-    """Let the given code make, save and load a tiny model, and draw its weights anew."""
-    labels = [f"label {number}" for number in task_rng.choice(9000, size=CLASSES, replace=False) + 1000]
-    folder = student.call("save_tiny_vit", "tiny_model", labels)
-    processor, loaded = student.call("load_pretrained_vit", folder)
-    model = student.adopt(loaded, "model")
-    described = model.weights()
-    arrays = [draw_weight(task_rng, short_name(one.name), one.shape) for one in described]
-    model.set_weights(arrays)
-    named = {short_name(one.name): array.astype(np.float64) for one, array in zip(described, arrays, strict=True)}
-    return Tiny(processor, model, named, labels)
+def draw(rng):
+    """Draw a model and images until its answers tell the mistakes apart."""
+    numbers = rng.choice(9000, size=2 * CLASSES, replace=False) + 1000
+    labels = [f"label {first}, also {second}" for first, second in numbers.reshape(-1, 2)]
+    for _ in range(ATTEMPTS):
+        weights = {name: draw_weight(rng, name, shape).astype(float) for name, shape in SHAPES.items()}
+        for _ in range(CANDIDATES):
+            larger = patchwork(rng, int(rng.integers(45, 60)), int(rng.integers(70, 100)))
+            drawn = Drawn(weights, labels, patchwork(rng, SIDE, SIDE), larger)
+            if tells_preparation(drawn) and tells_size(drawn):
+                return drawn
+    raise RuntimeError(f"no picture that tells all mistakes apart came in {ATTEMPTS * CANDIDATES} draws")
 
 
 def draw_weight(rng, name, shape):
@@ -53,85 +111,141 @@ def draw_weight(rng, name, shape):
     return rng.normal(scale=size, size=shape).astype(np.float32)
 
 
-def draw(rng, tiny: Tiny):
-    """Return an image of the model's own size whose best labels are as far apart as in any of many candidates.
-
-    If possible, an image that has another first label when it is not prepared as it must be.
-    """
-
-    def clearness(image):
-        best = np.sort(tiny.probabilities(image))[::-1][: ASKED + 1]
-        return np.min(best[:-1] - best[1:])
-
-    def tells(image):
-        right = tiny.probabilities(image).argmax()
-        return all(tiny.probabilities(image, *how).argmax() != right for how in UNPREPARED.values())
-
-    colours = rng.integers(0, 256, size=(CANDIDATES, SIDE // PATCH, SIDE // PATCH, 3))  # one for each patch
-    images = np.kron(colours, np.ones((1, PATCH, PATCH, 1))).astype(np.uint8)
-    clearest = sorted(images, key=clearness, reverse=True)
-    return next(filter(tells, clearest), clearest[0])
+def patchwork(rng, height, width):
+    """Return an image with another colour in each patch, and noise."""
+    colours = rng.integers(0, 256, size=(SIDE // PATCH, SIDE // PATCH, 3))
+    rows, columns = (np.arange(size) * (SIDE // PATCH) // size for size in (height, width))
+    noise = rng.integers(-100, 101, size=(height, width, 3))
+    return np.clip(colours[rows][:, columns] + noise, 0, 255).astype(np.uint8)
 
 
-def classify(student: Student, tiny: Tiny, image):
-    """Return the submission's answer as pairs of a label and a number, after checking that it is a list of five."""
-    answer = student.call_notebook("classify_image", image, tiny.processor, tiny.model)
-    if not isinstance(answer, tuple) or len(answer) != ASKED:
-        fail(f"`classify_image` must return a list of {ASKED} pairs (label, probability); got {describe(answer)}.")
-    for pair in answer:
-        require(
-            isinstance(pair, tuple) and len(pair) == 2,
-            f"Each item must be a pair (label, probability); got {describe(pair)}.",
-        )
-        if not isinstance(pair[0], str):
-            blame("label_number")
-        if pair[0] not in tiny.labels:
-            fail("A label that came is not one of the model's. Look it up in `model.config.id2label`.")
-    return [(label, float(chance)) for label, chance in answer]
+def tells_preparation(drawn):
+    """Whether the most probable classes are apart, and the first one is another if the image is not prepared."""
+    right, *others = drawn.accepted(drawn.image)
+    best = np.sort(right)[::-1][: MORE + 1]
+    return np.min(best[:-1] - best[1:]) > APART and all(other.argmax() != right.argmax() for other in others)
 
 
-def explain(tiny: Tiny, image, found):
-    """End the check with the mistake that gives this label, or with what is observably wrong."""
-    right = tiny.probabilities(image)
-    if found == tiny.labels[right.argmin()]:
-        blame("worst_label_first")
-    slugs = [slug for slug, how in UNPREPARED.items() if found == tiny.labels[tiny.probabilities(image, *how).argmax()]]
-    if slugs:
-        fail(" Or: ".join(SENTENCES[slug] for slug in slugs), "+".join(slugs))
-    fail("The first label is not that of the largest logit for this image, prepared by the processor.")
+def tells_size(drawn):
+    """Whether a crop of the larger image, or one resized twice, has other probabilities."""
+    right = drawn.probabilities(drawn.larger)
+    return all(np.abs(drawn.probabilities(wrong(drawn.larger)) - right).max() > DISTINCT for wrong in MISSIZED)
+
+
+@pytest.fixture(scope="module")
+def drawn(task_rng):
+    """Draw model and images."""
+    return draw(task_rng)
+
+
+@pytest.fixture(scope="module")
+def classify(student, drawn):
+    """Let the given code save and load the tiny model; return what asks the submission to classify an image."""
+    folder = student.call("save_tiny_vit", "tiny_model", drawn.labels)
+    loaded = student.call("load_pretrained_vit", folder)
+    if not isinstance(loaded, tuple) or len(loaded) != 2:
+        fail("The lab's own `load_pretrained_vit` does not return a processor and a model.")
+    model = student.adopt(loaded[1], "model")
+    names = [short_name(weight.name) for weight in model.weights()]
+    require(
+        sorted(names) == sorted(SHAPES), "The lab's own `load_pretrained_vit` does not return the model that was saved."
+    )
+    model.set_weights([drawn.weights[name] for name in names])
+
+    def ask(image, **settings):
+        answer = student.call_notebook("classify_image", image, loaded[0], model, **settings)
+        if not isinstance(answer, tuple) or not answer:
+            fail(f"`classify_image` must return a list of pairs (label, probability); got {describe(answer)}.")
+        for pair in answer:
+            if not isinstance(pair, tuple) or len(pair) != 2:
+                fail(f"Each item must be a pair (label, probability); got {describe(pair)}.")
+        return [Answer(label, drawn.class_of(label), number(chance)) for label, chance in answer]
+
+    return ask
+
+
+@pytest.fixture(scope="module")
+def answers(classify, drawn):
+    """Return the answers to the image of the model's own size."""
+    return classify(drawn.image)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One label as it came, the class that it names, and the number that came with it."""
+
+    label: object
+    place: int
+    chance: float
+
+
+def number(value):
+    """Return a number that came, in whatever form."""
+    if isinstance(value, (int, float, np.ndarray)) and np.size(value) == 1 and np.isfinite(value).all():
+        return float(np.ravel(value)[0])
+    fail(f"Each label must come with a probability, a number; got {describe(value)}.")
 
 
 @pytest.mark.check("The labels are those of the five largest logits, the largest first.", weight=2)
-def test_labels(student, tiny, rng):
-    image = draw(rng, tiny)
-    right = tiny.probabilities(image)
-    found = [label for label, _ in classify(student, tiny, image)]
-    if found[0] != tiny.labels[right.argmax()]:
-        explain(tiny, image, found[0])
-    order = [tiny.labels[number] for number in np.argsort(-right)[:ASKED]]
-    require(found == order, "The labels are not the five most probable ones in their order.")
+def test_labels(answers, drawn):
+    right = drawn.probabilities(drawn.image)
+    if answers[0].place != right.argmax():
+        explain(drawn, answers[0].place)
+    order = list(np.argsort(-right)[: len(answers)])
+    require([answer.place for answer in answers] == order, "The labels are not the most probable ones in their order.")
+    if not all(isinstance(answer.label, str) for answer in answers):
+        blame(LABEL_NUMBER)
+    if any(answer.label != drawn.labels[answer.place] for answer in answers):
+        blame(LABEL_CUT)
 
 
-@pytest.mark.check("An image of another size is resized by the processor.")
-def test_image_of_another_size(student, tiny, rng):
-    colour = rng.integers(0, 256, size=3, dtype=np.uint8)
-    image = np.broadcast_to(colour, (SIDE + 13, 2 * SIDE, 3)).copy()  # one colour stays what it is when resized
-    small = np.broadcast_to(colour, (SIDE, SIDE, 3))
-    found, _ = classify(student, tiny, image)[0]
-    accepted = [tiny.probabilities(small), *(tiny.probabilities(small, *how) for how in UNPREPARED.values())]
-    require(
-        any(one[tiny.labels.index(found)] >= one.max() - TOLERANCE for one in accepted),
-        "For an image that is larger than the model's, another label comes first. Does it go through the processor?",
-    )
+def explain(drawn, first):
+    """End the check with the mistake that puts this class first, or with what is observably wrong."""
+    if first == drawn.probabilities(drawn.image).argmin():
+        blame(WORST_FIRST)
+    found = [wrong for wrong in UNPREPARED if first == drawn.probabilities(drawn.image, wrong).argmax()]
+    if found:
+        fail(" Or: ".join(wrong.sentence for wrong in found), "+".join(wrong.slug for wrong in found))
+    fail("The first label is not that of the largest logit for this image, prepared by the processor.")
+
+
+@pytest.mark.check("There are as many labels as are asked for, five by default, the most probable ones.")
+def test_number_of_labels(classify, answers, drawn):
+    orders = [np.argsort(-probabilities) for probabilities in drawn.accepted(drawn.image)]
+    for count, came in ((FIVE, answers), (MORE, classify(drawn.image, n_labels=MORE))):
+        places = {answer.place for answer in came}
+        if len(places) != count:
+            fail(f"{NOT_AS_MANY.sentence} {count} were asked for, {len(places)} different ones came.", NOT_AS_MANY.slug)
+        require(
+            any(places in (set(order[:count]), set(order[-count:])) for order in orders),
+            f"Asked for {count} labels, the answer does not hold the most probable ones.",
+        )
+
+
+@pytest.mark.check("An image of another size is resized by the processor, the whole of it.")
+def test_image_of_another_size(classify, drawn):
+    answers = classify(drawn.larger)
+    if agree(answers, drawn.probabilities(drawn.larger), TOLERANCE):
+        return
+    for wrong in MISSIZED:
+        if agree(answers, drawn.probabilities(wrong(drawn.larger)), DISTINCT / 2):
+            blame(wrong)
+    fail("For an image that is larger than the model's, the answer is wrong. Does all of it go through the processor?")
+
+
+def agree(answers, probabilities, tolerance):
+    """Whether these numbers are the probabilities of their classes, or their logits, which another check judges."""
+    chances = np.array([answer.chance for answer in answers])
+    right = probabilities[[answer.place for answer in answers]]
+    shifts = chances - np.log(right)  # all the same for logits
+    return np.abs(chances - right).max() < tolerance or (len(answers) > 1 and np.ptp(shifts) < 10 * tolerance)
 
 
 @pytest.mark.check("Each label comes with its probability.")
-def test_probabilities(student, tiny, rng):
-    image = draw(rng, tiny)
-    answer = classify(student, tiny, image)
-    chances = [chance for _, chance in answer]
-    if min(chances) < -TOLERANCE or sum(chances) > 1 + TOLERANCE:
-        blame("logits_for_probabilities")
-    accepted = [tiny.probabilities(image), *(tiny.probabilities(image, *how) for how in UNPREPARED.values())]
-    off = min(max(abs(chance - one[tiny.labels.index(label)]) for label, chance in answer) for one in accepted)
+def test_probabilities(answers, drawn):
+    chances = np.array([answer.chance for answer in answers])
+    if chances.min() < -TOLERANCE or chances.sum() > 1 + TOLERANCE:
+        blame(LOGITS)
+    places = [answer.place for answer in answers]
+    off = min(np.abs(chances - probabilities[places]).max() for probabilities in drawn.accepted(drawn.image))
     require(off < TOLERANCE, f"The probabilities of these labels are off by up to {off:.2g}.")

@@ -1,0 +1,177 @@
+"""How a linear model learns from samples that are all alike, weight by weight, in NumPy and float64.
+
+The samples are copies of one, so no shuffling changes what happens: the start, the optimiser, its rate, the sizes of
+the batches and the loss decide every weight after every step.
+
+Reference: Kingma and Ba 2015, "Adam: A Method for Stochastic Optimization", algorithm 1 in the order of section 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from autograder.checks.vit.oracle import Floats, softmax
+
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras' defaults
+WEIGHT_DECAY = 0.004  # AdamW's default
+
+
+@dataclass
+class Moments:
+    """What an optimiser remembers from step to step."""
+
+    mean: Floats
+    square: Floats
+    largest: Floats
+    steps: int = 0
+
+    def note(self, gradient: Floats) -> None:
+        """Average a further gradient and its square into the running means."""
+        self.steps += 1
+        self.mean = BETA_1 * self.mean + (1 - BETA_1) * gradient
+        self.square = BETA_2 * self.square + (1 - BETA_2) * gradient**2
+        self.largest = np.maximum(self.largest, self.square)
+
+    def corrected(self, rate: float) -> float:
+        """Return the rate with both means' bias towards zero taken out."""
+        return rate * np.sqrt(1 - BETA_2**self.steps) / (1 - BETA_1**self.steps)
+
+
+Optimiser = Callable[[Moments, Floats, Floats, float], Floats]
+"""Returns by how much a step changes the weights, given moments, weights, gradient and rate."""
+
+
+def adam(moments: Moments, weights: Floats, gradient: Floats, rate: float) -> Floats:
+    """Return Adam's change of the weights."""
+    moments.note(gradient)
+    return -moments.corrected(rate) * moments.mean / (np.sqrt(moments.square) + EPSILON)
+
+
+def adam_w(moments: Moments, weights: Floats, gradient: Floats, rate: float) -> Floats:
+    """Return the change by Adam with decoupled weight decay."""
+    kept = 1 - WEIGHT_DECAY * rate
+    return kept * weights + adam(moments, weights, gradient, rate) - weights
+
+
+def ams_grad(moments: Moments, weights: Floats, gradient: Floats, rate: float) -> Floats:
+    """Return the change by Adam's variant that divides by the largest mean square so far."""
+    moments.note(gradient)
+    return -moments.corrected(rate) * moments.mean / (np.sqrt(moments.largest) + EPSILON)
+
+
+def sgd(moments: Moments, weights: Floats, gradient: Floats, rate: float) -> Floats:
+    """Return the change by plain gradient descent."""
+    return -rate * gradient
+
+
+def rms_prop(moments: Moments, weights: Floats, gradient: Floats, rate: float) -> Floats:
+    """Return the change by RMSprop."""
+    moments.square = 0.9 * moments.square + 0.1 * gradient**2
+    return -rate * gradient / np.sqrt(moments.square + EPSILON)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss of one sample.
+
+    Attributes:
+        value: Of logits and a label.
+        slope: Its gradient by the logits.
+    """
+
+    value: Callable[[Floats, int], float]
+    slope: Callable[[Floats, int], Floats]
+
+
+def _of_logits(logits: Floats, label: int) -> float:
+    return -float(np.log(softmax(logits)[label]))
+
+
+def _slope_of_logits(logits: Floats, label: int) -> Floats:
+    return softmax(logits) - _one_hot(label, len(logits))
+
+
+def _of_probabilities(values: Floats, label: int) -> float:
+    clipped = np.clip(values, EPSILON, 1 - EPSILON)
+    return -float(np.log(clipped[label] / clipped.sum()))
+
+
+def _slope_of_probabilities(values: Floats, label: int) -> Floats:
+    clipped = np.clip(values, EPSILON, 1 - EPSILON)
+    slope = 1 / clipped.sum() - _one_hot(label, len(values)) / clipped
+    return np.where(clipped == values, slope, 0.0)  # no gradient where the clipping has cut
+
+
+def _one_hot(label: int, classes: int) -> Floats:
+    return (np.arange(classes) == label).astype(float)
+
+
+OF_LOGITS = Loss(_of_logits, _slope_of_logits)
+OF_PROBABILITIES = Loss(_of_probabilities, _slope_of_probabilities)
+"""What Keras computes where logits are taken for probabilities: clipped, normalised, -log."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained.
+
+    Attributes:
+        rate: The optimiser's learning rate.
+        batches: Number of samples in each step of an epoch.
+        summed: Whether the loss of a batch is the sum over its samples in place of their mean.
+    """
+
+    rate: float
+    batches: tuple[int, ...]
+    optimiser: Optimiser = adam
+    loss: Loss = OF_LOGITS
+    summed: bool = False
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """What a training does, epoch by epoch.
+
+    Attributes:
+        weights: The kernel above the bias, at the start and after each epoch, `(epochs + 1, features + 1, classes)`.
+        accuracy: Of the batches of each epoch, as they were met, `(epochs,)`.
+        loss: Likewise.
+        margin: How far the sample's label was from a tie with the best other class, at the closest step.
+    """
+
+    weights: Floats
+    accuracy: Floats
+    loss: Floats
+    margin: float
+
+
+def follow(recipe: Recipe, start: Floats, sample: Floats, label: int, epochs: int) -> Trajectory:
+    """Train a linear model on copies of one sample.
+
+    Args:
+        recipe: How.
+        start: Kernel above bias, `(features + 1, classes)`.
+        sample: `(features,)`.
+        label: Its class.
+        epochs: How often to go through the recipe's batches.
+    """
+    weights, seen = start.astype(float), np.append(sample, 1.0)
+    moments = Moments(*np.zeros((3, *start.shape)))
+    after, accuracies, losses, margin = [weights], [], [], np.inf
+    for _ in range(epochs):
+        right, loss = [], []
+        for size in recipe.batches:
+            logits = seen @ weights  # (classes,)
+            ahead = logits[label] - np.delete(logits, label).max()
+            margin = min(margin, abs(ahead))
+            right.append(ahead > 0)
+            loss.append(recipe.loss.value(logits, label))
+            gradient = np.outer(seen, recipe.loss.slope(logits, label)) * (size if recipe.summed else 1)
+            weights = weights + recipe.optimiser(moments, weights, gradient, recipe.rate)
+        after.append(weights)
+        accuracies.append(np.average(right, weights=recipe.batches))
+        losses.append(np.average(loss, weights=recipe.batches))
+    return Trajectory(np.stack(after), np.array(accuracies), np.array(losses), float(margin))
