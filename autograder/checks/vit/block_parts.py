@@ -59,7 +59,10 @@ class Parts:
 
 
 def sorted_by_shape(variables: Variables, sizes: BlockSizes) -> Parts | None:
-    """Return the variables by their shapes, which tell heads and widths; None if they are not those of a block."""
+    """Return the variables by their shapes, which tell heads and widths; None if they are not those of a block.
+
+    Nor are they where the attention's layout has to be discovered.
+    """
     matrices = [places for places in variables.positions if not is_vector(places)]
     hidden = _hidden_of(variables, sizes)
     for shape in ((sizes.model_dim, hidden), (hidden, sizes.model_dim)):  # the mlp comes after the attention
