@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from autograder.results import SubmissionResult
 from autograder.text import Titles
@@ -26,6 +27,26 @@ class Person:
         return ", ".join(part for part in (self.last_name, self.first_name) if part) or self.id
 
 
+OpenState = Literal["held", "earlier"]
+"""Held: a check ended in an internal error, or nothing could be graded. Earlier: the mark is for an earlier hand-in."""
+
+
+@dataclass(frozen=True)
+class OpenMark:
+    """Why the mark of an automatic task is not settled; only a clean rerun or a mark by hand settles it.
+
+    Attributes:
+        since: In UTC; None where a gradebook of an older version does not say.
+        why: What happened, for the instructor.
+        digest: The submission that was graded; empty where none could be.
+    """
+
+    state: OpenState
+    since: datetime | None = None
+    why: str = ""
+    digest: str = ""
+
+
 @dataclass(frozen=True)
 class Mark:
     """The points of one task or question.
@@ -36,6 +57,7 @@ class Mark:
         by_hand: Whether a person marks it, or has changed what the checks gave.
         waiting: Whether a person has to look at it.
         comment: What a marker wrote, or nbgrader of an untouched answer.
+        open: Why the mark of an automatic task is not settled; None if it is.
     """
 
     id: str
@@ -44,6 +66,17 @@ class Mark:
     by_hand: bool = False
     waiting: bool = False
     comment: str = ""
+    open: OpenMark | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the points wait for a person, since a check ended in an internal error."""
+        return self.open is not None and self.open.state == "held"
+
+    @property
+    def is_earlier(self) -> bool:
+        """Whether the points are for an earlier hand-in, since the last one could not be graded."""
+        return self.open is not None and self.open.state == "earlier"
 
 
 @dataclass(frozen=True)
@@ -87,9 +120,19 @@ class StudentMarks:
         return tuple(mark.id for mark in self.marks if mark.waiting)
 
     @property
-    def failed_tasks(self) -> tuple[str, ...]:
-        """The tasks of which a check ended in an internal error, and which no person has marked since."""
-        return tuple(mark.id for mark in self.tasks.values() if mark.waiting and not mark.by_hand)
+    def held(self) -> tuple[Mark, ...]:
+        """The tasks that are held."""
+        return tuple(mark for mark in self.tasks.values() if mark.is_held)
+
+    @property
+    def earlier(self) -> tuple[Mark, ...]:
+        """The tasks whose marks are for an earlier hand-in."""
+        return tuple(mark for mark in self.tasks.values() if mark.is_earlier)
+
+    @property
+    def to_mark(self) -> tuple[str, ...]:
+        """The grade_ids of what a person has to mark: what waits, but for tasks that a rerun may settle."""
+        return tuple(mark.id for mark in self.marks if mark.waiting and mark.open is None)
 
     @property
     def raw(self) -> float:

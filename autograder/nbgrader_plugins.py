@@ -1,8 +1,8 @@
 """What nbgrader finds by a dotted name in `course_config.py`; this module only hands the names on."""
 
+from autograder.exports.csv_plugin import QuotedCsvExport
 from autograder.feedback.exporter import FeedbackExporter
 from autograder.gradebook.autograding import RecordGrades, SubmissionExporter, forget_scores
-from autograder.gradebook.csv_plugin import QuotedCsvExport
 from autograder.rendering.sanitising import clean_html, markdown2html
 
 __all__ = [

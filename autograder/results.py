@@ -60,7 +60,7 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         id: `<task>::<check>`, such as `attention::scores_are_scaled`.
         sentence: What the check asks for, as students read it.
-        outcome: `error` is an internal error: it never costs points.
+        outcome: `error` is an internal error: it earns nothing, and its task is held.
         weight: Share of this check within its task; positive.
         message: Why points were lost; empty when passed.
         misconception: Slug of the recognised mistake, if any.
@@ -89,6 +89,8 @@ class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         carried_forward: An earlier part was wrong, and this task was graded with a
             stand-in.
+        held: Whether the points wait for a person, since a check ended in an internal error. It
+            follows from the checks; the JSON has it only where it is true.
     """
 
     id: str
@@ -96,11 +98,12 @@ class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
     max_score: float
     carried_forward: bool = False
     checks: tuple[CheckResult, ...] = ()
+    held: bool | msgspec.UnsetType = msgspec.UNSET
 
-    @property
-    def has_error(self) -> bool:
-        """Whether a check ended in an internal error."""
-        return any(check.outcome == "error" for check in self.checks)
+    def __post_init__(self) -> None:
+        """Let `held` follow from the checks, whatever was read or given."""
+        has_error = any(check.outcome == "error" for check in self.checks)
+        msgspec.structs.force_setattr(self, "held", True if has_error else msgspec.UNSET)
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,8 +148,8 @@ class SubmissionResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_error(self) -> bool:
-        """Whether any check ended in an internal error."""
-        return any(task.has_error for task in self.tasks)
+        """Whether any check ended in an internal error, so that a task is held."""
+        return any(task.held for task in self.tasks)
 
     def task(self, task_id: str) -> TaskResult | None:
         """Return the task with this id, or None."""
@@ -161,20 +164,19 @@ def said_once(checks: Iterable[CheckResult]) -> list[CheckResult]:
 
 
 def task_score(checks: tuple[CheckResult, ...], max_score: float) -> float:
-    """Return the weighted share of passed checks, in points.
+    """Return the weighted share of passed checks, in points; a task without checks earns none.
 
-    Checks that ended in an internal error, or were skipped, count neither way. Where nothing
-    is left to count, an internal error costs no points and a task without checks earns none.
+    A check that ended in an internal error, or was skipped, earns nothing and still counts in the whole: points
+    come from what passed, never from what could not be tried.
 
     Args:
         checks: All checks of one task.
         max_score: Points of the task.
     """
-    counted = [check for check in checks if check.outcome in ("passed", "failed")]
-    if not counted:
-        return max_score if any(check.outcome == "error" for check in checks) else 0.0
-    passed = sum(check.weight for check in counted if check.outcome == "passed")
-    return round(max_score * passed / sum(check.weight for check in counted), 2)
+    if not checks:
+        return 0.0
+    passed = sum(check.weight for check in checks if check.outcome == "passed")
+    return round(max_score * passed / sum(check.weight for check in checks), 2)
 
 
 def to_json(result: SubmissionResult) -> bytes:

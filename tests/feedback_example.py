@@ -6,7 +6,7 @@ import numpy as np
 
 from autograder.checking.pictures import attention_picture, curve_picture, patch_picture
 from autograder.feedback.page import recorded_page, render_page
-from autograder.marks import Mark, Person, StudentMarks
+from autograder.marks import Mark, OpenMark, Person, StudentMarks
 from autograder.results import (
     CheckResult,
     Environment,
@@ -120,7 +120,7 @@ def example_marks() -> StudentMarks:
     comments += [""] * (len(QUESTIONS) - 3)
     return StudentMarks(
         person=Person("ada"),
-        tasks={task.id: Mark(task.id, task.max_score, task.score, by_hand=False) for task in result.tasks},
+        tasks={task.id: _mark(task) for task in result.tasks},
         questions={
             name: Mark(name, worth, score, by_hand=True, comment=comment)
             for (name, worth), score, comment in zip(QUESTIONS.items(), scores, comments, strict=True)
@@ -129,6 +129,11 @@ def example_marks() -> StudentMarks:
         penalty=3.5,
         seconds_late=90_000.0,
     )
+
+
+def _mark(task: TaskResult) -> Mark:
+    held = OpenMark("held", why="works: KeyError in oracle.py") if task.held else None
+    return Mark(task.id, task.max_score, task.score, waiting=held is not None, open=held)
 
 
 def example_page() -> str:

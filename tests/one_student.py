@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pandas
 
-from autograder.marks import ClassMarks, Mark, Person, StudentMarks
+from autograder.marks import ClassMarks, Mark, OpenMark, Person, StudentMarks
 from autograder.results import CheckResult, Outcome
 from tests.tiny import tiny_result
 
@@ -19,8 +20,11 @@ def one_student(outcome: Outcome | None = None, **changes: Any) -> ClassMarks:
     """A class of one, 4 of 7 points, half a point taken."""
     result = tiny_result(double=2.0, total=2.0, outcome=outcome)
     person = changes.pop("person", Person("ada", "Ada, A.", "O'Brien", "ada@example.org", "4711"))
+    double = Mark("double", 3.0, 2.0)
+    if outcome == "error":
+        double = replace(double, waiting=True, open=OpenMark("held", why="works: KeyError"))
     fields: dict[str, Any] = {
-        "tasks": {"double": Mark("double", 3.0, 2.0), "total": Mark("total", 2.0, 2.0)},
+        "tasks": {"double": double, "total": Mark("total", 2.0, 2.0)},
         "questions": {"question_01": Mark("question_01", 2.0, None, by_hand=True, waiting=True)},
         "penalty": 0.5,
         "seconds_late": 60.0,

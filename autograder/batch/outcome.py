@@ -37,6 +37,7 @@ class GradedSubmission:
         error: Why it could not be graded, or why its result could not be written or recorded.
         snapshot: What was graded, and is to be recorded, whatever the folder holds now.
         cached: Whether the result was there before, so that nothing was run.
+        has_earlier_mark: Whether the gradebook still has the mark of an earlier hand-in, since this one has no result.
     """
 
     student: str
@@ -45,6 +46,7 @@ class GradedSubmission:
     error: AutograderError | None = None
     snapshot: Snapshot | None = None
     cached: bool = False
+    has_earlier_mark: bool = False
 
 
 def attempt(grade: Grade, course: Course, name: str, student: str, snapshot: Snapshot) -> ResultOrError:

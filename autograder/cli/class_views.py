@@ -17,6 +17,7 @@ from autograder.cli.tables import similarity_table
 from autograder.course.assignment import Assignment
 from autograder.course.course import Course
 from autograder.errors import UsageError
+from autograder.text import printable, title_of
 
 if TYPE_CHECKING:
     from autograder.marks import ClassMarks
@@ -160,8 +161,18 @@ def export(options: ExportOptions) -> int:
     waiting = sum(bool(student.waiting) for student in shown_class.marks.students)
     if waiting:
         complain(f"{waiting} submissions wait for a person; their marks are as of now.")
+    _name_open_tasks(shown_class.marks)
     write_paths(options, assignment.name, paths, left_out=made.left_out, waiting=waiting)
     return 1 if made.left_out else 0
+
+
+def _name_open_tasks(marks: ClassMarks) -> None:
+    """Name whose automatic tasks are held, and whose marks are for an earlier hand-in."""
+    for student in marks.students:
+        for what, tasks in (("held", student.held), ("for an earlier hand-in", student.earlier)):
+            if tasks:
+                titles = ", ".join(title_of(mark.id, marks.titles) for mark in tasks)
+                complain(f"{printable(student.person.id)}: {what}: {titles}.")
 
 
 def similarity(options: SimilarityOptions) -> int:

@@ -21,11 +21,12 @@ from autograder.course.course import Course
 from autograder.course.submission import is_current
 from autograder.errors import AutograderError, UsageError
 from autograder.suggestions import did_you_mean
-from autograder.text import printable
+from autograder.text import Titles, printable, title_of
 
 if TYPE_CHECKING:
     from autograder.batch.batch import Workers
     from autograder.batch.outcome import GradedSubmission
+    from autograder.results import TaskResult
 
 SANDBOXES = ("required", "none")
 MOST_SHOWN = 200
@@ -112,7 +113,7 @@ def grade(options: GradeOptions) -> int:
     course, name = open_course(options, options.sandbox)
     assignment = course.assignment(name)
     folders = discover(submitted_folder(course, options.submitted), name, options.students)
-    run = _Run(folders, keep_all=options.prints_json)
+    run = _Run(folders, assignment.titles, keep_all=options.prints_json)
     with (
         _workers(options, course, assignment, len(folders)) as workers,
         shown("grading", err, quiet=options.quiet) as progress,
@@ -152,12 +153,14 @@ def _record_each(
     course: Course, assignment: Assignment, submissions: Iterable[GradedSubmission]
 ) -> Iterator[GradedSubmission]:
     """Record each submission in the gradebook and yield it, with the error where that failed: the batch goes on."""
-    from autograder.gradebook.recording import forget, record
+    from autograder.gradebook.recording import record, record_ungraded
 
     for graded in submissions:
+        recorded = graded
         try:
             if graded.result is None or graded.snapshot is None:
-                forget(course, assignment, graded.student)
+                has_mark = record_ungraded(course, assignment, graded.student, str(graded.error or ""))
+                recorded = replace(graded, has_earlier_mark=has_mark)
             else:
                 record(course, assignment, graded.student, graded.snapshot, graded.result)
         except AutograderError as error:
@@ -165,7 +168,7 @@ def _record_each(
         except OSError as error:
             yield replace(graded, error=AutograderError(f"{error}.", "Fix that, then grade again."))
         else:
-            yield graded
+            yield recorded
 
 
 def _is_outdated(course: Course, assignment: Assignment, graded: GradedSubmission) -> bool:
@@ -180,6 +183,7 @@ class _Run:
 
     Args:
         students: All of them, in order.
+        titles: The tasks' titles.
         keep_all: Whether the table is to hold all of them, not only those that are shown.
 
     Attributes:
@@ -189,7 +193,8 @@ class _Run:
         ran_on_cpu: Whether a submission was graded now, on the CPU.
     """
 
-    def __init__(self, students: Iterable[str], *, keep_all: bool) -> None:
+    def __init__(self, students: Iterable[str], titles: Titles, *, keep_all: bool) -> None:
+        self._titles = titles
         self.failures: list[str] = []
         self.handed_in_again: list[str] = []
         self.cached = 0
@@ -224,17 +229,22 @@ class _Run:
             self.ran_on_cpu |= graded.result.environment.ran_on_cpu
         if graded.student in self._rows:
             self._rows[graded.student] = replace(graded, snapshot=None)  # which may be large
-        if failure := _failure(graded):
+        if failure := _failure(graded, self._titles):
             self.failures.append(f"{printable(graded.student)}: {failure}")
 
 
-def _failure(graded: GradedSubmission) -> str:
+def _failure(graded: GradedSubmission, titles: Titles) -> str:
     """Return why a submission has no full result; empty if it has."""
     if graded.error is not None:
-        return str(graded.error)
-    if graded.result is not None and graded.result.has_error:
-        return "a check ended in an internal error; it cost no points (see the feedback)"
+        return f"{graded.error} Its mark is for an earlier hand-in." if graded.has_earlier_mark else str(graded.error)
+    held = [title_of(task.id, titles) for task in _held_tasks(graded)]
+    if held:
+        return f"held: {', '.join(held)}. A check ended in an internal error; fix it and grade again, or mark by hand."
     return ""
+
+
+def _held_tasks(graded: GradedSubmission) -> list[TaskResult]:
+    return [task for task in graded.result.tasks if task.held] if graded.result else []
 
 
 def _print_marks(options: GradeOptions, assignment: Assignment, run: _Run) -> None:
@@ -243,6 +253,8 @@ def _print_marks(options: GradeOptions, assignment: Assignment, run: _Run) -> No
     print_table(marks_table(assignment, rows))
     if any(task.carried_forward for row in rows if row.result for task in row.result.tasks):
         out.print("* checked with a correct earlier part in place of the student's")
+    if any(_held_tasks(row) for row in rows):
+        out.print("! held: a check ended in an internal error, and the task waits for you")
     if run.submissions > MOST_SHOWN:
         places = [] if options.no_record else ["the gradebook (python -m autograder export csv)"]
         places += [str(options.json)] if options.json else []
@@ -270,8 +282,9 @@ def _marks_record(options: GradeOptions, assignment: Assignment, rows: Sequence[
             "student": printable(row.student),
             "score": row.result and row.result.score,
             "tasks": {task.id: task.score for task in row.result.tasks} if row.result else {},
-            "error": _failure(row) or None,
+            "error": _failure(row, assignment.titles) or None,
         }
+        | ({"held": [task.id for task in _held_tasks(row)]} if _held_tasks(row) else {})
         for row in rows
     ]
     return {

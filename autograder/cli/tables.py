@@ -14,6 +14,7 @@ from autograder.text import printable
 if TYPE_CHECKING:
     from autograder.batch.outcome import GradedSubmission
     from autograder.reports.similarity import Pair
+    from autograder.results import TaskResult
 
 
 def marks_table(assignment: Assignment, rows: Sequence[GradedSubmission]) -> Table:
@@ -26,11 +27,17 @@ def marks_table(assignment: Assignment, rows: Sequence[GradedSubmission]) -> Tab
     table.add_column(f"sum\n/{assignment.max_score:g}", justify="right", no_wrap=True)
     for row in rows:
         if row.result is None:
-            table.add_row(printable(row.student), *("?" for _ in assignment.tasks), "error")
+            state = "earlier" if row.has_earlier_mark else "error"
+            table.add_row(printable(row.student), *("?" for _ in assignment.tasks), state)
             continue
-        cells = [f"{task.score:g}{'*' if task.carried_forward else ''}" for task in row.result.tasks]
+        cells = [_points(task) for task in row.result.tasks]
         table.add_row(printable(row.student), *cells, f"{row.result.score:g}")
     return table
+
+
+def _points(task: TaskResult) -> str:
+    """Return a task's points with a star where a stand-in was used, and an exclamation mark where it is held."""
+    return f"{task.score:g}{'*' if task.carried_forward else ''}{'!' if task.held else ''}"
 
 
 def similarity_table(pairs: Sequence[Pair]) -> Table:

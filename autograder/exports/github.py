@@ -47,8 +47,8 @@ def markdown(marks: ClassMarks) -> str:
 def github_annotations(marks: ClassMarks, folders: Mapping[str, Path]) -> str:
     """Return workflow commands, to be printed in a job: a line for each student who lost automatic points.
 
-    Errors are what an instructor has to look at: internal errors, and submissions without a result. They come first,
-    since GitHub shows only ten errors and ten warnings of a step.
+    Errors are what an instructor has to look at: held tasks, marks for earlier hand-ins, and submissions without a
+    result. They come first, since GitHub shows only ten errors and ten warnings of a step.
 
     Args:
         marks: The class.
@@ -76,7 +76,9 @@ def _figures(student: StudentMarks, automatic: tuple[str, ...]) -> list[str]:
     scores = student.scores
     by_hand = sum(score for name, score in scores.items() if name not in automatic)
     late = f"{-student.penalty:g}" if student.penalty else ""
-    return [*(f"{scores.get(name, 0.0):g}" for name in automatic), f"{by_hand:g}", late, f"{student.total:g}"]
+    words = {mark.id: " held" for mark in student.held} | {mark.id: " earlier hand-in" for mark in student.earlier}
+    tasks = (f"{scores.get(name, 0.0):g}{words.get(name, '')}" for name in automatic)
+    return [*tasks, f"{by_hand:g}", late, f"{student.total:g}"]
 
 
 def _mistakes(marks: ClassMarks) -> list[str]:
@@ -87,11 +89,13 @@ def _mistakes(marks: ClassMarks) -> list[str]:
 
 def _annotation(student: StudentMarks, titles: Titles) -> Annotation | None:
     """Return what to say of a student; None if nothing was lost."""
+    if student.held:
+        held = ", ".join(title_of(mark.id, titles) for mark in student.held)
+        return Annotation("error", "held", f"{held}: a check ended in an internal error, and the points wait for you.")
+    if student.earlier:
+        return Annotation("error", "for an earlier hand-in", "The last hand-in could not be graded: grade again.")
     if student.result is None:
         return Annotation("error", "no cached result", "The gradebook has a submission without a result: grade again.")
-    broken = [title_of(task.id, titles) for task in student.result.tasks if task.has_error]
-    if broken:
-        return Annotation("error", "internal error", f"Checks of {', '.join(broken)} stopped. It cost no points.")
     lost = [task for task in student.result.tasks if task.score < task.max_score]
     if not lost:
         return None

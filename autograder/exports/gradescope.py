@@ -13,6 +13,7 @@ import msgspec
 
 from autograder.marks import ClassMarks, StudentMarks
 from autograder.rendering.result_text import render_summary_text, render_task_text
+from autograder.rendering.result_views import EARLIER, HELD
 from autograder.reports.item_analysis import seconds_spent
 from autograder.text import title_of
 
@@ -49,17 +50,27 @@ def gradescope_results(marks: ClassMarks, student: StudentMarks) -> bytes:
 
 def _test(marks: ClassMarks, student: StudentMarks, name: str) -> dict[str, Any]:
     points, score = marks.points[name], student.scores.get(name, 0.0)
-    task = student.result.task(name) if student.result else None
-    output = render_task_text(task, marks.titles) if task else "Marked by hand."
-    if name in student.waiting:
-        output += "\nWaiting for a person to look at it."
     return {
         "name": title_of(name, marks.titles),
         "score": score,
         "max_score": points,
-        "output": output,
+        "output": _output(marks, student, name),
         "status": "passed" if score >= points else "failed",
     }
+
+
+def _output(marks: ClassMarks, student: StudentMarks, name: str) -> str:
+    """Return what Gradescope shows of a task or a question."""
+    task, mark = student.result.task(name) if student.result else None, student.tasks.get(name)
+    lines = [render_task_text(task, marks.titles)] if task else []
+    if mark and mark.is_earlier:
+        lines.append(EARLIER)
+    elif mark and mark.is_held:
+        lines += [] if task and task.held else [HELD]
+    else:
+        lines = lines or ["Marked by hand."]
+        lines += ["Waiting for a person to look at it."] if name in student.waiting else []
+    return "\n".join(lines)
 
 
 def _late_penalty(student: StudentMarks) -> dict[str, Any]:

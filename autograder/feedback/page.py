@@ -6,7 +6,7 @@ page's own policy lets nothing run and nothing load from anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import quote
@@ -14,7 +14,7 @@ from urllib.parse import quote
 from autograder.feedback.drawings import draw
 from autograder.marks import Mark, StudentMarks
 from autograder.rendering.page_templates import load_asset, load_template, policy_hash
-from autograder.rendering.result_views import CheckView, anchor_of, task_view
+from autograder.rendering.result_views import EARLIER, HELD, CheckView, anchor_of, task_view
 from autograder.results import SubmissionResult, TaskResult
 from autograder.text import Titles, slug_in_words, title_of
 
@@ -26,20 +26,21 @@ STATES = {
     "open": ("…", "waiting"),
 }
 """How a task or a question stands: its sign and words."""
-STALE = "This work could not be regraded, so there are no points yet. Your instructor has been told."
+UNGRADED = "This work could not be graded, so there are no points yet. Your instructor has been told."
 
 
 @dataclass(frozen=True)
 class Points:
-    """Points earned, None while they are not known, and points to earn."""
+    """Points earned, None while they are not known, and points to earn; those of a held task wait for a person."""
 
     score: float | None
     max_score: float
+    held: bool = False
 
     @property
     def state(self) -> str:
         """A key of `STATES`."""
-        if self.score is None:
+        if self.score is None or self.held:
             return "open"
         if self.score >= self.max_score:
             return "full"
@@ -64,6 +65,11 @@ class TaskOnPage:
     notes: tuple[str, ...] = ()
     checks: tuple[CheckView, ...] = ()
     mistakes: tuple[str, ...] = ()
+
+    @property
+    def has_lost_points(self) -> bool:
+        """Whether there is something to fix."""
+        return self.points.state in ("part", "none") or any(check.outcome == "failed" for check in self.checks)
 
     @property
     def sorted_checks(self) -> list[CheckView]:
@@ -132,12 +138,12 @@ class FeedbackPage:
     @cached_property
     def first_to_fix(self) -> TaskOnPage | None:
         """The first task that lost points: later ones build on it."""
-        return next((task for task in self.tasks if task.points.state in ("part", "none")), None)
+        return next((task for task in self.tasks if task.has_lost_points), None)
 
     @cached_property
     def is_all_graded(self) -> bool:
-        """Whether every automatic task has points."""
-        return all(task.points.score is not None for task in self.tasks)
+        """Whether every automatic task has its points."""
+        return all(task.points.state != "open" for task in self.tasks)
 
     @cached_property
     def mistakes(self) -> dict[str, list[TaskOnPage]]:
@@ -202,7 +208,7 @@ def recorded_page(
         student=marks.person.id,
         marks=marks,
         notebook_page=link,
-        notes=result.notes if result else (),
+        notes=(*((EARLIER,) if marks.earlier else ()), *(result.notes if result else ())),
         has_result=result is not None,
         tasks=tasks,
         questions=tuple(_question(mark, link, titles) for mark in marks.questions.values()),
@@ -212,11 +218,12 @@ def recorded_page(
 
 def _graded_task(task: TaskResult, mark: Mark | None, link: str, titles: Titles) -> TaskOnPage:
     view = task_view(task, titles)
-    points = Points(mark.score if mark else task.score, task.max_score)
+    held = mark.is_held if mark else bool(task.held)
+    points = Points(mark.score if mark else task.score, task.max_score, held)
     here = f"{link}#{anchor_of(task.id)}" if link else ""
     if points.score is None:  # the result is that of an earlier hand-in
-        return TaskOnPage(task.id, view.title, points, here, notes=(STALE,))
-    notes = list(view.notes)
+        return TaskOnPage(task.id, view.title, points, here, notes=(UNGRADED,))
+    notes = [*_open_notes(mark), *(note for note in view.notes if note != HELD or mark is None)]
     if mark and mark.by_hand and mark.score != task.score:
         notes.append(f"A person set these points; the checks alone give {task.score:g}.")
     slugs = (check.misconception for check in task.checks if check.outcome == "failed")
@@ -226,7 +233,14 @@ def _graded_task(task: TaskResult, mark: Mark | None, link: str, titles: Titles)
 
 def _task_without_result(mark: Mark, link: str, titles: Titles) -> TaskOnPage:
     here = f"{link}#{quote(mark.id)}" if link else ""
-    return TaskOnPage(mark.id, title_of(mark.id, titles), Points(mark.score, mark.max_score), here)
+    points = Points(mark.score, mark.max_score, mark.is_held)
+    return TaskOnPage(mark.id, title_of(mark.id, titles), points, here, tuple(_open_notes(mark)))
+
+
+def _open_notes(mark: Mark | None) -> Iterator[str]:
+    """Yield what to say of a task that is held; the gradebook knows, whatever the result says."""
+    if mark and mark.is_held:
+        yield HELD if mark.score is not None else UNGRADED
 
 
 def _question(mark: Mark, link: str, titles: Titles) -> QuestionOnPage:

@@ -1,8 +1,8 @@
 """What nbgrader's `autograde` calls, in place of running the notebook.
 
-`course_config.py` names three things from here. `forget_scores` runs first, so that no old score outlives a run
-that fails. `SubmissionExporter` hands nbgrader the student's notebook with the release's structure put back,
-whatever was done to it. `RecordGrades` writes every automatic score, an explicit 0 too.
+`course_config.py` names three things from here. `forget_scores` runs first, so that a run that fails leaves the old
+scores flagged as those of an earlier hand-in. `SubmissionExporter` hands nbgrader the student's notebook with the
+release's structure put back, whatever was done to it. `RecordGrades` writes every automatic score, an explicit 0 too.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from autograder.course.course import Course, course_from, read_course
 from autograder.course.notebook import marking_guides, restore
 from autograder.course.submission import Snapshot
 from autograder.errors import RecordingError
-from autograder.gradebook.automatic_scores import REGISTER, clear_scores, enter_submission, write_scores
+from autograder.gradebook.automatic_scores import REGISTER, enter_submission, flag_ungraded, write_scores
 from autograder.gradebook.course_lock import course_lock
 from autograder.gradebook.graded_notebook import add_guides, show_result
 from autograder.gradebook.nbgrader_steps import course_directory
+from autograder.gradebook.open_marks import write_held_tasks
 from autograder.results import SubmissionResult
 
 Resources = dict[str, Any]
@@ -85,6 +86,7 @@ class RecordGrades(NbGraderPreprocessor):  # type: ignore[misc]
         with course_lock(course.state_dir), Gradebook(names["db_url"]) as book:
             submitted = book.find_submission_notebook(names["notebook"], names["assignment"], names["student"])
             write_scores(submitted, nb, result)
+            write_held_tasks(book, names["assignment"], names["student"], result)
             book.db.commit()
         show_result(nb, result, read_titles(course.root, names["assignment"]))
         add_guides(nb, marking_guides(_source_notebook(coursedir, names["assignment"])))
@@ -137,9 +139,9 @@ def _source_notebook(coursedir: CourseDirectory, assignment: str) -> bytes:
 
 
 def forget_scores(*, assignment: str, student: str, notebooks: list[str]) -> None:
-    """Take back a student's automatic scores before nbgrader grades again; nbgrader calls this.
+    """Flag a student's automatic scores as old before nbgrader grades again; nbgrader calls this.
 
-    Until new scores are written the gradebook shows the student as one who needs grading.
+    They stay until new ones are written, which also takes the flag away. The name stands in courses' settings.
 
     Args:
         assignment: Name of the assignment.
@@ -153,4 +155,4 @@ def forget_scores(*, assignment: str, student: str, notebooks: list[str]) -> Non
     with course_lock(course.state_dir), Gradebook(coursedir.db_url) as book:
         name = match["student"] if match else student
         enter_submission(book, assignment, name)
-        clear_scores(book, assignment, name)
+        flag_ungraded(book, assignment, name, "nbgrader's autograde did not come to an end")

@@ -9,6 +9,7 @@ from nbgrader import utils
 from nbgrader.api import Grade, Gradebook, MissingEntry, SubmittedNotebook
 
 from autograder.errors import RecordingError
+from autograder.gradebook.open_marks import write_ungraded
 from autograder.gradebook.student_marks import cells_marked_by_hand
 from autograder.results import SubmissionResult
 
@@ -34,6 +35,27 @@ def enter_submission(book: Gradebook, assignment: str, student: str) -> None:
         book.find_assignment(assignment)
         book.update_or_create_student(student)
         book.update_or_create_submission(assignment, student)
+
+
+def flag_ungraded(book: Gradebook, assignment: str, student: str, why: str) -> bool:
+    """Flag a student's automatic scores as those of an earlier hand-in, since the last one could not be graded.
+
+    The scores themselves stay: no mark goes before a better one is there.
+
+    Returns:
+        Whether there are such scores.
+    """
+    try:
+        submitted = book.find_submission_notebook(assignment, assignment, student)
+    except MissingEntry:
+        return False
+    grades = _automatic_grades(submitted)
+    for grade in grades:
+        grade.needs_manual_grade = True
+    has_score = {str(grade.name): grade.auto_score is not None for grade in grades}
+    write_ungraded(book, assignment, student, has_score, why)
+    book.db.commit()
+    return any(has_score.values())
 
 
 def clear_scores(book: Gradebook, assignment: str, student: str) -> None:
@@ -71,7 +93,7 @@ def write_scores(submitted: SubmittedNotebook, nb: NotebookNode, result: Submiss
         elif utils.is_grade(cells[grade.name]):
             grade.auto_score = utils.determine_grade(cells[grade.name])[0]  # 0 for an untouched answer
         reviewed = grade.manual_score is not None  # nbgrader asks for another look; the mark itself stays
-        grade.needs_manual_grade = grade.auto_score is None or reviewed or (task is not None and task.has_error)
+        grade.needs_manual_grade = grade.auto_score is None or reviewed or (task is not None and bool(task.held))
     for comment in submitted.comments:
         cell = cells[comment.name]
         untouched = not utils.is_task(cell) and cell.metadata.nbgrader.get("checksum") == utils.compute_checksum(cell)

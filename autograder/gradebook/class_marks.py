@@ -16,9 +16,10 @@ from autograder.course.course import Course
 from autograder.gradebook.database import open_book
 from autograder.gradebook.late_policy import LatePolicy, late_policy
 from autograder.gradebook.nbgrader_steps import course_directory
+from autograder.gradebook.open_marks import read_open_marks
 from autograder.gradebook.student_marks import marks_of, person_of
-from autograder.marks import ClassMarks, Mark, Person, StudentMarks
-from autograder.results import SubmissionResult
+from autograder.marks import ClassMarks, Mark, OpenMark, Person, StudentMarks
+from autograder.results import SubmissionResult, TaskResult
 
 
 def class_marks(
@@ -73,8 +74,10 @@ def _graded_cells(assignment: BookAssignment) -> Iterator[BaseCell]:
 
 def _recorded_marks(book: Gradebook, assignment: BookAssignment, policy: LatePolicy) -> dict[str, StudentMarks]:
     students = {str(student.id): StudentMarks(person_of(student)) for student in book.students}
+    known = read_open_marks(book.db.connection(), str(assignment.name))
     for submission in assignment.submissions:
-        students[str(submission.student.id)] = marks_of(submission, policy)
+        student = str(submission.student.id)
+        students[student] = marks_of(submission, policy, known.get(student, {}))
     return students
 
 
@@ -82,5 +85,10 @@ def _with_result(student: StudentMarks, result: SubmissionResult) -> StudentMark
     """Add a result; its points count only where the gradebook holds no submission."""
     if student.submitted:
         return replace(student, result=result)
-    tasks = {task.id: Mark(task.id, task.max_score, task.score) for task in result.tasks}
+    tasks = {task.id: _mark_of(task) for task in result.tasks}
     return replace(student, tasks=tasks, submitted=True, result=result)
+
+
+def _mark_of(task: TaskResult) -> Mark:
+    held = OpenMark("held") if task.held else None
+    return Mark(task.id, task.max_score, task.score, waiting=held is not None, open=held)

@@ -9,7 +9,7 @@ import functools
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import sqlalchemy
@@ -19,6 +19,8 @@ from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.orm import aliased
 
 from autograder.errors import RecordingError
+from autograder.gradebook.open_marks import read_open_marks_of
+from autograder.marks import OpenState
 
 BUSY_SECONDS = 30.0
 """How long SQLite waits for another program's transaction; its own 5 s are short for a busy folder on a network."""
@@ -32,11 +34,13 @@ class Recorded:
         scores: Automatic score by grade_id; None where one is outstanding. Empty without a submission.
         due: When the assignment is due.
         extension: By how much longer this student has; late penalties depend on both.
+        open: State of each task whose mark is not settled.
     """
 
     scores: Mapping[str, float | None]
     due: datetime | None = None
     extension: timedelta | None = None
+    open: Mapping[str, OpenState] = field(default_factory=dict)
 
 
 @contextmanager
@@ -59,8 +63,10 @@ def recorded_scores(coursedir: CourseDirectory) -> Recorded:
     asked = {"assignment": coursedir.assignment_id, "student": coursedir.student_id}
     with _named_errors(coursedir), _engine(coursedir.db_url).connect() as connection:
         rows = connection.execute(_statement(), asked).all()
+        marks = read_open_marks_of(connection, asked["assignment"], asked["student"])
     due, extension = next(((due, extension) for _, _, due, extension in rows), (None, None))
-    return Recorded({name: score for name, score, _, _ in rows}, due, extension)
+    states = {task: mark.state for task, mark in marks.items()}
+    return Recorded({name: score for name, score, _, _ in rows}, due, extension, states)
 
 
 @sqlalchemy.event.listens_for(sqlalchemy.Engine, "connect")

@@ -112,8 +112,10 @@ def _stamp(recording: Recording) -> Stamp:
         RecordingError: If it is not.
         OSError: If there is no graded notebook.
     """
-    held = recorded_scores(recording.coursedir)
-    if held.scores != {task.id: task.score for task in recording.result.tasks}:
+    recorded = recorded_scores(recording.coursedir)
+    tasks = recording.result.tasks
+    scores, held = {task.id: task.score for task in tasks}, {task.id: "held" for task in tasks if task.held}
+    if (recorded.scores, recorded.open) != (scores, held):
         raise RecordingError(
             f"nbgrader did not record the result of {recording.student}.",
             "Look at c.CourseDirectory.student_id_exclude in course_config.py.",
@@ -122,8 +124,8 @@ def _stamp(recording: Recording) -> Stamp:
     return Stamp(
         submission=recording.snapshot.digest,
         inputs=_inputs_digest(recording),
-        due=held.due,
-        extension=held.extension,
+        due=recorded.due,
+        extension=recorded.extension,
         modified=written.st_mtime_ns,
         size=written.st_size,
     )

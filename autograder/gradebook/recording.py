@@ -19,7 +19,7 @@ from autograder.course.course import Course
 from autograder.course.submission import Snapshot
 from autograder.errors import RecordingError
 from autograder.gradebook.autograding import RecordGrades, forget_scores, released_notebook
-from autograder.gradebook.automatic_scores import check_registered, clear_scores
+from autograder.gradebook.automatic_scores import check_registered, clear_scores, flag_ungraded
 from autograder.gradebook.course_lock import course_lock
 from autograder.gradebook.database import open_book
 from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, output_folder, run_staged
@@ -63,16 +63,25 @@ def record(course: Course, assignment: Assignment, student: str, snapshot: Snaps
         write_stamp(recording)
 
 
-def forget(course: Course, assignment: Assignment, student: str) -> None:
-    """Take back a student's automatic scores, because the submission could not be regraded.
+def record_ungraded(course: Course, assignment: Assignment, student: str, why: str) -> bool:
+    """Record that a submission could not be graded: old scores stay, flagged as those of an earlier hand-in.
+
+    Args:
+        course: The course.
+        assignment: The assignment.
+        student: nbgrader's id of the student.
+        why: What went wrong.
+
+    Returns:
+        Whether there are old scores.
 
     Raises:
         RecordingError: If the gradebook cannot be used.
     """
     if not student.isprintable():  # never recorded, and no database takes bytes that are no text
-        return
+        return False
     with course_lock(course.state_dir), open_book(course_directory(course, assignment.name)) as book:
-        clear_scores(book, assignment.name, student)
+        return flag_ungraded(book, assignment.name, student, why)
 
 
 def _check_name(student: str) -> None:

@@ -10,7 +10,8 @@ from nbgrader.api import Student as BookStudent
 from traitlets.config import Config
 
 from autograder.gradebook.late_policy import LatePolicy, late_policy
-from autograder.marks import Mark, Person, StudentMarks
+from autograder.gradebook.open_marks import read_open_marks_of
+from autograder.marks import Mark, OpenMark, Person, StudentMarks
 
 
 def student_marks(book: Gradebook, names: dict[str, str], order: Sequence[str], config: Config) -> StudentMarks:
@@ -26,7 +27,8 @@ def student_marks(book: Gradebook, names: dict[str, str], order: Sequence[str], 
         MissingEntry: If the gradebook does not hold the submission.
     """
     notebook = book.find_submission_notebook(names["notebook"], names["assignment"], names["student"])
-    student = marks_of(notebook.assignment, late_policy(config))
+    known = read_open_marks_of(book.db.connection(), names["assignment"], names["student"])
+    student = marks_of(notebook.assignment, late_policy(config), known)
     comments = {comment.name: str(comment.comment or "").strip() for comment in notebook.comments}
     remarks = {comment.name: _written(comment) for comment in notebook.comments if comment.name not in student.scores}
     return replace(
@@ -37,20 +39,24 @@ def student_marks(book: Gradebook, names: dict[str, str], order: Sequence[str], 
     )
 
 
-def marks_of(submission: SubmittedAssignment, policy: LatePolicy) -> StudentMarks:
+def marks_of(submission: SubmittedAssignment, policy: LatePolicy, known: Mapping[str, OpenMark]) -> StudentMarks:
     """Return the marks of one submission without comments.
 
     Args:
         submission: From the gradebook.
         policy: The course's.
+        known: The student's open marks by task, from the gradebook.
     """
     tasks: dict[str, Mark] = {}
     questions: dict[str, Mark] = {}
     for notebook in submission.notebooks:
         manual = cells_marked_by_hand(notebook)
         for grade in notebook.grades:
-            kind = questions if grade.name in manual else tasks
-            kind[str(grade.name)] = _mark(grade, grade.name in manual)
+            mark = _mark(grade, grade.name in manual)
+            if grade.name in manual:
+                questions[mark.id] = mark
+            else:
+                tasks[mark.id] = _opened(mark, known.get(mark.id))
     return StudentMarks(
         person=person_of(submission.student),
         tasks=tasks,
@@ -87,6 +93,16 @@ def _mark(grade: Grade, manual: bool) -> Mark:
         by_hand=manual or given,
         waiting=waiting,
     )
+
+
+def _opened(mark: Mark, known: OpenMark | None) -> Mark:
+    """Add to a task's mark why it is not settled; one by hand always is.
+
+    A gradebook of an older version only has nbgrader's flag, which there says the same.
+    """
+    if mark.by_hand or not (known or mark.waiting):
+        return mark
+    return replace(mark, waiting=True, open=known or OpenMark("held"))
 
 
 def _in_order(marks: Mapping[str, Mark], order: Sequence[str], comments: Mapping[str, str]) -> dict[str, Mark]:

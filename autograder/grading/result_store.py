@@ -93,7 +93,7 @@ class ResultStore:
     def task_result(self, cached: CachedResult | None, task: Task, wrong: Sequence[Task]) -> TaskResult | None:
         """Return a task's result, if its checks are the same and the same earlier tasks were wrong."""
         result = cached.result.task(task.id) if cached is not None else None
-        if cached is None or result is None or result.has_error:
+        if cached is None or result is None or result.held:
             return None
         if cached.checks.get(task.id) != self._checks[task.id]:
             return None

@@ -127,7 +127,7 @@ def _grade_both(assignment: Assignment, grade: GradeFolder, tried: Path, solved:
 
 
 def _internal_errors(result: SubmissionResult, graded: str, titles: Titles) -> list[str]:
-    broken = [title_of(task.id, titles) for task in result.tasks if task.has_error]
+    broken = [title_of(task.id, titles) for task in result.tasks if task.held]
     return [f"The checks of {title} ended in an internal error on {graded}." for title in broken]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from autograder.rendering.result_views import TaskView, points_in_words, task_view
 from autograder.results import SubmissionResult, TaskResult
-from autograder.text import Titles, clean, indent_lines
+from autograder.text import Titles, clean, indent_lines, title_of
 
 
 def render_text(result: SubmissionResult, titles: Titles) -> str:
@@ -15,6 +15,9 @@ def render_text(result: SubmissionResult, titles: Titles) -> str:
         titles: The tasks' titles.
     """
     lines = [f"{clean(result.assignment)}: {points_in_words(result.score, result.max_score)}"]
+    held = [clean(title_of(task.id, titles)) for task in result.tasks if task.held]
+    if held:
+        lines.append(f"  held, since a check ended in an internal error: {', '.join(held)}")
     lines += [f"  {indent_lines(note, 2)}" for note in result.notes]
     for task in result.tasks:
         lines += ["", render_task_text(task, titles)]

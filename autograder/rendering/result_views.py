@@ -6,6 +6,7 @@ Nothing is escaped here: each renderer does that for the place that it writes to
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from autograder.results import CheckResult, CurvePicture, Outcome, Picture, TaskResult, said_once
@@ -19,7 +20,10 @@ OUTCOME_SIGNS: dict[Outcome, tuple[str, str]] = {
 }
 """The sign and the words of each outcome."""
 CARRIED = "An earlier part is wrong, so this one was graded with a correct stand-in for it."
-ERROR = "This is the course's fault, not yours: it costs no points, and your instructor has been told."
+ERROR = "This is the course's fault, not yours. Your instructor has been told."
+HELD = "This task waits for your instructor: one of its checks could not be run."
+
+EARLIER = "These points are for an earlier hand-in: your last one could not be graded. Your instructor has been told."
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,16 @@ def task_view(task: TaskResult, titles: Titles) -> TaskView:
         id=task.id,
         title=title_of(task.id, titles),
         points=points_in_words(task.score, task.max_score),
-        notes=(CARRIED,) if task.carried_forward else (),
+        notes=tuple(_notes(task)),
         checks=tuple(_check_view(check) for check in said_once(task.checks)),
     )
+
+
+def _notes(task: TaskResult) -> Iterator[str]:
+    if task.held:
+        yield HELD
+    if task.carried_forward:
+        yield CARRIED
 
 
 def anchor_of(task_id: str) -> str:

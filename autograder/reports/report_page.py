@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from markupsafe import Markup
 
-from autograder.marks import ClassMarks, StudentMarks
+from autograder.marks import ClassMarks, OpenMark, StudentMarks
 from autograder.reports import charts
 from autograder.reports.item_analysis import (
     FEWEST,
@@ -29,7 +29,8 @@ MOST_PAIRS = 50
 """Similar pairs that are shown."""
 STATES = {
     "late": "late",
-    "error": "internal error",
+    "held": "held",
+    "earlier": "mark for an earlier hand-in",
     "waiting": "waiting for marking",
     "unknown": "no cached result",
     "missing": "nothing handed in",
@@ -138,13 +139,13 @@ class ReportPage:
 
     @cached_property
     def internal_errors(self) -> list[InternalError]:
-        """Every internal error, by student."""
+        """Every internal error, by student: those of checks, and what the gradebook says of other held tasks."""
         return [error for row in self.rows for error in self._errors_of(row.marks)]
 
     @cached_property
     def waiting(self) -> dict[str, int]:
         """How many submissions wait for a person, by title."""
-        waiting = [set(student.waiting) - set(student.failed_tasks) for student in self.marks.students]
+        waiting = [set(student.to_mark) for student in self.marks.students]
         counts = {task_id: sum(task_id in ids for ids in waiting) for task_id in self.marks.points}
         return {self.title(task_id): count for task_id, count in counts.items() if count}
 
@@ -182,14 +183,19 @@ class ReportPage:
 
     def _errors_of(self, student: StudentMarks) -> Iterator[InternalError]:
         name = student.person.id
-        if student.result is None:
-            for task_id in student.failed_tasks:
-                yield InternalError(name, self.title(task_id), "held open in the gradebook; grade prints the reason")
-            return
-        for task in student.result.tasks:
-            for check in task.checks:
-                if check.outcome == "error":
-                    yield InternalError(name, self.check_title(check.id), check.message)
+        tasks = student.result.tasks if student.result else ()
+        for check in (check for task in tasks for check in task.checks if check.outcome == "error"):
+            yield InternalError(name, self.check_title(check.id), check.message)
+        told = {task.id for task in tasks if task.held}
+        for mark in student.held:
+            if mark.open and mark.id not in told:
+                yield InternalError(name, self.title(mark.id), _since(mark.open))
+
+
+def _since(mark: OpenMark) -> str:
+    """Return since when a task is held, and why, as far as the gradebook says."""
+    since = f"held since {mark.since:%d %B %Y, %H:%M} UTC" if mark.since else "held"
+    return f"{since}: {mark.why}" if mark.why else f"{since}; grade prints the reason"
 
 
 def report_page(marks: ClassMarks, pairs: Sequence[Pair], made: datetime) -> ReportPage:
@@ -219,8 +225,9 @@ def student_row(marks: ClassMarks, student: StudentMarks) -> StudentRow:
     errors = sum(check.outcome == "error" for check in checks)
     applies = {
         "late": student.seconds_late > 0,
-        "error": errors > 0 or bool(student.failed_tasks),
-        "waiting": any(task_id not in student.failed_tasks for task_id in student.waiting),
+        "held": bool(student.held),
+        "earlier": bool(student.earlier),
+        "waiting": bool(student.to_mark),
         "unknown": student.submitted and student.result is None,
         "missing": not student.submitted,
     }

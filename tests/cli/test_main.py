@@ -24,6 +24,7 @@ from autograder.cli import main as cli
 from autograder.course.course import read_course
 from autograder.course.submission import Snapshot
 from autograder.errors import AutograderError, ConfigError, UsageError
+from autograder.gradebook.class_marks import class_marks
 from autograder.results import Environment, SubmissionResult
 from tests.tiny import TinyCourse, scores, tiny_result
 
@@ -332,14 +333,25 @@ def test_names_that_no_terminal_should_print_are_refused_and_shown(
     assert "\x1b" not in shown.out
 
 
-def test_an_internal_error_leaves_no_stale_mark(released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hand_in_that_cannot_be_graded_leaves_the_old_mark_and_says_so(
+    released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = released_course.hand_in("student", None)
     graded = GradedSubmission("student", folder, tiny_result(), snapshot=Snapshot({}, "tiny.ipynb"), cached=True)
     assert grade_with(released_course, monkeypatch, graded) == 0
     assert scores(released_course.course, released_course.assignment)["student"]["double"] == 3
-    broken = GradedSubmission("student", folder, None, AutograderError("the machine failed"))
+    broken = GradedSubmission("student", folder, None, AutograderError("The machine failed."))
+    capsys.readouterr()
     assert grade_with(released_course, monkeypatch, broken) == 1
-    assert scores(released_course.course, released_course.assignment)["student"]["double"] == 0
+    shown = capsys.readouterr()
+    assert shown.out.split()[-1] == "earlier"
+    assert "student: The machine failed. Its mark is for an earlier hand-in." in shown.err
+    (student,) = class_marks(released_course.course, released_course.assignment).students
+    assert student.scores["double"] == 3
+    assert [mark.open and mark.open.why for mark in student.earlier] == ["The machine failed."] * 2
+    assert grade_with(released_course, monkeypatch, graded) == 0  # its result was recorded already, and counts again
+    (student,) = class_marks(released_course.course, released_course.assignment).students
+    assert (student.earlier, student.held, student.waiting) == ((), (), ())
 
 
 def test_doctor_says_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,6 +70,6 @@ def test_annotations_name_what_needs_the_instructor_first() -> None:
     lines = github_annotations(marks, {}).splitlines()
     assert [line.partition(":: ")[0].split("::")[1] for line in lines] == [
         "error title=yan%3A no cached result",
-        "error title=zoe%3A internal error",
+        "error title=zoe%3A held",
         "warning title=ada%3A 4 of 5 points",
     ]

@@ -24,13 +24,13 @@ from autograder.cli import main as cli
 from autograder.errors import RecordingError
 from autograder.feedback import exporter as feedback
 from autograder.feedback.exporter import write_feedback
-from autograder.feedback.page import PAGE, STALE, recorded_page, render_page, result_page
+from autograder.feedback.page import PAGE, UNGRADED, recorded_page, render_page, result_page
 from autograder.gradebook.graded_notebook import RESULT, SUMMARY
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
-from autograder.gradebook.recording import forget
+from autograder.gradebook.recording import record_ungraded
 from autograder.grading import result_store as store
 from autograder.marks import Mark, Person, StudentMarks
-from autograder.rendering.result_views import CARRIED
+from autograder.rendering.result_views import CARRIED, EARLIER, HELD
 from autograder.results import SubmissionResult, TaskResult
 from tests.browsers import IN_BROWSER, heard, opened_file
 from tests.feedback_example import example_page, example_result
@@ -156,7 +156,8 @@ def test_full_points_leave_nothing_to_start_with() -> None:
 def test_our_own_error_shows_no_details() -> None:
     page = example_page()
     assert "oracle" not in page
-    assert "it costs no points" in words(page)
+    assert HELD in words(page)
+    assert "costs no points" not in words(page)
 
 
 def test_carried_forward_is_said() -> None:
@@ -173,7 +174,7 @@ def test_points_that_a_person_set_are_said() -> None:
 def test_what_could_not_be_graded_anew_says_so_and_shows_no_old_reason() -> None:
     tasks = {"double": Mark("double", 3.0, None, by_hand=False), "total": Mark("total", 2.0, 2.0, by_hand=False)}
     said = words(shown(tiny_result(double=1.25), tasks=tasks))
-    assert f"3 points, waiting {STALE}" in said
+    assert f"3 points, waiting {UNGRADED}" in said
     assert "by $1$" not in said
     assert "off by one" not in said
 
@@ -323,12 +324,15 @@ def test_a_question_that_nobody_marked_waits(released_course: TinyCourse) -> Non
     assert "1 of 1 waits for a person" in said
 
 
-def test_after_grading_failed_no_old_reason_is_shown(released_course: TinyCourse) -> None:
+def test_after_grading_failed_the_page_says_that_its_points_are_for_an_earlier_hand_in(
+    released_course: TinyCourse,
+) -> None:
     page = put_down(released_course, double=1.25)
-    forget(released_course.course, released_course.assignment, "ada")
+    record_ungraded(released_course.course, released_course.assignment, "ada", "No memory.")
     write_feedback(released_course.course, released_course.assignment)
-    assert STALE in words(page.read_text())
-    assert "off by one" not in page.read_text()
+    said = words(page.read_text())
+    assert EARLIER in said
+    assert "3.25 of 7 points" in said
 
 
 def test_a_page_that_fails_leaves_both_old_pages(released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> None:

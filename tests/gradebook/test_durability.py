@@ -34,7 +34,7 @@ from autograder.gradebook import course_lock as locks
 from autograder.gradebook import database
 from autograder.gradebook.course_lock import course_lock
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
-from autograder.gradebook.recording import forget
+from autograder.gradebook.recording import record_ungraded
 from autograder.grading import result_store as store
 from autograder.grading.grader import CachedTask
 from autograder.results import Submission, SubmissionResult
@@ -157,7 +157,7 @@ def test_a_read_only_database_is_an_error_and_grading_again_fixes_it(released_co
     with pytest.raises(RecordingError, match="readonly database"):
         put_down(read_only, folder)
     with pytest.raises(RecordingError, match="readonly database"):
-        forget(read_only.course, released_course.assignment, "ada")
+        record_ungraded(read_only.course, released_course.assignment, "ada", "No memory.")
     settings.write_text(usual)
     put_down(released_course, folder)
     assert scores(released_course.course, released_course.assignment) == {"ada": MARKS}

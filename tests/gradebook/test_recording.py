@@ -17,6 +17,7 @@ from autograder.course.assignment import load_assignment
 from autograder.course.course import Course
 from autograder.course.submission import read_submission
 from autograder.errors import RecordingError, SandboxUnavailable
+from autograder.gradebook.class_marks import class_marks
 from autograder.gradebook.graded_notebook import GUIDE_HEADING, MARKING_GUIDE
 from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, run_step
 from autograder.grading.result_store import ReadSubmission
@@ -238,7 +239,7 @@ def test_questions_wait_for_a_person_only_when_answered(
         assert not grade_of(book, "double").needs_manual_grade
 
 
-def test_an_error_of_ours_waits_for_a_person(released_course: TinyCourse) -> None:
+def test_an_internal_error_waits_for_a_person(released_course: TinyCourse) -> None:
     released_course.record(
         "ada",
         hand_in(released_course),
@@ -248,7 +249,9 @@ def test_an_error_of_ours_waits_for_a_person(released_course: TinyCourse) -> Non
         assert [grade_of(book, task).needs_manual_grade for task in ("double", "total")] == [True, False]
 
 
-def test_no_old_score_outlives_a_run_that_fails(released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_score_outlives_a_run_that_fails_and_is_flagged(
+    released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch
+) -> None:
     released_course.record("ada", hand_in(released_course), tiny_result())
 
     def fail() -> SubmissionResult:
@@ -259,7 +262,13 @@ def test_no_old_score_outlives_a_run_that_fails(released_course: TinyCourse, mon
         autograde(released_course)
     with book_of(released_course) as book:
         grade = grade_of(book, "double")
-        assert (grade.auto_score, grade.needs_manual_grade) == (None, True)
+        assert (grade.auto_score, grade.needs_manual_grade) == (3.0, True)
+    (student,) = class_marks(released_course.course, released_course.assignment).students
+    assert [mark.id for mark in student.earlier] == ["double", "total"]
+    use_grader(monkeypatch, lambda: PART)
+    autograde(released_course)
+    (student,) = class_marks(released_course.course, released_course.assignment).students
+    assert (student.earlier, student.held) == ((), ())
 
 
 def test_other_points_than_the_gradebooks_are_refused_and_take_the_old_score_back(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nbgrader.api import Gradebook
 
-from autograder.gradebook.csv_plugin import QuotedCsvExport
+from autograder.exports.csv_plugin import QuotedCsvExport
 from autograder.rendering.safe_csv import NBGRADER_COLUMNS
 from tests.gradebook.test_class_marks import HALF_OFF, book_of, configured, record_late
 from tests.tiny import TinyCourse

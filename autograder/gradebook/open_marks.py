@@ -1,0 +1,116 @@
+"""Marks of automatic tasks that are not settled: a table of our own in nbgrader's database.
+
+A task is in it while it is held, or while its mark is for an earlier hand-in. nbgrader's `needs_manual_grade` mirrors
+the table for formgrader; nbgrader also sets and clears that flag for reasons of its own, so the table is the truth. A
+clean rerun takes a task out. A mark by hand settles it, too: whoever reads the table looks at that first, since
+formgrader writes such marks without us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+import sqlalchemy
+from nbgrader.api import Gradebook
+
+from autograder.marks import OpenMark, OpenState
+from autograder.results import SubmissionResult, TaskResult
+from autograder.text import clean
+
+LONGEST_REASON = 500
+"""Characters that are stored of why."""
+_OPEN_MARKS = sqlalchemy.Table(
+    "autograder_open_marks",
+    sqlalchemy.MetaData(),
+    sqlalchemy.Column("assignment", sqlalchemy.String(128), primary_key=True),  # as long as nbgrader's own names
+    sqlalchemy.Column("student", sqlalchemy.String(128), primary_key=True),
+    sqlalchemy.Column("task", sqlalchemy.String(128), primary_key=True),
+    sqlalchemy.Column("state", sqlalchemy.String(16), nullable=False),
+    sqlalchemy.Column("since", sqlalchemy.DateTime, nullable=False),  # UTC without a zone, as nbgrader's dates
+    sqlalchemy.Column("why", sqlalchemy.Text, nullable=False),
+    sqlalchemy.Column("submission", sqlalchemy.String(128), nullable=False),
+)
+
+
+def read_open_marks(connection: sqlalchemy.Connection, assignment: str) -> dict[str, dict[str, OpenMark]]:
+    """Return the open marks of an assignment, by student and task; none in a gradebook without the table."""
+    found: dict[str, dict[str, OpenMark]] = {}
+    for student, task, mark in _select(connection, _OPEN_MARKS.c.assignment == assignment):
+        found.setdefault(student, {})[task] = mark
+    return found
+
+
+def read_open_marks_of(connection: sqlalchemy.Connection, assignment: str, student: str) -> dict[str, OpenMark]:
+    """Return the open marks of one student, by task."""
+    return {task: mark for _, task, mark in _select(connection, *_of(assignment, student))}
+
+
+def write_held_tasks(book: Gradebook, assignment: str, student: str, result: SubmissionResult) -> None:
+    """Take a student's tasks out of the table, but for those that a new result holds; nothing is committed here.
+
+    Args:
+        book: The gradebook, in the transaction that also writes the scores.
+        assignment: Name of the assignment.
+        student: Whose result it is.
+        result: What the checks found.
+    """
+    marks = {task.id: ("held", _reason(task)) for task in result.tasks if task.held}
+    _replace(book, (assignment, student), marks, result.submission.digest)
+
+
+def write_ungraded(book: Gradebook, assignment: str, student: str, tasks: Mapping[str, bool], why: str) -> None:
+    """Put all tasks of a student into the table, since the last hand-in could not be graded; nothing is committed.
+
+    Args:
+        book: The gradebook.
+        assignment: Name of the assignment.
+        student: Whose hand-in it was.
+        tasks: Whether each task has a score, which then is for an earlier hand-in.
+        why: What went wrong.
+    """
+    marks = {task: ("earlier" if has_score else "held", why) for task, has_score in tasks.items()}
+    _replace(book, (assignment, student), marks, "")
+
+
+def _replace(book: Gradebook, whose: tuple[str, str], marks: Mapping[str, tuple[str, str]], digest: str) -> None:
+    """Replace a student's rows; a task that was there before keeps its date.
+
+    Args:
+        book: The gradebook.
+        whose: Assignment and student.
+        marks: State and reason by task.
+        digest: The submission that was graded; empty if none could be.
+    """
+    assignment, student = whose
+    connection = book.db.connection()  # the session's own, so that all of it is one transaction
+    _OPEN_MARKS.create(connection, checkfirst=True)
+    before = read_open_marks_of(connection, assignment, student)
+    connection.execute(_OPEN_MARKS.delete().where(*_of(assignment, student)))
+    now = datetime.now(UTC).replace(tzinfo=None)
+    for task, (state, why) in marks.items():
+        since = before[task].since if task in before else now
+        row: dict[str, object] = {"assignment": assignment, "student": student, "task": task, "submission": digest}
+        row |= {"state": state, "since": since, "why": clean(why)[:LONGEST_REASON]}
+        connection.execute(_OPEN_MARKS.insert().values(row))
+
+
+def _select(
+    connection: sqlalchemy.Connection, *where: sqlalchemy.ColumnElement[bool]
+) -> Iterable[tuple[str, str, OpenMark]]:
+    """Yield student, task and what is open of it."""
+    if not sqlalchemy.inspect(connection).has_table(_OPEN_MARKS.name):
+        return
+    for row in connection.execute(_OPEN_MARKS.select().where(*where)).mappings():
+        state: OpenState = "earlier" if row["state"] == "earlier" else "held"
+        yield row["student"], row["task"], OpenMark(state, row["since"], row["why"], row["submission"])
+
+
+def _of(assignment: str, student: str) -> tuple[sqlalchemy.ColumnElement[bool], ...]:
+    return _OPEN_MARKS.c.assignment == assignment, _OPEN_MARKS.c.student == student
+
+
+def _reason(task: TaskResult) -> str:
+    """Return which checks of a task ended in an internal error, and how."""
+    errors = (check for check in task.checks if check.outcome == "error")
+    return "; ".join(f"{check.id.rpartition('::')[2]}: {check.message}" for check in errors)
