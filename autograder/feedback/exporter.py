@@ -26,7 +26,7 @@ from autograder.course.course import Course
 from autograder.errors import RecordingError, UsageError
 from autograder.feedback.page import PAGE, recorded_page, render_page
 from autograder.gradebook.course_lock import course_lock
-from autograder.gradebook.graded_notebook import MARKING_GUIDE, recorded_result
+from autograder.gradebook.graded_notebook import MARKING_GUIDE, recorded_result, settled_cell
 from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, output_folder, run_staged
 from autograder.gradebook.student_marks import student_marks
 from autograder.progress import ProgressListener, no_progress
@@ -58,21 +58,30 @@ class FeedbackExporter(HTMLExporter):  # type: ignore[misc]
         """Convert a notebook to HTML, and make our own page where nbgrader says whose it is."""
         cells = [cell for cell in nb.cells if cell.metadata.get("autograder") != MARKING_GUIDE]
         names = (resources or {}).get("nbgrader")
-        if names:
-            cells.insert(0, nbformat.v4.new_markdown_cell(LINK, id="feedback-page"))
-        shown = NotebookNode({**nb, "cells": cells})
-        page: tuple[str, Resources] = super().from_notebook_node(shown, resources, **kwargs)
-        if names:
-            page[1]["outputs"] = {**page[1].get("outputs", {}), PAGE: self._own_page(nb, names)}
-        return page
-
-    def _own_page(self, nb: NotebookNode, names: dict[str, str]) -> bytes:
+        if not names:
+            return self._converted(nb, cells, resources, **kwargs)
         order = [cell.metadata.get("nbgrader", {}).get("grade_id", "") for cell in nb.cells]
         with Gradebook(names["db_url"]) as book:
             marks = student_marks(book, names, order, self.config)
         titles = read_titles(Path(CourseDirectory(config=self.config).root), names["assignment"])
-        page = recorded_page(names["assignment"], recorded_result(nb), marks, f"{names['notebook']}.html", titles)
-        return render_page(page).encode("utf-8", "replace")
+        result = recorded_result(nb)
+        if result is not None:
+            settled = [mark.id for mark in marks.tasks.values() if mark.by_hand]
+            cells = [settled_cell(cell, result, settled, titles) for cell in cells]
+        cells.insert(0, nbformat.v4.new_markdown_cell(LINK, id="feedback-page"))
+        html, resources = self._converted(nb, cells, resources, **kwargs)
+        page = recorded_page(names["assignment"], result, marks, f"{names['notebook']}.html", titles)
+        own_page = render_page(page).encode("utf-8", "replace")
+        resources["outputs"] = {**resources.get("outputs", {}), PAGE: own_page}
+        return html, resources
+
+    def _converted(
+        self, nb: NotebookNode, cells: list[NotebookNode], resources: Resources | None, **kwargs: object
+    ) -> tuple[str, Resources]:
+        """Convert a notebook with these cells in place of its own."""
+        shown = NotebookNode({**nb, "cells": cells})
+        page: tuple[str, Resources] = super().from_notebook_node(shown, resources, **kwargs)
+        return page
 
 
 def write_feedback(

@@ -217,13 +217,13 @@ def recorded_page(
 
 
 def _graded_task(task: TaskResult, mark: Mark | None, link: str, titles: Titles) -> TaskOnPage:
-    view = task_view(task, titles)
+    view = task_view(task, titles, settled=mark is not None)  # then the gradebook tells what waits
     held = mark.is_held if mark else bool(task.held)
     points = Points(mark.score if mark else task.score, task.max_score, held)
     here = f"{link}#{anchor_of(task.id)}" if link else ""
     if points.score is None:  # the result is that of an earlier hand-in
         return TaskOnPage(task.id, view.title, points, here, notes=(UNGRADED,))
-    notes = [*_open_notes(mark), *(note for note in view.notes if note != HELD or mark is None)]
+    notes = [*_open_notes(mark), *view.notes]
     if mark and mark.by_hand and mark.score != task.score:
         notes.append(f"A person set these points; the checks alone give {task.score:g}.")
     slugs = (check.misconception for check in task.checks if check.outcome == "failed")

@@ -8,14 +8,9 @@ from autograder.results import SubmissionResult, TaskResult
 from autograder.text import Titles
 
 
-def render_task_html(task: TaskResult, titles: Titles) -> str:
-    """Return one task's result.
-
-    Args:
-        task: What grading found.
-        titles: The tasks' titles.
-    """
-    return load_template("task.html").render(task=task_view(task, titles))
+def render_task_html(task: TaskResult, titles: Titles, *, settled: bool = False) -> str:
+    """Return one task's result; see `task_view`."""
+    return load_template("task.html").render(task=task_view(task, titles, settled=settled))
 
 
 def render_summary_html(result: SubmissionResult, titles: Titles) -> str:

@@ -68,19 +68,25 @@ class TaskView:
         return anchor_of(self.id)
 
 
-def task_view(task: TaskResult, titles: Titles) -> TaskView:
-    """Return what people see of a task."""
+def task_view(task: TaskResult, titles: Titles, *, settled: bool = False) -> TaskView:
+    """Return what people see of a task.
+
+    Args:
+        task: What grading found.
+        titles: The tasks' titles.
+        settled: A person has marked it since, so that it waits no longer if it was held.
+    """
     return TaskView(
         id=task.id,
         title=title_of(task.id, titles),
         points=points_in_words(task.score, task.max_score),
-        notes=tuple(_notes(task)),
+        notes=tuple(_notes(task, settled)),
         checks=tuple(_check_view(check) for check in said_once(task.checks)),
     )
 
 
-def _notes(task: TaskResult) -> Iterator[str]:
-    if task.held:
+def _notes(task: TaskResult, settled: bool) -> Iterator[str]:
+    if task.held and not settled:
         yield HELD
     if task.carried_forward:
         yield CARRIED
