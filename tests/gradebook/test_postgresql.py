@@ -18,7 +18,9 @@ from autograder.batch.local_workers import LocalWorkers
 from autograder.cli.main import main
 from autograder.course.course import read_course
 from autograder.feedback.exporter import write_feedback
+from autograder.gradebook.class_marks import class_marks
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
+from autograder.gradebook.recording import record_ungraded
 from tests.batch.test_batch import grade_without_running
 from tests.postgresql import binaries, server
 from tests.tiny import REPOSITORY, TinyCourse, scores, tiny_result
@@ -97,6 +99,22 @@ def test_marks_live_in_postgresql(course: TinyCourse, url: str) -> None:
     rows = {row["student_id"]: row for row in csv.DictReader(table.read_text().splitlines())}
     assert float(rows["ada"]["score"]) == 4.5
     assert float(rows["bob"]["score"]) == 5.0
+
+
+def test_held_tasks_and_marks_of_earlier_hand_ins_live_there_too(course: TinyCourse) -> None:
+    folders = hand_in(course, "ada")
+
+    def open_marks() -> dict[str, str]:
+        students = class_marks(course.course, course.assignment).students
+        (ada,) = (student for student in students if student.person.id == "ada")  # the database is that of all tests
+        return {mark.id: mark.open.state for mark in ada.tasks.values() if mark.open}
+
+    course.record("ada", folders["ada"], tiny_result(double=0.0, outcome="error"))
+    assert open_marks() == {"double": "held"}
+    assert record_ungraded(course.course, course.assignment, "ada", "No \0 memory \udcff.")
+    assert open_marks() == {"double": "earlier", "total": "earlier"}
+    course.record("ada", folders["ada"], tiny_result())
+    assert open_marks() == {}
 
 
 def test_two_recorders_at_once_lose_nothing(course: TinyCourse) -> None:
