@@ -34,6 +34,10 @@ class NumpyLayer(Layer):
         """Return the variables, all of them trainable."""
         return tuple(Weight(f"w{number}", shape, True) for number, shape in enumerate(self._shapes))
 
+    def penalty(self) -> float:
+        """Return 0: nothing is added to a loss."""
+        return 0.0
+
     def set_weights(self, arrays: Sequence[Floats]) -> None:
         """Assign all variables."""
         self._values = np.concatenate([np.zeros(0), *(array.ravel() for array in arrays)]).astype(np.float32)

@@ -81,17 +81,21 @@ def is_as_frequent(kept: Masks, share: float) -> bool:
     return abs(float(kept.sum()) - kept.size * share) <= STANDARD_ERRORS * spread
 
 
-def is_independent(kept: Masks, share: float) -> bool:
-    """Whether neighbours along each axis but the last agree as often as independent ones do.
+def is_independent(kept: Masks, shown: Masks, share: float) -> bool:
+    """Whether neighbours along each axis, units included, agree as often as independent ones do.
 
     Args:
         kept: `(samples, ..., units)`.
+        shown: `(samples, ...)`: where the mask can be seen at all.
         share: How often a unit is kept.
     """
     agreeing = share**2 + (1 - share) ** 2
-    for axis in range(kept.ndim - 1):
+    seen = np.broadcast_to(shown[..., None], kept.shape)
+    for axis in range(kept.ndim):
         pairs = kept.shape[axis] // 2
-        first, second = (kept.take(range(start, 2 * pairs, 2), axis=axis) for start in (0, 1))
-        if pairs and not is_as_frequent(first == second, agreeing):
+        places = [range(start, 2 * pairs, 2) for start in (0, 1)]
+        first, second = (kept.take(place, axis=axis) for place in places)
+        both = np.logical_and(*(seen.take(place, axis=axis) for place in places))
+        if pairs and not is_as_frequent((first == second)[both], agreeing):
             return False
     return True

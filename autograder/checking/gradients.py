@@ -62,6 +62,7 @@ def expect_gradients(subject: Subject, shapes: Sequence[Sequence[int]], rng: np.
         shapes: Of the layer's inputs, batch included; the values are drawn.
         rng: Draws inputs, cotangent and directions.
     """
+    expect_no_penalty(subject.layer)
     agree = False
     for _ in range(DRAWS):
         inputs = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
@@ -71,6 +72,11 @@ def expect_gradients(subject: Subject, shapes: Sequence[Sequence[int]], rng: np.
         "The gradients are not those of the output: something on the way stops or changes them, such as "
         "tf.stop_gradient, or a detour through NumPy.",
     )
+
+
+def expect_no_penalty(layer: Layer) -> None:
+    """End the check if the layer adds something to every loss, such as a regulariser's penalty."""
+    require(layer.penalty() == 0, "Something adds a penalty to every loss; nobody asked for one.")
 
 
 def _agree(subject: Subject, inputs: Sequence[Floats], rng: np.random.Generator) -> bool:

@@ -10,6 +10,7 @@ from autograder.checking.dropout import Outcomes, all_masks, is_as_frequent, is_
 
 UNITS, SAMPLES, TOKENS, RATE = 5, 48, 6, 0.3
 DRAWS = 50
+EVERYWHERE = np.ones((SAMPLES, TOKENS), bool)
 
 
 def outcomes_of(x: Floats, rate: float) -> Outcomes:
@@ -29,7 +30,7 @@ def test_right_dropout_is_explained_as_frequent_and_independent() -> None:
         kept = outcomes_of(x, RATE).decode(drop(x, RATE, rng, (SAMPLES, TOKENS, UNITS)))
         assert kept is not None
         assert is_as_frequent(kept, 1 - RATE)
-        assert is_independent(kept, 1 - RATE)
+        assert is_independent(kept, EVERYWHERE, 1 - RATE)
 
 
 def test_dropout_of_another_rate_is_no_outcome() -> None:
@@ -39,14 +40,16 @@ def test_dropout_of_another_rate_is_no_outcome() -> None:
         assert outcomes_of(x, RATE).decode(drop(x, 0.31, rng, (SAMPLES, TOKENS, UNITS))) is None
 
 
-@pytest.mark.parametrize("shape", [(1, TOKENS, UNITS), (SAMPLES, 1, UNITS)], ids=["batch", "tokens"])
+@pytest.mark.parametrize(
+    "shape", [(1, TOKENS, UNITS), (SAMPLES, 1, UNITS), (SAMPLES, TOKENS, 1)], ids=["batch", "tokens", "units"]
+)
 def test_a_mask_that_is_shared_is_not_independent(shape: tuple[int, ...]) -> None:
     for seed in range(DRAWS):
         rng = np.random.default_rng(seed)
         x = rng.normal(size=(TOKENS, UNITS))
         kept = outcomes_of(x, RATE).decode(drop(x, RATE, rng, shape))
         assert kept is not None
-        assert not is_independent(kept, 1 - RATE)
+        assert not is_independent(kept, EVERYWHERE, 1 - RATE)
 
 
 def test_units_that_fall_too_often_are_noticed() -> None:

@@ -23,6 +23,7 @@ from autograder.checking.mistakes import Mistake, blame
 from autograder.checking.readings import ABSENT, all_readings
 from autograder.checking.remote import Layer
 from autograder.checking.variables import Positions, Variables
+from autograder.checks.vit.counting import UNSEEN
 from autograder.checks.vit.oracle import ACTIVATIONS, Activation, Dense, Mlp, mlp
 
 ALWAYS_ON = Mistake("dropout_always_on", "Two calls in inference differ: your dropout is active outside training too.")
@@ -86,7 +87,7 @@ def dense_layers(positions: Sequence[Positions], widths: Sequence[int]) -> tuple
         kernel = by_shape.get((before, after), by_shape.get((after, before)))
         if kernel is None:
             shapes = ", ".join(str(places.shape) for places in positions) or "none"
-            fail(f"Expected a dense layer from {before} to {after} features. The shapes of the weights: {shapes}.")
+            fail(f"Expected a dense layer from {before} to {after} features. The weights' shapes: {shapes}. {UNSEEN}")
         kernel = kernel.reshape(before, after) if (before, after) in by_shape else kernel.reshape(after, before).T
         bias = by_shape.get((after,))
         layers.append(Dense(kernel, np.full(after, ABSENT) if bias is None else bias.reshape(after)))
@@ -252,7 +253,7 @@ def expect_frequencies(kept: Sequence[Masks], shares: Sequence[float]) -> None:
         shown = np.logical_and.reduce(later) if later else np.ones(layer.shape[:-1], bool)
         if not is_as_frequent(layer[shown], share):
             blame(OTHER_RATE)
-        if shown.all() and not is_independent(layer, share):
+        if not is_independent(layer, shown, share):
             fail("Your dropout drops the same units of several tokens or samples. Each has a mask of its own.")
 
 

@@ -17,6 +17,7 @@ from autograder.checks.vit.networks import (
     NEVER_ON,
     OTHER_RATE,
     RATES,
+    dense_layers,
     enliven,
     expect_frequencies,
     explain_network_dropout,
@@ -37,21 +38,21 @@ def draw(rng, *leading):
     return rng.normal(size=(*leading, WIDTH)).astype(np.float32)
 
 
-def make(student: Student, *leading, rate=RATE):
-    """Return `mlp` as a model on input with these axes between batch and features."""
-    return student.model([(*leading, WIDTH)], node("mlp", [0], list(UNITS), rate))
+def make(student: Student, rate=RATE):
+    """Return `mlp` as a model on tokens."""
+    return student.model([(TOKENS, WIDTH)], node("mlp", [0], list(UNITS), rate))
 
 
 def read(student: Student, rng):
     """Return the mlp on tokens as it was read, or why it could not be."""
     x = draw(rng, BATCH, TOKENS)
     try:
-        return read_network(Variables(make(student, TOKENS)), x, WIDTHS, rng)
+        return read_network(Variables(make(student)), x, WIDTHS, rng)
     except CheckFailed as failed:
         if failed.misconception != ALWAYS_ON.slug:
             return failed
     try:
-        return replace(read_network(Variables(make(student, TOKENS, rate=0.0)), x, WIDTHS, rng), always_on=True)
+        return replace(read_network(Variables(make(student, rate=0.0)), x, WIDTHS, rng), always_on=True)
     except CheckFailed as failed:
         return failed
 
@@ -83,13 +84,14 @@ def test_widths(network):
     require(all(network.variables.trainable), "Some weights are not trainable. All must be learned.")
 
 
-@pytest.mark.check("It works on single vectors, as on tokens.")
+@pytest.mark.check("It works on single vectors, as on tokens, and with a layer as wide as what comes in.")
 def test_vectors(student, network, rng):
-    variables = Variables(make(student, rate=0.0))
+    units = [WIDTH, 3]
+    variables = Variables(student.model([(WIDTH,)], node("mlp", [0], units, 0.0)))
+    places = replace(network.places, layers=dense_layers(variables.positions, (WIDTH, *units)))
     x, values = draw(rng, BATCH), variables.draw(rng)
-    require(variables.shapes == network.variables.shapes, "On vectors, mlp has other weights than on tokens.")
     variables.set(values)
-    expect(variables.layer(x), answers(network.right(x, values_at(network.places, values))), "The output for vectors")
+    expect(variables.layer(x), answers(network.right(x, values_at(places, values))), "The output for vectors")
 
 
 @pytest.mark.check("In training, dropout of the given rate follows the dense layers; in inference there is none.")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from autograder.checking.comparisons import close, expect, require
+from autograder.checking.gradients import Subject, expect_gradients
 from autograder.checking.mistakes import Mistake, answers
 from autograder.checking.pictures import patch_picture
 from autograder.checking.readings import values_at
@@ -131,3 +132,4 @@ def test_training(student, order, rng):
     model, images = student.once(make, 12, 3, 4), draw(rng, 2, 12, 3)
     require(not model.weights(), "PatchExtractor must have no weights: it only moves numbers.")
     expect(model(images, training=True), answers(order(images, 4)), "The patches in training")
+    expect_gradients(Subject(model, lambda inputs, _: order(inputs[0], 4)), [images.shape], rng)
