@@ -207,7 +207,7 @@ def together(took: Iterable[Took]) -> Took:
     return Took(sum(answer.cpu for answer in every), sum(answer.wall for answer in every))
 
 
-def _answer_all(recording: Recording, folder: Path, turn: int) -> list[Took]:
+def answer_all(recording: Recording, folder: Path, turn: int) -> list[Took]:
     """Answer every question once and return what each took.
 
     In each turn the module begins a line further down. TensorFlow caches the functions that it converted; a function on
@@ -249,7 +249,7 @@ def _main(path: Path) -> None:
         importlib.import_module(name)
     for turn, _ in enumerate(sys.stdin):
         with tempfile.TemporaryDirectory() as folder, mock.patch.object(sys, "path", list(sys.path)):
-            took = _answer_all(recording, Path(folder), turn)
+            took = answer_all(recording, Path(folder), turn)
             os.chdir("/")
         answers.write(msgspec.json.encode(took).decode() + "\n")
         answers.flush()
