@@ -35,7 +35,6 @@ from benchmarks.replay import Recording, answer_all, record
 
 ALL = "all shortcuts"
 SHORTCUTS = "autograder.student_side.keras_shortcuts"
-COUNTING = "autograder.student_side.parameter_counting"
 
 
 def _nothing(*arguments: object, **options: object) -> None:
@@ -68,13 +67,11 @@ def _keras_adapter() -> Any:  # noqa: ANN401 - a class of Keras
 
 
 CHANGES: dict[str, dict[str, Callable[..., Any]]] = {
-    "no variable's name in the operation for its handle": {f"{SHORTCUTS}._share_handles": _nothing},
     "Adam by one operation": {f"{SHORTCUTS}._step_at_once": _nothing},
     "shapes without a graph": {f"{SHORTCUTS}._infer_shapes": _nothing},
     "NumPy arrays without Keras' pipeline": {f"{SHORTCUTS}._Arrays": _keras_adapter},
-    "counting: layers without arithmetic": {f"{COUNTING}._shorten": _nothing},
-    "counting: no random numbers": {f"{COUNTING}._spare_draws": _nothing},
-    "counting: variables without memory": {f"{COUNTING}._variable_without_memory": _as_wanted},
+    "counting: no random numbers": {f"{SHORTCUTS}._spare_draws": _nothing},
+    "counting: variables without memory": {f"{SHORTCUTS}._variable_without_memory": _as_wanted},
     "training: variables before the first step": {"autograder.student_side.server.traced_once": _no_tracing_ahead},
 }
 """Shortcut to the names that are changed where it is left out."""

@@ -1,53 +1,56 @@
-"""What TensorFlow and Keras do for programs that run for hours, left out in a student process, which lives for seconds.
+"""Shortcuts into private names of TensorFlow and Keras, each of which saves at least 5 % of a submission's cpu time.
 
-Nothing here changes what a model computes, beyond the rounding of an optimiser's step.
+`benchmarks.shortcuts` measures them, and docs/performance.md has the figures. TensorFlow and Keras do much for programs
+that run for hours; a student process lives for seconds. Nothing here changes what a model computes, beyond the rounding
+of an optimiser's step. When the libraries move on, tests/student_side/test_keras_shortcuts.py says which name is gone;
+each shortcut can be taken out without the others.
 """
 
 from __future__ import annotations
 
 import functools
+import inspect
 import math
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
-from tensorflow.python.ops import gen_resource_variable_ops as variable_ops
+from tensorflow.python.ops import gen_random_ops, gen_stateless_random_ops_v2
+from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
 from tf_keras.src.engine import data_adapter
 from tf_keras.src.engine.keras_tensor import KerasTensor
 
+MANY = 1 << 16
+"""So many random numbers are not drawn: zeros take their place."""
+_DRAWS = (
+    (gen_random_ops, ("random_standard_normal", "random_uniform", "truncated_normal")),
+    (
+        gen_stateless_random_ops_v2,
+        ("stateless_random_normal_v2", "stateless_random_uniform_v2", "stateless_truncated_normal_v2"),
+    ),
+)
 _PLAIN = (keras.layers.Add, keras.layers.Dense, keras.layers.Dropout, keras.layers.LayerNormalization)
 
 
 @functools.cache
-def make_lean() -> None:
+def take_shortcuts() -> None:
     """Change this process for good; a second call does nothing."""
     # Graphs run only a few times here, so making them better takes longer than running them as they are.
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    _share_handles()
     _step_at_once()
     _infer_shapes()
     adapters = data_adapter.ALL_ADAPTER_CLS
     adapters[adapters.index(data_adapter.TensorLikeDataAdapter)] = _Arrays
 
 
-def _share_handles() -> None:
-    """Leave a variable's name out of the operation that makes its handle.
-
-    TensorFlow prepares that operation anew for each name that it has not seen, which takes ten times as long as to run
-    it. Handles themselves differ nevertheless, and variables keep their names.
-    """
-    original = variable_ops.var_handle_op
-
-    @functools.wraps(original)
-    def var_handle_op(*args: Any, debug_name: str = "", **kwargs: Any) -> Any:  # noqa: ANN401 - TensorFlow's own
-        return original(*args, **kwargs)
-
-    variable_ops.var_handle_op = var_handle_op
-
-
 def _step_at_once() -> None:
-    """Let Adam update a weight by TensorFlow's one operation for that, in place of two dozen that have to be traced."""
+    """Let Adam update a weight by TensorFlow's one operation for that, in place of two dozen that have to be traced.
+
+    Breaks when Keras' Adam keeps its moments elsewhere than in `_momentums`, `_velocities` and `_index_dict`.
+    """
     original = keras.optimizers.Adam.update_step
 
     @functools.wraps(original)
@@ -74,7 +77,7 @@ def _factors(adam: Any, kind: tf.DType) -> dict[str, tf.Tensor]:  # noqa: ANN401
         graph = tf.compat.v1.get_default_graph()
         made = graph._factors_of_adam = getattr(graph, "_factors_of_adam", made)
     if (id(adam), kind) not in made:
-        beta_1, beta_2, epsilon = (tf.cast(one, kind) for one in (adam.beta_1, adam.beta_2, adam.epsilon))
+        beta_1, beta_2, epsilon = (tf.cast(setting, kind) for setting in (adam.beta_1, adam.beta_2, adam.epsilon))
         step = tf.cast(adam.iterations + 1, kind)
         powers = {"beta1_power": tf.pow(beta_1, step), "beta2_power": tf.pow(beta_2, step)}
         rate = tf.cast(adam.learning_rate, kind)
@@ -86,6 +89,7 @@ def _infer_shapes() -> None:
     """Let Keras' plain layers say what shape comes out, where it would call each in a graph of its own to find out.
 
     That holds while a model is put together. How often a layer is called later, and what it computes, is not touched.
+    Breaks when Keras renames `_keras_tensor_symbolic_call`, or has it do more than build, call and save the spec.
     """
     original = keras.layers.Layer._keras_tensor_symbolic_call
 
@@ -95,7 +99,7 @@ def _infer_shapes() -> None:
             return original(self, inputs, input_masks, args, kwargs)
         with keras.backend.name_scope(self._name_scope()):
             self._maybe_build(inputs)
-        shape = self.compute_output_shape(tf.nest.map_structure(lambda one: one.shape, inputs))
+        shape = self.compute_output_shape(tf.nest.map_structure(lambda tensor: tensor.shape, inputs))
         self._set_save_spec(inputs, args, kwargs)
         return KerasTensor(tf.TensorSpec(shape, self.compute_dtype))
 
@@ -107,17 +111,20 @@ def _is_plain(layer: Any, inputs: Any, masks: Any) -> bool:  # noqa: ANN401 - Ke
     if type(layer) not in _PLAIN or layer.built or layer.activity_regularizer is not None:
         return False
     given = tf.nest.flatten(inputs)
-    if any(mask is not None for mask in tf.nest.flatten(masks)) or not all(type(one) is KerasTensor for one in given):
+    if any(mask is not None for mask in tf.nest.flatten(masks)):
+        return False
+    if not all(type(tensor) is KerasTensor for tensor in given):
         return False
     activation = getattr(layer, "activation", keras.activations.linear)
     known = getattr(activation, "__module__", "") == keras.activations.linear.__module__
-    return known and all(one.dtype == layer.compute_dtype and one.shape.rank is not None for one in given)
+    return known and all(tensor.dtype == layer.compute_dtype and tensor.shape.rank is not None for tensor in given)
 
 
 class _Arrays(data_adapter.TensorLikeDataAdapter):  # type: ignore[misc]
     """Hands NumPy arrays to Keras batch by batch, as its own adapter does, with no functions to trace and few threads.
 
-    Those pay off where data are large; here they take longer than a small training.
+    Those pay off where data are large; here they take longer than a small training. Breaks when Keras' adapters are
+    chosen or made otherwise, or read other attributes than those that are set here.
     """
 
     def __init__(
@@ -153,3 +160,77 @@ def _options() -> tf.data.Options:
     options.experimental_optimization.apply_default_optimizations = False
     options.threading.private_threadpool_size = 1
     return options
+
+
+@contextmanager
+def traced_once() -> Iterator[None]:
+    """Make the variables of optimizer and metrics before `fit` in the block.
+
+    Made by the first training step, as usual, they have TensorFlow trace that step twice, which takes longer than a
+    small training itself. If `compiled_loss` or `compiled_metrics` change, training only becomes slower.
+    """
+    original = keras.Model.fit
+
+    @functools.wraps(original)
+    def fit(self: Any, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        with suppress(Exception):  # what does not fit here, fit makes itself, or says what is wrong
+            _make_variables(self, y)
+        return original(self, x, y, *args, **kwargs)
+
+    keras.Model.fit = fit
+    try:
+        yield
+    finally:
+        keras.Model.fit = original
+
+
+def _make_variables(model: Any, labels: Any) -> None:  # noqa: ANN401 - a compiled model, arrays
+    if model.run_eagerly or len(model.outputs) != 1 or labels is None:
+        return
+    (output,) = model.outputs
+    answer = tf.zeros((1, *output.shape[1:]), output.dtype)
+    model.optimizer.build(model.trainable_variables)
+    model.compiled_loss.build(answer)
+    model.compiled_metrics.build(answer, tf.convert_to_tensor(labels[:1]))
+
+
+@contextmanager
+def weightless() -> Iterator[None]:
+    """Within the block, models are only built to count their parameters; they can do nothing else.
+
+    Building never reads a weight, so variables get a shape and no memory, and many random numbers, which a variable may
+    begin with, are one number many times: without that, a module that draws its own initial values takes twice as long
+    to count. Layers that were made before work as ever. Breaks when TensorFlow has no `UninitializedVariable`, or when
+    its random numbers come from other operations.
+    """
+    with ExitStack() as restored:
+        for module, names in _DRAWS:
+            for name in names:
+                _spare_draws(module, name, restored)
+        restored.enter_context(tf.variable_creator_scope(_variable_without_memory))
+        yield
+
+
+def _spare_draws(module: Any, name: str, restored: ExitStack) -> None:  # noqa: ANN401 - TensorFlow's own
+    original = getattr(module, name)
+    signature = inspect.signature(original)
+
+    @functools.wraps(original)
+    def draw(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        given = signature.bind(*args, **kwargs).arguments
+        if tf.executing_eagerly() and np.prod(given["shape"], dtype=float) >= MANY:
+            return tf.zeros(given["shape"], given.get("dtype", tf.float32))
+        return original(*args, **kwargs)
+
+    setattr(module, name, draw)
+    restored.callback(setattr, module, name, original)
+
+
+def _variable_without_memory(make: Callable[..., Any], **wanted: Any) -> Any:  # noqa: ANN401 - a tf.Variable
+    """Make an uninitialised variable where the initial value is not computed yet, else the one wanted."""
+    shape = tf.TensorShape(wanted.get("shape"))
+    if not callable(wanted.get("initial_value")) or not shape.is_fully_defined():
+        return make(**wanted)
+    dtype = tf.as_dtype(wanted.get("dtype") or tf.float32)
+    trainable = wanted.get("trainable") is not False
+    return UninitializedVariable(trainable=trainable, shape=shape, dtype=dtype, name=wanted.get("name"))

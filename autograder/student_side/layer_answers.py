@@ -12,7 +12,7 @@ import tf_keras as keras
 from autograder import wire
 from autograder.student_side import grader_layers
 from autograder.student_side.conversion import Converter, as_written
-from autograder.student_side.parameter_counting import weightless
+from autograder.student_side.keras_shortcuts import weightless
 from autograder.student_side.submitted_code import SubmittedModule
 
 SETTINGS = ("rate", "epsilon", "axis", "units")

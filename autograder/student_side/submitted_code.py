@@ -16,7 +16,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from autograder import wire
 from autograder.student_side.error_places import CELL_FILE
 from autograder.student_side.given_modules import Given
-from autograder.student_side.parameter_counting import weightless
+from autograder.student_side.keras_shortcuts import weightless
 from autograder.student_side.stand_ins import stand_in_for
 
 

@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
 import tf_keras as keras
 
 
@@ -49,38 +48,6 @@ def observed_events() -> Iterator[list[str]]:
         for name in ("epoch_start", "epoch_end", "stop") if tracker else ():
             _note_calls(tracker, name, seen, restored)
         yield seen
-
-
-@contextmanager
-def traced_once() -> Iterator[None]:
-    """Make the variables of optimizer and metrics before `fit` in the block.
-
-    Made by the first training step, as usual, they have TensorFlow trace that step twice, which takes longer than a
-    small training itself.
-    """
-    original = keras.Model.fit
-
-    @functools.wraps(original)
-    def fit(self: Any, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        with suppress(Exception):  # what does not fit here, fit makes itself, or says what is wrong
-            _make_variables(self, y)
-        return original(self, x, y, *args, **kwargs)
-
-    keras.Model.fit = fit
-    try:
-        yield
-    finally:
-        keras.Model.fit = original
-
-
-def _make_variables(model: Any, labels: Any) -> None:  # noqa: ANN401 - a compiled model, arrays
-    if model.run_eagerly or len(model.outputs) != 1 or labels is None:
-        return
-    (output,) = model.outputs
-    answer = tf.zeros((1, *output.shape[1:]), output.dtype)
-    model.optimizer.build(model.trainable_variables)
-    model.compiled_loss.build(answer)
-    model.compiled_metrics.build(answer, tf.convert_to_tensor(labels[:1]))
 
 
 def _note_calls(owner: Any, name: str, seen: list[str], restored: ExitStack) -> None:  # noqa: ANN401 - a class

@@ -164,7 +164,7 @@ class RunCell(msgspec.Struct, frozen=True, tag="run_cell"):
     """Run one cell in the notebook's namespace.
 
     Attributes:
-        weightless: Only build models in it that are counted, as `Count` does; see `student_side.parameter_counting`.
+        weightless: Only build models in it that are counted, as `Count` does; see `student_side.keras_shortcuts`.
     """
 
     id: str

@@ -12,7 +12,7 @@ from autograder import wire
 from autograder.checking.remote import Student
 from autograder.config import Settings
 from autograder.course.submission import Snapshot
-from autograder.errors import StudentRaised
+from autograder.errors import StudentDied, StudentRaised
 from autograder.grading.student_process import StudentProcess
 from autograder.grading.zygote_client import Zygote
 
@@ -107,10 +107,24 @@ def dense_of_another_width():
     dense(keras.Input((3,)))
     return dense(keras.Input((4,)))
 
-def two_variables():
-    one, other = tf.Variable(1.0, name="one"), tf.Variable(2.0, name="other")
-    one.assign_add(5.0)
-    return one.name, other.name, one.numpy(), other.numpy()
+def private_names():
+    from tensorflow.python.ops import gen_random_ops, gen_stateless_random_ops_v2
+    from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
+    from tf_keras.src.engine import data_adapter
+    from tf_keras.src.engine.keras_tensor import KerasTensor
+    adam = keras.optimizers.Adam()
+    adam.build([tf.Variable(1.0)])
+    model = keras.Sequential([keras.layers.Dense(1, input_shape=(1,))])
+    model.compile("adam", "mse")
+    wanted = (
+        (adam, ("update_step", "_index_dict", "_var_key", "_momentums", "_velocities", "amsgrad", "adaptive_epsilon")),
+        (keras.layers.Layer, ("_keras_tensor_symbolic_call", "_maybe_build", "_name_scope", "_set_save_spec")),
+        (data_adapter, ("ALL_ADAPTER_CLS", "TensorLikeDataAdapter", "DataAdapter", "_process_tensorlike")),
+        (model, ("compiled_loss", "compiled_metrics")),
+        (gen_random_ops, ("random_standard_normal", "random_uniform", "truncated_normal")),
+        (gen_stateless_random_ops_v2, ("stateless_random_normal_v2", "stateless_truncated_normal_v2")),
+    )
+    return [name for owner, names in wanted for name in names if not hasattr(owner, name)]
 
 def drawn(size):
     glorot = keras.initializers.GlorotUniform()
@@ -230,8 +244,9 @@ def test_layers_that_do_not_fit_are_still_told(student: Student, mistake: str) -
         student.call(mistake)
 
 
-def test_variables_that_share_an_operation_are_two(student: Student) -> None:
-    assert student.call("two_variables") == ("one:0", "other:0", 6.0, 2.0)
+def test_the_private_names_are_still_there(student: Student) -> None:
+    """If this fails, a library has moved on: see the docstring of the shortcut that uses the name."""
+    assert student.call("private_names") == ()
 
 
 def test_a_counted_model_begins_with_numbers_that_are_all_alike(student: Student, process: StudentProcess) -> None:
@@ -283,5 +298,6 @@ def test_a_layer_is_described_again_once_it_may_have_changed() -> None:
     layer.parts()
     assert behind.times == 2
     process[0] = "second"
-    layer.parts()
-    assert behind.times == 3
+    with pytest.raises(StudentDied):  # the layer ended with the process that it was made in
+        layer.parts()
+    assert behind.times == 2
