@@ -147,7 +147,11 @@ def test_default_rate(student, block, rng):
     kept = attention_masks(block, default, DEFAULT_RATE, rng)
     if kept is None and any(attention_masks(block, default, rate, rng) is not None for rate in RATES):
         blame(OTHER_DEFAULT)
-    require(kept is not None, ELSEWHERE.format(part="attention"))
+    if kept is None:
+        fail(ELSEWHERE.format(part="attention"))
+    if kept.all():  # nothing is dropped: by default, or at any rate
+        asked = attention_masks(block, block, RATE, rng)
+        blame(NO_ATTENTION_DROPOUT if asked is not None and asked.all() else OTHER_DEFAULT)
 
 
 @pytest.mark.check("Gradients reach every weight and the input, and are those of the output.")
