@@ -40,6 +40,12 @@ def dilated(images, size):
     return patches.reshape(grid_of(images, size)[1])
 
 
+RESHAPED = Mistake(
+    "image_only_reshaped",
+    "You only reshape the image, so that a patch holds pixels of whole rows. A patch is a square: the axes must be "
+    "split and moved before they are joined.",
+    in_order(0, 1, 2, 3, 4, 5),
+)
 MISTAKES = (
     Mistake(
         "patches_by_columns",
@@ -56,12 +62,7 @@ MISTAKES = (
         "Inside a patch, all values of one channel come first. The order is row, column, channel.",
         in_order(0, 1, 3, 5, 2, 4),
     ),
-    Mistake(
-        "image_only_reshaped",
-        "You only reshape the image, so that a patch holds pixels of whole rows. A patch is a square: the axes must be "
-        "split and moved before they are joined.",
-        in_order(0, 1, 2, 3, 4, 5),
-    ),
+    RESHAPED,
     Mistake(
         "pixels_spread_by_rates",
         "Your patches take pixels from all over the image: `rates` is the step between pixels of one patch, `strides` the "
@@ -88,10 +89,13 @@ def order(student, task_rng):
 
 
 def recognised_order(student: Student, rng):
-    """Return the oracle that explains the submission's patches; the right one if none does."""
+    """Return the oracle that explains the submission's patches; the right one if none does.
+
+    A reshape alone is no other order of patches but none at all: it explains nothing.
+    """
     images = draw(rng, 2, 12, 3)
     patches = student.once(make, 12, 3, 4)(images)
-    known = (mistake for mistake in MISTAKES if isinstance(patches, np.ndarray) and close(patches, mistake(images, 4)))
+    known = (mistake for mistake in MISTAKES if mistake is not RESHAPED and close(patches, mistake(images, 4)))
     return next(known, extract_patches)
 
 

@@ -110,3 +110,5 @@ def test_labels(student, prepared):
     require(labels.size == len(prepared.places), f"`Y{part}` must hold one label for each image of `X{part}`.")
     if not np.array_equal(labels.ravel(), prepared.drawn.labels[prepared.places]):
         blame(LABELS_MOVED)
+    if np.array_equal(prepared.images, prepared.drawn.images[prepared.places]):  # whoever does nothing moves no label
+        blame(UNSCALED)
