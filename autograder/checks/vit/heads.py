@@ -28,7 +28,8 @@ BATCH, TOKENS = 2, 6
 SIZES = Sizes(heads=3, dk=10, dv=11, width=4)
 EQUAL = Sizes(heads=3, dk=6, dv=6, width=6)
 SMALL = Sizes(heads=2, dk=4, dv=5, width=3)
-"""Of a layer whose layout is discovered scalar by scalar."""
+SMALL_EQUAL = Sizes(heads=2, dk=3, dv=3, width=3)
+"""Of layers whose layout is discovered scalar by scalar."""
 
 Oracle = Callable[[Floats, Floats, Floats, Projections], tuple[Floats, Floats]]
 
@@ -196,7 +197,7 @@ def has_known_layout(student: Student, sizes: Sizes, rng: np.random.Generator) -
 def _try_to_read(student: Student, sizes: Sizes, rng: np.random.Generator) -> Heads | CheckFailed:
     try:
         found = _read_known(student, sizes, rng, list(_oracles(sizes)))
-        return found or student.once(discover_heads, SMALL, rng)
+        return found or student.once(discover_heads, SMALL_EQUAL if sizes.dk == sizes.dv else SMALL, rng)
     except CheckFailed as failed:
         return failed
 

@@ -54,7 +54,7 @@ def elu(x: Floats) -> Floats:
 
 
 def _with(activation: Activation) -> Callable[[Floats, Mlp], Floats]:
-    return lambda x, w: mlp(x, replace(w, activation=activation))
+    return lambda x, w: mlp(x, replace(w, activation=activation, last=w.last and activation))
 
 
 _OTHER_KIND = "The non-linearity between your dense layers is neither ReLU nor GELU."
@@ -66,9 +66,10 @@ OF_NETWORKS = (
     ),
     *(Mistake("non_linearity_of_other_kind", _OTHER_KIND, _with(kind)) for kind in (np.tanh, sigmoid, elu)),
 )
-STYLES = tuple((activation, last) for activation in ACTIVATIONS for last in (False, True))
-"""Non-linearities that are accepted, without and with one after the last layer."""
-DRAWS = 4
+STYLES = tuple((activation, last) for activation in ACTIVATIONS for last in (None, *ACTIVATIONS))
+"""Non-linearities that are accepted, without and with one, of any kind, after the last layer."""
+DRAWS = 16
+"""Most draws that are made where two styles agree, as they do when all units of a narrow layer are silent."""
 
 
 def dense_layers(positions: Sequence[Positions], widths: Sequence[int]) -> tuple[Dense, ...]:
@@ -167,16 +168,16 @@ def _oracles() -> Iterator[tuple[Callable[[Floats, Mlp], Floats], Mistake | None
         yield mistake, mistake
 
 
-def enliven(values: Floats, places: Mlp, rng: np.random.Generator) -> Floats:
-    """Return values under which no unit of the mlp is silent, so that its dropout can be seen.
+def enliven(values: Floats, places: Mlp, rng: np.random.Generator, *, masked: bool) -> Floats:
+    """Return values under which no unit of the mlp is silent, so that dropout and gradients can be seen.
 
-    Kernels are small and positive. Hidden units get biases of 1 to 3, where GELU bends; the last ones larger ones,
-    which no mask can outweigh.
+    Kernels are small and positive. Units get biases of 1 to 3, where GELU bends; where masks act, the last ones get
+    larger ones, which no mask can outweigh.
     """
     values = values.copy()
     for number, layer in enumerate(places.layers):
         values[layer.kernel] = 0.3 * np.abs(values[layer.kernel])
-        low, high = (1.0, 3.0) if number < len(places.layers) - 1 else (6.0, 9.0)
+        low, high = (6.0, 9.0) if masked and number == len(places.layers) - 1 else (1.0, 3.0)
         bias = layer.bias[layer.bias != ABSENT]
         values[bias] = rng.uniform(low, high, bias.size)
     return values.astype(np.float32).astype(np.float64)

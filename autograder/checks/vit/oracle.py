@@ -139,12 +139,12 @@ class Mlp:
     Attributes:
         layers: Each of them.
         activation: Follows each layer but the last.
-        last: Whether it follows the last one, too.
+        last: Follows the last one, if any does.
     """
 
     layers: tuple[Dense, ...]
     activation: Activation = relu
-    last: bool = False
+    last: Activation | None = None
 
 
 def mlp(x: Floats, w: Mlp, keep: Sequence[Keep] | None = None) -> Floats:
@@ -157,8 +157,8 @@ def mlp(x: Floats, w: Mlp, keep: Sequence[Keep] | None = None) -> Floats:
     """
     for number, layer in enumerate(w.layers):
         x = dense(x, layer)
-        if w.last or number < len(w.layers) - 1:
-            x = w.activation(x)
+        activation = w.activation if number < len(w.layers) - 1 else w.last
+        x = x if activation is None else activation(x)
         if keep is not None:
             x = x * keep[number]
     return x

@@ -98,7 +98,7 @@ def test_vectors(student, network, rng):
 def test_dropout(network, rng):
     if network.always_on:
         blame(ALWAYS_ON)
-    values = enliven(network.variables.draw(rng), network.places, rng)
+    values = enliven(network.variables.draw(rng), network.places, rng, masked=True)
     network.variables.set(values)
     one = np.abs(draw(rng))
     x = np.broadcast_to(one, (SAMPLES, TOKENS, WIDTH))
@@ -124,7 +124,7 @@ def test_dropout(network, rng):
 
 @pytest.mark.check("Gradients reach every weight and the input, and are those of the output.")
 def test_gradients(network, rng):
-    values = enliven(network.variables.draw(rng), network.places, rng)
+    values = enliven(network.variables.draw(rng), network.places, rng, masked=False)
     network.variables.set(values)
 
     def output(inputs, values):

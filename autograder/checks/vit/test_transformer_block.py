@@ -121,7 +121,7 @@ def test_network_dropout(block, rng):
     require(
         block.sizes == SIZES, f"The mlp has not the widths {list(WIDTHS)} that are asked for, so it is not looked into."
     )
-    drawn = enliven(block.variables.draw(rng), block.places.network, rng)
+    drawn = enliven(block.variables.draw(rng), block.places.network, rng, masked=True)
     values = block.silenced(drawn, block.places.attention)
     x = draw_tokens(rng, SIZES, batch=1)
     samples, weights = ask_in_training(block.layer, x), values_at(block.places, values)
@@ -156,7 +156,7 @@ def test_default_rate(student, block, rng):
 
 @pytest.mark.check("Gradients reach every weight and the input, and are those of the output.")
 def test_gradients(block, rng):
-    values = enliven(block.variables.draw(rng), block.places.network, rng)
+    values = enliven(block.variables.draw(rng), block.places.network, rng, masked=False)
     block.variables.set(values)
 
     def output(inputs, values):

@@ -71,25 +71,23 @@ def other(student, task_rng):
 def test_output(model, rng):
     if model.mistake is not None:
         blame(model.mistake)
-    values = model.variables.draw(rng)
+    images, values = model.draw(rng)
     for factor in (1, 20):  # a cap on the head's values, or on the logits, shows only where they are large
         for layer in (model.places.head.layers[0], model.places.logits):
             values[layer.kernel] *= factor
         model.variables.set(values)
-        images = SIZES.draw_images(rng)
         expect(model.layer(images), answers(model.right(images, values)), "The logits")
 
 
 @pytest.mark.check("It does the same for models of other sizes.")
 def test_other_sizes(other, rng):
-    images, values = OTHER.draw_images(rng), other.variables.draw(rng)
-    other.variables.set(values)
+    images, values = other.draw(rng)
     expect(other.layer(images), answers(other.right(images, values)), "The logits of a smaller model")
 
 
 @pytest.mark.check("In training, the blocks and the head drop units at the two rates that are given.", weight=2)
 def test_dropout(other, rng):
-    values = other.lively(rng)
+    values = other.lively(rng, masked=True)
     values[positions_in(other.places.blocks[0].network.layers[-1])] = 0.0
     other.variables.set(values)
     image = OTHER.draw_images(rng, batch=1)
@@ -135,7 +133,7 @@ def explain_dropout(logits, image, weights, attention_rate, head_rate):
 
 @pytest.mark.check("Gradients reach every weight of the model, and are those of the logits.")
 def test_gradients(model, rng):
-    values = model.lively(rng)
+    values = model.lively(rng, masked=False)
     model.variables.set(values)
     subject = Subject.of(
         model.variables, values, lambda inputs, values: model.right(inputs[0], values), positions_in(model.places)
