@@ -27,13 +27,19 @@ class Scope:
 
     Attributes:
         tasks: Only submissions that are about these tasks; none means all.
+        slugs: Only these submissions; none means all.
         own: Grade a submission only on the task that it is about: quicker, but blind to losses elsewhere.
         jobs: Submissions tried at once; 0 means as many as processors and memory allow.
     """
 
     tasks: Sequence[str] = ()
+    slugs: frozenset[str] = frozenset()
     own: bool = False
     jobs: int = 0
+
+    def includes(self, variant: Variant) -> bool:
+        """Whether a submission is tried."""
+        return (not self.tasks or variant.task in self.tasks) and (not self.slugs or variant.slug in self.slugs)
 
 
 EVERYTHING = Scope()
@@ -54,7 +60,7 @@ def audit(subject: Subject, scope: Scope = EVERYTHING, progress: ProgressListene
     begin = time.monotonic()
     assignment = subject.course.assignment(subject.assignment)
     corpus = load_corpus(subject.folder, assignment)
-    variants = [variant for variant in corpus.variants if not scope.tasks or variant.task in scope.tasks]
+    variants = [variant for variant in corpus.variants if scope.includes(variant)]
     plan = plan_audit(corpus, assignment, variants, own=scope.own)
     workers = max(1, min(scope.jobs or subject.course.settings.jobs or default_jobs(), len(plan.jobs)))
     results: Results = {}

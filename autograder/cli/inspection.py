@@ -65,7 +65,7 @@ def audit(options: AuditOptions) -> int:
     for task in options.tasks:
         assignment.task(task)  # refuses a name that does not exist
     corpus = options.corpus or course.root / "tests" / "submissions"
-    scope = Scope(options.tasks, options.own, options.jobs)
+    scope = Scope(options.tasks, own=options.own, jobs=options.jobs)
     seeds = seeds_of(options.seed, options.seeds, options.repeat)
     with shown("auditing", err, quiet=options.quiet) as progress:
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
+import zlib
+
 import numpy as np
 import pytest
 
@@ -20,21 +23,38 @@ from tests.tiny import TinyCourse
 ASSIGNMENT = load_assignment(ROOT, "vit")
 
 
+SAMPLED = ("unseen_", "unusual_")
+"""Tables of which one variant in `ONE_IN` is tried here; `python -m autograder audit` tries all of them."""
+ONE_IN = 5
+
+
+def sampled_slugs() -> frozenset[str]:
+    """Return all right modules and all variants but for a share of the large tables, the same in every run."""
+    left_out = {
+        row["slug"]
+        for table in FOLDER.glob("*/*.toml")
+        if table.name.startswith(SAMPLED)
+        for row in tomllib.loads(table.read_text("utf-8"))["variant"]
+        if zlib.crc32(row["slug"].encode()) % ONE_IN
+    }
+    return frozenset(variant.slug for variant in read_corpus().variants) - left_out
+
+
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Audit:
-    """The whole corpus, tried once."""
-    return audit(Subject(Course(root=ROOT), "vit", FOLDER))
+def found() -> Audit:
+    """A large part of the corpus, tried once."""
+    return audit(Subject(Course(root=ROOT), "vit", FOLDER), Scope(slugs=sampled_slugs()))
 
 
 @pytest.mark.slow
 def test_right_submissions_get_full_marks(found: Audit) -> None:
-    assert len(found.right()) >= 140
+    assert len(found.right()) >= 70
     assert {row.variant.slug: row.lost for row in found.right() if not row.is_as_expected} == {}
 
 
 @pytest.mark.slow
 def test_wrong_submissions_lose_points_in_their_task_and_nowhere_else(found: Audit) -> None:
-    assert len(found.wrong()) >= 500
+    assert len(found.wrong()) >= 250
     assert {row.variant.slug: row.lost for row in found.wrong() if not row.is_as_expected} == {}
 
 
