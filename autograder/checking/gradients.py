@@ -19,8 +19,9 @@ from autograder.checking.variables import Positions, Variables
 TOLERANCE = 2e-5
 """Relative to the gradient's norm; see above."""
 STEP = 1e-6
-SMALLEST_NORM = 1e-2
-"""Gradients that are smaller are compared as if they had this norm: float32 knows no better."""
+SMALLEST_NORM = 1e-1
+"""Gradients that are smaller are compared as if they had this norm: float32 knows no better. Right ones of norm 0.01
+were off by 2.1e-5 of it in one draw of thirteen of the whole model; one that is stopped is off by all of it."""
 DRAWS = 2
 """A ReLU whose input is nearly 0 may have another side in float32, once in some thousand draws; never in two."""
 
