@@ -1,7 +1,8 @@
 """Fuzzing by hand, at any size.
 
-`python -m tests.fuzz frames --count 1000000 --seed 1` mutates what crosses the wall, `python -m tests.fuzz submissions
---count 2000` what students hand in.
+`python -m tests.fuzz frames --count 1000000 --seed 1` mutates what crosses the wall, `python -m tests.fuzz replies
+--count 100000` one field of each answer to the hidden checks, `python -m tests.fuzz submissions --count 2000` what
+students hand in.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from tests.frames import fuzz_frames
 from tests.mutants import fuzz_submissions
+from tests.replies import fuzz_replies, replays
 
 HEADROOM_MIB = 256
 """Memory that decoding may add to what is in use when it begins; more ends in a MemoryError."""
@@ -26,12 +28,13 @@ HEADROOM_MIB = 256
 def main(words: Sequence[str] | None = None) -> int:
     """Fuzz, and say how many ended how, in what time and memory."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("what", choices=("frames", "submissions"))
+    parser.add_argument("what", choices=("frames", "replies", "submissions"))
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(words)
     started = time.monotonic()
-    outcomes = (_frames if options.what == "frames" else _submissions)(options.count, options.seed)
+    fuzz = {"frames": _frames, "replies": _replies, "submissions": _submissions}[options.what]
+    outcomes = fuzz(options.count, options.seed)
     told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     sys.stdout.write(f"{told}; {time.monotonic() - started:.0f} s, at most {peak} MiB\n")
@@ -44,6 +47,11 @@ def _frames(count: int, seed: int) -> Counter[str]:
     limit = used + (HEADROOM_MIB << 20)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     return fuzz_frames(count, seed)
+
+
+def _replies(count: int, seed: int) -> Counter[str]:
+    with tempfile.TemporaryDirectory() as folder, replays(Path(folder)) as replay:
+        return fuzz_replies(replay, count, seed)
 
 
 def _submissions(count: int, seed: int) -> Counter[str]:

@@ -27,6 +27,7 @@ from autograder.checking.testimony import (
     TrainOutcome,
     Weight,
     read,
+    read_arrays,
     read_training,
 )
 from autograder.errors import StudentDied, StudentRaised
@@ -95,10 +96,7 @@ class Layer:
 
     def get_weights(self) -> tuple[Any, ...]:
         """Return the values of all variables, in the order of `weights`."""
-        values = self._ask(wire.GetWeights(self.ref), None)
-        if not isinstance(values, tuple):
-            fail("Your code's answer could not be read.")
-        return values
+        return read_arrays(self._ask(wire.GetWeights(self.ref), None))
 
     def gradients(
         self, *inputs: Floats, cotangent: Floats, training: bool | None = None

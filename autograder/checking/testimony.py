@@ -27,6 +27,7 @@ Size = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
 Shape = Annotated[tuple[Size, ...], msgspec.Meta(max_length=wire.MAX_RANK)]
 Finite = Annotated[float, msgspec.Meta(ge=-1e30, le=1e30)]
 Words = Annotated[str, msgspec.Meta(max_length=4096)]
+_Several = Annotated[tuple[Any, ...], msgspec.Meta(min_length=1, max_length=MOST_VARIABLES)]
 Gradients = Annotated[tuple[np.ndarray[Any, Any] | None, ...], msgspec.Meta(max_length=MOST_VARIABLES)]
 
 _Record = TypeVar("_Record")
@@ -142,6 +143,18 @@ def read(answer: object, kind: type[_Record]) -> _Record:
         return msgspec.convert(answer, kind)
     except msgspec.ValidationError as error:
         raise MalformedReply(UNREADABLE) from error
+
+
+def read_arrays(answer: object) -> tuple[np.ndarray[Any, Any], ...]:
+    """Return an answer as one array or more; an array without axes comes as a number.
+
+    Raises:
+        MalformedReply: If it is anything else.
+    """
+    values = read(answer, _Several)
+    if not all(isinstance(value, (np.ndarray, int, float)) for value in values):
+        raise MalformedReply(UNREADABLE)
+    return tuple(np.asarray(value) for value in values)
 
 
 def read_training(answer: object) -> TrainOutcome:

@@ -88,11 +88,7 @@ class StudentProcess:
             StudentDied: The process ended.
             MalformedReply: What came is no answer; the process is stopped.
         """
-        reply = self._exchange(question, seconds or self._settings.request_seconds)
-        if isinstance(reply, wire.Raised):
-            text = " ".join(reply.message.split())
-            raise StudentRaised(reply.exception, text, reply.place, reply.line, reply.missing)
-        return wire.from_value(reply.value)
+        return answer_in(self._exchange(question, seconds or self._settings.request_seconds))
 
     def printed(self) -> str:
         """Return the beginning of what the process has printed, control characters escaped; empty once it ended."""
@@ -187,6 +183,14 @@ class StudentProcess:
             self.stop()
             raise
         return reply.environment
+
+
+def answer_in(reply: wire.Answer | wire.Raised) -> Any:  # noqa: ANN401 - plain Python
+    """Return what a reply holds; for result and errors see `StudentProcess.ask`."""
+    if isinstance(reply, wire.Raised):
+        text = " ".join(reply.message.split())
+        raise StudentRaised(reply.exception, text, reply.place, reply.line, reply.missing)
+    return wire.from_value(reply.value)
 
 
 def _policy(settings: Settings, submission: Path, work: Path, gpu: bool) -> Policy:
