@@ -30,7 +30,7 @@ from autograder.checking.testimony import (
     read_arrays,
     read_training,
 )
-from autograder.errors import StudentDied, StudentRaised
+from autograder.errors import StudentDied, StudentFault, StudentRaised
 from autograder.results import Picture
 
 Ask = Callable[[wire.Question, float | None], Any]
@@ -166,12 +166,18 @@ class Student:
     def once(self, make: Callable[..., _Made], *args: object) -> _Made:
         """Return `make(student, *args)`, made once for all checks of a task, and again in another student process.
 
-        Building a model costs more than asking it. Each check gives such a model weights of its own.
+        Building a model costs more than asking it, and finding that nothing explains it costs most: where making it
+        ended in a fault, it does so for all checks. Each check gives such a model weights of its own.
         """
         key = (self._process(), make, *args)
         if key not in self._made:
-            self._made[key] = make(self, *args)
-        made: _Made = self._made[key]
+            try:
+                self._made[key] = make(self, *args)
+            except StudentFault as fault:
+                self._made[key] = fault
+        made: _Made | StudentFault = self._made[key]
+        if isinstance(made, StudentFault):
+            raise made
         return made
 
     def show(self, picture: Picture | None) -> None:

@@ -38,3 +38,20 @@ def test_another_missing_name_is_an_error_of_the_students_code(kind: str) -> Non
     student = student_that_raises(StudentRaised("NameError", "there is no `total`", missing="subtotal"))
     with pytest.raises(StudentRaised, match="Your code raised NameError: there is no `total`"):
         ASKING[kind](student)
+
+
+def test_what_could_not_be_made_is_not_made_again_in_the_same_process() -> None:
+    process, tried = ["first"], []
+
+    def make(student: Student) -> NoReturn:
+        tried.append(process[0])
+        raise CheckFailed("Nothing explains it.")
+
+    student = Student(lambda question, seconds: None, lambda variables: None, 1.0, lambda: process[0])
+    for _ in range(3):
+        with pytest.raises(CheckFailed, match="Nothing explains it"):
+            student.once(make)
+    process[0] = "second"
+    with pytest.raises(CheckFailed):
+        student.once(make)
+    assert tried == ["first", "second"]
