@@ -42,7 +42,7 @@ def kept_factors(masks: Masks, rate: float, times: int = 1) -> Floats:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """All outputs that training can give for one input.
+    """All outputs that training can give for a single input.
 
     Attributes:
         values: `(outcomes, ..., features)`, of one sample.
