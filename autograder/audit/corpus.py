@@ -28,7 +28,9 @@ from autograder.errors import CorpusError
 from autograder.suggestions import did_you_mean
 
 WRITTEN = "docs/audit.md says how a corpus is written; --corpus names another folder."
-_KEYS = {"slug", "base", "cell", "task", "misconception", "also", "needs_stand_in", "says", "replace", "text"}
+_KEYS = {
+    "slug", "base", "cell", "task", "misconception", "also", "needs_stand_in", "says", "replace", "text", "misjudged",
+}  # fmt: skip
 _MARKER = re.compile(r"(?m)^\s*### (BEGIN|END) SOLUTION.*\n?")
 
 
@@ -48,6 +50,7 @@ class Variant:
         also: Other names that are right for it.
         needs_stand_in: Tasks that fail, too, unless a stand-in takes the wrong part's place.
         says: Words that one of the reasons must hold.
+        misjudged: Why the checks do not judge it rightly yet; empty where they do. The audit counts it like any other.
     """
 
     slug: str
@@ -61,6 +64,7 @@ class Variant:
     also: tuple[str, ...] = ()
     needs_stand_in: tuple[str, ...] = ()
     says: str = ""
+    misjudged: str = ""
 
 
 @dataclass(frozen=True)
@@ -174,6 +178,7 @@ def _variant(row: dict[str, object], path: Path, assignment: Assignment) -> Vari
         also=_words(row.get("also")),
         needs_stand_in=_words(row.get("needs_stand_in")),
         says=str(row.get("says", "")),
+        misjudged=str(row.get("misjudged", "")),
     )
 
 

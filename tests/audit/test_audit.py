@@ -37,12 +37,12 @@ def sampled_slugs() -> frozenset[str]:
         for row in tomllib.loads(table.read_text("utf-8"))["variant"]
         if zlib.crc32(row["slug"].encode()) % ONE_IN
     }
-    return frozenset(variant.slug for variant in read_corpus().variants) - left_out
+    return frozenset(variant.slug for variant in read_corpus().variants if not variant.misjudged) - left_out
 
 
 @pytest.fixture(scope="module")
 def found() -> Audit:
-    """A large part of the corpus, tried once."""
+    """A large part of the corpus, tried once; what is known to be misjudged is left to the command."""
     return audit(Subject(Course(root=ROOT), "vit", FOLDER), Scope(slugs=sampled_slugs()))
 
 
