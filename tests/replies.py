@@ -343,10 +343,9 @@ def _odd(rng: random.Random, arrays: bool) -> Any:
     if fate < 0.3 and arrays:
         return msgspec.to_builtins(wire.pack_array(rng.choice(ODD_ARRAYS)), builtin_types=(bytes,))
     if fate < 0.4:
-        items = [_odd(rng, False) for _ in range(rng.choice((0, 1, 2, 5)))]
-        return {"type": "items", "items": items}
+        return {"type": "items", "items": rng.choices(ODD_VALUES, k=rng.choice((0, 1, 2, 5)))}
     if fate < 0.5:
-        return {"type": "table", "items": {name: _odd(rng, False) for name in rng.sample(("loss", "a", "weights"), 2)}}
+        return {"type": "table", "items": {name: rng.choice(ODD_VALUES) for name in ("loss", "weights")}}
     if fate < 0.55:
         return {"type": "ref", "id": rng.choice((0, 7, 1 << 62)), "kind": "layer", "type_name": "Dense"}
     return rng.choice(ODD_VALUES)

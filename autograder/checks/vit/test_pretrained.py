@@ -85,7 +85,7 @@ class Drawn:
         if isinstance(label, int) and 0 <= label < CLASSES:
             return label
         for number, whole in enumerate(self.labels):
-            if label in (whole, whole.partition(",")[0]):
+            if isinstance(label, str) and label in (whole, whole.partition(",")[0]):
                 return number
         fail("A label that came is not one of the model's. Look it up in `model.config.id2label`.")
 
