@@ -127,8 +127,8 @@ def test_only_the_task_in_error_is_graded_again(course: TinyCourse, monkeypatch:
 @pytest.mark.parametrize(
     ("name", "changed"),
     [
-        ("layouts", {"multi_head_attention"}),
-        ("data", {"training"}),
+        ("layouts", {"multi_head_attention", "transformer_block", "vit_model"}),
+        ("data", {"data_split", "preprocessing"}),
         ("hugging_face", {"pretrained"}),
         ("test_mlp", {"mlp"}),
     ],
