@@ -143,7 +143,7 @@ def test_githubs_steps_grade_a_class(tiny_course: TinyCourse) -> None:
     assert_outcome(root)
     assert re.search(r"^\| bo \|.* 2 \|$", summary.read_text(), re.MULTILINE)
     commands = [line for process in done for line in process.stdout.splitlines() if line.startswith("::")]
-    assert [line.partition("::double")[0] for line in commands] == [
+    assert [line.partition("::Doubling")[0] for line in commands] == [
         "::warning title=bo%3A 2 of 5 points,file=collected/bo/tiny/utilities.py"
     ]
     with tarfile.open(root / "feedback.tar.gz") as packed:
