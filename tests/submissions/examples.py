@@ -21,7 +21,7 @@ EXAMPLES = {
     "mlp-dropout-always-on": "Dropout is called with `training=True`.",
     "block-pre-norm-by-definition": "The normalisations come before attention and mlp.",
     "patches-dilated": "`extract_patches` gets `rates=patch_size`.",
-    "encoder-class-token-per-sample": "The class token is drawn anew for each image.",
+    "encoder-class-token-per-sample": "The class token is drawn once more for each image.",
     "model-mean-of-tokens-einsum": "The classifier reads the mean of the tokens.",
     "training-without-reload": "The best weights are saved and not loaded again.",
 }
