@@ -86,6 +86,16 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
+def read_lines(path: Path) -> list[bytes]:
+    """Return the lines of a file to which a run appends, none if there is no file; a last one that was cut off goes."""
+    whole = path.read_bytes() if path.exists() else b""
+    ends = whole.rfind(b"\n") + 1
+    if ends < len(whole):
+        with path.open("r+b") as file:
+            file.truncate(ends)
+    return whole[:ends].splitlines()
+
+
 def write_figures(path: Path | None, figures: Mapping[str, object]) -> None:
     """Write the figures as JSON, if a file was asked for."""
     if path is not None:

@@ -77,8 +77,13 @@ class Outcomes:
 
 def is_as_frequent(kept: Masks, share: float) -> bool:
     """Whether units are kept as often as `share` says, within `STANDARD_ERRORS`."""
+    return frequency_errors(kept, share) <= STANDARD_ERRORS
+
+
+def frequency_errors(kept: Masks, share: float) -> float:
+    """Return how many standard errors lie between how often units are kept and `share`, which is neither 0 nor 1."""
     spread = math.sqrt(max(1, kept.size) * share * (1 - share))
-    return abs(float(kept.sum()) - kept.size * share) <= STANDARD_ERRORS * spread
+    return abs(float(kept.sum()) - kept.size * share) / spread
 
 
 def is_independent(kept: Masks, shown: Masks, share: float) -> bool:
@@ -89,13 +94,21 @@ def is_independent(kept: Masks, shown: Masks, share: float) -> bool:
         shown: `(samples, ...)`: where the mask can be seen at all.
         share: How often a unit is kept.
     """
+    return max(independence_errors(kept, shown, share)) <= STANDARD_ERRORS
+
+
+def independence_errors(kept: Masks, shown: Masks, share: float) -> list[float]:
+    """Return for each axis how many standard errors lie between how often neighbours agree and how often they should.
+
+    For the arguments see `is_independent`.
+    """
     agreeing = share**2 + (1 - share) ** 2
     seen = np.broadcast_to(shown[..., None], kept.shape)
+    errors = []
     for axis in range(kept.ndim):
         pairs = kept.shape[axis] // 2
         places = [range(start, 2 * pairs, 2) for start in (0, 1)]
         first, second = (kept.take(place, axis=axis) for place in places)
         both = np.logical_and(*(seen.take(place, axis=axis) for place in places))
-        if pairs and not is_as_frequent((first == second)[both], agreeing):
-            return False
-    return True
+        errors.append(frequency_errors((first == second)[both], agreeing))
+    return errors

@@ -99,9 +99,14 @@ def _agree(subject: Subject, inputs: Sequence[Floats], rng: np.random.Generator)
         direction: Floats = np.asarray(rng.normal(size=point.shape))
         ends = [output([*points[:number], point + step, *points[number + 1 :]]) for step in _steps(direction)]
         slope = ((ends[0] - ends[1]) * cotangent).sum() / (2 * STEP)
-        if abs(slope - (gradient * direction).sum()) > TOLERANCE * max(SMALLEST_NORM, float(np.linalg.norm(gradient))):
+        if relative_error(gradient, direction, slope) > TOLERANCE:
             return False
     return True
+
+
+def relative_error(gradient: Floats, direction: Floats, slope: float) -> float:
+    """Return by how much a gradient misses the slope along a direction, relative to its norm."""
+    return abs(slope - float((gradient * direction).sum())) / max(SMALLEST_NORM, float(np.linalg.norm(gradient)))
 
 
 def _steps(direction: Floats) -> tuple[Floats, Floats]:

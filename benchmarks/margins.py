@@ -1,0 +1,126 @@
+"""How near the comparisons of hidden checks were to another verdict, seen from outside while checks run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from unittest import mock
+
+import msgspec
+import numpy as np
+
+from autograder.checking import comparisons, dropout, gradients, readings
+from autograder.checking.comparisons import Floats
+from autograder.checking.dropout import Masks, frequency_errors, independence_errors
+from autograder.grading import check_runner
+from autograder.results import CheckResult
+
+
+class Seen(msgspec.Struct, omit_defaults=True):
+    """What one check showed in one draw, or the worst of many.
+
+    Attributes:
+        taken: Share of the tolerance that an answer needed which agreed.
+        refused: Times the tolerance by which an answer was off that did not agree.
+        right: Standard errors of the masks that came.
+        more: The same for as many masks with a third more dropout, drawn here.
+        shared: The same for one mask for all samples, drawn here.
+        lost: How the check ended, if not well.
+    """
+
+    taken: float = 0.0
+    refused: float = float("inf")
+    right: float = 0.0
+    more: float = float("inf")
+    shared: float = float("inf")
+    lost: str = ""
+
+    def widen(self, other: Seen) -> None:
+        """Take the worse of each figure."""
+        self.taken, self.right = max(self.taken, other.taken), max(self.right, other.right)
+        self.refused, self.more = min(self.refused, other.refused), min(self.more, other.more)
+        self.shared = min(self.shared, other.shared)
+
+
+@dataclass
+class Watcher:
+    """Notes how near the checks' comparisons were, without changing any.
+
+    Attributes:
+        rng: Draws wrong masks to put beside the right ones.
+        checks: What each check has shown, by id.
+    """
+
+    rng: np.random.Generator
+    checks: dict[str, Seen] = field(default_factory=dict)
+    _now: Seen = field(default_factory=Seen)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Look on while it is open."""
+        agrees = self._beside(comparisons.agrees, self._see_answer)
+        result: Callable[..., CheckResult] = check_runner._Plugin._result
+
+        def filing(plugin: check_runner._Plugin, *about: Any) -> CheckResult:  # noqa: ANN401 - pytest's own
+            return self._file(result(plugin, *about))
+
+        with ExitStack() as stack:
+            for place, name, stand_in in (
+                (comparisons, "agrees", agrees),
+                (readings, "agrees", agrees),
+                (gradients, "relative_error", self._beside(gradients.relative_error, self._see_gradient)),
+                (dropout, "independence_errors", self._beside(dropout.independence_errors, self._see_masks)),
+                (check_runner._Plugin, "_result", filing),
+            ):
+                stack.enter_context(mock.patch.object(place, name, stand_in))
+            yield
+
+    def _beside(self, function: Callable[..., Any], see: Callable[..., None]) -> Callable[..., Any]:
+        def both(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever the function takes and returns
+            found = function(*args, **kwargs)
+            see(found, *args, **kwargs)
+            return found
+
+        return both
+
+    def _file(self, result: CheckResult) -> CheckResult:
+        if result.outcome != "passed":
+            self._now.lost = f"{result.outcome}: {result.message}"
+        self.checks[result.id], self._now = self._now, Seen()
+        return result
+
+    def _see_answer(
+        self, agrees: bool, got: object, value: Floats, tolerance: float = comparisons.FLOAT32_TOLERANCE
+    ) -> None:
+        if tolerance < comparisons.FLOAT32_TOLERANCE:  # the oracle beside itself in float32: no answer
+            return
+        if isinstance(got, np.ndarray) and got.shape == np.shape(value):
+            with np.errstate(all="ignore"):
+                bound = tolerance * max(1.0, float(np.max(np.abs(value), initial=0)))
+                off = float(np.max(np.abs(np.subtract(got, value, dtype=np.float64)), initial=0))
+                self._see(agrees, off / bound)
+
+    def _see_gradient(self, error: float, *about: object) -> None:
+        self._see(error <= gradients.TOLERANCE, error / gradients.TOLERANCE)
+
+    def _see(self, agrees: bool, share: float) -> None:
+        self._now.widen(Seen(taken=_short(share)) if agrees else Seen(refused=_short(share)))
+
+    def _see_masks(self, errors: Sequence[float], kept: Masks, shown: Masks, share: float) -> None:
+        """Note the standard errors of these masks, and of wrong ones in their place."""
+        seen, more = kept[shown], 1 - (1 - share) * 4 / 3
+        same = np.broadcast_to(self.rng.random(kept.shape[1:]) < share, kept.shape)
+        self._now.widen(
+            Seen(
+                right=_short(max(frequency_errors(seen, share), *errors)),
+                more=_short(frequency_errors(self.rng.random(seen.shape) < more, share)),
+                shared=_short(max(independence_errors(same, shown, share))),
+            )
+        )
+
+
+def _short(value: float) -> float:
+    """Return a figure with three digits, which keeps the file small."""
+    return float(f"{value:.3g}")
