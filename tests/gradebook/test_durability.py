@@ -347,7 +347,8 @@ def test_an_interrupted_run_ends_at_once_and_is_resumed(tmp_path: Path, jobs: in
     started = [process for _, process in processes_of(running.pid)]
     os.killpg(running.pid, signal.SIGINT)
     assert running.wait() == 1
-    assert psutil.wait_procs(started, timeout=20)[1] == []
+    assert psutil.wait_procs(started, timeout=300)[1] == []
+    assert not list((tmp_path / "course/.autograder/results").rglob("*.json"))  # at once: nothing was finished
     assert "interrupted" in (tmp_path / "log").read_text()
     assert "Traceback" not in (tmp_path / "log").read_text()
     course = read_course(tmp_path / "course")
