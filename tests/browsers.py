@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -63,3 +64,26 @@ def heard(browser: Browser, file: Path) -> tuple[list[str], list[str]]:
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto(file.as_uri(), wait_until="networkidle")
     return asked, said
+
+
+def find_no_fault(page: Page, width: int, least_passes: int) -> None:
+    """Fail where axe finds anything, where it looked at too little, or where the page is wider than the window."""
+    found = Axe().run(page).response
+    assert [(rule["id"], rule["impact"], rule["nodes"][0]["html"]) for rule in found["violations"]] == []
+    assert len(found["passes"]) > least_passes
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def serious_faults(page: Page) -> set[str]:
+    """Return the rules of axe that the page breaks seriously."""
+    return {rule["id"] for rule in Axe().run(page).response["violations"] if rule["impact"] == "serious"}
+
+
+def opened_without_alerts(browser: Browser, file: Path) -> Page:
+    """Open a file until nothing more is loaded; fail where its scripts open a dialog."""
+    page = browser.new_page()
+    alerts: list[str] = []
+    page.on("dialog", lambda dialog: alerts.append(dialog.message))
+    page.goto(file.as_uri(), wait_until="networkidle")
+    assert alerts == []
+    return page

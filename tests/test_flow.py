@@ -15,7 +15,7 @@ import pytest
 from autograder.cli.main import main
 from autograder.course.assignment import load_assignment
 from autograder.course.course import read_course
-from autograder.course.solution_regions import solution_lines
+from autograder.course.solution_regions import inside_lines, outside_lines
 from autograder.release.build import stale_files
 from autograder.sandbox.cgroup import delegated
 from tests.submissions.__main__ import copy_course, write_class
@@ -140,7 +140,8 @@ def test_the_committed_release_is_what_release_makes(course: Path) -> None:
 
 
 def test_no_solution_stands_in_source_or_release() -> None:
-    secret = solution_lines((ROOT / "solutions" / "vit" / "utilities.py").read_text())
+    solved = (ROOT / "solutions" / "vit" / "utilities.py").read_text()
+    secret = inside_lines(solved) - outside_lines(solved)
     assert secret
     for path in (ROOT / "source/vit/utilities.py", ROOT / "release/vit/utilities.py"):
         assert not secret & {line.strip() for line in path.read_text().splitlines()}

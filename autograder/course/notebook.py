@@ -120,12 +120,6 @@ def answer_sources(source_notebook: bytes) -> dict[str, str]:
     return {grade_id_of(cell): text_of(cell) for cell in answers}
 
 
-def manual_tasks(source_notebook: bytes) -> dict[str, float]:
-    """Return the points of each cell that a person marks, by grade_id."""
-    cells = _manual_cells(source_notebook)
-    return {grade_id_of(cell): float(cell["metadata"]["nbgrader"]["points"]) for cell in cells}
-
-
 def marking_guides(source_notebook: bytes) -> dict[str, str]:
     """Return model answer and rubric of each answer that a person marks, by grade_id: its solution regions."""
     guides: dict[str, str] = {}

@@ -66,11 +66,6 @@ def find_regions(text: str, where: str = "The text") -> list[Region]:
     return regions
 
 
-def solution_lines(text: str) -> frozenset[str]:
-    """Return the stripped lines that stand in solution regions and nowhere else in the text."""
-    return inside_lines(text) - outside_lines(text)
-
-
 def inside_lines(text: str) -> frozenset[str]:
     """Return the stripped, non-blank lines inside solution regions."""
     lines = text.split("\n")

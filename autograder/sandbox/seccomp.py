@@ -15,7 +15,6 @@ import errno
 import os
 import platform
 import struct
-from collections.abc import Iterable
 
 ALLOW, KILL_PROCESS, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _LOAD_WORD, _AND, _RETURN = 0x20, 0x54, 0x06
@@ -100,11 +99,6 @@ def program(machine: str, own_pid: int, *, gpu: bool = False) -> bytes:
         _only_first_argument(TGKILL[column], own_pid),
     ]
     return b"".join(rules) + _instruction(_RETURN, ALLOW)
-
-
-def refusing(machine: str, numbers: Iterable[int]) -> bytes:
-    """Return a filter that refuses these calls and nothing else, as a container's profile does."""
-    return b"".join([_begin(machine), *map(refuse, numbers), _instruction(_RETURN, ALLOW)])
 
 
 def refuse(number: int, code: int = errno.EPERM) -> bytes:

@@ -35,11 +35,13 @@ TAKEN_AWAY: dict[str, int] = {
     "rlimits": (302, 261)[COLUMN],  # prlimit64
 }
 WITHOUT = """
-import os, platform, sys
+import os, struct, sys
 from autograder.sandbox import seccomp
 from autograder.sandbox.confine import _prctl, PR_SET_NO_NEW_PRIVS
 _prctl(PR_SET_NO_NEW_PRIVS, 1)
-seccomp.load(seccomp.refusing(platform.machine(), [int(sys.argv[1])]))
+# Load the call's number; where it is this one, answer EPERM; else allow.
+rows = [(0x20, 0, 0, 0), (0x15, 0, 1, int(sys.argv[1])), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7FFF0000)]
+seccomp.load(b"".join(struct.pack("HBBI", *row) for row in rows))
 os.execv(sys.executable, [sys.executable, "-m", "autograder", *sys.argv[2:]])
 """
 

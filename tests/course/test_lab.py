@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from autograder.course.cells import load_cells, text_of
-from autograder.course.notebook import manual_tasks
+from autograder.course.notebook import marking_guides
 from benchmarks.quick_profile import execute, printed
 from tests.submissions.corpus import RIGHT
 
@@ -218,7 +218,7 @@ def test_questions_have_a_model_answer_and_a_rubric_of_two_points() -> None:
     cells = {
         cell["metadata"].get("nbgrader", {}).get("grade_id"): text_of(cell) for cell in load_cells(SOURCE.read_bytes())
     }
-    assert manual_tasks(SOURCE.read_bytes()) == {f"question_{number:02}": 2.0 for number in range(1, 15)}
+    assert set(marking_guides(SOURCE.read_bytes())) == {f"question_{number:02}" for number in range(1, 15)}
     for number in range(1, 15):
         assert f"**Question {number}** (2 points)" in cells[f"question_{number:02}_text"]
         answer, _, rubric = cells[f"question_{number:02}"].partition("*Marking:")

@@ -10,9 +10,9 @@ import nbformat
 import pytest
 
 from autograder.course.cells import load_cells, text_of
-from autograder.course.notebook import answer_sources, assemble, build_notebook, manual_tasks, restore
+from autograder.course.notebook import answer_sources, assemble, build_notebook, marking_guides, restore
 from autograder.course.notebook_changes import MOST_NOTES
-from autograder.course.solution_regions import only_needed, solution_lines, stub_module
+from autograder.course.solution_regions import inside_lines, only_needed, outside_lines, stub_module
 from autograder.errors import AssignmentError
 from tests.tiny import TINY_MODULE, TINY_NOTEBOOK
 
@@ -107,9 +107,10 @@ def test_stub_refuses(text: str, problem: str) -> None:
         stub_module(text)
 
 
-def test_solution_lines_are_those_that_stand_nowhere_else() -> None:
+def test_lines_are_known_inside_and_outside_solution_regions() -> None:
     text = "a = 1\n### BEGIN SOLUTION\n  a = 1\n\n  b = 2\n### END SOLUTION\n"
-    assert solution_lines(text) == {"b = 2"}
+    assert inside_lines(text) == {"a = 1", "b = 2"}
+    assert outside_lines(text) == {"a = 1"}
 
 
 def test_only_what_a_part_needs_goes_with_it() -> None:
@@ -325,9 +326,9 @@ def test_half_characters_are_replaced() -> None:
     assert graded.cells[-1].source == "a = '?'"
 
 
-def test_answers_and_manual_tasks_of_the_source() -> None:
+def test_answers_and_marking_guides_of_the_source() -> None:
     assert "total = sum(range(size))" in answer_sources(SOURCE)["total_answer"]
-    assert manual_tasks(SOURCE) == {"question_01": 2.0}
+    assert set(marking_guides(SOURCE)) == {"question_01"}
 
 
 def test_restore_puts_the_structure_back_and_keeps_the_texts() -> None:

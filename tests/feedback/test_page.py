@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from nbgrader.api import Gradebook
 from nbgrader.auth import Authenticator
@@ -32,7 +31,14 @@ from autograder.grading import result_store as store
 from autograder.marks import Mark, Person, StudentMarks
 from autograder.rendering.result_views import CARRIED, EARLIER, HELD
 from autograder.results import SubmissionResult, TaskResult
-from tests.browsers import IN_BROWSER, heard, opened_file
+from tests.browsers import (
+    IN_BROWSER,
+    find_no_fault,
+    heard,
+    opened_file,
+    opened_without_alerts,
+    serious_faults,
+)
 from tests.feedback_example import example_page, example_result
 from tests.gradebook.test_class_marks import HALF_OFF, configured, record_late
 from tests.one_student import HOSTILE
@@ -473,10 +479,7 @@ def opened(browser: Browser, file: Path, scheme: str = "light", width: int = 128
 @pytest.mark.parametrize("width", [1280, 390])
 def test_axe_finds_nothing(browser: Browser, file: Path, scheme: str, width: int) -> None:
     page = opened(browser, file, scheme, width)
-    found = Axe().run(page).response
-    assert [(rule["id"], rule["impact"], rule["nodes"][0]["html"]) for rule in found["violations"]] == []
-    assert len(found["passes"]) > 25
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    find_no_fault(page, width, least_passes=25)
 
 
 @IN_BROWSER
@@ -485,8 +488,7 @@ def test_axe_would_find_a_fault(browser: Browser, file: Path) -> None:
     page = opened(browser, file)
     page.evaluate("document.querySelector('main').style.color = '#bbb'")
     page.evaluate("document.querySelector('svg[role]').removeAttribute('aria-label')")
-    serious = {rule["id"] for rule in Axe().run(page).response["violations"] if rule["impact"] == "serious"}
-    assert serious >= {"color-contrast", "svg-img-alt"}
+    assert serious_faults(page) >= {"color-contrast", "svg-img-alt"}
 
 
 CONTRASTS = """() => {
@@ -529,11 +531,7 @@ def test_the_browser_asks_for_nothing_else_and_refuses_nothing(browser: Browser,
 @pytest.mark.slow
 def test_a_hostile_page_runs_nothing(browser: Browser, tmp_path: Path) -> None:
     (tmp_path / PAGE).write_text(attacked())
-    page = browser.new_page()
-    alerts: list[str] = []
-    page.on("dialog", lambda dialog: alerts.append(dialog.message))
-    page.goto((tmp_path / PAGE).as_uri(), wait_until="networkidle")
-    assert alerts == []
+    page = opened_without_alerts(browser, tmp_path / PAGE)
     assert page.locator("article").count() == 13
 
 

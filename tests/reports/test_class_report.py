@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Page, expect
 
@@ -21,7 +20,14 @@ from autograder.reports.report_page import STATES, report_page, student_row
 from autograder.reports.similarity import Pair
 from autograder.results import to_json
 from autograder.text import title_of
-from tests.browsers import IN_BROWSER, heard, opened_file
+from tests.browsers import (
+    IN_BROWSER,
+    find_no_fault,
+    heard,
+    opened_file,
+    opened_without_alerts,
+    serious_faults,
+)
 from tests.made_class import made_class
 from tests.one_student import HOSTILE, hostile, one_student
 from tests.tiny import TinyCourse, tiny_result
@@ -192,10 +198,7 @@ def column(page: Page, number: int) -> list[str]:
 def test_axe_finds_nothing(browser: Browser, report_file: Path, scheme: str, width: int) -> None:
     page = opened_file(browser, report_file, scheme, width)
     page.locator("#class thead button").nth(1).click()
-    found = Axe().run(page).response
-    assert [(rule["id"], rule["impact"], rule["nodes"][0]["html"]) for rule in found["violations"]] == []
-    assert len(found["passes"]) > 40
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    find_no_fault(page, width, least_passes=40)
 
 
 @IN_BROWSER
@@ -204,8 +207,7 @@ def test_axe_would_find_a_fault(browser: Browser, report_file: Path) -> None:
     page = opened_file(browser, report_file)
     page.evaluate("document.querySelector('main').style.color = 'light-dark(#bbb, #555)'")
     page.evaluate("document.querySelector('svg').removeAttribute('aria-label')")
-    serious = {rule["id"] for rule in Axe().run(page).response["violations"] if rule["impact"] == "serious"}
-    assert serious >= {"color-contrast", "svg-img-alt"}
+    assert serious_faults(page) >= {"color-contrast", "svg-img-alt"}
 
 
 @IN_BROWSER
@@ -220,11 +222,7 @@ def test_the_browser_asks_for_nothing_else_and_refuses_nothing(browser: Browser,
 @pytest.mark.slow
 def test_a_hostile_class_runs_nothing(browser: Browser, tmp_path: Path) -> None:
     (tmp_path / PAGE).write_text(attacked())
-    page = browser.new_page()
-    alerts: list[str] = []
-    page.on("dialog", lambda dialog: alerts.append(dialog.message))
-    page.goto((tmp_path / PAGE).as_uri(), wait_until="networkidle")
-    assert alerts == []
+    page = opened_without_alerts(browser, tmp_path / PAGE)
     assert page.locator("#class tbody tr").count() == 1
 
 
