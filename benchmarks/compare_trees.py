@@ -15,6 +15,7 @@ The trees take turns, since a processor's speed drifts. The ratio is the mean ov
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import os
 import resource
@@ -28,6 +29,7 @@ from pathlib import Path
 
 from scipy import stats
 
+from autograder.sandbox.confine import adopt_orphans
 from benchmarks.measuring import QUIET, machine, say, table, write_figures
 
 
@@ -56,6 +58,7 @@ class Tree:
         )  # fmt: skip
         if done.returncode:
             raise SystemExit(f"{' '.join(words)} failed in {self.root}:\n{(done.stdout + done.stderr)[-2000:]}")
+        _wait_for_orphans()
         return _cpu_of_children() - before
 
     def prepare(self, submissions: int) -> None:
@@ -150,6 +153,13 @@ def _interval(found: Comparison) -> str:
     return f"{found.low:.3f} to {found.high:.3f}"
 
 
+def _wait_for_orphans() -> None:
+    """Wait for what a command left to end: the kernel counts only the cpu time of processes that were waited for."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
+
+
 def _cpu_of_children() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
@@ -165,6 +175,7 @@ def main() -> None:
     parser.add_argument("--submissions", type=int, default=4, help="further submissions that are graded in each turn")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     options = parser.parse_args()
+    adopt_orphans()  # student processes whose zygote ended first
     with tempfile.TemporaryDirectory() as folder:
         trees = [Tree(root.resolve(), Path(folder) / name) for root, name in zip(options.trees, "ab", strict=True)]
         for tree in trees:
