@@ -26,6 +26,9 @@ c.CourseDirectory.root = str(course)
 c.ClearSolutions.code_stub = {"python": '# YOUR CODE HERE\nraise NotImplementedError("This cell is not written yet.")'}
 c.ClearSolutions.text_stub = "*Your answer here.*"
 
+# Rubrics stand in the metadata of the source notebook; released notebooks are written without them.
+c.GenerateAssignment.exporter_class = "autograder.nbgrader_plugins.ReleaseExporter"
+
 # --- Grading: nbgrader records and shows, the autograder runs and checks ------------------------------------
 
 # Without this nbgrader replaces each student's module with the empty one. The given modules are not named here:

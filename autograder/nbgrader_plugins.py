@@ -3,12 +3,14 @@
 from autograder.exports.csv_plugin import QuotedCsvExport
 from autograder.feedback.exporter import FeedbackExporter
 from autograder.gradebook.autograding import RecordGrades, SubmissionExporter, forget_scores
+from autograder.release.exporter import ReleaseExporter
 from autograder.rendering.sanitising import clean_html, markdown2html
 
 __all__ = [
     "FeedbackExporter",
     "QuotedCsvExport",
     "RecordGrades",
+    "ReleaseExporter",
     "SubmissionExporter",
     "clean_html",
     "forget_scores",

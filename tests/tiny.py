@@ -35,6 +35,10 @@ def double(x):
     ### END SOLUTION
 '''
 
+TINY_RUBRIC = (
+    '{"rubric": [{"id": "factor", "points": 1, "text": "The factor is named."},'
+    ' {"id": "cost", "points": 1, "text": "Its cost is named."}]}'
+)
 TINY_NOTEBOOK = """# ---
 # jupyter:
 #   kernelspec:
@@ -64,13 +68,11 @@ total = sum(range(size))
 # %% nbgrader={"grade_id": "total", "grade": true, "locked": true, "points": 2}
 # Hidden checks of `total` run when your work is graded.
 
-# %% [markdown] nbgrader={"grade_id": "question_01", "grade": true, "solution": true, "points": 2}
+# %% [markdown] autograder=RUBRIC nbgrader={"grade_id": "question_01", "grade": true, "solution": true, "points": 2}
 # ### BEGIN SOLUTION
 # Doubling is multiplying by two, which costs one operation per element.
-#
-# *Marking: 1 point for the factor; 1 point for its cost.*
 # ### END SOLUTION
-"""
+""".replace("RUBRIC", TINY_RUBRIC)
 
 TINY_TASKS = """[double]
 title = "Doubling"

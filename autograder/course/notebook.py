@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from autograder.course.cells import Cell, StudentCell, flag, grade_id_of, load_cells, read_cells, text_of
 from autograder.course.notebook_changes import describe_changes
+from autograder.course.rubrics import METADATA, check_rubric, rubric_as_markdown, rubric_of
 from autograder.course.solution_regions import BEGIN, find_regions
 from autograder.errors import AssignmentError
 
@@ -22,7 +23,7 @@ PARAMETERS_TAG = "parameters"
 WEIGHTLESS_TAG = "weightless"
 
 _NBGRADER_DEFAULTS = {"schema_version": 3, "grade": False, "locked": False, "solution": False, "task": False}
-_KEPT_METADATA = ("nbgrader", "tags", "deletable", "editable")
+_KEPT_METADATA = ("nbgrader", METADATA, "tags", "deletable", "editable")
 _JUPYTEXT_METADATA = ("title", "cell_depth", "lines_to_next_cell", "lines_to_end_of_cell_marker", "cell_marker")
 _GRADE_ID = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
@@ -121,12 +122,17 @@ def answer_sources(source_notebook: bytes) -> dict[str, str]:
 
 
 def marking_guides(source_notebook: bytes) -> dict[str, str]:
-    """Return model answer and rubric of each answer that a person marks, by grade_id: its solution regions."""
+    """Return model answer and rubric of each answer that a person marks, by grade_id.
+
+    The model answer is what stands in the solution regions, the rubric what stands in the cell's metadata.
+    """
     guides: dict[str, str] = {}
     for cell in _manual_cells(source_notebook):
         lines = text_of(cell).split("\n")
         regions = find_regions(text_of(cell), f"The cell {grade_id_of(cell)!r}")
         inside = ["\n".join(lines[region.first + 1 : region.last]) for region in regions]
+        rubric = rubric_of(cell)
+        inside += [rubric_as_markdown(rubric)] if rubric else []
         if inside:
             guides[grade_id_of(cell)] = "\n\n".join(inside)
     return guides
@@ -154,6 +160,7 @@ def _plain_cell(cell: Cell) -> Cell:
 def _check_cells(cells: list[Cell]) -> None:
     seen: set[str] = set()
     for cell in cells:
+        check_rubric(cell)
         if "nbgrader" in cell["metadata"]:
             _check_graded(cell)
             grade_id = grade_id_of(cell)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from autograder.course.assignment import MODULE, Assignment
 from autograder.course.cells import Cell, load_cells, text_of
+from autograder.course.rubrics import METADATA
 from autograder.course.solution_regions import inside_lines, outside_lines
 
 SUBSTANTIAL = 20
@@ -56,7 +57,7 @@ def find_leaks(assignment: Assignment, folder: Path) -> list[str]:
         name = path.relative_to(folder).as_posix()
         if path.name in secrets.names or re.fullmatch(r"test_.*\.py", path.name):
             problems.append(f"{name} has the name of a hidden check.")
-        problems += _outputs(name, path)
+        problems += _unfit_cells(name, path)
         text = _text(path)
         if text is not None:
             problems += (f"{name}: {problem}" for problem in _leaks(name, text, secrets))
@@ -116,7 +117,8 @@ def _solution_leaks(name: str, lines: frozenset[str], secrets: Secrets) -> Itera
                 yield f"a line of the solution in {file} is in it: {line!r}."
 
 
-def _outputs(name: str, path: Path) -> list[str]:
+def _unfit_cells(name: str, path: Path) -> list[str]:
+    """Return what is wrong with a notebook's cells beside their texts."""
     if path.suffix != ".ipynb":
         return []
     try:
@@ -124,7 +126,9 @@ def _outputs(name: str, path: Path) -> list[str]:
     except (ValueError, KeyError):
         return [f"{name} is not a notebook."]
     ran = [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")]
-    return [f"{name}: the cell {cell['id']!r} has outputs or has been run." for cell in ran]
+    problems = [f"{name}: the cell {cell['id']!r} has outputs or has been run." for cell in ran]
+    ours = [cell for cell in cells if METADATA in cell["metadata"]]
+    return problems + [f"{name}: the cell {cell['id']!r} has a rubric in its metadata." for cell in ours]
 
 
 def _text(path: Path) -> str | None:

@@ -26,7 +26,7 @@ from tests.formgrader import (
 )
 from tests.tiny import TinyCourse, tiny_result
 
-RUBRIC = "Marking: 1 point for the factor; 1 point for its cost."
+RUBRIC = "1 point (cost): Its cost is named."
 MODEL_ANSWER = "Doubling is multiplying by two"
 
 pytestmark = [pytest.mark.slow, IN_BROWSER]

@@ -391,7 +391,7 @@ def test_markers_read_model_answer_and_rubric_before_the_answer(released_course:
     place = cells.index(cell({"cells": cells}, "question_01"))
     guide = "".join(cells[place - 1]["source"])
     assert guide.startswith(f"> {GUIDE_HEADING}\n> \n> Doubling")
-    assert "*Marking: 1 point for the factor; 1 point for its cost.*" in guide
+    assert "> - **1 point** (factor): The factor is named.\n> - **1 point** (cost): Its cost is named." in guide
     assert "SOLUTION" not in guide
 
 

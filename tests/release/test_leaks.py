@@ -87,3 +87,11 @@ def test_gate_finds_outputs(released_course: TinyCourse) -> None:
     path.write_text(json.dumps(notebook))
     found = problems_of(released_course, path.parent)
     assert found == ["tiny.ipynb: the cell 'parameters' has outputs or has been run."]
+
+
+def test_gate_finds_a_rubric(released_course: TinyCourse) -> None:
+    path = released_course.root / "release/tiny/tiny.ipynb"
+    notebook = json.loads(path.read_text())
+    notebook["cells"][-1]["metadata"]["autograder"] = {"rubric": []}
+    path.write_text(json.dumps(notebook))
+    assert problems_of(released_course, path.parent) == ["tiny.ipynb: the cell 'question-01' has a rubric in its metadata."]

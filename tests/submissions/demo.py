@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from autograder.audit.corpus import Variant
+from autograder.course.rubrics import METADATA
 
 from .corpus import RIGHT, read_corpus
 
@@ -102,13 +103,13 @@ def _perfect(style: str) -> Example:
 
 
 def _as_handed_in(solved_notebook: bytes) -> bytes:
-    """Leave out what only an instructor's notebook holds: region markers and the rubrics after model answers."""
+    """Leave out what only an instructor's notebook holds: the markers of solution regions, and rubrics."""
     notebook = json.loads(solved_notebook)
     for cell in notebook["cells"]:
+        cell["metadata"].pop(METADATA, None)
         text = "".join(cell["source"])
         if "BEGIN SOLUTION" in text:
-            answer = re.sub(r"(?m)^\s*### (BEGIN|END) SOLUTION.*\n?", "", text)
-            cell["source"] = answer.partition("*Marking:")[0].rstrip("\n")
+            cell["source"] = re.sub(r"(?m)^\s*### (BEGIN|END) SOLUTION.*\n?", "", text).rstrip("\n")
     return json.dumps(notebook, indent=1, ensure_ascii=False).encode()
 
 
