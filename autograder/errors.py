@@ -72,6 +72,10 @@ class SubmissionUnreadable(AutograderError):
     """A submission cannot be read at all; it is graded 0 with this reason."""
 
 
+class ArchiveUnreadable(AutograderError):
+    """A zip file cannot be read at all."""
+
+
 class RecordingError(AutograderError):
     """A result could not be written to the gradebook."""
 

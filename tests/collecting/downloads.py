@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import yaml
 
@@ -53,7 +54,9 @@ def moodle_clean(name: str) -> str:
     return re.sub(r"\.\.+", "", re.sub(r"[\x00-\x1f&<>\"`|':\\/]", "", name))
 
 
-def moodle_zip(path: Path, assignment: str, layout: str = FOLDERS, anonymous: bool = False, form: str = "NFC") -> Path:
+def moodle_zip(
+    path: Path, assignment: str, layout: str = FOLDERS, anonymous: bool = False, form: Literal["NFC", "NFD"] = "NFC"
+) -> Path:
     """`Course-Assignment-12345.zip`, its names in one of the two forms of Unicode."""
     files = []
     for student in STUDENTS:
@@ -141,7 +144,7 @@ def canvas_gradebook(points: float, delimiter: str = ",", split_names: bool = Fa
     names = ["LastName", "FirstName"] if split_names else ["Student"]
     heading = [*names, "ID", "SIS User ID", "SIS Login ID", "Section", title, "Final Score"]
     empty = [""] * (len(heading) - 3)
-    rows: list[list[object]] = [heading]
+    rows: list[list[object]] = [[*heading]]
     rows.append(["", *empty, "Manual Posting", ""])
     worth = f"{points:.2f}".replace(".", "," if delimiter == ";" else ".")
     rows.append(["    Points Possible", *empty[1:], "", worth, "(read only)"])

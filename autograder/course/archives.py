@@ -1,0 +1,209 @@
+"""Read zip files that others made: within bounds, into memory, and every member that is left out is named.
+
+Nothing is unpacked to disk. Names that lead outside, links, encrypted members, members that unpack to more than is
+allowed: each is left out with its reason, and the others are read.
+"""
+
+from __future__ import annotations
+
+import io
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.errors import ArchiveUnreadable
+
+MOST_MEMBERS = 200_000
+"""Members of the largest download of a class."""
+LONGEST_PART = 255
+"""Bytes of a file's name on most file systems."""
+MOST_PARTS = 32
+_ENTRY = 1 << 10
+"""Bytes that the archive's list may have for each member: it is held in memory as a whole."""
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Others may ask for gigabytes of memory before the first byte."""
+_END, _END64 = b"PK\5\6", b"PK\6\6"
+_END_SIZE, _LOCATOR_SIZE, _END64_SIZE, _LONGEST_COMMENT = 22, 20, 56, 1 << 16
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, struct.error)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file that was not taken, and why, as the end of a sentence that begins with its name."""
+
+    name: str
+    why: str
+
+
+class MemberUnreadable(Exception):
+    """One member cannot be read; the message says why, as the end of a sentence that begins with its name."""
+
+
+class ZipReader:
+    """An open zip file.
+
+    Args:
+        archive: The zip file.
+
+    Attributes:
+        sizes: Path of each member that may be read, and its size as the archive tells it.
+        left_out: Members that may not be read.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        self.left_out: list[LeftOut] = []
+        for member in archive.infolist():
+            self._add(member)
+        self.sizes = {name: member.file_size for name, member in self._members.items()}
+
+    def read(self, name: str, most_bytes: int) -> bytes:
+        """Return a member's content.
+
+        Args:
+            name: A key of `sizes`.
+            most_bytes: Size from which on it is not read, whatever the archive says of it.
+
+        Raises:
+            MemberUnreadable: If it is larger or broken.
+        """
+        try:
+            with self._archive.open(self._members[name]) as file:
+                content = file.read(most_bytes + 1)
+        except _BROKEN as error:
+            raise MemberUnreadable("is broken in the zip file") from error
+        if len(content) > most_bytes:
+            raise MemberUnreadable("is larger than the course allows")
+        return content
+
+    def _add(self, member: zipfile.ZipInfo) -> None:
+        name = _real_name(member)
+        if name.endswith("/"):  # a folder
+            return
+        parts, why = _parts(name), _why_not(member)
+        if parts is None:
+            self.left_out.append(
+                LeftOut(name or "a nameless file", "has a name that no folder can hold, or that leads out of it")
+            )
+        elif why:
+            self.left_out.append(LeftOut(name, why))
+        else:
+            path = "/".join(parts)
+            if path in self._members:
+                self.left_out.append(LeftOut(path, "stands twice in the zip file; the last one was taken"))
+            self._members[path] = member
+
+
+@contextmanager
+def opened_zip(source: Path | bytes, most_members: int = MOST_MEMBERS) -> Iterator[ZipReader]:
+    """Open a zip file.
+
+    Args:
+        source: Its path, or its content.
+        most_members: How many members it may have.
+
+    Raises:
+        ArchiveUnreadable: If it is no zip file, or has more members.
+    """
+    with _opened(source) as file:
+        try:
+            _check_list(file, most_members)
+            archive = zipfile.ZipFile(file)
+        except (*_BROKEN, NotImplementedError) as error:
+            raise ArchiveUnreadable("It is no zip file, or broken.", "Make it again, as a .zip.") from error
+        with archive:
+            if len(archive.infolist()) > most_members:
+                raise _too_many(most_members)
+            yield ZipReader(archive)
+
+
+def read_zip(source: Path | bytes, most_bytes: int, most_members: int) -> tuple[dict[str, bytes], list[LeftOut]]:
+    """Return all that can be read of a zip file, by path, and what was left out.
+
+    Args:
+        source: Its path, or its content.
+        most_bytes: Of all members together.
+        most_members: How many members it may have.
+
+    Raises:
+        ArchiveUnreadable: If it is no zip file, or has more members.
+    """
+    files: dict[str, bytes] = {}
+    with opened_zip(source, most_members) as reader:
+        left_out = list(reader.left_out)
+        for name in reader.sizes:
+            try:
+                files[name] = reader.read(name, most_bytes)
+            except MemberUnreadable as error:
+                left_out.append(LeftOut(name, str(error)))
+            else:
+                most_bytes -= len(files[name])
+    return files, left_out
+
+
+def _opened(source: Path | bytes) -> io.BufferedReader | io.BytesIO:
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    try:
+        return source.open("rb")
+    except OSError as error:
+        raise ArchiveUnreadable(f"{source} cannot be opened: {error.strerror}.") from error
+
+
+def _check_list(file: io.BufferedReader | io.BytesIO, most_members: int) -> None:
+    """Refuse an archive whose list of members is too long, before zipfile reads it as a whole."""
+    end = file.seek(0, io.SEEK_END)
+    file.seek(max(0, end - _LONGEST_COMMENT - _END_SIZE - _LOCATOR_SIZE - _END64_SIZE))
+    tail = file.read()
+    place = len(tail) - _END_SIZE
+    if place < 0 or not (tail[place:].startswith(_END) and tail.endswith(b"\0\0")):
+        place = tail.rfind(_END)
+    size = struct.unpack_from("<L", tail, place + 12)[0] if 0 <= place <= len(tail) - _END_SIZE else 0
+    large = place - _LOCATOR_SIZE - _END64_SIZE
+    if large >= 0 and tail[large:].startswith(_END64):
+        size = struct.unpack_from("<Q", tail, large + 40)[0]
+    if size > most_members * _ENTRY:
+        raise _too_many(most_members)
+    file.seek(0)
+
+
+def _too_many(most_members: int) -> ArchiveUnreadable:
+    return ArchiveUnreadable(f"It holds more than {most_members} files.", "Hand in the work alone.")
+
+
+def _real_name(member: zipfile.ZipInfo) -> str:
+    """Return a member's name; many programs write UTF-8 without saying so, which zipfile takes for an old code page."""
+    if not member.flag_bits & 0x800:
+        try:
+            return member.filename.encode("cp437").decode("utf-8")
+        except (UnicodeEncodeError, UnicodeDecodeError):
+            pass
+    return member.filename
+
+
+def _parts(name: str) -> tuple[str, ...] | None:
+    """Return the parts of a member's path, whatever separates them; None if it leads outside or cannot be a path."""
+    parts = tuple(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
+    if not parts or len(parts) > MOST_PARTS or name.startswith(("/", "\\")) or parts[0].endswith(":"):
+        return None
+    if any(part == ".." or "\0" in part or len(part.encode("utf-8", "replace")) > LONGEST_PART for part in parts):
+        return None
+    return parts
+
+
+def _why_not(member: zipfile.ZipInfo) -> str:
+    """Return why a member may not be read; empty if it may."""
+    mode = member.external_attr >> 16
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+        return "is a link" if stat.S_ISLNK(mode) else "is no file"
+    if member.flag_bits & 0x1:
+        return "is encrypted"
+    if member.compress_type not in _METHODS:
+        return "is compressed in an unusual way"
+    return ""
