@@ -262,13 +262,13 @@ class Student:
         with _expecting("variable", name):
             return self._ask(wire.Read(name), None)
 
-    def train(self, name: str, *args: object, watched: str | None = None, **kwargs: object) -> TrainOutcome:
+    def train(self, name: str, *args: object, folder: str | None = None, **kwargs: object) -> TrainOutcome:
         """Run the notebook up to this task's cells, call its training function and return what was observed.
 
-        Calls of another function of the notebook, `watched`, are noted, too.
+        A `folder` is made before, for the function to write to.
         """
         self._run_answers({})
-        question = wire.Train(name, _values(args), _table(kwargs), watched)
+        question = wire.Train(name, _values(args), _table(kwargs), folder)
         with _expecting("function", name):
             return read_training(self._ask(question, self._training_seconds))
 

@@ -100,8 +100,6 @@ class Counts(msgspec.Struct, frozen=True):
     trainable: Size
 
 
-Plain = bool | int | float | str
-
 Curve = tuple[float | None, ...]
 """A number for each epoch; None where it is not finite."""
 
@@ -113,12 +111,12 @@ class TrainOutcome(msgspec.Struct, frozen=True):
         history: The curves that were returned, by name; None if no history was. What is no curve is left out.
         events: The order in which `fit` and the carbon tracker's `epoch_start`, `epoch_end` and `stop` began and
             ended, as in `"fit begins"`.
-        calls: The plain arguments of each call of the function that was watched.
+        saved: Paths of files with weights that were written, from the working folder.
     """
 
     history: Mapping[str, Curve] | None
     events: tuple[str, ...]
-    calls: tuple[Mapping[str, Plain], ...]
+    saved: tuple[str, ...]
 
 
 class _TrainAnswer(msgspec.Struct, frozen=True):
@@ -126,7 +124,7 @@ class _TrainAnswer(msgspec.Struct, frozen=True):
 
     history: dict[str, Any] | None
     events: Annotated[tuple[Words, ...], msgspec.Meta(max_length=MOST_EVENTS)]
-    calls: Annotated[tuple[dict[str, Plain], ...], msgspec.Meta(max_length=MOST_EVENTS)]
+    saved: Annotated[tuple[Words, ...], msgspec.Meta(max_length=MOST_EVENTS)]
 
 
 def read(answer: object, kind: type[_Record]) -> _Record:
@@ -168,7 +166,7 @@ def read_training(answer: object) -> TrainOutcome:
     return TrainOutcome(
         history=None if history is None else {name: curve for name, curve in history.items() if curve is not None},
         events=raw.events,
-        calls=raw.calls,
+        saved=raw.saved,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from autograder import wire
@@ -17,7 +18,7 @@ from autograder.student_side.error_places import describe_error
 from autograder.student_side.keras_shortcuts import take_shortcuts, traced_once
 from autograder.student_side.layer_answers import LayerAnswers
 from autograder.student_side.submitted_code import SubmittedModule, SubmittedNotebook
-from autograder.student_side.training_observer import observed_calls, observed_events
+from autograder.student_side.training_observer import observed_events, observed_files
 
 
 class Server:
@@ -94,14 +95,15 @@ class Server:
         function = self._notebook.find(question.name)
         args = [self._converter.to_plain(value) for value in question.args]
         kwargs = {key: self._converter.to_plain(value) for key, value in question.kwargs.items()}
-        calls = observed_calls(self._notebook.names, question.watched)
-        with traced_once(), observed_events() as events, calls as seen:
+        if question.folder is not None:
+            Path(question.folder).mkdir(exist_ok=True)
+        with traced_once(), observed_events() as events, observed_files() as saved:
             result = function(*args, **kwargs)
         history = getattr(result, "history", None)
         return wire.Table(
             {
                 "history": self._converter.to_wire(history) if isinstance(history, dict) else None,
                 "events": self._converter.to_wire(events),
-                "calls": self._converter.to_wire(seen),
+                "saved": self._converter.to_wire(saved),
             }
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -12,30 +12,27 @@ from typing import Any
 
 import tf_keras as keras
 
+WEIGHTS = (".h5", ".hdf5", ".index", ".keras", ".npy", ".npz", ".pb", ".pickle", ".pkl")
+"""How names of files end that weights are saved in."""
+
 
 @contextmanager
-def observed_calls(names: dict[str, Any], watched: str | None) -> Iterator[list[dict[str, Any]]]:
-    """Note the arguments of every call of one of these functions in the block, as far as they are plain values."""
-    seen: list[dict[str, Any]] = []
-    original = names.get(watched or "")
-    if not callable(original):
-        yield seen
-        return
+def observed_files() -> Iterator[list[str]]:
+    """Note which files with weights are written in the block, by their paths from the working folder."""
+    seen: list[str] = []
+    before = _weights_files()
+    yield seen
+    seen.extend(path for path, state in _weights_files().items() if before.get(path) != state)
 
-    @functools.wraps(original)
-    def noted(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        with suppress(TypeError, ValueError):  # what does not fit, the function itself will refuse
-            bound = inspect.signature(original).bind(*args, **kwargs)
-            bound.apply_defaults()
-            plain = {name: str(one) if isinstance(one, Path) else one for name, one in bound.arguments.items()}
-            seen.append({name: one for name, one in plain.items() if isinstance(one, (bool, int, float, str))})
-        return original(*args, **kwargs)
 
-    names[str(watched)] = noted
-    try:
-        yield seen
-    finally:
-        names[str(watched)] = original
+def _weights_files() -> dict[str, tuple[int, int]]:
+    """Return time and size of each file with weights, but for those in temporary folders."""
+    found = {}
+    for path in Path().rglob("*"):
+        if path.suffix in WEIGHTS and not path.parts[0].startswith(tempfile.gettempprefix()):
+            with suppress(OSError):  # it is gone again
+                found[str(path)] = (path.stat().st_mtime_ns, path.stat().st_size)
+    return found
 
 
 @contextmanager

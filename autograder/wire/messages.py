@@ -185,16 +185,16 @@ class Assign(msgspec.Struct, frozen=True, tag="assign"):
 
 
 class Train(msgspec.Struct, frozen=True, tag="train"):
-    """Call the notebook's training function and observe Keras and the carbon tracker while it runs.
+    """Call the notebook's training function and observe Keras, the carbon tracker and saved weights while it runs.
 
     Attributes:
-        watched: Another function of the notebook, whose calls are observed too.
+        folder: Made before, for the function to write to.
     """
 
     name: str
     args: list[Value]
     kwargs: dict[str, Value]
-    watched: str | None = None
+    folder: str | None = None
 
 
 Question = (

@@ -18,7 +18,7 @@ REF = wire.Ref(7, "layer", "Dense")
 WEIGHT = {"name": "kernel:0", "shape": (3, 4), "dtype": "float32", "trainable": True}
 LAYER = {"class": "Dense", "ref": wire.Ref(8, "layer", "Dense"), "weights": (0,), "units": 4}
 DESCRIPTION = {"weights": (WEIGHT,), "layers": (LAYER,)}
-OUTCOME = {"history": {"loss": (0.5, 0.25)}, "events": ("fit begins", "fit ends"), "calls": ({"epochs": 3},)}
+OUTCOME = {"history": {"loss": (0.5, 0.25)}, "events": ("fit begins", "fit ends"), "saved": ("a/best.h5",)}
 
 
 def answering(*answers: object) -> Student:
@@ -100,12 +100,12 @@ def test_curves_that_are_none_are_left_out() -> None:
     curves = {"loss": (1, math.nan), "a": 3.0, "b": ("x",), "c": (True,), "d": np.zeros(2), "e": ()}
     outcome = read_training({**OUTCOME, "history": curves})
     assert outcome.history == {"loss": (1.0, None), "e": ()}
-    assert read_training(OUTCOME).calls == ({"epochs": 3},)
+    assert read_training(OUTCOME).saved == ("a/best.h5",)
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"history": 3}, {"events": (3,)}, {"events": None}, {"calls": ({"epochs": None},)}, {"calls": 1}],
+    [{"history": 3}, {"events": (3,)}, {"events": None}, {"saved": (None,)}, {"saved": 1}],
     ids=str,
 )
 def test_outcomes_that_make_no_sense_are_refused(change: dict[str, object]) -> None:

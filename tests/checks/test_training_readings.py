@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from autograder.checking.testimony import TrainOutcome
-from autograder.checks.vit.rigged_training import BEST, EPOCHS, LEARNED, Points, RiggedTraining, rig_training
+from autograder.checks.vit.rigged_training import (
+    EPOCHS,
+    OF_TEST,
+    OF_VALIDATION,
+    Plan,
+    Points,
+    RiggedTraining,
+)
 from autograder.checks.vit.training_readings import Reading, read_training
 from autograder.errors import CheckFailed
-from tests.hidden_checks import DRAWS, load_checks
+from tests.hidden_checks import load_checks
 
 TRAINING = load_checks("training")
 
@@ -22,18 +30,17 @@ Floats = np.ndarray[Any, Any]
 class TrainedModel:
     """Stands for a model in a student's process, with weights in float32 as its training left them."""
 
-    def __init__(self, weights: Floats, tape: Floats) -> None:
-        self._kernel, self._bias = weights[:-1].astype(np.float32), weights[-1].astype(np.float32)
-        self._tape = tape.astype(np.float32)
+    def __init__(self, plan: Plan, weights: Floats, tape: Floats) -> None:
+        self._network, self._weights, self._tape = plan.network, weights.astype(np.float32), tape.astype(np.float32)
 
     def get_weights(self) -> tuple[Any, ...]:
-        """Return kernel, bias and tape."""
-        return self._kernel, self._bias, self._tape
+        """Return each layer's kernel and bias, and the tape."""
+        layers = self._network.layers(self._weights)
+        return (*(part for layer in layers for part in (layer[:-1], layer[-1])), self._tape)
 
     def __call__(self, images: Floats, training: bool | None = None) -> Floats:
         """Return logits."""
-        logits: Floats = images.reshape(len(images), -1) @ self._kernel + self._bias
-        return logits
+        return self._network.run(self._weights, images.reshape(len(images), -1))[-1]
 
 
 def tape(looks: Sequence[tuple[Points, Floats]]) -> Floats:
@@ -44,28 +51,25 @@ def tape(looks: Sequence[tuple[Points, Floats]]) -> Floats:
 
 
 def read(rigged: RiggedTraining, weights: Floats, sums: Floats, history: Any = None) -> Reading:
-    model: Any = TrainedModel(weights, sums)
-    return read_training(rigged, model, TrainOutcome(history, (), ()), TRAINING.OF_SETTINGS + TRAINING.OF_LOSS)
+    model: Any = TrainedModel(rigged.plan, weights, sums)
+    mistakes = TRAINING.OF_RECIPE + ((TRAINING.NOT_ALL_TRAINED,) if rigged.plan.late else ())
+    return read_training(rigged, model, TrainOutcome(history, (), ()), mistakes)
 
 
 def told(curves: Any) -> dict[str, tuple[float, ...]]:
     return {name: tuple(map(float, values)) for name, values in curves.items()}
 
 
-@pytest.fixture(scope="module")
-def drawn() -> list[RiggedTraining]:
-    return [rig_training(np.random.default_rng(seed), TRAINING.OF_SETTINGS + TRAINING.OF_LOSS) for seed in range(DRAWS)]
-
-
-@pytest.mark.parametrize("kept", [BEST, EPOCHS], ids=["all weights put back", "trained weights put back"])
-def test_a_right_training_is_read(drawn: list[RiggedTraining], kept: int) -> None:
-    for rigged in drawn:
-        weights = rigged.path.weights
-        looks = [(rigged.validation, weights[epoch]) for epoch in range(1, kept + 1)]
-        looks += [(rigged.validation, weights[BEST]), (rigged.test, weights[BEST])]
-        reading = read(rigged, weights[BEST], tape(looks), told(rigged.history(rigged.path, rigged.validation)))
+@pytest.mark.parametrize("kept", ["all weights", "trained weights"])
+def test_a_right_training_is_read(drawn: list[RiggedTraining], drawn_late: list[RiggedTraining], kept: str) -> None:
+    for rigged in drawn + drawn_late:
+        weights, best = rigged.path.weights, rigged.plan.best
+        last = best if kept == "all weights" else EPOCHS
+        looks = [(rigged.validation, weights[epoch]) for epoch in range(1, last + 1)]
+        looks += [(rigged.validation, weights[best]), (rigged.test, weights[best])]
+        reading = read(rigged, weights[best], tape(looks), told(rigged.history(rigged.path, rigged.validation)))
         assert reading.mistake is None
-        assert reading.epoch == reading.best_epoch == BEST
+        assert reading.epoch == reading.best_epoch == best
         assert reading.watched is rigged.validation
         assert reading.tests == 1
         assert all(reading.tells(name) for name in ("loss", "accuracy", "val_loss", "val_accuracy"))
@@ -73,7 +77,7 @@ def test_a_right_training_is_read(drawn: list[RiggedTraining], kept: int) -> Non
 
 def test_wrong_recipes_are_read_by_their_names(drawn: list[RiggedTraining]) -> None:
     for rigged in drawn[:10]:
-        for mistake in TRAINING.OF_SETTINGS + TRAINING.OF_LOSS:
+        for mistake in TRAINING.OF_RECIPE:
             for recipe in mistake(rigged.recipe):
                 path = rigged.follow(recipe)
                 best = rigged.best_epoch(path, rigged.validation)
@@ -84,14 +88,24 @@ def test_wrong_recipes_are_read_by_their_names(drawn: list[RiggedTraining]) -> N
                 assert reading.epoch == reading.best_epoch
 
 
+def test_a_frozen_layer_is_read(drawn_late: list[RiggedTraining]) -> None:
+    for rigged in drawn_late:
+        path = rigged.follow(replace(rigged.recipe, frozen=1))
+        size = rigged.plan.network.size(1)
+        assert np.array_equal(path.weights[-1][:size], rigged.start[:size])
+        reading = read(rigged, path.weights[2], tape([(rigged.validation, path.weights[n]) for n in (1, 2)]))
+        assert reading.mistake is TRAINING.NOT_ALL_TRAINED
+
+
 def test_what_was_looked_at_is_read(drawn: list[RiggedTraining]) -> None:
     for rigged in drawn:
         weights = rigged.path.weights
         best = rigged.best_epoch(rigged.path, rigged.test)
         reading = read(rigged, weights[best], tape([(rigged.test, weights[epoch]) for epoch in range(1, best + 1)]))
         assert reading.watched is rigged.test
-        validated = [(rigged.validation, weights[epoch]) for epoch in range(1, BEST + 1)]
-        assert read(rigged, weights[BEST], tape(validated)).tests == 0
+        best = rigged.plan.best
+        validated = [(rigged.validation, weights[epoch]) for epoch in range(1, best + 1)]
+        assert read(rigged, weights[best], tape(validated)).tests == 0
 
 
 def test_a_test_with_other_weights_does_not_count(drawn: list[RiggedTraining]) -> None:
@@ -101,18 +115,23 @@ def test_a_test_with_other_weights_does_not_count(drawn: list[RiggedTraining]) -
         looks = [(rigged.validation, weights[epoch]) for epoch in range(1, EPOCHS + 1)]
         looks.append((rigged.test, weights[EPOCHS]))
         history = told(rigged.history(rigged.path, rigged.validation))
-        reading = read(rigged, weights[BEST], tape(looks), history)
+        reading = read(rigged, weights[rigged.plan.best], tape(looks), history)
         assert reading.tests == 0
 
 
 def test_weights_of_no_epoch_are_explained(drawn: list[RiggedTraining]) -> None:
     rigged = drawn[0]
-    start, trained = rigged.start, rigged.path.weights[BEST]
-    beyond = np.zeros_like(start)
-    beyond[LEARNED, 0] = 0.1
-    decayed = np.where(np.arange(len(start))[:, None] < LEARNED, trained, start * 0.999)
+    start, trained = rigged.start, rigged.path.weights[rigged.plan.best]
+    decayed = np.where(trained == start, start * 0.999, trained)
+
+    def beyond(feature: int) -> Floats:
+        moved = np.zeros_like(start)
+        rigged.plan.network.layers(moved)[0][feature, 0] = 0.1
+        return moved
+
     for weights, slug in (
-        (trained + beyond, "trained_on_validation_data"),
+        (trained + beyond(OF_VALIDATION), "trained_on_validation_data"),
+        (trained + beyond(OF_TEST), "trained_on_test_data"),
         (start, "nothing_learned"),
         (decayed, "weights_decay"),
         (np.where(trained == start, start, trained + 1e-4), None),

@@ -2,7 +2,8 @@
 
 The training samples are alike (see `trajectories`). Validation points are chosen by what the model will answer after
 each epoch, so that one epoch has the best validation accuracy and every other rule chooses another one: the lowest
-loss, the lowest accuracy, the last epoch, an epoch more, the training accuracy, the accuracy on the test points.
+loss, the lowest accuracy, the last epoch, an epoch more, the training accuracy, the accuracy on the test points; in a
+training that is `late`, the sum of both accuracies.
 """
 
 from __future__ import annotations
@@ -15,22 +16,48 @@ import numpy as np
 
 from autograder.checking.mistakes import Mistake
 from autograder.checks.vit.oracle import Floats, softmax
-from autograder.checks.vit.trajectories import Recipe, Trajectory, follow
+from autograder.checks.vit.trajectories import Network, Recipe, Trajectory, follow
 
 SHAPE, FEATURES, CLASSES = (3, 3, 1), 9, 4
-LEARNED = 7
-"""Features of the training sample. In the others it is 0, so that their weights never move."""
-EPOCHS, BEST, BEST_ON_TEST = 6, 5, 3
-FURTHER = 3
+OF_VALIDATION, OF_TEST = 7, 8
+"""Features that only validation points and only test points have. In the training sample both are 0, so that their
+weights never move."""
+LINEAR, DEEP = Network((FEATURES, CLASSES)), Network((FEATURES, 6, 5, CLASSES))
+EPOCHS, FURTHER = 6, 3
 """Epochs beyond the end that are followed, too."""
 SAMPLES, BATCH_SIZE = 50, 16  # the last batch of an epoch is a short one
-RATES = (0.02, 0.05)
 CLEAR = 0.03
 """Least distance of a point's two largest logits after each epoch; float32 weights are off by 4e-6."""
+MOST_BEFORE = 0.7
+"""Training accuracy in the best epoch of a late training, at most. In the next one it grows to 1, which is by more than
+the validation accuracy falls."""
 APART = 8e-5
 """Least distance of the best epoch's weights from those of a wrong recipe."""
 CANDIDATES = 2500
 ATTEMPTS = 200  # 2 are needed on average, 15 at most in a thousand
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a rigged training is to be like.
+
+    Attributes:
+        network: What is trained.
+        best: The epoch of the best validation accuracy, counted from 1.
+        best_on_test: That of the best accuracy on the test points.
+        rates: The least and the largest learning rate.
+        late: Whether the training sample is learned only in the epoch after the best.
+    """
+
+    network: Network
+    best: int
+    best_on_test: int
+    rates: tuple[float, float]
+    late: bool = False
+
+
+PLAIN = Plan(LINEAR, best=5, best_on_test=3, rates=(0.02, 0.05))
+LATE = Plan(DEEP, best=4, best_on_test=2, rates=(0.004, 0.008), late=True)
 
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
@@ -38,19 +65,19 @@ Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 @dataclass(frozen=True)
 class Points:
-    """Images of SHAPE, float32 `(points, ...)`, and their labels `(points,)`."""
+    """Images of SHAPE, float32 `(points, ...)`, their labels `(points,)`, and the network that learns them."""
 
     images: Floats
     labels: Labels
+    network: Network
 
     def pair(self) -> tuple[Floats, Labels]:
         """Return them as `run_experiment` takes them."""
         return self.images, self.labels
 
     def logits(self, weights: Floats) -> Floats:
-        """Return a linear model's answers, `(points, classes)`; weights are the kernel above the bias."""
-        flat = self.images.reshape(len(self.images), -1).astype(float)
-        return flat @ weights[:-1] + weights[-1]
+        """Return the network's answers with these weights, `(points, classes)`."""
+        return self.network.run(weights, self.images.reshape(len(self.images), -1).astype(float))[-1]
 
     def accuracy(self, weights: Floats) -> float:
         """Return the share of right answers."""
@@ -67,12 +94,14 @@ class RiggedTraining:
     """A training whose outcome is known.
 
     Attributes:
-        start: The model's first weights, kernel above bias, `(FEATURES + 1, CLASSES)`.
-        recipe: How the model must be trained.
+        plan: What it is like.
+        start: The network's first weights.
+        recipe: How it must be trained.
         path: What then happens, in EPOCHS epochs and in FURTHER ones.
         training: Copies of one sample.
     """
 
+    plan: Plan
     start: Floats
     recipe: Recipe
     path: Trajectory
@@ -103,20 +132,24 @@ class RiggedTraining:
         return int(self.history(path, watched)["val_accuracy"].argmax()) + 1
 
 
-def rig_training(rng: np.random.Generator, mistakes: Sequence[Mistake]) -> RiggedTraining:
+def rig_training(rng: np.random.Generator, plan: Plan, mistakes: Sequence[Mistake]) -> RiggedTraining:
     """Return a training that tells the best epoch from all others and the right recipe from those of these mistakes.
 
     Args:
         rng: Makes it; drawn again until everything is told apart.
+        plan: What it is like.
         mistakes: Their oracles turn the right recipe into wrong ones.
     """
     for _ in range(ATTEMPTS):
-        rigged = _draw(rng)
-        if _tells_apart(rigged, mistakes):
-            validation = _choose_points(rng, rigged.path, BEST, decoys=True)
-            test = _choose_points(rng, rigged.path, BEST_ON_TEST, decoys=False)
-            if validation is not None and test is not None and _is_tested_in_time(rigged.path, test):
-                return replace(rigged, validation=validation, test=test)
+        rigged = _draw(rng, plan)
+        if not _tells_apart(rigged, mistakes):
+            continue
+        validation = _choose_points(rng, rigged, OF_VALIDATION)
+        test = _choose_points(rng, rigged, OF_TEST)
+        if validation is not None and test is not None:
+            rigged = replace(rigged, validation=validation, test=test)
+            if _is_decisive(rigged) and _is_tested_in_time(rigged):
+                return rigged
     raise RuntimeError(f"no training with a single best epoch came in {ATTEMPTS} draws")
 
 
@@ -127,53 +160,71 @@ def in_batches(size: int) -> tuple[int, ...]:
 
 
 def _follow(recipe: Recipe, start: Floats, training: Points) -> Trajectory:
-    sample = training.images[0].ravel().astype(float)
-    return follow(recipe, start, sample, int(training.labels[0]), EPOCHS + FURTHER)
+    sample, label = training.images[0].ravel().astype(float), int(training.labels[0])
+    return follow(recipe, training.network, start, sample, label, EPOCHS + FURTHER)
 
 
-def _draw(rng: np.random.Generator) -> RiggedTraining:
+def _draw(rng: np.random.Generator, plan: Plan) -> RiggedTraining:
     """Return a training without points to validate and test on."""
-    recipe = Recipe(rate=round(float(rng.uniform(*RATES)), 4), batches=in_batches(BATCH_SIZE))
-    start = rng.normal(size=(FEATURES + 1, CLASSES)).astype(np.float32).astype(float)
-    sample = np.zeros(FEATURES, np.float32)
-    sample[:LEARNED] = rng.uniform(0.5, 1.5, LEARNED) * rng.choice([-1, 1], LEARNED)
-    label = int((np.append(sample, 1.0) @ start).argmin())  # what the model has to learn most about
-    training = Points(np.tile(sample.reshape(1, *SHAPE), (SAMPLES, 1, 1, 1)), np.full(SAMPLES, label))
+    recipe = Recipe(rate=round(float(rng.uniform(*plan.rates)), 4), batches=in_batches(BATCH_SIZE))
+    *hidden, last = (rng.normal(size=shape) for shape in plan.network.shapes)
+    layers = [*(layer / np.sqrt(len(layer)) for layer in hidden), last]
+    start = np.concatenate([layer.ravel() for layer in layers]).astype(np.float32).astype(float)
+    sample = (rng.uniform(0.5, 1.5, FEATURES) * rng.choice([-1, 1], FEATURES)).astype(np.float32)
+    sample[[OF_VALIDATION, OF_TEST]] = 0.0
+    label = int(plan.network.run(start, sample)[-1].argmin())  # what the network has to learn most about
+    images = np.tile(sample.reshape(1, *SHAPE), (SAMPLES, 1, 1, 1))
+    training = Points(images, np.full(SAMPLES, label), plan.network)
     path = _follow(recipe, start, training)
-    return RiggedTraining(start, recipe, path, training, validation=training, test=training)
+    return RiggedTraining(plan, start, recipe, path, training, validation=training, test=training)
 
 
 def _tells_apart(rigged: RiggedTraining, mistakes: Sequence[Mistake]) -> bool:
-    path = rigged.path
-    if path.margin < CLEAR or path.accuracy[:EPOCHS].argmax() + 1 == BEST:
+    path, best = rigged.path, rigged.plan.best
+    if path.margin < CLEAR or path.accuracy[:EPOCHS].argmax() + 1 == best:
         return False
-    wrong = [rigged.follow(recipe).weights for mistake in mistakes for recipe in mistake(rigged.recipe)]
+    if rigged.plan.late and not path.accuracy[best - 1] <= MOST_BEFORE < path.accuracy[best] == 1:
+        return False
+    wrong = (rigged.follow(recipe).weights for mistake in mistakes for recipe in mistake(rigged.recipe))
     return all(
         np.abs(weights[1] - weights[0]).max() > APART  # it can be told from no training at all
-        and np.abs(weights[1:] - path.weights[BEST]).max(axis=(1, 2)).min() > APART
+        and np.abs(weights[1:] - path.weights[best]).max(axis=-1).min() > APART
         for weights in wrong
     )
 
 
-def _is_tested_in_time(path: Trajectory, test: Points) -> bool:
+def _is_tested_in_time(rigged: RiggedTraining) -> bool:
     """Whether the sums of the logits tell a test with the best weights from one with the last ones."""
-    best, last = (test.logits(path.weights[epoch]).sum(axis=0) for epoch in (BEST, EPOCHS))
+    weights = rigged.path.weights
+    best, last = (rigged.test.logits(weights[epoch]).sum(axis=0) for epoch in (rigged.plan.best, EPOCHS))
     return bool(np.abs(best - last).max() > 1.0)
 
 
-def _choose_points(rng: np.random.Generator, path: Trajectory, best: int, *, decoys: bool) -> Points | None:
-    """Return points, with labels by which the model answers most of them right after one epoch.
+def _is_decisive(rigged: RiggedTraining) -> bool:
+    """Whether other rules choose other epochs: the sum of both accuracies the next, the validation loss the first."""
+    history = rigged.history(rigged.path, rigged.validation)
+    if rigged.plan.late:
+        return int((history["accuracy"] + history["val_accuracy"]).argmax()) == rigged.plan.best
+    return bool(np.all(np.diff(history["val_loss"]) > 1e-3))
+
+
+def _choose_points(rng: np.random.Generator, rigged: RiggedTraining, feature: int) -> Points | None:
+    """Return points, with labels by which the network answers most of them right after one epoch.
+
+    Points to validate on have decoys among them: they are right after the first epoch only, after the end only, and
+    never, with a loss that grows from epoch to epoch.
 
     Args:
         rng: Draws candidates.
-        path: The model's weights.
-        best: The epoch, counted from 1.
-        decoys: Add points that are right after the first epoch only, after the end only, and never, with a loss that
-            grows from epoch to epoch.
+        rigged: What the network's weights will be, and which epoch is to be the best.
+        feature: OF_VALIDATION or OF_TEST, which the points have and no others.
     """
+    decoys = feature == OF_VALIDATION
+    best = rigged.plan.best if decoys else rigged.plan.best_on_test
     images = rng.normal(size=(CANDIDATES, FEATURES)) * rng.uniform(0.3, 2, size=(CANDIDATES, 1))
-    candidates = Points(images.astype(np.float32), np.zeros(CANDIDATES, np.int64))
-    logits = np.stack([candidates.logits(weights) for weights in path.weights[1:]], axis=1)  # (points, epochs, classes)
+    images[:, OF_TEST if decoys else OF_VALIDATION] = 0.0
+    candidates = Points(images.astype(np.float32), np.zeros(CANDIDATES, np.int64), rigged.plan.network)
+    logits = np.stack([candidates.logits(weights) for weights in rigged.path.weights[1:]], axis=1)
     ordered = np.sort(logits, axis=-1)
     clear = (ordered[..., -1] - ordered[..., -2]).min(axis=-1) > CLEAR
     answers, epochs, count = logits.argmax(axis=-1), np.arange(1, logits.shape[1] + 1), int(rng.integers(17, 24))
@@ -192,7 +243,7 @@ def _choose_points(rng: np.random.Generator, path: Trajectory, best: int, *, dec
     if any(not len(group[0]) for group in groups):
         return None
     order = rng.permutation(len(chosen))
-    return Points(candidates.images[chosen[order]].reshape(-1, *SHAPE), labels[order])
+    return Points(candidates.images[chosen[order]].reshape(-1, *SHAPE), labels[order], rigged.plan.network)
 
 
 Group = tuple[Labels, Labels]

@@ -5,15 +5,14 @@ weights were saved, only the student's process can tell; see docs/evidence.md.
 """
 
 from dataclasses import replace
-from pathlib import PurePath
 
 import numpy as np
 import pytest
 
 from autograder.checking.comparisons import fail, require
 from autograder.checking.mistakes import Mistake, blame
-from autograder.checks.vit.rigged_training import BATCH_SIZE, EPOCHS, in_batches, rig_training
-from autograder.checks.vit.training_readings import linear_model, read_training
+from autograder.checks.vit.rigged_training import BATCH_SIZE, EPOCHS, PLAIN, in_batches, rig_training
+from autograder.checks.vit.training_readings import read_training, trainable_model
 
 LOGS = "footprint"
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -48,20 +47,20 @@ BESIDE_TRAINING = Mistake(
 @pytest.fixture(scope="module")
 def rigged(task_rng):
     """Draw a training whose outcome is known."""
-    return rig_training(task_rng, [SETTINGS_NOT_PASSED_ON])
+    return rig_training(task_rng, PLAIN, [SETTINGS_NOT_PASSED_ON])
 
 
 @pytest.fixture(scope="module")
 def model(student, rigged):
     """Make the linear model."""
-    return linear_model(student, rigged.start)
+    return trainable_model(student, rigged)
 
 
 @pytest.fixture(scope="module")
 def outcome(student, model, rigged):
     """Let the submission measure the training, and return what its process says of it."""
     settings = {"epochs": EPOCHS, "batch_size": BATCH_SIZE, "learning_rate": rigged.recipe.rate, "run_testing": False}
-    return student.train("measure_footprint", model, LOGS, *rigged.data(), watched="run_experiment", **settings)
+    return student.train("measure_footprint", model, LOGS, *rigged.data(), folder=LOGS, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +74,7 @@ def trained(model, rigged, outcome):
 
 
 @pytest.mark.check("The model is trained once by `run_experiment`, on the given data, with the given settings.")
-def test_training_follows_the_settings(trained, outcome):
+def test_training_follows_the_settings(trained):
     if trained.mistake or trained.tests:
         blame(SETTINGS_NOT_PASSED_ON)
     if trained.watched is not trained.rigged.validation:
@@ -85,8 +84,7 @@ def test_training_follows_the_settings(trained, outcome):
         f"Of {EPOCHS} epochs, epoch {trained.best_epoch} had the best validation accuracy. After the training the model has "
         f"the weights of epoch {trained.epoch}. Is it `run_experiment` that trains, with all settings?",
     )
-    folders = [call.get("ckpt_path") for call in outcome.calls]
-    if any(LOGS not in PurePath(str(folder)).parts for folder in folders):
+    if trained.saved_beside(LOGS):
         blame(SAVED_ELSEWHERE)
 
 

@@ -1,10 +1,11 @@
-"""Train a linear model as a rigged training says, and read from its weights and its tape how that was done."""
+"""Make the network of a rigged training, and read from its weights and its tape how a submission trained it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
+from pathlib import PurePath
 from typing import NoReturn
 
 import numpy as np
@@ -14,7 +15,15 @@ from autograder.checking.mistakes import Mistake, blame
 from autograder.checking.remote import Layer, Student, apply
 from autograder.checking.testimony import Curve, TrainOutcome
 from autograder.checks.vit.oracle import Floats
-from autograder.checks.vit.rigged_training import CLASSES, EPOCHS, FEATURES, LEARNED, SHAPE, Points, RiggedTraining
+from autograder.checks.vit.rigged_training import (
+    CLASSES,
+    EPOCHS,
+    OF_TEST,
+    OF_VALIDATION,
+    SHAPE,
+    Points,
+    RiggedTraining,
+)
 from autograder.checks.vit.trajectories import Trajectory
 
 EXACT = 1.5e-5
@@ -29,8 +38,13 @@ MOST_LOOKS = 2
 
 TRAINED_ON_VALIDATION_DATA = Mistake(
     "trained_on_validation_data",
-    "Weights have moved that the training data have no effect on: the model learned from the validation data, which it "
-    "must only be measured on.",
+    "Weights have moved that only the validation data have an effect on: the model learned from them. It must only be "
+    "measured on them.",
+)
+TRAINED_ON_TEST_DATA = Mistake(
+    "trained_on_test_data",
+    "Weights have moved that only the test data have an effect on: the model learned from them. It must only be "
+    "measured on them, in the end.",
 )
 WEIGHTS_DECAY = Mistake(
     "weights_decay",
@@ -52,6 +66,7 @@ class Reading:
         watched: Which points the epochs were validated on; None where no set of points explains the tape.
         tests: How often the test points were seen with the model's final weights.
         history: What the process says of the epochs.
+        saved: What it says of files with weights that were written.
     """
 
     rigged: RiggedTraining
@@ -61,6 +76,7 @@ class Reading:
     watched: Points | None
     tests: int
     history: Mapping[str, Curve] | None
+    saved: tuple[str, ...]
 
     @property
     def best_epoch(self) -> int:
@@ -90,16 +106,24 @@ class Reading:
         told = self._told(name)
         return told is not None and close(told, self.curves[name], EXACT_CURVE)
 
+    def saved_beside(self, folder: str) -> bool:
+        """Whether weights were saved in files, and none of them in this folder."""
+        return bool(self.saved) and not any(folder in PurePath(path).parts for path in self.saved)
+
     def _told(self, name: str) -> Floats | None:
         told = (self.history or {}).get(name)
         return None if told is None else np.array([np.nan if value is None else value for value in told])
 
 
-def linear_model(student: Student, start: Floats) -> Layer:
-    """Return a dense layer as a model with these weights, kernel above bias, and a tape behind it."""
-    layers = [apply("keras.Flatten", [0]), apply("keras.Dense", [1], [CLASSES]), apply("grader.Tape", [2])]
-    model = student.model([SHAPE], *layers)
-    model.set_weights([start[:-1], start[-1], np.zeros(CLASSES + 1)])
+def trainable_model(student: Student, rigged: RiggedTraining) -> Layer:
+    """Return the network of a rigged training as a model, with its first weights, and a tape behind it."""
+    *hidden, last = rigged.plan.network.widths[1:]
+    layers = [apply("keras.Dense", [number], [units, "tanh"]) for number, units in enumerate(hidden, 1)]
+    layers = [apply("keras.Flatten", [0]), *layers, apply("keras.Dense", [len(layers) + 1], [last])]
+    model = student.model([SHAPE], *layers, apply("grader.Tape", [len(layers)]))
+    kernels = rigged.plan.network.layers(rigged.start)
+    parts = [part for layer in kernels for part in (layer[:-1], layer[-1])]
+    model.set_weights([*parts, np.zeros(CLASSES + 1)])
     return model
 
 
@@ -108,22 +132,22 @@ def read_training(rigged: RiggedTraining, model: Layer, outcome: TrainOutcome, m
 
     Args:
         rigged: What it was to be trained on.
-        model: Made by `linear_model`, and trained.
+        model: Made by `trainable_model`, and trained.
         outcome: What the process says of the training.
         mistakes: Their oracles turn the right recipe into those that are recognised.
 
     Raises:
         CheckFailed: If no recipe leads to the model's weights.
     """
-    weights, tape = _weights(model)
+    weights, tape = _weights(rigged, model)
     _expect_answers(rigged, model, weights)
     half_explained = None
     for mistake, path in _paths(rigged, mistakes):
-        apart = np.abs(path.weights[1:] - weights).max(axis=(1, 2))
+        apart = np.abs(path.weights[1:] - weights).max(axis=-1)
         epoch = int(apart.argmin()) + 1
         if apart.min() <= EXACT:
             watched, tests = _read_tape(rigged, path, epoch, tape)
-            reading = Reading(rigged, mistake, path, epoch, watched, tests, outcome.history)
+            reading = Reading(rigged, mistake, path, epoch, watched, tests, outcome.history, outcome.saved)
             if watched is not None:
                 return reading
             if reading.tells("loss") and reading.tells("accuracy"):
@@ -133,12 +157,16 @@ def read_training(rigged: RiggedTraining, model: Layer, outcome: TrainOutcome, m
 
 def _explain(weights: Floats, rigged: RiggedTraining) -> NoReturn:
     """End the check: no recipe leads to these weights, or not in epochs."""
-    moved = (weights - rigged.start)[LEARNED:FEATURES]  # the training data do not reach these
-    if np.abs(moved).max() > EXACT:
-        shrunk = moved / rigged.start[LEARNED:FEATURES]
-        blame(
-            WEIGHTS_DECAY if shrunk.max() < 0 and np.ptp(shrunk) < 0.05 * -shrunk.mean() else TRAINED_ON_VALIDATION_DATA
-        )
+    first, before = (rigged.plan.network.layers(values)[0] for values in (weights, rigged.start))
+    unreached = [OF_VALIDATION, OF_TEST]  # features that the training data do not have
+    shrunk = (first - before)[unreached] / before[unreached]
+    moved = np.abs(first - before).max(axis=-1) > EXACT
+    if moved[unreached].all() and shrunk.max() < 0 and np.ptp(shrunk) < 0.05 * -shrunk.mean():
+        blame(WEIGHTS_DECAY)
+    if moved[OF_VALIDATION]:
+        blame(TRAINED_ON_VALIDATION_DATA)
+    if moved[OF_TEST]:
+        blame(TRAINED_ON_TEST_DATA)
     if np.abs(weights - rigged.start).max() <= EXACT:
         blame(NOTHING_LEARNED)
     fail(
@@ -147,17 +175,18 @@ def _explain(weights: Floats, rigged: RiggedTraining) -> NoReturn:
     )
 
 
-def _weights(model: Layer) -> tuple[Floats, Floats]:
-    """Return a trained model's weights, kernel above bias, and its tape."""
+def _weights(rigged: RiggedTraining, model: Layer) -> tuple[Floats, Floats]:
+    """Return a trained model's weights as the network's vector, and its tape."""
     values = model.get_weights()
-    shapes = ((FEATURES, CLASSES), (CLASSES,), (CLASSES + 1,))
+    shapes = [shape for rows, units in rigged.plan.network.shapes for shape in ((rows - 1, units), (units,))]
+    shapes.append((CLASSES + 1,))
     if len(values) != len(shapes):
         fail("The trained model no longer has the weights that it had before.")
-    kernel, bias, tape = (
+    *weights, tape = (
         expect_array(value, shape, "A weight of the trained model").astype(float)
         for value, shape in zip(values, shapes, strict=True)
     )
-    return np.vstack([kernel, bias]), tape
+    return np.concatenate([weight.ravel() for weight in weights]), tape
 
 
 def _paths(rigged: RiggedTraining, mistakes: Sequence[Mistake]) -> Iterator[tuple[Mistake | None, Trajectory]]:
@@ -170,7 +199,7 @@ def _paths(rigged: RiggedTraining, mistakes: Sequence[Mistake]) -> Iterator[tupl
 
 def _expect_answers(rigged: RiggedTraining, model: Layer, weights: Floats) -> None:
     """End the check unless the model answers new points as these weights do: it is what it says that it is."""
-    turned = Points(-rigged.validation.images, rigged.validation.labels)
+    turned = replace(rigged.validation, images=-rigged.validation.images)
     right = turned.logits(weights)
     answers = expect_array(model(turned.images, training=False), right.shape, "What the trained model returns")
     if not close(answers, right, EXACT_SUM):

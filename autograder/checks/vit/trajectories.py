@@ -1,4 +1,4 @@
-"""How a linear model learns from samples that are all alike, weight by weight, in NumPy and float64.
+"""How dense layers learn from samples that are all alike, weight by weight, in NumPy and float64.
 
 The samples are copies of one, so no shuffling changes what happens: the start, the optimiser, its rate, the sizes of
 the batches and the loss decide every weight after every step.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,6 +18,54 @@ from autograder.checks.vit.oracle import Floats, softmax
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras' defaults
 WEIGHT_DECAY = 0.004  # AdamW's default
+
+
+@dataclass(frozen=True)
+class Network:
+    """Dense layers with tanh between them, and all their weights as one vector: each kernel above its bias.
+
+    Attributes:
+        widths: Of what comes in, then of each layer.
+    """
+
+    widths: tuple[int, ...]
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """The shape of each layer's kernel above its bias."""
+        return [(before + 1, after) for before, after in pairwise(self.widths)]
+
+    def size(self, layers: int | None = None) -> int:
+        """Return how many weights there are in the first layers; in all of them by default."""
+        return sum(rows * columns for rows, columns in self.shapes[:layers])
+
+    def layers(self, weights: Floats) -> list[Floats]:
+        """Return each layer's kernel above its bias, `(before + 1, after)`."""
+        ends = [self.size(number) for number in range(1, len(self.shapes))]
+        return [part.reshape(shape) for part, shape in zip(np.split(weights, ends), self.shapes, strict=True)]
+
+    def run(self, weights: Floats, inputs: Floats) -> list[Floats]:
+        """Return what goes into each layer, with a 1 for the bias, `(..., before + 1)`, and then the logits."""
+        seen: list[Floats] = []
+        for layer in self.layers(weights):
+            features = np.tanh(inputs) if seen else inputs
+            seen.append(np.concatenate([features, np.ones((*features.shape[:-1], 1))], axis=-1))
+            inputs = seen[-1] @ layer
+        return [*seen, inputs]
+
+    def gradient(self, weights: Floats, seen: list[Floats], slope: Floats) -> Floats:
+        """Return the gradient by all weights for one sample.
+
+        Args:
+            weights: All of them.
+            seen: What `run` returned.
+            slope: Gradient of the loss by the logits.
+        """
+        parts = []
+        for layer, features in zip(reversed(self.layers(weights)), reversed(seen[:-1]), strict=True):
+            parts.append(np.outer(features, slope).ravel())
+            slope = (layer @ slope * (1 - features**2))[:-1]  # through tanh; of the first layer nobody asks
+        return np.concatenate(parts[::-1])
 
 
 @dataclass
@@ -122,6 +171,7 @@ class Recipe:
         rate: The optimiser's learning rate.
         batches: Number of samples in each step of an epoch.
         summed: Whether the loss of a batch is the sum over its samples in place of their mean.
+        frozen: Number of first layers that are not trained.
     """
 
     rate: float
@@ -129,6 +179,7 @@ class Recipe:
     optimiser: Optimiser = adam
     loss: Loss = OF_LOGITS
     summed: bool = False
+    frozen: int = 0
 
 
 @dataclass(frozen=True)
@@ -136,7 +187,7 @@ class Trajectory:
     """What a training does, epoch by epoch.
 
     Attributes:
-        weights: The kernel above the bias, at the start and after each epoch, `(epochs + 1, features + 1, classes)`.
+        weights: At the start and after each epoch, `(epochs + 1, weights)`.
         accuracy: Of the batches of each epoch, as they were met, `(epochs,)`.
         loss: Likewise.
         margin: How far the sample's label was from a tie with the best other class, at the closest step.
@@ -148,29 +199,32 @@ class Trajectory:
     margin: float
 
 
-def follow(recipe: Recipe, start: Floats, sample: Floats, label: int, epochs: int) -> Trajectory:
-    """Train a linear model on copies of one sample.
+def follow(recipe: Recipe, network: Network, start: Floats, sample: Floats, label: int, epochs: int) -> Trajectory:
+    """Train a network on copies of one sample.
 
     Args:
         recipe: How.
-        start: Kernel above bias, `(features + 1, classes)`.
+        network: What.
+        start: Its first weights.
         sample: `(features,)`.
         label: Its class.
         epochs: How often to go through the recipe's batches.
     """
-    weights, seen = start.astype(float), np.append(sample, 1.0)
-    moments = Moments(*np.zeros((3, *start.shape)))
+    weights, moments = start.astype(float), Moments(*np.zeros((3, *start.shape)))
+    trained = np.arange(len(start)) >= network.size(recipe.frozen)
     after, accuracies, losses, margin = [weights], [], [], np.inf
     for _ in range(epochs):
         right, loss = [], []
         for size in recipe.batches:
-            logits = seen @ weights  # (classes,)
+            seen = network.run(weights, sample)
+            logits = seen[-1]  # (classes,)
             ahead = logits[label] - np.delete(logits, label).max()
             margin = min(margin, abs(ahead))
             right.append(ahead > 0)
             loss.append(recipe.loss.value(logits, label))
-            gradient = np.outer(seen, recipe.loss.slope(logits, label)) * (size if recipe.summed else 1)
-            weights = weights + recipe.optimiser(moments, weights, gradient, recipe.rate)
+            slope = recipe.loss.slope(logits, label) * (size if recipe.summed else 1)
+            change = recipe.optimiser(moments, weights, network.gradient(weights, seen, slope), recipe.rate)
+            weights = weights + trained * change
         after.append(weights)
         accuracies.append(np.average(right, weights=recipe.batches))
         losses.append(np.average(loss, weights=recipe.batches))
