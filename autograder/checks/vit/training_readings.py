@@ -33,6 +33,8 @@ EXACT_SUM = 2e-4
 of another epoch is off by 7e-4 or more."""
 EXACT_CURVE = 1e-3
 """Of a loss in the history, relative; float32 is right to 4e-5."""
+UNSURE = 2.5
+"""Points that float32 may answer otherwise after an epoch that points were not chosen for: one of another recipe."""
 MOST_LOOKS = 2
 """How often a set of points may be looked at with the final weights besides the validation after each epoch."""
 
@@ -82,6 +84,13 @@ class Reading:
     def best_epoch(self) -> int:
         """The epoch that the points chose on which the epochs were validated."""
         return self.rigged.best_epoch(self.path, self.watched or self.rigged.validation)
+
+    @property
+    def has_best_weights(self) -> bool:
+        """Whether no epoch did better in validation than the one whose weights the model has."""
+        accuracy = self.curves["val_accuracy"]
+        unsure = 0 if self.path is self.rigged.path else UNSURE / len(self.rigged.validation.labels)
+        return self.epoch <= EPOCHS and bool(accuracy[self.epoch - 1] >= accuracy.max() - unsure)
 
     @property
     def curves(self) -> Mapping[str, Floats]:
