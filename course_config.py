@@ -37,10 +37,8 @@ c.Autograde.exclude_overwriting = {
     folder.name: ["utilities.py"] for folder in (course / "solutions").glob("*") if folder.is_dir()
 }
 
-# Before grading: remove the old automatic scores, so that none outlives a run that fails.
-c.Autograde.pre_convert_hook = "autograder.nbgrader_plugins.forget_scores"
-
-# Reading: put the release's cells and metadata back into the student's notebook, whatever happened to it.
+# Reading: put the release's cells and metadata back into the student's notebook, whatever happened to it. This also
+# has nbgrader work on copies, so that old marks and graded notebooks stay until the new ones are there.
 c.Autograde.exporter_class = "autograder.nbgrader_plugins.SubmissionExporter"
 
 # Grading, in this order:

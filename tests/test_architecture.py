@@ -20,6 +20,7 @@ ROOMS = (
     "reports",
     "batch",
     "gradebook",
+    "ledger",
     "grading",
     "checks",
     "checking",

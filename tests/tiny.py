@@ -15,7 +15,7 @@ from autograder.course.course import Course, read_course
 from autograder.course.submission import Snapshot, read_submission
 from autograder.errors import SubmissionUnreadable
 from autograder.gradebook.class_marks import class_marks
-from autograder.gradebook.recording import record
+from autograder.gradebook.recording import Recorder
 from autograder.results import CheckResult, Environment, Outcome, Submission, SubmissionResult, TaskResult
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -153,7 +153,12 @@ class TinyCourse:
             snapshot = read_submission(folder, self.assignment.name, self.course.settings)
         except SubmissionUnreadable:
             snapshot = Snapshot({}, f"{self.assignment.name}.ipynb")
-        record(self.course, self.assignment, student, snapshot, result)
+        Recorder(self.course, self.assignment).record(student, snapshot, result)
+
+    def record_ungraded(self, student: str, why: str) -> bool:
+        """Record that a submission could not be graded; return whether there is an earlier mark."""
+        recorded = Recorder(self.course, self.assignment).record_ungraded(student, why)
+        return recorded is not None and recorded.has_earlier_mark
 
     def released_notebook(self) -> dict[str, Any]:
         """The notebook that students get."""

@@ -15,7 +15,7 @@ from autograder import __version__
 from autograder.course.assignment import MODULE, Assignment
 from autograder.course.course import Course
 from autograder.course.secret import course_secret
-from autograder.grading.rules_digest import LIBRARIES, package_digest
+from autograder.grading.rules_digest import LIBRARIES, PACKAGE, grading_digest
 
 SAME_VERSIONS = (*LIBRARIES, "msgspec", "cloudpickle", "dask", "distributed")
 """Libraries of which both machines need the same versions, besides Python and this package."""
@@ -83,7 +83,7 @@ def unpack(parcel: Parcel, folder: Path) -> Course:
 
 def installed_versions() -> dict[str, str]:
     """Return the versions, and the code, that the results of this process depend on."""
-    own = {"python": platform.python_version(), "autograder": f"{__version__} (code {package_digest()[:12]})"}
+    own = {"python": platform.python_version(), "autograder": f"{__version__} (code {grading_digest(PACKAGE)[:12]})"}
     return own | {name: _version(name) for name in SAME_VERSIONS}
 
 

@@ -153,16 +153,17 @@ def _record_each(
     course: Course, assignment: Assignment, submissions: Iterable[GradedSubmission]
 ) -> Iterator[GradedSubmission]:
     """Record each submission in the gradebook and yield it, with the error where that failed: the batch goes on."""
-    from autograder.gradebook.recording import record, record_ungraded
+    from autograder.gradebook.recording import Recorder
 
+    recorder = Recorder(course, assignment)
     for graded in submissions:
         recorded = graded
         try:
             if graded.result is None or graded.snapshot is None:
-                has_mark = record_ungraded(course, assignment, graded.student, str(graded.error or ""))
-                recorded = replace(graded, has_earlier_mark=has_mark)
+                flagged = recorder.record_ungraded(graded.student, str(graded.error or ""))
+                recorded = replace(graded, has_earlier_mark=flagged is not None and flagged.has_earlier_mark)
             else:
-                record(course, assignment, graded.student, graded.snapshot, graded.result)
+                recorder.record(graded.student, graded.snapshot, graded.result)
         except AutograderError as error:
             yield replace(graded, error=error)
         except OSError as error:

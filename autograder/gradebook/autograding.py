@@ -1,37 +1,40 @@
 """What nbgrader's `autograde` calls, in place of running the notebook.
 
-`course_config.py` names three things from here. `forget_scores` runs first, so that a run that fails leaves the old
-scores flagged as those of an earlier hand-in. `SubmissionExporter` hands nbgrader the student's notebook with the
-release's structure put back, whatever was done to it. `RecordGrades` writes every automatic score, an explicit 0 too.
+`course_config.py` names two things from here. `SubmissionExporter` hands nbgrader the student's notebook with the
+release's structure put back, whatever was done to it, and has nbgrader work on copies (`isolated_autograde`).
+`RecordGrades` writes every automatic score, an explicit 0 too.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import IO, Any
 
 import nbformat
 from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
-from nbgrader.api import Gradebook
+from nbgrader import utils
+from nbgrader.api import Gradebook, SubmittedNotebook
+from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Instance
 
 from autograder.course.assignment import MODULE, read_titles
 from autograder.course.cells import without_outputs
-from autograder.course.course import Course, course_from, read_course
+from autograder.course.course import Course, course_from
 from autograder.course.notebook import marking_guides, restore
 from autograder.course.submission import Snapshot
 from autograder.errors import RecordingError
-from autograder.gradebook.automatic_scores import REGISTER, enter_submission, flag_ungraded, write_scores
-from autograder.gradebook.course_lock import course_lock
+from autograder.gradebook.database import REGISTER
 from autograder.gradebook.graded_notebook import add_guides, show_result
-from autograder.gradebook.nbgrader_steps import course_directory
-from autograder.gradebook.open_marks import write_held_tasks
+from autograder.gradebook.isolated_autograde import GRADED, IsolatedAutograde
+from autograder.gradebook.student_marks import cells_marked_by_hand
+from autograder.gradebook.transactions import Graded
+from autograder.ledger.scratch_book import is_scratch
 from autograder.results import SubmissionResult
 
+EXPORTER = "autograder.nbgrader_plugins.SubmissionExporter"
 Resources = dict[str, Any]
 
 
@@ -43,6 +46,16 @@ class SubmissionExporter(NotebookExporter):  # type: ignore[misc]
     """
 
     submitted = b""
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - nbconvert's
+        super().__init__(**kwargs)
+        step = self.parent
+        if type(step) is Autograde:
+            # nbgrader's command and formgrader's button make their own step. This is the only place of ours that they
+            # reach before they remove anything, and they name no class for the step in their settings.
+            step.__class__ = IsolatedAutograde
+            if type(step.parent).__name__ == "NbGraderAPI":  # by name: its module imports all of nbgrader's programs
+                step.command = "formgrader"
 
     def from_file(self, file_stream: IO[str], resources: Resources, **kwargs: object) -> tuple[str, Resources]:
         """Convert one notebook; nbgrader calls this once to sanitise and once more to grade.
@@ -61,38 +74,41 @@ class SubmissionExporter(NotebookExporter):  # type: ignore[misc]
 
 
 class RecordGrades(NbGraderPreprocessor):  # type: ignore[misc]
-    """Writes the scores of one submission into the gradebook, and what the checks found into its notebook.
+    """Writes the scores of one submission into a copy of its rows, and what the checks found into its notebook.
 
     Attributes:
-        result: The result to record; None means to grade the submission now, or take its result from the cache.
+        graded: The result to record; None means to grade the submission now, or take its result from the cache.
         course: The course; None means that of nbgrader's configuration.
         coursedir: nbgrader's view of it; None means that of the step this belongs to.
     """
 
-    result = Instance(SubmissionResult, allow_none=True)
+    graded = Instance(Graded, allow_none=True)
     course = Instance(Course, allow_none=True)
     coursedir = Instance(CourseDirectory, allow_none=True)
 
     def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
-        """Record one notebook.
+        """Grade one notebook; whoever runs nbgrader's step records it.
 
         Raises:
-            RecordingError: If the gradebook's tasks or points are not those of the result.
+            RecordingError: If the gradebook's tasks or points are not those of the result, or if nbgrader works in the
+                gradebook itself.
         """
         names = resources["nbgrader"]
+        if not is_scratch(names["db_url"]):
+            problem = f"c.Autograde.exporter_class in course_config.py is not {EXPORTER}, so old marks could be lost."
+            raise RecordingError(problem, "Put it back.")
         coursedir = self.coursedir or self.parent.parent.coursedir
         course = self.course or course_from(Path(coursedir.root), self.config)
-        result = self.result or self._graded(course, coursedir, names)
-        with course_lock(course.state_dir), Gradebook(names["db_url"]) as book:
-            submitted = book.find_submission_notebook(names["notebook"], names["assignment"], names["student"])
-            write_scores(submitted, nb, result)
-            write_held_tasks(book, names["assignment"], names["student"], result)
+        graded = self.graded or self._grade(course, coursedir, names)
+        with Gradebook(names["db_url"]) as book:
+            write_scores(book.find_submission_notebook(*_notebook_of(names)), nb, graded.result)
             book.db.commit()
-        show_result(nb, result, read_titles(course.root, names["assignment"]))
+        resources[GRADED] = graded
+        show_result(nb, graded.result, read_titles(course.root, names["assignment"]))
         add_guides(nb, marking_guides(_source_notebook(coursedir, names["assignment"])))
         return nb, resources
 
-    def _graded(self, course: Course, coursedir: CourseDirectory, names: dict[str, str]) -> SubmissionResult:
+    def _grade(self, course: Course, coursedir: CourseDirectory, names: dict[str, str]) -> Graded:
         """Grade a submission that nbgrader has read.
 
         Raises:
@@ -107,7 +123,12 @@ class RecordGrades(NbGraderPreprocessor):  # type: ignore[misc]
             raise RecordingError(
                 f"{names['student']} handed in again while nbgrader began to grade.", "Grade it again."
             )
-        return read.result or grader.grade_snapshot(read.snapshot, names["student"])
+        result = read.result or grader.grade_snapshot(read.snapshot, names["student"])
+        return Graded(result, read.snapshot.digest, grader.rules)
+
+
+def _notebook_of(names: dict[str, str]) -> tuple[str, str, str]:
+    return names["notebook"], names["assignment"], names["student"]
 
 
 def _submitted_folder(coursedir: CourseDirectory, names: dict[str, str]) -> Path:
@@ -138,21 +159,43 @@ def _source_notebook(coursedir: CourseDirectory, assignment: str) -> bytes:
     return path.read_bytes() if path.is_file() else b'{"cells": []}'
 
 
-def forget_scores(*, assignment: str, student: str, notebooks: list[str]) -> None:
-    """Flag a student's automatic scores as old before nbgrader grades again; nbgrader calls this.
+def forget_scores(**names: object) -> None:
+    """Do nothing: old scores stay until new ones are there. Settings of older courses name this as a hook."""
 
-    They stay until new ones are written, which also takes the flag away. The name stands in courses' settings.
+
+def write_scores(submitted: SubmittedNotebook, nb: NotebookNode, result: SubmissionResult) -> None:
+    """Set every score of a submission, an explicit 0 too, and what nbgrader says to unanswered questions.
+
+    Scores go by the gradebook's own list of grades, never by what the notebook holds.
 
     Args:
-        assignment: Name of the assignment.
-        student: Whom nbgrader was asked to grade, which may be a pattern.
-        notebooks: Paths of the notebooks of one student.
+        submitted: From the gradebook; its changes are not committed here.
+        nb: The submitted notebook, with the release's cells put back.
+        result: What the checks found.
+
+    Raises:
+        RecordingError: If the gradebook's tasks or points are not those of the result.
     """
-    course = read_course(Path.cwd())  # nbgrader has gone to the course folder, and gives a hook no configuration
-    coursedir = course_directory(course, assignment)
-    pattern = coursedir.format_path("(?P<step>.*)", "(?P<student>[^/]*)", re.escape(assignment), escape=True)
-    match = re.fullmatch(pattern, str(Path(notebooks[0]).parent))
-    with course_lock(course.state_dir), Gradebook(coursedir.db_url) as book:
-        name = match["student"] if match else student
-        enter_submission(book, assignment, name)
-        flag_ungraded(book, assignment, name, "nbgrader's autograde did not come to an end")
+    _check_tasks(submitted, result)
+    cells = {cell.metadata.nbgrader.grade_id: cell for cell in nb.cells if "nbgrader" in cell.metadata}
+    for grade in submitted.grades:
+        task = result.task(grade.name)
+        if task is not None:
+            grade.auto_score = task.score
+        elif utils.is_grade(cells[grade.name]):
+            grade.auto_score = utils.determine_grade(cells[grade.name])[0]  # 0 for an untouched answer
+        reviewed = grade.manual_score is not None  # nbgrader asks for another look; the mark itself stays
+        grade.needs_manual_grade = grade.auto_score is None or reviewed or (task is not None and bool(task.held))
+    for comment in submitted.comments:
+        cell = cells[comment.name]
+        untouched = not utils.is_task(cell) and cell.metadata.nbgrader.get("checksum") == utils.compute_checksum(cell)
+        comment.auto_comment = "No response." if untouched else None
+
+
+def _check_tasks(submitted: SubmittedNotebook, result: SubmissionResult) -> None:
+    manual = cells_marked_by_hand(submitted)
+    known = {(grade.name, grade.max_score) for grade in submitted.grades if grade.name not in manual}
+    graded = {(task.id, task.max_score) for task in result.tasks}
+    if known != graded:
+        names = ", ".join(sorted({name for name, _ in known ^ graded}))
+        raise RecordingError(f"The gradebook has other tasks or points than the checks: {names}.", REGISTER)

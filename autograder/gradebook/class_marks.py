@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 
-import sqlalchemy
 from nbgrader.api import Assignment as BookAssignment
 from nbgrader.api import BaseCell, Gradebook, MissingEntry
-from nbgrader.coursedir import CourseDirectory
 
 from autograder.course.assignment import Assignment
 from autograder.course.course import Course
-from autograder.gradebook.database import open_book
+from autograder.gradebook.database import has_gradebook, open_book
 from autograder.gradebook.late_policy import LatePolicy, late_policy
 from autograder.gradebook.nbgrader_steps import course_directory
-from autograder.gradebook.open_marks import read_open_marks
 from autograder.gradebook.student_marks import marks_of, person_of
+from autograder.ledger.open_marks import read_open_marks
 from autograder.marks import ClassMarks, Mark, OpenMark, Person, StudentMarks
 from autograder.results import SubmissionResult, TaskResult
 
@@ -40,7 +37,7 @@ def class_marks(
     points = {task.id: task.points for task in assignment.tasks}
     students: dict[str, StudentMarks] = {}
     recorded = False
-    if _exists(coursedir):
+    if has_gradebook(coursedir):
         with open_book(coursedir) as book:
             try:
                 registered = book.find_assignment(assignment.name)
@@ -59,12 +56,6 @@ def class_marks(
         recorded=recorded,
         titles=assignment.titles,
     )
-
-
-def _exists(coursedir: CourseDirectory) -> bool:
-    """Whether there is a gradebook: opening one makes it, and a look at a class must not."""
-    url = sqlalchemy.engine.make_url(coursedir.db_url)
-    return url.get_backend_name() != "sqlite" or bool(url.database and Path(url.database).is_file())
 
 
 def _graded_cells(assignment: BookAssignment) -> Iterator[BaseCell]:

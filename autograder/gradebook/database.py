@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import functools
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import sqlalchemy
 from nbgrader.api import Assignment as BookAssignment
@@ -19,9 +21,11 @@ from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.orm import aliased
 
 from autograder.errors import RecordingError
-from autograder.gradebook.open_marks import read_open_marks_of
+from autograder.ledger.open_marks import read_open_marks_of
 from autograder.marks import OpenState
 
+REGISTER = "Run: python -m autograder release"
+"""What to do where gradebook and assignment do not fit together."""
 BUSY_SECONDS = 30.0
 """How long SQLite waits for another program's transaction; its own 5 s are short for a busy folder on a network."""
 
@@ -54,6 +58,31 @@ def open_book(coursedir: CourseDirectory) -> Iterator[Gradebook]:
         yield book
 
 
+@contextmanager
+def transaction(coursedir: CourseDirectory) -> Iterator[sqlalchemy.Connection]:
+    """Open the course's gradebook for one transaction: all of it happens, or nothing.
+
+    Raises:
+        RecordingError: If there is no gradebook, or the database cannot be used.
+    """
+    if not has_gradebook(coursedir) and _folder_of(coursedir).is_dir():  # SQLite would make an empty one
+        raise RecordingError(f"The gradebook does not know the assignment {coursedir.assignment_id}.", REGISTER)
+    with _named_errors(coursedir), _engine(coursedir.db_url).begin() as connection:
+        yield connection
+
+
+def has_gradebook(coursedir: CourseDirectory) -> bool:
+    """Return whether there may be a gradebook: opening one makes it, and a look at a class must not."""
+    url = sqlalchemy.engine.make_url(coursedir.db_url)
+    if url.get_backend_name() != "sqlite" or (url.database or "").startswith("file:"):
+        return True
+    return bool(url.database and Path(url.database).is_file())
+
+
+def _folder_of(coursedir: CourseDirectory) -> Path:
+    return Path(sqlalchemy.engine.make_url(coursedir.db_url).database or "").parent
+
+
 def recorded_scores(coursedir: CourseDirectory) -> Recorded:
     """Return what is recorded for the student and the assignment of this course directory.
 
@@ -62,11 +91,16 @@ def recorded_scores(coursedir: CourseDirectory) -> Recorded:
     """
     asked = {"assignment": coursedir.assignment_id, "student": coursedir.student_id}
     with _named_errors(coursedir), _engine(coursedir.db_url).connect() as connection:
-        rows = connection.execute(_statement(), asked).all()
+        rows = automatic_rows(connection, **asked)
         marks = read_open_marks_of(connection, asked["assignment"], asked["student"])
-    due, extension = next(((due, extension) for _, _, due, extension in rows), (None, None))
+    due, extension = (rows[0].duedate, rows[0].extension) if rows else (None, None)
     states = {task: mark.state for task, mark in marks.items()}
-    return Recorded({name: score for name, score, _, _ in rows}, due, extension, states)
+    return Recorded({row.name: row.auto_score for row in rows}, due, extension, states)
+
+
+def automatic_rows(connection: sqlalchemy.Connection, assignment: str, student: str) -> Sequence[sqlalchemy.Row[Any]]:
+    """Return the rows of what checks grade: `id`, `name`, `auto_score`, and the `duedate` and `extension` of all."""
+    return connection.execute(_statement(), {"assignment": assignment, "student": student}).all()
 
 
 @sqlalchemy.event.listens_for(sqlalchemy.Engine, "connect")
@@ -82,7 +116,7 @@ def _engine(url: str) -> sqlalchemy.Engine:
 
 
 @functools.cache
-def _statement() -> sqlalchemy.Select[str, float | None, datetime | None, timedelta | None]:
+def _statement() -> sqlalchemy.Select[Any]:
     """Select the automatic scores, which are those of cells that no person marks, and what makes a submission late."""
     by_hand = aliased(BaseCell)
     marked = sqlalchemy.exists().where(
@@ -91,7 +125,9 @@ def _statement() -> sqlalchemy.Select[str, float | None, datetime | None, timede
         by_hand.type.in_(("SolutionCell", "TaskCell")),
     )
     return (
-        sqlalchemy.select(BaseCell.name, Grade.auto_score, BookAssignment.duedate, SubmittedAssignment.extension)
+        sqlalchemy.select(
+            Grade.id, BaseCell.name, Grade.auto_score, BookAssignment.duedate, SubmittedAssignment.extension
+        )
         .select_from(Grade)
         .join(BaseCell, BaseCell.id == Grade.cell_id)
         .join(Notebook, Notebook.id == BaseCell.notebook_id)

@@ -23,7 +23,7 @@ from autograder.errors import RecordingError
 from autograder.files import write_whole
 from autograder.gradebook.database import recorded_scores
 from autograder.gradebook.nbgrader_steps import output_folder
-from autograder.grading.rules_digest import package_digest
+from autograder.grading.rules_digest import Rules
 from autograder.results import SubmissionResult, to_json
 
 
@@ -34,6 +34,7 @@ class Recording:
     Attributes:
         coursedir: nbgrader's view of the course, with the student's id.
         snapshot: What was graded.
+        rules: The rules by which it was graded.
     """
 
     course: Course
@@ -41,6 +42,7 @@ class Recording:
     coursedir: CourseDirectory
     snapshot: Snapshot
     result: SubmissionResult
+    rules: Rules
 
     @property
     def student(self) -> str:
@@ -134,7 +136,7 @@ def _stamp(recording: Recording) -> Stamp:
 def _inputs_digest(recording: Recording) -> str:
     course, assignment = recording.course, recording.assignment
     texts = (course.root / CONFIG_NAME, assignment.notebook_path, assignment.release_dir / f"{assignment.name}.ipynb")
-    parts = [to_json(recording.result), package_digest().encode(), *map(_digest_if_there, texts)]
+    parts = [to_json(recording.result), msgspec.json.encode(recording.rules), *map(_digest_if_there, texts)]
     return hashlib.sha256(b"\n".join(parts)).hexdigest()
 
 

@@ -7,23 +7,25 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nbgrader import utils
-from nbgrader.converters import Autograde
 from nbgrader.preprocessors import CheckCellMetadata
 
 from autograder.course.assignment import MODULE, Assignment
 from autograder.course.course import Course
 from autograder.course.submission import Snapshot
-from autograder.errors import RecordingError
-from autograder.gradebook.autograding import RecordGrades, forget_scores, released_notebook
-from autograder.gradebook.automatic_scores import check_registered, clear_scores, flag_ungraded
+from autograder.errors import AutograderError, RecordingError
+from autograder.gradebook.autograding import RecordGrades, released_notebook
 from autograder.gradebook.course_lock import course_lock
-from autograder.gradebook.database import open_book
-from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, output_folder, run_staged
+from autograder.gradebook.database import transaction
+from autograder.gradebook.isolated_autograde import IsolatedAutograde
+from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, run_step
 from autograder.gradebook.record_stamp import Recording, is_recorded, write_stamp
+from autograder.gradebook.transactions import Graded, Keeper, Recorded, check_registered
+from autograder.grading.rules_digest import read_rules
+from autograder.ledger.history import last_entry
 from autograder.results import SubmissionResult
 
 RECORDER = "autograder.nbgrader_plugins.RecordGrades"
@@ -33,55 +35,81 @@ TICKET_FILE = "submission_secret.txt"
 _TICKET = re.compile(rb"[!-~]{1,200}")
 
 
-def record(course: Course, assignment: Assignment, student: str, snapshot: Snapshot, result: SubmissionResult) -> None:
-    """Record a result with the submission that it belongs to.
-
-    Where the gradebook and the graded notebook hold this very result already, nothing is done.
+class Recorder:
+    """Records what grading finds, one submission after another, in one run of a command.
 
     Args:
         course: The course.
         assignment: The assignment.
-        student: nbgrader's id of the student.
-        snapshot: What was graded; notebook and module may be missing.
-        result: What grading found.
-
-    Raises:
-        RecordingError: If the gradebook does not hold these scores afterwards.
+        preview: Whether to say what would be recorded, and to record nothing.
     """
-    _check_name(student)
-    coursedir = course_directory(course, assignment.name, student_id=student)
-    recording = Recording(course, assignment, coursedir, snapshot, result)
-    with course_lock(course.state_dir):
+
+    def __init__(self, course: Course, assignment: Assignment, *, preview: bool = False) -> None:
+        self._course = course
+        self._assignment = assignment
+        self._keeper = Keeper(course, course_directory(course, assignment.name), "grade", preview)
+        self._rules = read_rules(course, assignment)
+
+    def record(self, student: str, snapshot: Snapshot, result: SubmissionResult) -> Recorded | None:
+        """Record a result with the submission that it belongs to.
+
+        Args:
+            student: nbgrader's id of the student.
+            snapshot: What was graded; notebook and module may be missing.
+            result: What grading found.
+
+        Returns:
+            What was recorded; None where gradebook and graded notebook hold this very result already.
+
+        Raises:
+            RecordingError: If the gradebook does not hold these scores afterwards; then the old ones stay.
+        """
+        _check_name(student)
+        coursedir = course_directory(self._course, self._assignment.name, student_id=student)
+        recording = Recording(self._course, self._assignment, coursedir, snapshot, result, self._rules)
+        try:
+            with course_lock(self._course.state_dir):
+                return self._record(recording)
+        except (RecordingError, OSError) as error:
+            self._flag_if_new(recording, str(error))
+            raise
+
+    def record_ungraded(self, student: str, why: str) -> Recorded | None:
+        """Record that a submission could not be graded: old scores stay, flagged as those of an earlier hand-in.
+
+        Args:
+            student: nbgrader's id of the student.
+            why: What went wrong.
+
+        Returns:
+            What the gradebook says now; None where it has no submission.
+
+        Raises:
+            RecordingError: If the gradebook cannot be used.
+        """
+        if not student.isprintable():  # never recorded, and no database takes bytes that are no text
+            return None
+        return self._keeper.flag((self._assignment.name, student), why)
+
+    def _record(self, recording: Recording) -> Recorded | None:
+        self._keeper.settle()
         if is_recorded(recording):
-            return
-        with open_book(coursedir) as book:
-            check_registered(book, assignment.name)
-            clear_scores(book, assignment.name, student)
-        shutil.rmtree(output_folder(coursedir, "autograded_directory"), ignore_errors=True)
+            return None
+        with transaction(self._keeper.coursedir) as book:
+            check_registered(book, self._assignment.name)
         with _staged(recording, _files_for_nbgrader(recording)) as staging:
-            _autograde(recording, staging)
-        write_stamp(recording)
+            recorded = _autograde(recording, staging, self._keeper)
+        if not self._keeper.preview:
+            write_stamp(recording)
+        return recorded
 
-
-def record_ungraded(course: Course, assignment: Assignment, student: str, why: str) -> bool:
-    """Record that a submission could not be graded: old scores stay, flagged as those of an earlier hand-in.
-
-    Args:
-        course: The course.
-        assignment: The assignment.
-        student: nbgrader's id of the student.
-        why: What went wrong.
-
-    Returns:
-        Whether there are old scores.
-
-    Raises:
-        RecordingError: If the gradebook cannot be used.
-    """
-    if not student.isprintable():  # never recorded, and no database takes bytes that are no text
-        return False
-    with course_lock(course.state_dir), open_book(course_directory(course, assignment.name)) as book:
-        return flag_ungraded(book, assignment.name, student, why)
+    def _flag_if_new(self, recording: Recording, why: str) -> None:
+        """Flag the old marks, if they are for an earlier hand-in than the one that could not be recorded."""
+        with suppress(AutograderError, OSError):
+            with transaction(self._keeper.coursedir) as book:
+                last = last_entry(book, self._assignment.name, recording.student)
+            if last is None or last.submission != recording.snapshot.digest:
+                self._keeper.flag((self._assignment.name, recording.student), why)
 
 
 def _check_name(student: str) -> None:
@@ -139,29 +167,39 @@ def _staged(recording: Recording, files: Mapping[str, bytes]) -> Iterator[Path]:
         ) from error
 
 
-def _autograde(recording: Recording, staging: Path) -> None:
+def _autograde(recording: Recording, staging: Path, keeper: Keeper) -> Recorded:
     """Run nbgrader's `autograde` on a staged submission, with the result that is known already.
 
     Raises:
         RecordingError: If nbgrader is not set up to record it, or fails.
+        OSError: If the graded notebook cannot be put in its place.
     """
     course = recording.course
     submitted = os.path.relpath(staging / "submitted", course.root)
     coursedir = course_directory(
         course, recording.assignment.name, student_id=recording.student, submitted_directory=submitted
     )
-    step = make_step(Autograde, course, coursedir)
+    step = make_step(IsolatedAutograde, course, coursedir)
     if RECORDER not in step.autograde_preprocessors:
         raise RecordingError(
             f"c.Autograde.autograde_preprocessors in course_config.py does not name {RECORDER}.", "Put it back."
         )
-    given = RecordGrades(result=recording.result, course=course, coursedir=coursedir)
+    graded = Graded(recording.result, recording.snapshot.digest, recording.rules)
+    given = RecordGrades(graded=graded, course=course, coursedir=coursedir)
     step.autograde_preprocessors = [given if name == RECORDER else name for name in step.autograde_preprocessors]
-    if step.pre_convert_hook is forget_scores:  # done already, under the lock that is held
-        step.pre_convert_hook = None
     # Metadata is checked at the end, on what is written; to check it here, too, takes a sixth of the time.
     step.sanitize_preprocessors = [kind for kind in step.sanitize_preprocessors if kind is not CheckCellMetadata]
+    step.keeper, step.flags_failures = keeper, False  # whoever called says why it failed
     try:
-        run_staged(step, "autograded_directory", staging / "autograded")
+        run_step(step)
     except StepFailed as error:
+        if step.failure is not None:
+            raise step.failure from error
         raise RecordingError(f"nbgrader could not record the result of {recording.student}: {error}") from error
+    if step.recorded is None:
+        raise RecordingError(
+            f"nbgrader did not record the result of {recording.student}.",
+            "Look at c.CourseDirectory.student_id_exclude in course_config.py.",
+        )
+    recorded: Recorded = step.recorded
+    return recorded

@@ -25,7 +25,7 @@ from autograder.course.submission import Snapshot, read_submission
 from autograder.errors import SubmissionUnreadable, ZygoteError
 from autograder.files import write_whole
 from autograder.grading.grader import Grader, summarise
-from autograder.grading.rules_digest import checks_digest, rules_digest
+from autograder.grading.rules_digest import Rules, read_rules
 from autograder.results import CheckResult, Environment, Submission, SubmissionResult, TaskResult
 
 TRIES = 2
@@ -63,18 +63,20 @@ class ResultStore:
     Args:
         course: The course, which holds the store's folder.
         assignment: What was graded.
+
+    Attributes:
+        rules: The rules that hold now.
     """
 
     def __init__(self, course: Course, assignment: Assignment) -> None:
         self._folder = course.state_dir / "results" / assignment.name
         self._snapshots = SnapshotStore(course)
-        self._rules = rules_digest(course, assignment)
-        self._checks = {task.id: checks_digest(task.checks) for task in assignment.tasks}
+        self.rules = read_rules(course, assignment)
 
     def add(self, snapshot: Snapshot, result: SubmissionResult) -> None:
         """Store a submission and its result."""
         self._snapshots.save(snapshot)
-        write_whole(self._path(snapshot), msgspec.json.encode(CachedResult(self._checks, _named(result, None))))
+        write_whole(self._path(snapshot), msgspec.json.encode(CachedResult(self.rules.checks, _named(result, None))))
 
     def find(self, snapshot: Snapshot) -> CachedResult | None:
         """Return what is stored of a submission; some of its tasks' checks may have changed since."""
@@ -86,7 +88,7 @@ class ResultStore:
     def find_complete(self, snapshot: Snapshot) -> SubmissionResult | None:
         """Return the result of a submission, if all of it still counts."""
         cached = self.find(snapshot)
-        if cached is None or cached.checks != self._checks or cached.result.has_error:
+        if cached is None or cached.checks != self.rules.checks or cached.result.has_error:
             return None
         return cached.result
 
@@ -95,14 +97,14 @@ class ResultStore:
         result = cached.result.task(task.id) if cached is not None else None
         if cached is None or result is None or result.held:
             return None
-        if cached.checks.get(task.id) != self._checks[task.id]:
+        if cached.checks.get(task.id) != self.rules.checks[task.id]:
             return None
         earlier = (other for other in cached.result.tasks if other.id in task.builds_on)
         wrong_then = {other.id for other in earlier if other.score < other.max_score}
         return result if wrong_then == {task.id for task in wrong} else None
 
     def _path(self, snapshot: Snapshot) -> Path:
-        depends_on = "\n".join([snapshot.digest, self._rules, *snapshot.notes])  # the result holds the notes, too
+        depends_on = "\n".join([snapshot.digest, self.rules.shared, *snapshot.notes])  # the result holds the notes, too
         key = hashlib.sha256(depends_on.encode()).hexdigest()
         return self._folder / key[:2] / f"{key}.json"
 
@@ -122,6 +124,11 @@ class CachedGrader:
         self._threads = threads
         self._grader: Grader | None = None
         self._store = ResultStore(course, assignment)
+
+    @property
+    def rules(self) -> Rules:
+        """What its results depend on besides the submission."""
+        return self._store.rules
 
     def grade(self, folder: Path, student: str | None = None) -> SubmissionResult:
         """Return the result of a submission folder, from the store or by grading it now.

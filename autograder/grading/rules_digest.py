@@ -15,6 +15,8 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
+
 from autograder.course.assignment import MODULE, Assignment
 from autograder.course.course import Course
 from autograder.course.secret import course_secret
@@ -28,13 +30,36 @@ GRADING_ROOMS = ("grading", "checking", "student_side")
 _NOT_RULES = ("jobs",)
 
 
-def rules_digest(course: Course, assignment: Assignment) -> str:
-    """Return the SHA-256 of all that every task depends on besides the submission."""
+class Rules(msgspec.Struct, frozen=True):
+    """Digests of all that marks depend on besides the submission.
+
+    Attributes:
+        checks: Of each task's checks, by grade_id.
+        settings: Of the course's settings.
+        others: Of what every task depends on: code, libraries, the instructor's texts, the course's secret.
+    """
+
+    checks: dict[str, str]
+    settings: str
+    others: str
+
+    @property
+    def shared(self) -> str:
+        """The SHA-256 of all that every task depends on."""
+        return _digest([self.settings.encode(), self.others.encode()])
+
+
+def read_rules(course: Course, assignment: Assignment) -> Rules:
+    """Return the digests of the rules as they are now."""
     settings = {key: value for key, value in asdict(course.settings).items() if key not in _NOT_RULES}
     versions = [platform.python_version(), *(f"{name} {version(name)}" for name in LIBRARIES)]
-    rules = repr((grading_digest(PACKAGE), sorted(settings.items()), versions))
+    code = repr((grading_digest(PACKAGE), versions)).encode()
     texts = [path.read_bytes() for path in _instructors_texts(assignment)]
-    return _digest([course_secret(course) + rules.encode(), *texts])
+    return Rules(
+        checks={task.id: checks_digest(task.checks) for task in assignment.tasks},
+        settings=_digest([repr(sorted(settings.items())).encode()]),
+        others=_digest([course_secret(course) + code, *texts]),
+    )
 
 
 @functools.cache
@@ -49,19 +74,11 @@ def checks_digest(checks: Path) -> str:
     return _digest_files(_import_closure([checks], functools.partial(_neighbour, checks.parent)))
 
 
-@functools.cache
-def package_digest() -> str:
-    """Return the SHA-256 of all modules of the package, by which machines are known to run the same code."""
-    return _digest_files(PACKAGE.rglob("*.py"))
-
-
 def _instructors_texts(assignment: Assignment) -> Iterator[Path]:
-    shared = (assignment.checks_dir / name for name in SHARED_TEXTS)
-    yield from sorted(path for path in shared if path.is_file())
-    yield assignment.notebook_path
-    yield assignment.source_dir / f"{MODULE}.py"
-    yield from assignment.given_modules
-    yield assignment.solution_dir / f"{MODULE}.py"
+    shared = sorted(assignment.checks_dir / name for name in SHARED_TEXTS)
+    stubs, solution = assignment.source_dir / f"{MODULE}.py", assignment.solution_dir / f"{MODULE}.py"
+    texts = (*shared, assignment.notebook_path, stubs, *assignment.given_modules, solution)
+    yield from (path for path in texts if path.is_file())
 
 
 def _import_closure(start: Iterable[Path], find: Callable[[str], Path | None]) -> set[Path]:

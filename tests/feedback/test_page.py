@@ -26,7 +26,6 @@ from autograder.feedback.exporter import write_feedback
 from autograder.feedback.page import PAGE, UNGRADED, recorded_page, render_page, result_page
 from autograder.gradebook.graded_notebook import RESULT, SUMMARY
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
-from autograder.gradebook.recording import record_ungraded
 from autograder.grading import result_store as store
 from autograder.marks import Mark, Person, StudentMarks
 from autograder.rendering.result_views import CARRIED, EARLIER, HELD
@@ -334,7 +333,7 @@ def test_after_grading_failed_the_page_says_that_its_points_are_for_an_earlier_h
     released_course: TinyCourse,
 ) -> None:
     page = put_down(released_course, double=1.25)
-    record_ungraded(released_course.course, released_course.assignment, "ada", "No memory.")
+    released_course.record_ungraded("ada", "No memory.")
     write_feedback(released_course.course, released_course.assignment)
     said = words(page.read_text())
     assert EARLIER in said

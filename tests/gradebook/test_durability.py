@@ -32,9 +32,9 @@ from autograder.feedback.exporter import write_feedback
 from autograder.files import write_whole
 from autograder.gradebook import course_lock as locks
 from autograder.gradebook import database
+from autograder.gradebook.class_marks import class_marks
 from autograder.gradebook.course_lock import course_lock
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
-from autograder.gradebook.recording import record_ungraded
 from autograder.grading import result_store as store
 from autograder.grading.grader import CachedTask
 from autograder.results import Submission, SubmissionResult
@@ -157,7 +157,7 @@ def test_a_read_only_database_is_an_error_and_grading_again_fixes_it(released_co
     with pytest.raises(RecordingError, match="readonly database"):
         put_down(read_only, folder)
     with pytest.raises(RecordingError, match="readonly database"):
-        record_ungraded(read_only.course, released_course.assignment, "ada", "No memory.")
+        read_only.record_ungraded("ada", "No memory.")
     settings.write_text(usual)
     put_down(released_course, folder)
     assert scores(released_course.course, released_course.assignment) == {"ada": MARKS}
@@ -173,7 +173,7 @@ def test_a_lost_database_is_an_error_and_registering_again_fixes_it(
         database.write_bytes(content)
     with pytest.raises(RecordingError, match=reason):
         put_down(released_course, folder)
-    database.unlink()
+    database.unlink(missing_ok=True)
     coursedir = course_directory(released_course.course, "tiny")
     run_step(make_step(GenerateAssignment, released_course.course, coursedir))
     put_down(released_course, folder)
@@ -188,26 +188,57 @@ def fail(*args: object, **kwargs: object) -> Any:
 FULL_AT: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "the graded notebook": lambda patch: patch.setattr(FilesWriter, "write", fail),
     "the copy of the submission": lambda patch: patch.setattr("pathlib.Path.write_bytes", fail),
-    "the folder's new place": lambda patch: patch.setattr("autograder.gradebook.nbgrader_steps.shutil.move", fail),
+    "what waits for its commit": lambda patch: patch.setattr("autograder.ledger.unfinished._sync", fail),
+    "the copy of the rows": lambda patch: patch.setattr("autograder.gradebook.isolated_autograde.scratch_book", fail),
+    "the history": lambda patch: patch.setattr("autograder.gradebook.transactions.append", fail),
 }
+"""Before the commit."""
 
 
 @pytest.mark.parametrize("breaks", FULL_AT.values(), ids=FULL_AT.keys())
-def test_a_full_disk_leaves_no_old_score_and_no_part_of_a_notebook(
+def test_a_full_disk_leaves_the_old_score_and_its_notebook(
     released_course: TinyCourse, folder: Path, breaks: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
     put_down(released_course, folder, double=1.0)
+    before = graded_notebook(released_course).read_bytes()
     with pytest.MonkeyPatch.context() as patch:
         breaks(patch)
-        with pytest.raises(RecordingError, match="No space left on device"):
+        with pytest.raises((RecordingError, OSError), match="No space left on device"):
             put_down(released_course, folder)
-    assert not graded_notebook(released_course).parent.exists()
-    current = scores(released_course.course, released_course.assignment) == {"ada": MARKS}
-    assert current or waits(released_course)
+    assert graded_notebook(released_course).read_bytes() == before
+    assert scores(released_course.course, released_course.assignment) == {"ada": MARKS | {"double": 1.0}}
+    assert not waits(released_course)  # the mark is for this very hand-in
     put_down(released_course, folder)
     assert scores(released_course.course, released_course.assignment) == {"ada": MARKS}
-    assert graded_notebook(released_course).is_file()
-    assert not waits(released_course)
+    assert graded_notebook(released_course).read_bytes() != before
+
+
+def test_a_notebook_that_cannot_be_put_in_its_place_is_put_there_on_the_next_start(
+    released_course: TinyCourse, folder: Path
+) -> None:
+    put_down(released_course, folder, double=1.0)
+    before = graded_notebook(released_course).read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("autograder.ledger.unfinished.shutil.copytree", fail)
+        with pytest.raises(RecordingError, match=r"are recorded, but .* No space left on device"):
+            put_down(released_course, folder)
+    assert scores(released_course.course, released_course.assignment) == {"ada": MARKS}
+    assert graded_notebook(released_course).read_bytes() == before
+    released_course.record_ungraded("bob", "No memory.")  # anything that records
+    assert graded_notebook(released_course).read_bytes() != before
+    assert not list((released_course.course.state_dir / "unfinished").iterdir())
+
+
+def test_a_new_hand_in_that_cannot_be_recorded_flags_the_old_mark(released_course: TinyCourse, folder: Path) -> None:
+    put_down(released_course, folder, double=1.0)
+    (folder / "utilities.py").write_text("new = 1\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FilesWriter, "write", fail)
+        with pytest.raises(RecordingError, match="No space left on device"):
+            put_down(released_course, folder)
+    (ada,) = class_marks(released_course.course, released_course.assignment).students
+    assert ada.scores == MARKS | {"double": 1.0}
+    assert [mark.id for mark in ada.earlier] == ["double", "total"]
 
 
 def test_feedback_on_a_full_disk_leaves_the_old_page_whole(released_course: TinyCourse, folder: Path) -> None:

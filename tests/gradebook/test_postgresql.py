@@ -20,7 +20,6 @@ from autograder.course.course import read_course
 from autograder.feedback.exporter import write_feedback
 from autograder.gradebook.class_marks import class_marks
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
-from autograder.gradebook.recording import record_ungraded
 from tests.batch.test_batch import grade_without_running
 from tests.postgresql import binaries, server
 from tests.tiny import REPOSITORY, TinyCourse, scores, tiny_result
@@ -111,7 +110,7 @@ def test_held_tasks_and_marks_of_earlier_hand_ins_live_there_too(course: TinyCou
 
     course.record("ada", folders["ada"], tiny_result(double=0.0, outcome="error"))
     assert open_marks() == {"double": "held"}
-    assert record_ungraded(course.course, course.assignment, "ada", "No \0 memory \udcff.")
+    assert course.record_ungraded("ada", "No \0 memory \udcff.")
     assert open_marks() == {"double": "earlier", "total": "earlier"}
     course.record("ada", folders["ada"], tiny_result())
     assert open_marks() == {}

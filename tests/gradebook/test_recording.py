@@ -21,6 +21,7 @@ from autograder.gradebook.class_marks import class_marks
 from autograder.gradebook.graded_notebook import GUIDE_HEADING, MARKING_GUIDE
 from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, run_step
 from autograder.grading.result_store import ReadSubmission
+from autograder.grading.rules_digest import read_rules
 from autograder.results import SubmissionResult
 from tests.tiny import TinyCourse, scores, tiny_result
 
@@ -151,7 +152,7 @@ def test_nbgraders_own_autograde_refuses_to_grade_other_work_than_it_read(
     use_grader(monkeypatch, lambda: PART, lambda: paths[late].write_text("{}"))
     with pytest.raises(StepFailed, match="ada handed in again"):
         autograde(released_course)
-    assert scores(released_course.course, released_course.assignment)["ada"]["double"] == 0.0
+    assert scores(released_course.course, released_course.assignment) == {}
 
 
 @pytest.mark.parametrize("notebook", [None, b"", b"\xff\xfe", b"[]", b"[" * 100_000])
@@ -201,7 +202,9 @@ def test_only_the_files_of_the_assignment_are_copied_and_no_links(released_cours
     released_course.record("ada", folder, PART)
     copied = {path.name for path in (released_course.root / "autograded/ada/tiny").iterdir()}
     assert copied == {"tiny.ipynb", "images"}
-    assert sorted(path.name for path in (released_course.root / ".autograder").iterdir()) == ["lock", "recorded"]
+    left = sorted(path.name for path in (released_course.root / ".autograder").iterdir())
+    assert left == ["lock", "recorded", "secret", "unfinished"]
+    assert not list((released_course.root / ".autograder/unfinished").iterdir())
 
 
 def test_a_lower_score_replaces_the_old_one(released_course: TinyCourse) -> None:
@@ -271,9 +274,7 @@ def test_an_old_score_outlives_a_run_that_fails_and_is_flagged(
     assert (student.earlier, student.held) == ((), ())
 
 
-def test_other_points_than_the_gradebooks_are_refused_and_take_the_old_score_back(
-    released_course: TinyCourse,
-) -> None:
+def test_other_points_than_the_gradebooks_are_refused_and_leave_the_old_score(released_course: TinyCourse) -> None:
     course, assignment, folder = released_course.course, released_course.assignment, hand_in(released_course)
     released_course.record("ada", folder, tiny_result())
     source = released_course.root / "source/tiny/tiny.ipynb"
@@ -284,7 +285,8 @@ def test_other_points_than_the_gradebooks_are_refused_and_take_the_old_score_bac
     other = type(other)(**{name: getattr(other, name) for name in other.__struct_fields__} | {"tasks": (task,)})
     with pytest.raises(RecordingError, match=r"other tasks or points than the checks: double, total.*release"):
         released_course.record("ada", folder, other)
-    assert scores(course, assignment)["ada"]["double"] == 0.0
+    assert scores(course, assignment)["ada"]["double"] == 3.0
+    assert (released_course.root / "autograded/ada/tiny/tiny.ipynb").is_file()
 
 
 def test_an_unregistered_assignment_is_refused(tiny_course: TinyCourse) -> None:
@@ -293,7 +295,7 @@ def test_an_unregistered_assignment_is_refused(tiny_course: TinyCourse) -> None:
         tiny_course.record("ada", folder, PART)
 
 
-def test_an_excluded_student_is_an_error_and_loses_the_old_score(released_course: TinyCourse) -> None:
+def test_an_excluded_student_is_an_error_and_keeps_the_old_score(released_course: TinyCourse) -> None:
     folder = hand_in(released_course)
     released_course.record("ada", folder, tiny_result())
     settings = released_course.root / "course_config.py"
@@ -302,7 +304,7 @@ def test_an_excluded_student_is_an_error_and_loses_the_old_score(released_course
         released_course.read_again().record("ada", folder, PART)
     with book_of(released_course) as book:
         grade = grade_of(book, "double")
-        assert (grade.auto_score, grade.needs_manual_grade) == (None, True)
+        assert (grade.auto_score, grade.needs_manual_grade) == (3.0, False)  # for this very hand-in
 
 
 def test_a_config_that_would_run_student_code_is_refused(released_course: TinyCourse) -> None:
@@ -374,7 +376,8 @@ def use_grader(
             before_reading()
             return ReadSubmission(read_submission(folder, assignment, course.settings), None)
 
-        return types.SimpleNamespace(look_up=look_up, grade_snapshot=lambda snapshot, student: result())
+        rules = read_rules(course, course.assignment(assignment))
+        return types.SimpleNamespace(look_up=look_up, grade_snapshot=lambda snapshot, student: result(), rules=rules)
 
     monkeypatch.setattr("autograder.grading.result_store.grader_for", grader_for)
     return asked

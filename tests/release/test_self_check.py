@@ -21,7 +21,6 @@ import pytest
 from autograder.batch.batch import discover, grade_all
 from autograder.batch.local_workers import LocalWorkers
 from autograder.course.cells import load_cells, text_of
-from autograder.gradebook.recording import record
 from autograder.release.build import build
 from tests.test_ci import run, scripts
 from tests.tiny import REPOSITORY, TINY_MODULE, TinyCourse, tiny_result

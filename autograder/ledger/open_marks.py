@@ -12,10 +12,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 import sqlalchemy
-from nbgrader.api import Gradebook
 
 from autograder.marks import OpenMark, OpenState
-from autograder.results import SubmissionResult, TaskResult
+from autograder.results import TaskResult
 from autograder.text import clean
 
 LONGEST_REASON = 500
@@ -46,44 +45,46 @@ def read_open_marks_of(connection: sqlalchemy.Connection, assignment: str, stude
     return {task: mark for _, task, mark in _select(connection, *_of(assignment, student))}
 
 
-def write_held_tasks(book: Gradebook, assignment: str, student: str, result: SubmissionResult) -> None:
+def write_held_tasks(
+    connection: sqlalchemy.Connection, whose: tuple[str, str], tasks: Iterable[TaskResult], digest: str
+) -> None:
     """Take a student's tasks out of the table, but for those that a new result holds; nothing is committed here.
 
     Args:
-        book: The gradebook, in the transaction that also writes the scores.
-        assignment: Name of the assignment.
-        student: Whose result it is.
-        result: What the checks found.
+        connection: In the transaction that also writes the scores.
+        whose: Assignment and student.
+        tasks: What the checks found.
+        digest: The submission that was graded.
     """
-    marks = {task.id: ("held", _reason(task)) for task in result.tasks if task.held}
-    _replace(book, (assignment, student), marks, result.submission.digest)
+    _replace(connection, whose, {task.id: ("held", _reason(task)) for task in tasks if task.held}, digest)
 
 
-def write_ungraded(book: Gradebook, assignment: str, student: str, tasks: Mapping[str, bool], why: str) -> None:
+def write_ungraded(
+    connection: sqlalchemy.Connection, whose: tuple[str, str], states: Mapping[str, OpenState], why: str
+) -> None:
     """Put all tasks of a student into the table, since the last hand-in could not be graded; nothing is committed.
 
     Args:
-        book: The gradebook.
-        assignment: Name of the assignment.
-        student: Whose hand-in it was.
-        tasks: Whether each task has a score, which then is for an earlier hand-in.
+        connection: In the transaction that also writes what nbgrader shows of it.
+        whose: Assignment and student.
+        states: State by task: with a score it is for an earlier hand-in, without one the task is held.
         why: What went wrong.
     """
-    marks = {task: ("earlier" if has_score else "held", why) for task, has_score in tasks.items()}
-    _replace(book, (assignment, student), marks, "")
+    _replace(connection, whose, {task: (state, why) for task, state in states.items()}, "")
 
 
-def _replace(book: Gradebook, whose: tuple[str, str], marks: Mapping[str, tuple[str, str]], digest: str) -> None:
+def _replace(
+    connection: sqlalchemy.Connection, whose: tuple[str, str], marks: Mapping[str, tuple[str, str]], digest: str
+) -> None:
     """Replace a student's rows; a task that was there before keeps its date.
 
     Args:
-        book: The gradebook.
+        connection: Of the transaction that this is part of.
         whose: Assignment and student.
         marks: State and reason by task.
         digest: The submission that was graded; empty if none could be.
     """
     assignment, student = whose
-    connection = book.db.connection()  # the session's own, so that all of it is one transaction
     _OPEN_MARKS.create(connection, checkfirst=True)
     before = read_open_marks_of(connection, assignment, student)
     connection.execute(_OPEN_MARKS.delete().where(*_of(assignment, student)))

@@ -1,0 +1,149 @@
+"""nbgrader's `autograde` on copies, so that all that it changes for a student changes at once, or not at all.
+
+By itself nbgrader first removes the student's graded notebook, commits the time of the new hand-in, grades, commits
+scores and then the late penalty, and removes the folder again where anything fails. Here it works on a copy of the
+student's rows and in a folder of its own. When it is through, `Keeper` puts both in the place of the old ones; if it
+fails or is killed before that, nothing has changed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nbgrader.converters import Autograde
+from nbgrader.coursedir import CourseDirectory
+
+from autograder.course.course import Course, course_from
+from autograder.errors import AutograderError, RecordingError
+from autograder.gradebook.database import transaction
+from autograder.gradebook.transactions import Graded, Keeper, Recorded, Whose, Work
+from autograder.ledger.scratch_book import ScratchBook, scratch_book
+
+GRADED = "autograder_graded"
+"""Where `RecordGrades` leaves a `Graded` in nbconvert's resources."""
+UNFINISHED = "autograde did not come to an end; nbgrader's log says why"
+_LEFT_SECONDS = 24 * 3600.0  # nobody grades one student for so long
+Resources = dict[str, Any]
+
+
+@dataclass
+class _Student:
+    """The student who is graded now.
+
+    Attributes:
+        copies: Closes them.
+        scratch: Copy of the student's rows.
+        graded: What the checks found; None until then, or where nbgrader grades alone.
+    """
+
+    whose: Whose
+    copies: ExitStack
+    scratch: ScratchBook
+    graded: Graded | None = None
+
+
+class IsolatedAutograde(Autograde):  # type: ignore[misc]
+    """Grades as nbgrader does, and leaves the old marks until the new ones are there.
+
+    Attributes:
+        keeper: Writes into the gradebook; None means that of nbgrader's configuration.
+        command: What the history names as the origin.
+        flags_failures: Whether marks are flagged as those of an earlier hand-in where grading fails.
+        recorded: What came of the last student; None if nothing was recorded.
+        failure: Why the last student's marks could not be recorded, in our own words.
+    """
+
+    keeper: Keeper | None = None
+    command = "nbgrader autograde"
+    flags_failures = True
+    recorded: Recorded | None = None
+    failure: Exception | None = None
+    _student: _Student | None = None
+
+    def convert_notebooks(self) -> None:
+        """Grade everyone who was chosen; afterwards nbgrader sees its own folders again."""
+        usual = self.coursedir
+        course = self.keeper.course if self.keeper else course_from(Path(usual.root), self.config)
+        self.keeper = self.keeper or Keeper(course, usual, self.command)
+        with _work_folder(course) as name:
+            # Even where nbgrader cleans up after a failure, it reaches nothing but this folder.
+            self.coursedir: Any = _apart(usual, Path(name))
+            try:
+                super().convert_notebooks()
+            finally:
+                self._end_student()
+                self.coursedir = usual
+
+    def init_destination(self, assignment_id: str, student_id: str) -> bool:
+        """Prepare the copies for one student; return whether to grade at all, which nbgrader decides as ever."""
+        self._end_student()
+        usual = self._keeper.coursedir
+        there = Path(usual.format_path(usual.autograded_directory, student_id, assignment_id))
+        if there.is_dir() and (not self.force or self.coursedir.notebook_id != "*"):
+            shutil.copytree(there, self._format_dest(assignment_id, student_id))  # what nbgrader looks at, or leaves
+        if not super().init_destination(assignment_id, student_id):
+            return False
+        whose, copies = (assignment_id, student_id), ExitStack()
+        with transaction(usual) as book:
+            scratch = copies.enter_context(scratch_book(book, *whose))
+        self.coursedir.db_url = scratch.url
+        self._student, self.recorded = _Student(whose, copies, scratch), None
+        return True
+
+    def write_single_notebook(self, output: str, resources: Resources) -> None:
+        """Write one notebook, and remember what `RecordGrades` found for it."""
+        if GRADED in resources and self._student:
+            self._student.graded = resources[GRADED]
+        super().write_single_notebook(output, resources)
+
+    def set_permissions(self, assignment_id: str, student_id: str) -> None:
+        """Do the last that nbgrader does to a folder, then put it and the marks in the place of the old ones."""
+        super().set_permissions(assignment_id, student_id)
+        if self._student is None:
+            return
+        work = Work(self._student.scratch, Path(self._format_dest(assignment_id, student_id)), self._student.graded)
+        try:
+            self.recorded = self._keeper.keep(self._student.whose, work)
+        except (AutograderError, OSError) as error:
+            self.failure = error
+            raise
+
+    @property
+    def _keeper(self) -> Keeper:
+        if self.keeper is None:
+            raise RecordingError("nbgrader began to grade without a gradebook.")
+        return self.keeper
+
+    def _end_student(self) -> None:
+        """Let go of one student's copies, and flag the old marks where no new ones were recorded."""
+        student, self._student = self._student, None
+        if student is None:
+            return
+        student.copies.close()
+        if self.recorded is None and self.flags_failures:
+            with suppress(AutograderError, OSError):  # the old marks stay all the same
+                self._keeper.flag(student.whose, UNFINISHED)
+
+
+def _work_folder(course: Course) -> tempfile.TemporaryDirectory[str]:
+    """Make a folder for what nbgrader writes, and remove those of processes that were killed long ago."""
+    course.state_dir.mkdir(parents=True, exist_ok=True)
+    for left in course.state_dir.glob("autograde-*"):
+        if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
+    return tempfile.TemporaryDirectory(dir=course.state_dir, prefix="autograde-", ignore_cleanup_errors=True)
+
+
+def _apart(usual: CourseDirectory, folder: Path) -> CourseDirectory:
+    """Return nbgrader's view of the course with another folder for graded notebooks."""
+    traits = {name: getattr(usual, name) for name in usual.traits(config=True)}
+    apart = CourseDirectory(config=usual.config, **traits)
+    apart.autograded_directory = os.path.relpath(folder / "autograded", usual.root)
+    return apart

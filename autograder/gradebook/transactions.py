@@ -1,0 +1,242 @@
+"""What is written into the gradebook: score, state and history of a submission in one transaction, the files with it.
+
+No command takes a mark away before there is a better one: either a graded submission replaces all that the gradebook
+holds of its student, or the old marks stay and say that they are for an earlier hand-in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+import sqlalchemy
+from nbgrader.api import Assignment as BookAssignment
+from nbgrader.api import Grade, Notebook
+from nbgrader.coursedir import CourseDirectory
+
+from autograder.course.course import Course
+from autograder.errors import RecordingError
+from autograder.gradebook.course_lock import course_lock
+from autograder.gradebook.database import REGISTER, automatic_rows, transaction
+from autograder.grading.rules_digest import Rules
+from autograder.ledger.entries import BookState, Change, Entry, TaskMark, changes, reasons
+from autograder.ledger.history import append, is_committed
+from autograder.ledger.open_marks import write_held_tasks, write_ungraded
+from autograder.ledger.outside import account, utc_now, with_outside
+from autograder.ledger.scratch_book import ScratchBook, read_book_state
+from autograder.ledger.unfinished import finish, settle, stage
+from autograder.marks import OpenState
+from autograder.results import SubmissionResult
+
+Whose = tuple[str, str]
+"""Assignment and student."""
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A result, and what it depends on.
+
+    Attributes:
+        submission: Digest of what was graded.
+    """
+
+    result: SubmissionResult
+    submission: str
+    rules: Rules
+
+
+@dataclass(frozen=True)
+class Work:
+    """What nbgrader made of one submission on copies.
+
+    Attributes:
+        scratch: The student's rows.
+        folder: With the graded notebook.
+        graded: What the checks found; None where nbgrader graded alone.
+    """
+
+    scratch: ScratchBook
+    folder: Path
+    graded: Graded | None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What was written into the gradebook, or would be.
+
+    Attributes:
+        before: What the gradebook held before.
+        entry: The new entry of the student's history.
+    """
+
+    before: BookState
+    entry: Entry
+
+    @property
+    def changes(self) -> list[Change]:
+        """Each mark that changed."""
+        return changes(self.before, self.entry)
+
+    @property
+    def has_earlier_mark(self) -> bool:
+        """Whether a mark is for an earlier hand-in now."""
+        return any(mark.state == "earlier" for mark in self.entry.book.marks.values())
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """Writes into a course's gradebook.
+
+    Attributes:
+        coursedir: nbgrader's view of the course, with the gradebook itself and the folders that formgrader shows.
+        command: What the history names as the origin.
+        preview: Whether to say what would be written, and to write nothing.
+    """
+
+    course: Course
+    coursedir: CourseDirectory
+    command: str
+    preview: bool = False
+
+    def settle(self) -> None:
+        """Complete or remove what a killed process left; the course's lock must be held.
+
+        Raises:
+            RecordingError: If the gradebook cannot be used.
+            OSError: If a graded notebook cannot be put in its place.
+        """
+        unfinished = self.course.state_dir / "unfinished"
+        if not self.preview and unfinished.is_dir() and any(unfinished.iterdir()):
+            with transaction(self.coursedir) as book:
+                settle(self.course.state_dir, lambda recording: is_committed(book, recording))
+
+    def keep(self, whose: Whose, work: Work) -> Recorded:
+        """Put new scores, states and the graded notebook in the place of the old ones, and tell the history.
+
+        Raises:
+            RecordingError: If the gradebook cannot be used; then the old ones stay. Also if the marks are recorded and
+                the graded notebook cannot take its place; the next recording puts it there.
+            OSError: If the folder cannot be written.
+        """
+        recording = uuid4().hex
+        with course_lock(self.course.state_dir):
+            self.settle()
+            with transaction(self.coursedir) as book:
+                last, is_new = with_outside(book, *whose)
+                recorded = self._recorded(whose, work, recording, last)
+                if self.preview:
+                    return recorded
+                final = Path(self.coursedir.format_path(self.coursedir.autograded_directory, whose[1], whose[0]))
+                waiting = stage(self.course.state_dir, recording, work.folder, final)
+                if last is not None and is_new:
+                    append(book, *whose, last)
+                work.scratch.write_to(book)
+                tasks, digest = (work.graded.result.tasks, work.graded.submission) if work.graded else ((), "")
+                write_held_tasks(book, whose, tasks, digest)
+                append(book, *whose, recorded.entry)
+            _finish(waiting, whose[1])  # the transaction is committed
+        return recorded
+
+    def flag(self, whose: Whose, why: str) -> Recorded | None:
+        """Say of a student's automatic marks that they are for an earlier hand-in, since the last cannot be graded.
+
+        Args:
+            whose: Assignment and student.
+            why: What went wrong.
+
+        Returns:
+            What changed; None where the gradebook has no submission.
+
+        Raises:
+            RecordingError: If the gradebook cannot be used.
+        """
+        with course_lock(self.course.state_dir):
+            self.settle()
+            with transaction(self.coursedir) as book:
+                last, is_new = with_outside(book, *whose)
+                if last is None or not last.book.marks:
+                    return None
+                rows = automatic_rows(book, *whose)
+                states = _states_if_ungraded(last.book, {row.name for row in rows})
+                entry = self._ungraded(last, states, why)
+                if not self.preview:
+                    if is_new:
+                        append(book, *whose, last)
+                    ids = [row.id for row in rows]
+                    book.execute(sqlalchemy.update(Grade).where(Grade.id.in_(ids)).values(needs_manual_grade=True))
+                    write_ungraded(book, whose, states, why)
+                    if entry.why:
+                        append(book, *whose, entry)
+        return Recorded(last.book, entry)
+
+    def _recorded(self, whose: Whose, work: Work, recording: str, last: Entry | None) -> Recorded:
+        before = last.book if last else BookState()
+        graded = work.graded
+        entry = Entry(
+            at=utc_now(),
+            who=account(),
+            command=self.command,
+            recording=recording,
+            submission=graded.submission if graded else "",
+            rules=graded.rules if graded else None,
+            book=_state_after(read_book_state(work.scratch.connection, *whose), before, graded),
+        )
+        return Recorded(before, msgspec.structs.replace(entry, why=reasons(last, entry)))
+
+    def _ungraded(self, last: Entry, states: Mapping[str, OpenState], why: str) -> Entry:
+        marks = {
+            task: msgspec.structs.replace(mark, state=states[task]) if task in states and mark.by_hand is None else mark
+            for task, mark in last.book.marks.items()
+        }
+        return msgspec.structs.replace(
+            last,
+            at=utc_now(),
+            who=account(),
+            command=self.command,
+            recording="",
+            book=msgspec.structs.replace(last.book, marks=marks),
+            why={task: "not graded" for task in marks if marks[task] != last.book.marks[task]},
+            note=why,
+        )
+
+
+def check_registered(book: sqlalchemy.Connection, assignment: str) -> None:
+    """Refuse an assignment that the gradebook does not know.
+
+    Raises:
+        RecordingError: If it does not.
+    """
+    known = sqlalchemy.select(Notebook.id).join(BookAssignment, BookAssignment.id == Notebook.assignment_id)
+    known = known.where(BookAssignment.name == assignment, Notebook.name == assignment)
+    if not sqlalchemy.inspect(book).has_table("notebook") or book.execute(known).first() is None:
+        raise RecordingError(f"The gradebook does not know the assignment {assignment}.", REGISTER)
+
+
+def _finish(waiting: Path, student: str) -> None:
+    try:
+        finish(waiting)
+    except OSError as error:
+        problem = f"The marks of {student} are recorded, but their graded notebook cannot take its place: {error}."
+        raise RecordingError(problem, "Fix that, then grade again.") from error
+
+
+def _states_if_ungraded(book: BookState, automatic: set[str]) -> dict[str, OpenState]:
+    return {
+        task: "held" if mark.automatic is None else "earlier" for task, mark in book.marks.items() if task in automatic
+    }
+
+
+def _state_after(made: BookState, before: BookState, graded: Graded | None) -> BookState:
+    """Return what the gradebook will hold: what was graded on a copy, and marks by hand as they are now."""
+    results = {task.id: task for task in graded.result.tasks} if graded else {}
+    marks = {}
+    for name, mark in made.marks.items():
+        now = before.marks.get(name, mark)
+        task = results.get(name)
+        state: OpenState | None = "held" if task and task.held and now.by_hand is None else None
+        stand_in = bool(task and task.carried_forward)
+        marks[name] = TaskMark(mark.automatic, now.by_hand, now.extra, state, stand_in)
+    return msgspec.structs.replace(made, marks=marks)
