@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import json
 import mmap
 import os
 import platform
+import resource
 import socket
 import sys
 import tempfile
@@ -31,7 +33,7 @@ from autograder.sandbox.confine import (
     _mount,
     confine,
     enter_namespaces,
-    landlock_version,
+    load_libraries,
 )
 from autograder.sandbox.policy import Places, Policy
 from autograder.sandbox.watchdog import Ended, Watchdog, receive_report
@@ -128,6 +130,54 @@ def signal_parent(_: Places, pid: int) -> int:
     return 0
 
 
+def limit_processor_time(_: Places, pid: int) -> int:
+    """Set another process's limit, which ends it once it has used that much."""
+    resource.prlimit(pid, resource.RLIMIT_CPU, (3600, 3600))
+    return 0
+
+
+def move(_: Places, pid: int) -> int:
+    """Choose the processors that another process runs on."""
+    os.sched_setaffinity(pid, os.sched_getaffinity(pid))
+    return 0
+
+
+def slow_down(_: Places, pid: int) -> int:
+    os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, pid))
+    return 0
+
+
+def own(_: Places, pid: int) -> int:
+    """Let a signal go to another process once something can be read from a pipe."""
+    reading, _writing = os.pipe()
+    fcntl.fcntl(reading, fcntl.F_SETOWN, pid)
+    return 0
+
+
+def lock(_: Places, path: str) -> int:
+    """Lock a file that everybody may read, as a message to whoever tries it, too."""
+    descriptor = os.open(path, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return 0
+
+
+def lock_by_fcntl(_: Places, path: str) -> int:
+    descriptor = os.open(path, os.O_RDONLY)
+    fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return 0
+
+
+def set_rights(_: Places, path: str) -> int:
+    Path(path).chmod(Path(path).stat().st_mode & 0o7777)
+    return 0
+
+
+def write_to(_: Places, path: str) -> int:
+    """Write to what is there already, a device for example."""
+    descriptor = os.open(path, os.O_WRONLY)
+    return os.write(descriptor, b"x")
+
+
 def call(_: Places, number: int, *args: Any) -> int:
     """Make a raw system call; an error number comes back as an error."""
     given = [
@@ -216,7 +266,7 @@ PROBES: dict[str, Callable[..., Any]] = {
     for function in (
         read, listing, write, fill, make_files, grow_one_file, connect, make_pair, processes, own_number,
         name_thread, listen,
-        signal_parent, call,
+        signal_parent, limit_processor_time, move, slow_down, own, lock, lock_by_fcntl, set_rights, write_to, call,
         call_as_i386, start_process, run_program, start_processes, start_threads, open_files, reserve, hold,
         hold_shared, spin,
     )
@@ -239,7 +289,7 @@ def inside(order: Order, watchdog: Watchdog) -> dict[str, Any]:
 def main() -> None:
     """Do as ordered."""
     order = msgspec.json.decode(sys.argv[1], type=Order)
-    landlock_version()  # imports what is needed while it can be found
+    load_libraries()
     platform.machine()
     if order.user >= 0:
         os.setgroups([])

@@ -2,7 +2,7 @@
 
 Linux only. Everything here runs in a fresh fork of the zygote: `enter_namespaces` in a process that
 stays outside as the watchdog, `confine` in its child, process 1 of the new namespaces. Kernel
-interfaces without a maintained Python library are called through libc, here and in `seccomp` alone.
+interfaces without a maintained Python library are called through libc, here alone.
 
 Reference: man pages user_namespaces(7), pivot_root(2), landlock(7), capabilities(7), prctl(2).
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import importlib
 import os
 import platform
 import resource
@@ -20,7 +21,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from autograder.errors import SandboxUnavailable
-from autograder.sandbox import seccomp
 from autograder.sandbox.policy import SCRATCH, SHARED_MEMORY, SUBMISSION, Places, Policy, gpu_paths, readable_paths
 from autograder.sandbox.remedies import unavailable
 
@@ -31,7 +31,7 @@ MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 MNT_DETACH = 2
 # statvfs flags that a bind mount inherits and an unprivileged remount must keep, as mount flags
 _KEPT_FLAGS = {2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: 1 << 21}
-PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 24, 36, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 36, 38
 LAST_CAPABILITY = 63
 CAPABILITY_VERSION_3 = 0x20080522
 
@@ -96,13 +96,27 @@ def adopt_orphans() -> None:
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
+def load_libraries() -> None:
+    """Load what the layers need; a confined process could not find it."""
+    importlib.import_module("autograder.sandbox.seccomp")
+    importlib.import_module("seccompy").supported()  # finds libc
+    landlock_version()  # so does this
+
+
+def hide_memory(*, hidden: bool = True) -> None:
+    """Let no other process of this user look into this one's memory, or let it again; forks inherit what holds.
+
+    The kernel then gives this process's files in /proc to root, so user and group cannot be mapped meanwhile.
+    """
+    _prctl(PR_SET_DUMPABLE, 0 if hidden else 1)
+
+
 def landlock_version() -> int:
     """Return the kernel's Landlock version, 0 if it has none."""
-    from py_landlock import get_abi_version
-    from py_landlock.errors import LandlockError
+    from landlockpy import LandlockError, abi_version
 
     try:
-        return int(get_abi_version())
+        return abi_version()
     except LandlockError:
         return 0
 
@@ -173,8 +187,8 @@ def _bind(source: str, target: str) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.touch()
     _mount(source, target, None, MS_BIND | MS_REC, None)
-    if not source.startswith("/dev/"):
-        _make_read_only(target)
+    # A device can be written to on a read-only mount, too: what it forbids is to change the device's own rights.
+    _make_read_only(target)
 
 
 def _make_read_only(target: str) -> None:
@@ -219,25 +233,25 @@ def _restrict_files(places: Places, gpu: bool, own_root: bool) -> None:
 
     Shared memory and the whole of /proc are allowed only below the new root: elsewhere they are everyone's.
     """
-    from py_landlock import AccessFs, Landlock
+    from landlockpy import AccessFS, Ruleset, Scope
 
-    read_file, read_all = AccessFs.READ_FILE, AccessFs.READ_FILE | AccessFs.READ_DIR
+    read_file, read_all = AccessFS.READ_FILE, AccessFS.READ_FILE | AccessFS.READ_DIR
     write = (
-        AccessFs.WRITE_FILE | AccessFs.TRUNCATE | AccessFs.MAKE_REG | AccessFs.MAKE_DIR | AccessFs.MAKE_SYM
-        | AccessFs.REMOVE_FILE | AccessFs.REMOVE_DIR | AccessFs.REFER
+        AccessFS.WRITE_FILE | AccessFS.TRUNCATE | AccessFS.MAKE_REG | AccessFS.MAKE_DIR | AccessFS.MAKE_SYM
+        | AccessFS.REMOVE_FILE | AccessFS.REMOVE_DIR | AccessFS.REFER
     )  # fmt: skip
-    rules = Landlock(strict=False)
-    for path in (*readable_paths(gpu), places.submission, "/proc" if own_root else "/proc/self"):
-        rules.add_path_rule(path, access=read_all if Path(path).is_dir() else read_file)
-    for path in (places.scratch, *((SHARED_MEMORY,) if own_root else ())):
-        rules.add_path_rule(path, access=read_all | write)
-    devices = gpu_paths() if gpu else ()
-    for path in ("/dev/null", *devices):
-        if Path(path).is_char_device():
-            rules.add_path_rule(path, access=read_file | AccessFs.WRITE_FILE | AccessFs.IOCTL_DEV)
-    if gpu:  # CUDA does not start where it cannot write its threads' names to /proc/self/task/*/comm
-        rules.add_path_rule("/proc/self/task", access=read_all | AccessFs.WRITE_FILE | AccessFs.TRUNCATE)
-    rules.apply()
+    with Ruleset(scoped=Scope.ABSTRACT_UNIX_SOCKET | Scope.SIGNAL) as rules:
+        for path in (*readable_paths(gpu), places.submission, "/proc" if own_root else "/proc/self"):
+            rules.allow_path(path, read_all if Path(path).is_dir() else read_file)
+        for path in (places.scratch, *((SHARED_MEMORY,) if own_root else ())):
+            rules.allow_path(path, read_all | write)
+        devices = gpu_paths() if gpu else ()
+        for path in ("/dev/null", *devices):
+            if Path(path).is_char_device():
+                rules.allow_path(path, read_file | AccessFS.WRITE_FILE | AccessFS.IOCTL_DEV)
+        if gpu:  # CUDA does not start where it cannot write its threads' names to /proc/self/task/*/comm
+            rules.allow_path("/proc/self/task", read_all | AccessFS.WRITE_FILE | AccessFS.TRUNCATE)
+        rules.restrict()
 
 
 def _limit_resources(policy: Policy, held: int) -> None:
@@ -260,9 +274,11 @@ def _limit_resources(policy: Policy, held: int) -> None:
 
 
 def _filter_calls(gpu: bool) -> None:
+    from autograder.sandbox import seccomp  # its library is installed on Linux alone
+
     if platform.machine() not in seccomp.MACHINES:
         raise OSError(f"no table of system calls for {platform.machine()}")
-    seccomp.load(seccomp.program(platform.machine(), os.getpid(), gpu=gpu))
+    seccomp.filter_for(platform.machine(), os.getpid(), gpu=gpu).load()
 
 
 def _address_space() -> int:

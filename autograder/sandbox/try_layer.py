@@ -16,13 +16,17 @@ import msgspec
 
 from autograder.errors import GpuUnavailable, SandboxUnavailable
 from autograder.sandbox.cgroup import delegated
-from autograder.sandbox.confine import confine, enter_namespaces, landlock_version
+from autograder.sandbox.confine import confine, enter_namespaces, landlock_version, load_libraries
 from autograder.sandbox.policy import Policy
 from autograder.sandbox.remedies import unavailable
 from autograder.sandbox.watchdog import Watchdog
 
 DRIVER = "libcuda.so.1"
-LANDLOCK_SINCE = {"truncation": 3, "TCP": 4, "device controls": 5, "abstract sockets and signals": 6}
+LANDLOCK_SINCE = {
+    "truncation": 3, "TCP": 4, "device controls": 5, "abstract sockets and signals": 6,
+    "sockets that have a file": 9, "UDP": 10,
+}  # fmt: skip
+"""What Landlock holds from which version on."""
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -56,7 +60,7 @@ def try_gpu(layers: tuple[str, ...]) -> None:
     Raises:
         GpuUnavailable: If CUDA does not start, or a layer cannot be put up.
     """
-    landlock_version()  # loads libc now: a confined process could not find it
+    load_libraries()
     trial = _tried(layers, gpu=True)
     if not trial.held:
         raise GpuUnavailable(trial.reason)

@@ -28,7 +28,7 @@ import msgspec
 
 from autograder import wire
 from autograder.errors import SandboxUnavailable
-from autograder.sandbox.confine import confine, die_with_parent, enter_namespaces, landlock_version
+from autograder.sandbox.confine import confine, die_with_parent, enter_namespaces, hide_memory, load_libraries
 from autograder.sandbox.policy import Places, Policy
 from autograder.sandbox.watchdog import Watchdog
 
@@ -41,7 +41,8 @@ PRELOADED = (
     "IPython",
     "IPython.display",
     "carbontracker.tracker",
-    "py_landlock",
+    "landlockpy",
+    "seccompy",
     "autograder.student_side.server",
 )
 LARGEST_ORDER = 1 << 16
@@ -63,7 +64,8 @@ def main() -> None:
         return  # the grader ended before `die_with_parent` could notice
     later = sys.argv[2:]
     import_preloaded()
-    landlock_version()  # loads libc now: a confined process could not find it
+    load_libraries()
+    hide_memory()
     control.sendall(READY)
     while True:
         order, descriptors, _, _ = socket.recv_fds(control, LARGEST_ORDER, 3)
@@ -116,6 +118,7 @@ def _watch(policy: Policy, descriptors: list[int]) -> NoReturn:
     """Stay outside, fork the student process into its namespaces, and watch it until its end."""
     requests, replies, status = descriptors
     die_with_parent()
+    hide_memory(hidden=False)
     try:
         watchdog = Watchdog(policy)
         if "namespaces" in policy.layers:
@@ -126,6 +129,7 @@ def _watch(policy: Policy, descriptors: list[int]) -> NoReturn:
     if child == 0:
         os.close(status)
         _student(policy, watchdog, requests, replies)
+    hide_memory()  # the student process stays as it is: the watchdog reads how much memory it holds
     os.close(requests)
     os.close(replies)
     with socket.socket(fileno=status) as channel:

@@ -27,8 +27,7 @@ from tests.behind import Order
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
 FORBIDDEN = {"EACCES", "EPERM", "ENOENT", "EROFS"}
-COLUMN = seccomp.MACHINES.get(platform.machine(), ("", 0))[1]
-NUMBERS = {name: row[COLUMN] for name, row in seccomp.REFUSED.items()}
+NUMBERS = seccomp.MACHINES.get(platform.machine(), {})
 GENEROUS = Policy(
     submission="", work="", layers=(), memory_mib=1 << 20, scratch_mib=1024, scratch_files=100_000,
     max_processes=100_000, max_descriptors=4096, cpu_seconds=600,
@@ -148,6 +147,36 @@ def test_other_processes_cannot_be_signalled(layer: str) -> None:
     assert code(behind((layer,), "signal_parent", os.getpid())) in {"EPERM", "ESRCH"}
 
 
+@pytest.fixture
+def victim() -> Iterator[int]:
+    """A process of this user's that has nothing to do with grading."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process.pid
+        process.communicate(b"\n")
+
+
+@pytest.mark.parametrize("layer", ["namespaces", "seccomp"])
+@pytest.mark.parametrize("probe", ["limit_processor_time", "move", "slow_down", "own"])
+def test_other_processes_cannot_be_changed(victim: int, probe: str, layer: str) -> None:
+    assert behind((), probe, victim)["answer"] == 0
+    assert code(behind((layer,), probe, victim)) in {"EPERM", "ESRCH"}
+
+
+@pytest.mark.parametrize("probe", ["lock", "lock_by_fcntl"])
+def test_no_lock_carries_a_message(probe: str) -> None:
+    """A lock on a file of the system's is seen by everybody who may read it."""
+    assert behind((), probe, "/etc/localtime")["answer"] == 0
+    assert code(behind(("seccomp",), probe, "/etc/localtime")) == "ENOSYS"
+
+
+def test_devices_can_be_used_but_not_changed() -> None:
+    """Root could otherwise take the machine's /dev/null from everybody."""
+    for path in ("/dev/null", "/dev/zero"):
+        assert behind((), "set_rights", path)["answer"] == 0
+        assert code(behind(("namespaces",), "set_rights", path)) == "EROFS"
+        assert behind(("namespaces",), "write_to", path)["answer"] == 1
+
+
 @pytest.mark.parametrize("container", [False, True])
 def test_the_own_process_is_seen_also_where_no_new_proc_can_be_mounted(container: bool) -> None:
     """Inside a container parts of /proc are covered; then the kernel lets nobody below mount it anew."""
@@ -219,7 +248,12 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "mq_unlink": ("nothing",),
     "socket": (2, 1, 0),
     "connect": (-1, 0, 0),
-    "personality": (0xFFFFFFFF,),
+    "personality": (0,),
+    "prlimit64": (1, 7, 0, 0),
+    "sched_setaffinity": (1 << 22, 0, 0),
+    "setpriority": (0, 1 << 22, 0),
+    "pidfd_open": (1, 0),
+    "timer_create": (99, 0, 0),
     "vmsplice": (-1, 0, 0, 0),
     "pidfd_send_signal": (-1, 0, 0, 0),
     "tkill": (1 << 22, 0),
@@ -250,8 +284,8 @@ def test_no_namespace_inside_the_namespaces() -> None:
 
 
 def test_clone3_is_unknown_so_that_libraries_fall_back() -> None:
-    assert code(behind((), "call", seccomp.CLONE3[COLUMN], 0, 0)) != "ENOSYS"
-    assert code(behind(("seccomp",), "call", seccomp.CLONE3[COLUMN], 0, 0)) == "ENOSYS"
+    assert code(behind((), "call", NUMBERS["clone3"], 0, 0)) != "ENOSYS"
+    assert code(behind(("seccomp",), "call", NUMBERS["clone3"], 0, 0)) == "ENOSYS"
     assert behind(("seccomp",), "start_threads", 4, 0.0)["answer"] == 4
 
 

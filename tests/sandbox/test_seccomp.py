@@ -3,113 +3,117 @@
 from __future__ import annotations
 
 import ctypes
-import errno
-import struct
+import functools
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder.sandbox import seccomp
+from autograder.sandbox import seccomp, system_calls
+from autograder.sandbox.system_calls import CLONE_NAMESPACES, CLONE_THREAD, FREE, LOCK_COMMANDS, UNKNOWN, restricted
+from tests.call_table import ALLOW, ARCHITECTURES, NO_CALL, PAGE, PERMISSION, program_of, rendered, verdict
 
 OWN_PID = 4711
-MACHINES = sorted(seccomp.MACHINES)
-PERMISSION, UNKNOWN = seccomp.ERRNO | errno.EPERM, seccomp.ERRNO | errno.ENOSYS
-LOOKED_AT = {
-    "clone": seccomp.CLONE, "clone3": seccomp.CLONE3, "socketpair": seccomp.SOCKETPAIR,
-    "kill": seccomp.KILL, "tgkill": seccomp.TGKILL,
-}  # fmt: skip
+MACHINES = sorted(ARCHITECTURES)
+ALL_NUMBERS = 600
+program = functools.cache(program_of)
 
 
-def verdict(filters: bytes, architecture: int, number: int, *args: int) -> int:
-    """Run a filter on one call as the kernel would."""
-    data = struct.pack("<IIQ6Q", number, architecture, 0, *args, *[0] * (6 - len(args)))
-    program = list(struct.iter_unpack("<HBBI", filters))
-    accumulator, place = 0, 0
-    while True:
-        operation, if_true, if_false, value = program[place]
-        place += 1
-        if operation == 0x06:
-            return int(value)
-        if operation == 0x20:
-            (accumulator,) = struct.unpack_from("<I", data, value)
-        elif operation == 0x54:
-            accumulator &= value
-        else:
-            jumps = {0x15: accumulator == value, 0x35: accumulator >= value, 0x45: bool(accumulator & value)}
-            place += if_true if jumps[operation] else if_false
-
-
-def ask(machine: str, number: int, *args: int, gpu: bool = False) -> int:
-    return verdict(seccomp.program(machine, OWN_PID, gpu=gpu), seccomp.MACHINES[machine][0], number, *args)
+def ask(machine: str, call: str | int, *args: int, gpu: bool = False) -> int:
+    number = seccomp.MACHINES[machine][call] if isinstance(call, str) else call
+    return verdict(program(machine, OWN_PID, gpu=gpu), ARCHITECTURES[machine], number, *args)
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_exactly_the_listed_calls_are_refused(machine: str) -> None:
-    column = seccomp.MACHINES[machine][1]
-    refused = {row[column] for row in seccomp.REFUSED.values()}
-    conditional = {row[column] for row in LOOKED_AT.values()}
-    for number in range(seccomp.LAST_KNOWN + 1):
-        if number not in conditional:
-            assert ask(machine, number) == (PERMISSION if number in refused else seccomp.ALLOW), number
+def test_exactly_the_listed_calls_are_let_through(machine: str) -> None:
+    numbers = seccomp.MACHINES[machine]
+    free = {numbers[name] for group in FREE for name in group.names if name in numbers}
+    looked_at = {numbers[rule.name] for rule in restricted(OWN_PID, gpu=False)}
+    unknown = {numbers[name] for name in UNKNOWN if name in numbers} | set(range(ALL_NUMBERS)) - set(numbers.values())
+    for number in set(range(ALL_NUMBERS)) - looked_at:
+        expected = ALLOW if number in free else NO_CALL if number in unknown else PERMISSION
+        assert ask(machine, number) == expected, number
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_a_gpu_changes_the_verdict_on_three_calls_alone(machine: str) -> None:
-    column = seccomp.MACHINES[machine][1]
-    arguments = [(), (1, 5), (1, 1), (2, 1), (OWN_PID,), (seccomp.CLONE_THREAD,)]
-    allowed = {
-        number
-        for number in range(seccomp.LAST_KNOWN + 2)
-        if any(ask(machine, number, *given) != ask(machine, number, *given, gpu=True) for given in arguments)
+@pytest.mark.parametrize("gpu", [False, True])
+def test_calls_that_are_looked_at_pass_with_the_listed_arguments_alone(machine: str, gpu: bool) -> None:
+    for rule in restricted(OWN_PID, gpu=gpu):
+        for choice in rule.choices:
+            values = {argument.index: argument.value for argument in choice}
+            given = [values.get(index, 0) for index in range(6)]
+            assert ask(machine, rule.name, *given, gpu=gpu) == ALLOW, rule.name
+            for argument in choice:
+                bit = argument.mask & -argument.mask
+                for other in (bit, 1 << 31 & argument.mask, 1 << 32 & argument.mask, 1 << 63 & argument.mask):
+                    changed = [value ^ other if index == argument.index else value for index, value in enumerate(given)]
+                    allowed = any(_fits(changed, other_choice) for other_choice in rule.choices)
+                    assert (ask(machine, rule.name, *changed, gpu=gpu) == ALLOW) == allowed, (rule.name, changed)
+
+
+def _fits(args: list[int], choice: tuple[system_calls.Argument, ...]) -> bool:
+    return all(args[argument.index] & argument.mask == argument.value for argument in choice)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_gpu_changes_the_verdict_on_four_calls_alone(machine: str) -> None:
+    arguments = [(), (1, 5), (1, 1), (2, 1), (OWN_PID,), (CLONE_THREAD,), (0, 0x5401)]
+    changed = {
+        name
+        for name in seccomp.MACHINES[machine]
+        if any(ask(machine, name, *given) != ask(machine, name, *given, gpu=True) for given in arguments)
     }
-    assert allowed == {seccomp.REFUSED[name][column] for name in ("socket", "bind", "listen")}
+    assert changed == {"socket", "bind", "listen", "ioctl"}
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 @given(family=st.integers(0, 50), kind=st.integers(0, 2**32 - 1))
 def test_on_a_gpu_sockets_are_local_ones_of_one_kind(machine: str, family: int, kind: int) -> None:
-    number = seccomp.SOCKET[seccomp.MACHINES[machine][1]]
-    local = family == seccomp.AF_UNIX and kind & seccomp.SOCK_TYPES == seccomp.SOCK_SEQPACKET
-    assert ask(machine, number, family, kind, gpu=True) == (seccomp.ALLOW if local else PERMISSION)
-    assert ask(machine, number, family, kind) == PERMISSION
+    local = family == system_calls.AF_UNIX and kind & system_calls.SOCK_TYPES == system_calls.SOCK_SEQPACKET
+    assert ask(machine, "socket", family, kind, gpu=True) == (ALLOW if local else PERMISSION)
+    assert ask(machine, "socket", family, kind) == PERMISSION
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-@given(number=st.integers(seccomp.LAST_KNOWN + 1, 2**32 - 1))
+@given(number=st.integers(ALL_NUMBERS, 2**32 - 1))
 def test_calls_that_are_not_known_yet_and_those_of_x32_are_unknown(machine: str, number: int) -> None:
-    assert ask(machine, number) == UNKNOWN
+    assert ask(machine, number) == NO_CALL
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 @given(architecture=st.integers(0, 2**32 - 1), number=st.integers(0, 600))
 def test_another_architecture_ends_the_process(machine: str, architecture: int, number: int) -> None:
-    if architecture != seccomp.MACHINES[machine][0]:
-        assert verdict(seccomp.program(machine, OWN_PID), architecture, number) == seccomp.KILL_PROCESS
+    if architecture != ARCHITECTURES[machine]:
+        assert verdict(program(machine, OWN_PID), architecture, number) == 0x80000000
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 @given(flags=st.integers(0, 2**32 - 1))
 def test_clone_makes_threads_only(machine: str, flags: int) -> None:
-    thread = flags & seccomp.CLONE_THREAD and not flags & seccomp.CLONE_NAMESPACES
-    number = seccomp.CLONE[seccomp.MACHINES[machine][1]]
-    assert ask(machine, number, flags) == (seccomp.ALLOW if thread else PERMISSION)
+    thread = flags & CLONE_THREAD and not flags & CLONE_NAMESPACES
+    assert ask(machine, "clone", flags) == (ALLOW if thread else PERMISSION)
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("cloexec", [0, 0o2000000])
 @pytest.mark.parametrize(("family", "kind", "allowed"), [(1, 1, True), (1, 2, False), (1, 5, False), (2, 1, False)])
 def test_only_stream_pairs_are_made(machine: str, family: int, kind: int, cloexec: int, allowed: bool) -> None:
-    number = seccomp.SOCKETPAIR[seccomp.MACHINES[machine][1]]
-    assert ask(machine, number, family, kind | cloexec) == (seccomp.ALLOW if allowed else PERMISSION)
+    assert ask(machine, "socketpair", family, kind | cloexec) == (ALLOW if allowed else PERMISSION)
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("name", ["kill", "tgkill"])
 @pytest.mark.parametrize(("pid", "allowed"), [(OWN_PID, True), (1, False), (0, False), (2**32 - 1, False)])
 def test_it_signals_itself_only(machine: str, name: str, pid: int, allowed: bool) -> None:
-    number = LOOKED_AT[name][seccomp.MACHINES[machine][1]]
-    assert ask(machine, number, pid) == (seccomp.ALLOW if allowed else PERMISSION)
+    assert ask(machine, name, pid) == (ALLOW if allowed else PERMISSION)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@given(command=st.integers(0, 2048))
+def test_locks_leases_and_notices_are_unknown_and_owners_are_refused(machine: str, command: int) -> None:
+    allowed = {0, 1, 2, 3, 4, 1030, 1031, 1032}
+    expected = ALLOW if command in allowed else NO_CALL if command in LOCK_COMMANDS else PERMISSION
+    assert ask(machine, "fcntl", 3, command) == expected
 
 
 @pytest.mark.parametrize("machine", MACHINES)
@@ -119,8 +123,11 @@ def test_numbers_are_those_of_libseccomp(machine: str) -> None:
     except OSError:
         pytest.skip("libseccomp is not installed")
     library.seccomp_syscall_resolve_name_arch.argtypes = [ctypes.c_uint32, ctypes.c_char_p]
-    architecture, column = seccomp.MACHINES[machine]
-    for name, row in {**seccomp.REFUSED, **LOOKED_AT, "seccomp": seccomp.SECCOMP}.items():
-        found = library.seccomp_syscall_resolve_name_arch(architecture, name.encode())
+    for name, number in seccomp.MACHINES[machine].items():
+        found = library.seccomp_syscall_resolve_name_arch(ARCHITECTURES[machine], name.encode())
         if found >= 0:  # negative where the architecture or the library lacks it
-            assert row[column] == found, name
+            assert number == found, name
+
+
+def test_the_page_of_calls_is_up_to_date() -> None:
+    assert PAGE.read_text("utf-8") == rendered()
