@@ -64,6 +64,10 @@ class ZygoteError(AutograderError):
     """The process that student processes are forked from failed or is gone."""
 
 
+class MachineBusy(AutograderError):
+    """A submission ran into a limit because its process was kept from running: nothing is known of its work."""
+
+
 class ClusterError(AutograderError):
     """The cluster cannot be used: nobody answers, or a worker is not what this machine is."""
 

@@ -20,7 +20,7 @@ from autograder.batch.outcome import GradedSubmission, ResultOrError, internal_e
 from autograder.course.assignment import Assignment
 from autograder.course.course import Course
 from autograder.course.submission import Snapshot
-from autograder.errors import AutograderError, ClusterError, UsageError
+from autograder.errors import AutograderError, ClusterError, MachineBusy, UsageError
 from autograder.grading.result_store import CachedGrader, grader_for
 from autograder.suggestions import did_you_mean
 
@@ -127,7 +127,10 @@ class _Waiting:
 
 @dataclass(frozen=True)
 class _Suspect:
-    """A submission that was with the workers when one of them died, perhaps because of it."""
+    """A submission that has to be graded alone.
+
+    It was with the workers when one of them died, perhaps because of it, or something beside it kept it from running.
+    """
 
     student: str
     folder: Path
@@ -139,8 +142,8 @@ class _Batch:
 
     A submission is *discovered* (its folder is known), then *waiting* (read, and nothing is cached for it), then
     *handed over* to the workers, and at last *back*. When a worker dies, nobody can tell which of those handed over was
-    its death: all that are lost with it become *suspects*. Suspects are graded at the end, one at a time, so that only
-    the one that kills workers ends in an error.
+    its death: all that are lost with it become *suspects*, and so does one whose process something beside it kept from
+    running. Suspects are graded at the end, one at a time, so that only the one that kills workers ends in an error.
 
     Args:
         grader: Knows cached results, and stores those of remote workers.
@@ -205,6 +208,9 @@ class _Batch:
         try:
             answer = self._answer(future)
         except self._workers.death_errors:
+            self._suspects.append(_Suspect(waiting.student, waiting.folder))
+            return None
+        if isinstance(answer, MachineBusy):
             self._suspects.append(_Suspect(waiting.student, waiting.folder))
             return None
         return self._finished(waiting, answer)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.sharedctypes import Synchronized
 from typing import Any, ParamSpec, TypeVar
 
 import psutil
@@ -104,7 +106,8 @@ def worker_pool(
     """
     others = set(multiprocessing.active_children())
     spawn = multiprocessing.get_context("spawn")
-    pool = _Pool(workers, mp_context=spawn, initializer=_begin_worker, initargs=(os.getpid(), initializer, *arguments))
+    place = _Place(os.getpid(), workers, spawn.Value("i", 0))
+    pool = _Pool(workers, mp_context=spawn, initializer=_begin_worker, initargs=(place, initializer, *arguments))
     try:
         yield pool
     except BaseException:
@@ -127,13 +130,40 @@ class _Pool(ProcessPoolExecutor):
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin_worker(parent: int, initializer: Callable[..., None] | None, *arguments: Any) -> None:  # noqa: ANN401 - any
-    """Tie a worker to the process that started it, which alone is interrupted by ^C."""
+@dataclass(frozen=True)
+class _Place:
+    """Where a worker belongs.
+
+    Attributes:
+        parent: The process that starts the workers.
+        workers: How many there are at once.
+        started: How many have begun so far, counted by them.
+    """
+
+    parent: int
+    workers: int
+    started: Synchronized[int]
+
+    def take_processors(self) -> None:
+        """Keep this worker and all that it starts to a share of the processors, so that none slows another down.
+
+        Student processes cannot choose others: their filter has no such call.
+        """
+        with self.started.get_lock():
+            number, self.started.value = self.started.value, self.started.value + 1
+        processors = sorted(os.sched_getaffinity(0))
+        first = number % min(self.workers, len(processors))
+        os.sched_setaffinity(0, processors[first :: self.workers])
+
+
+def _begin_worker(place: _Place, initializer: Callable[..., None] | None, *arguments: Any) -> None:  # noqa: ANN401 - any
+    """Tie a worker to the process that started it, which alone is interrupted by ^C, and to its processors."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if sys.platform == "linux":
         die_with_parent()
-    if os.getppid() != parent:  # it ended before the line above
+        place.take_processors()
+    if os.getppid() != place.parent:  # it ended before the line above
         os._exit(1)
     if initializer is not None:
         initializer(*arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import io
 import os
@@ -27,6 +28,7 @@ _CHUNK = 1 << 20
 _MOST_NOTES = 12
 _OUTPUTS_SHARE = 2  # a notebook alone may have this many times the size of a submission, if that is outputs
 _STARTUP = {"sitecustomize", "usercustomize"}
+_ENCODINGS = {"utf-8", "utf-8-sig", "ascii", "iso8859-1", "iso8859-15", "cp1252", "mac-roman"}
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -255,8 +257,14 @@ def _module_notes(files: dict[str, bytes]) -> Iterator[str]:
 
 
 def _is_text(module: bytes) -> bool:
+    """Return whether the module can be read in the encoding that it names.
+
+    Some of Python's codecs take time that grows with the square of the length, punycode for one, so few are tried.
+    """
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(module).readline)
+        if codecs.lookup(encoding).name not in _ENCODINGS:
+            return False
         module.decode(encoding)
     except (SyntaxError, UnicodeDecodeError, LookupError):
         return False

@@ -17,6 +17,7 @@ from autograder.course.submission import Snapshot
 from autograder.errors import (
     AutograderError,
     GpuUnavailable,
+    MachineBusy,
     MalformedReply,
     StudentDied,
     StudentFault,
@@ -25,6 +26,7 @@ from autograder.errors import (
     ZygoteError,
 )
 from autograder.grading.gpu import require_gpu
+from autograder.grading.processor_share import processor_time
 from autograder.grading.zygote_client import SPAWN_SECONDS, Zygote, first_reply
 from autograder.results import Environment
 from autograder.sandbox import cgroup
@@ -37,6 +39,8 @@ END_SECONDS = 30.0
 """How long a process that was killed may take to end."""
 REPORT_SECONDS = 5.0
 """How long the watchdog may take to report."""
+_BUSY = "The machine was too busy: this submission's process waited for a processor and ran into its time limit."
+_LESS_BESIDE = "End other programs, or grade with fewer --jobs, then grade it again."
 
 
 class StudentProcess:
@@ -87,6 +91,7 @@ class StudentProcess:
             StudentTimeout: No answer in time; the process is stopped.
             StudentDied: The process ended.
             MalformedReply: What came is no answer; the process is stopped.
+            MachineBusy: No answer in time, since the process was kept from running; it is stopped.
         """
         return answer_in(self._exchange(question, seconds or self._settings.request_seconds))
 
@@ -129,11 +134,15 @@ class StudentProcess:
             raise StudentDied("Your code's process had already ended.")
         number, self._next_id = self._next_id, self._next_id + 1
         deadline = time.monotonic() + seconds
+        before = processor_time(self._pidfd)
         try:
             wire.write_frame(self._requests, wire.encode_frame(wire.Request(number, question)), deadline)
             reply = wire.decode_reply(wire.read_frame(self._replies, self._settings.max_reply_mib << 20, deadline))
         except StudentTimeout as error:
+            starved = processor_time(self._pidfd).starved_since(before, seconds)
             self.stop()
+            if starved:
+                raise MachineBusy(_BUSY, _LESS_BESIDE) from error
             raise StudentTimeout(
                 f"Your code gave no answer within {seconds:g} s and was stopped. Is there a loop that never ends?"
             ) from error

@@ -21,7 +21,7 @@ from autograder.cli import grading
 from autograder.cli import main as cli
 from autograder.course.course import Course
 from autograder.course.submission import Snapshot
-from autograder.errors import AutograderError, ClusterError, SandboxUnavailable
+from autograder.errors import AutograderError, ClusterError, MachineBusy, SandboxUnavailable
 from autograder.results import Submission, SubmissionResult, from_json
 from tests.tiny import TinyCourse, tiny_result
 
@@ -33,7 +33,8 @@ class Died(Exception):
 class FakeWorkers:
     """Grades as soon as `gather` submissions wait, or all of them.
 
-    A submission of `killer` kills its worker, and one of `broken` the whole executor.
+    A submission of `killer` kills its worker, and one of `broken` the whole executor; one of `starved` was kept from
+    running, the first time or always.
     """
 
     death_errors = (Died,)
@@ -71,6 +72,8 @@ class FakeWorkers:
         self._broken = self._broken or student.startswith("broken")
         if self._broken or student.startswith("killer"):
             future.set_exception(Died())
+        elif student.startswith("starved") and (student.endswith("always") or self.seen[student] == 1):
+            future.set_result(MachineBusy("The machine was too busy."))
         else:
             future.set_result(result_of(snapshot))
 
@@ -149,6 +152,30 @@ def test_a_submission_with_which_workers_die_is_in_error_and_the_others_are_not(
     assert in_error(done).keys() == {"killer", "broken"}
     assert workers.seen["killer"] == 1 + batch.TRIES
     assert batch.LOST_WORKER in in_error(done)["killer"]
+
+
+def test_a_submission_that_was_kept_from_running_is_graded_again_alone(tiny_course: TinyCourse) -> None:
+    workers = FakeWorkers(3)
+    folders = hand_in(tiny_course, "a", "starved", "starved-always", "b", "c")
+    done = grade(tiny_course, folders, workers)
+    assert in_error(done) == {"starved-always": "The machine was too busy."}
+    assert (workers.seen["starved"], workers.seen["starved-always"], workers.seen["a"]) == (2, 2, 1)
+
+
+def processors_of(course: Course, name: str, student: str, snapshot: Snapshot) -> SubmissionResult:
+    """Return a result whose note names the processors that the worker may use."""
+    note = ",".join(map(str, sorted(os.sched_getaffinity(0))))
+    return msgspec.structs.replace(result_of(snapshot), notes=(note,))
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two processors")
+def test_workers_have_processors_of_their_own(tiny_course: TinyCourse) -> None:
+    folders = hand_in(tiny_course, *(f"student-{number}" for number in range(12)))
+    done = grade(tiny_course, folders, LocalWorkers(tiny_course.course, "tiny", 2, grade=processors_of))
+    shares = {graded.result.notes[0] for graded in done.values() if graded.result}
+    taken = [set(share.split(",")) for share in shares]
+    assert set.union(*taken) <= {str(number) for number in os.sched_getaffinity(0)}
+    assert sum(map(len, taken)) == len(set.union(*taken))
 
 
 @pytest.mark.parametrize("jobs", [2])
