@@ -17,6 +17,7 @@ CellSettings = tuple[tuple[str, str], ...]
 _FLAGS = ("grade", "locked", "solution", "task", "points")
 _PICTURES = ("image/png", "image/jpeg")
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
+_LONGEST_SETTING = 100
 _LARGEST = 16 << 20  # parsing may take 25 times the size of the text
 
 
@@ -117,7 +118,12 @@ def settings_of(metadata: dict[str, Any]) -> CellSettings:
 
 def _plain(value: object) -> str:
     """Return a flag or a number of points as text: none, false and 0 are the same, as are 2 and 2.0."""
-    return f"{value:g}" if isinstance(value, bool | int | float) else repr(value) if value else "0"
+    if not isinstance(value, bool | int | float):
+        return repr(value)[:_LONGEST_SETTING] if value else "0"
+    try:
+        return f"{value:g}"
+    except OverflowError:  # a whole number that no float can be
+        return "too large"
 
 
 def _student_cell(cell: object) -> StudentCell | None:
