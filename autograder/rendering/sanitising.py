@@ -14,15 +14,18 @@ import nh3
 from jinja2 import pass_context
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
+from autograder.rendering.style_values import PROPERTIES, plain_style
 from autograder.text import escape_html
 
-LONGEST_TEXT = 100_000
+LONGEST_TEXT = 30_000
 """Characters up to which a Markdown cell is laid out; a longer one, which nobody reads, is shown as it is."""
+MOST_MARKS = 3_000
+"""Characters with a meaning in Markdown up to which a cell is laid out: the time grows with their square."""
+_CLIPPED = "overflow:hidden;position:relative"
+"""Of what is put around each cell, so that nothing in it shows beyond its edges."""
+_OWN_STYLES = {"overflow", "position"}
+_MARK = re.compile(r"[\\\[\]<>*_`$|~!&]")
 
-_STYLES = {
-    "border-left", "color", "font-family", "font-size", "font-weight", "list-style", "margin", "padding",
-    "padding-left", "text-align", "white-space",
-}  # fmt: skip
 _CLASSES = re.compile(r"highlight|hl-\w+|ipython\d?|anchor-link|tex2jax_ignore|mathjax_ignore|[a-z][a-z0-9]{0,2}")
 _ID = re.compile(r"task-[\w-]+|automatic-tasks")
 _PICTURE = re.compile(r"data:image/(png|jpeg|gif);base64,[A-Za-z0-9+/=\s]*")
@@ -46,7 +49,7 @@ def clean_html(fragment: object) -> str:
         text,
         attributes=_ATTRIBUTES,
         attribute_filter=_clean_attribute,
-        filter_style_properties=_STYLES,
+        filter_style_properties=PROPERTIES | _OWN_STYLES,
         url_schemes=_LINKS | {"data"},
     )
 
@@ -63,9 +66,10 @@ def markdown2html(context: Mapping[str, Any], source: str) -> str:
     """
     pictures = context.get("cell", {}).get("attachments", {})
     try:
-        if len(source) > LONGEST_TEXT:
-            raise ValueError("too long to be laid out")
-        return clean_html(MarkdownWithMath(renderer=IPythonRenderer(escape=False, attachments=pictures)).render(source))
+        if len(source) > LONGEST_TEXT or len(_MARK.findall(source)) > MOST_MARKS:
+            raise ValueError("takes too long to be laid out")
+        html = MarkdownWithMath(renderer=IPythonRenderer(escape=False, attachments=pictures)).render(source)
+        return f'<div style="{_CLIPPED}">{clean_html(html)}</div>'
     except Exception:  # a missing picture, or endless nesting
         return f"<pre>{escape_html(source)}</pre>"
 
@@ -74,6 +78,8 @@ def _clean_attribute(tag: str, name: str, value: str) -> str | None:
     """Return what may stay of an attribute's value; None removes the attribute."""
     if name == "class":
         return " ".join(name for name in value.split() if _CLASSES.fullmatch(name)) or None
+    if name == "style":
+        return value if value == _CLIPPED else plain_style(value) or None
     if name == "id":
         return value if tag in _HEADINGS or _ID.fullmatch(value) else None
     if tag == "img" and name == "src":

@@ -15,7 +15,8 @@ from playwright.sync_api import Page
 
 from autograder.errors import RecordingError
 from autograder.feedback.exporter import write_feedback
-from autograder.rendering.sanitising import clean_html
+from autograder.rendering.sanitising import clean_html, markdown2html
+from autograder.rendering.style_values import plain_style
 from autograder.results import SubmissionResult
 from tests.browsers import IN_BROWSER
 from tests.formgrader import opened, served, submission_page
@@ -133,6 +134,59 @@ def test_a_cleaned_fragment_holds_nothing_that_runs_or_loads(fragment: str) -> N
     tags = ("<script", "<svg", "<iframe", "<form", "<style", "<meta", "<base", "<link", "<object", "<embed", "<input")
     attributes = ('<img src="http', 'src="//', 'href="java', 'href="data', "position", '"navbar', "data-link=")
     assert [word for word in (*tags, *attributes) if word in cleaned] == []
+
+
+@pytest.mark.parametrize(
+    ("style", "kept"),
+    [
+        ("color:red;margin-top:-40px", "color:red"),
+        ("margin:-40px 0 0", ""),
+        ("margin: 1em auto; position: absolute; top: 0", "margin:1em auto"),
+        ("font-size:9999px;padding:0 65px", ""),
+        ("padding:calc(0px - 4em);color:url(x)", ""),
+        ("font-family:'DejaVu Sans', serif;color:rgb(10, 20, 30);font-weight:700", None),
+        ("margin:1e9px;padding-left:-0.1em;border-left:2px solid #a00", "border-left:2px solid #a00"),
+        ("margin:\\2d 40px;margin:/**/-4px", ""),
+    ],
+)
+def test_styles_move_and_cover_nothing(style: str, kept: str | None) -> None:
+    assert plain_style(style) == (style if kept is None else kept)
+
+
+COVERING = '<div style="margin:-900px 0 0;padding:60px;font-size:48pt">over</div>' * 3 + "".join(
+    f'<h1 style="margin:-{height}px 0 0 -{height // 10}px;padding:64px 0">over</h1>' for height in range(100, 1500, 100)
+)
+COVERED = """place => [...document.querySelectorAll(place)].filter(score => {
+  score.scrollIntoView({block: 'center'});
+  const box = score.getBoundingClientRect(), at = (x, y) => document.elementFromPoint(x, y);
+  const steps = [...Array(19).keys()].map(n => (n + 1) / 20);  // within the borders
+  return steps.some(x => steps.some(y => {
+    const seen = at(box.left + x * box.width, box.top + y * box.height);
+    return seen && !score.contains(seen) && !seen.contains(score);
+  }));
+}).map(score => score.innerText)"""
+
+
+@pytest.mark.slow
+@IN_BROWSER
+def test_no_score_is_covered(released_course: TinyCourse) -> None:
+    notebook = released_course.released_notebook()
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = COVERING
+    folder = released_course.hand_in("eve", json.dumps(notebook).encode())
+    released_course.record("eve", folder, tiny_result())
+    (path,) = write_feedback(released_course.course, released_course.assignment)
+    with opened(path.as_uri()) as page:
+        scores = ".panel-heading, .pull-right, h4, article header"
+        assert page.locator(scores).count() > 0
+        assert page.evaluate(COVERED, scores) == []
+
+
+def test_markdown_that_takes_long_is_shown_as_it_is() -> None:
+    for hard in ("[" * 4000, "\\ " * 25_000, "word " * 7000):
+        assert markdown2html({}, hard).startswith("<pre>")
+    assert "<strong>bold</strong>" in markdown2html({}, "**bold** " * 100)
 
 
 def test_plain_formatting_stays() -> None:
