@@ -20,11 +20,13 @@ from autograder import __version__
 from autograder.config import Settings
 from autograder.course.course import CONFIG_NAME, Course, find_root, read_course
 from autograder.errors import AutograderError, ConfigError, GpuUnavailable, SandboxUnavailable
+from autograder.sandbox.policy import refuse_exposed
 
 PACKAGE = "vit-course-autograder"
 LIBRARIES = ("tensorflow", "tf-keras", "numpy", "nbgrader", "nbconvert", "transformers", "carbontracker", "pytest")
 """Libraries that are always listed; others that are needed are listed only if something is wrong with them."""
 OLDEST_PYTHON = (3, 11)
+CPUS = Path("/sys/devices/system/cpu")
 LEAST_FREE_GIB = 1.0
 """Free space below which a class may fill the disk."""
 GPU_REMEDY = (
@@ -64,6 +66,7 @@ def examine(start: Path, assignment: str | None = None) -> Iterator[Finding]:
     course, settings = _course(start)
     yield settings
     yield from _confinement(course.settings)
+    yield from _exposed(course)
     yield from _libraries()
     if settings.good:
         name = assignment or course.settings.assignment
@@ -122,12 +125,40 @@ def _confinement(settings: Settings) -> Iterator[Finding]:
         remedy = "Take c.Autograder.sandbox out of course_config.py."
         yield Finding("sandbox", False, "switched off: student code runs unconfined", remedy, needed=False)
     yield from _layers(settings)
+    yield _timing()
     memory = psutil.virtual_memory()
     found = f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free: "
     found += f"{default_jobs()} submissions at once fit processors and memory"
     found += f"; course_config.py says {settings.jobs}" if settings.jobs else ""
     yield Finding("memory", True, found)
     yield _gpu(settings)
+
+
+def _exposed(course: Course) -> Iterator[Finding]:
+    """Yield that submissions could read the course folder, if they could."""
+    try:
+        refuse_exposed(course.root)
+    except SandboxUnavailable as error:
+        yield Finding("course folder", False, error.reason, error.remedy, course.settings.sandbox == "required")
+
+
+def _timing() -> Finding:
+    """Say what makes the time that a submission takes depend on what runs beside it."""
+    unfair = {
+        "two threads share a core (SMT)": _read(CPUS / "smt/active") == "1",
+        "the clock's rate varies": _read(CPUS / "cpu0/cpufreq/scaling_governor") not in ("", "performance"),
+        "memory may be swapped out": len(_read(Path("/proc/swaps")).splitlines()) > 1,
+    }
+    found = "; ".join(what for what, holds in unfair.items() if holds) or "nothing found that makes it vary"
+    return Finding("timing", True, f"{found} (limits of time are generous: see docs/security.md)", needed=False)
+
+
+def _read(path: Path) -> str:
+    """Return a file of the kernel's, stripped; empty if this machine has none."""
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
 
 
 def _gpu(settings: Settings) -> Finding:

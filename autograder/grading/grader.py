@@ -28,6 +28,7 @@ from autograder.results import (
     TaskResult,
     task_score,
 )
+from autograder.sandbox.policy import refuse_exposed
 
 LONGEST_SHOWN = 500
 
@@ -47,9 +48,14 @@ class Grader:
         course: The course.
         assignment: What is graded.
         threads: TensorFlow's threads in each student process; 0 leaves it to TensorFlow.
+
+    Raises:
+        SandboxUnavailable: If submissions could read the course folder, or this is not Linux.
     """
 
     def __init__(self, course: Course, assignment: Assignment, *, threads: int = 0) -> None:
+        if course.settings.sandbox == "required":
+            refuse_exposed(course.root)
         self._course = course
         self._assignment = assignment
         self._zygote = Zygote(threads=threads, gpu=wants_gpu(course.settings), preload=assignment.preload)

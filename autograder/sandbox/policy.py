@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from autograder.errors import SandboxUnavailable
+
 SUBMISSION, SCRATCH, SHARED_MEMORY = "/submission", "/scratch", "/dev/shm"  # noqa: S108 - inside the new root
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 SYSTEM = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share/zoneinfo", "/usr/share/fonts")
@@ -59,6 +61,21 @@ def readable_paths(gpu: bool) -> list[str]:
     system = (*SYSTEM, *SETTINGS, *TOPOLOGY, *MACHINE, *DEVICES, *(gpu_paths() if gpu else ()))
     paths = sorted(path for path in (*python, *system) if Path(path).exists())
     return [path for path in paths if not any(path.startswith(f"{other}/") for other in paths)]
+
+
+def refuse_exposed(folder: Path) -> None:
+    """Refuse to grade a course that submissions could read: hidden checks, solutions, other students' work.
+
+    Raises:
+        SandboxUnavailable: If it lies in a folder that every student process may read, such as the Python environment.
+    """
+    place = folder.resolve()
+    exposing = next((path for path in readable_paths(gpu=False) if place.is_relative_to(Path(path).resolve())), None)
+    if exposing is not None:
+        raise SandboxUnavailable(
+            f"the course folder {place} lies in {exposing}, which every submission may read.",
+            "Move the course folder out of there, or make the Python environment elsewhere.",
+        )
 
 
 def gpu_paths() -> tuple[str, ...]:

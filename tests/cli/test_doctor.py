@@ -221,3 +221,22 @@ def test_doctor_sees_built_released_and_recorded(released_course: TinyCourse) ->
     assert found["assignment"].found.endswith("built, not released")
     assert not found["gradebook"].good
     assert "db_url" in found["gradebook"].remedy
+
+
+def test_a_course_inside_the_python_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "prefix", str(ROOT))
+    found = {finding.name: finding for finding in doctor.examine(ROOT)}
+    assert not found["course folder"].good
+    assert "Move the course folder" in found["course folder"].remedy
+
+
+def test_what_makes_times_vary_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(doctor, "CPUS", tmp_path)
+    (tmp_path / "smt").mkdir()
+    (tmp_path / "smt/active").write_text("1\n")
+    (tmp_path / "cpu0/cpufreq").mkdir(parents=True)
+    (tmp_path / "cpu0/cpufreq/scaling_governor").write_text("powersave\n")
+    (timing,) = (finding for finding in doctor.examine(ROOT) if finding.name == "timing")
+    assert timing.good
+    assert "SMT" in timing.found
+    assert "rate varies" in timing.found

@@ -17,11 +17,12 @@ import msgspec
 import pytest
 
 from autograder.config import Settings
+from autograder.errors import SandboxUnavailable
 from autograder.grading.student_process import layers_to_put_up
 from autograder.sandbox import seccomp
 from autograder.sandbox.cgroup import delegated
 from autograder.sandbox.confine import landlock_version
-from autograder.sandbox.policy import Policy
+from autograder.sandbox.policy import Policy, refuse_exposed
 from tests.behind import Order
 
 ROOT = Path(__file__).parents[2]
@@ -375,3 +376,11 @@ def test_what_cuda_needs_to_start_works_behind_all_layers() -> None:
     layers = layers_to_put_up(Settings())
     assert behind(layers, "name_thread", gpu=True)["answer"] == 4
     assert behind(layers, "listen", "SOCK_SEQPACKET", "\0cuda-uvmfd", gpu=True)["answer"] == 0
+
+
+def test_a_course_that_submissions_could_read_is_refused(tmp_path: Path) -> None:
+    refuse_exposed(tmp_path)
+    (tmp_path / "link").symlink_to(sys.prefix)
+    for folder in (Path(sys.prefix), Path(sys.prefix) / "course", tmp_path / "link" / "course"):
+        with pytest.raises(SandboxUnavailable, match="every submission may read"):
+            refuse_exposed(folder)
