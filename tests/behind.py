@@ -13,6 +13,7 @@ import json
 import mmap
 import os
 import platform
+import random
 import resource
 import socket
 import sys
@@ -26,6 +27,7 @@ from typing import Any
 import msgspec
 
 from autograder.errors import SandboxUnavailable
+from autograder.sandbox.cgroup import delegated
 from autograder.sandbox.confine import (
     MS_PRIVATE,
     MS_RDONLY,
@@ -56,6 +58,19 @@ class Order(msgspec.Struct):
     args: list[Any]
     user: int = -1
     container: bool = False
+
+    def encoded(self) -> str:
+        """Return the order as a word of the command line."""
+        return msgspec.json.encode(self).decode()
+
+
+def policy_of(layers: tuple[str, ...], **limits: Any) -> Policy:
+    """Return a policy with these layers and generous limits."""
+    return Policy(
+        submission="", work="", layers=layers, cgroup=str(delegated() or ""),
+        **{"memory_mib": 1 << 20, "scratch_mib": 1024, "scratch_files": 100_000, "max_processes": 100_000,
+           "max_descriptors": 4096, "cpu_seconds": 600, **limits},
+    )  # fmt: skip
 
 
 def read(_: Places, path: str) -> int:
@@ -191,6 +206,21 @@ def call(_: Places, number: int, *args: Any) -> int:
     return 0
 
 
+def random_calls(_: Places, seed: int, count: int, victim: int, file: str) -> int:
+    """Make random system calls, whatever comes of them."""
+    chance = random.Random(seed)  # noqa: S311 - a program that can be repeated
+    memory = ctypes.create_string_buffer(bytes(chance.randbytes(4096)), 4096)
+    path = ctypes.create_string_buffer(file.encode())
+    words = (0, 1, -1, 2, 3, 4, 8, 16, 4096, 1 << 31, (1 << 63) - 1, victim, os.getpid(), ctypes.addressof(memory),
+             ctypes.addressof(path), ctypes.addressof(memory) + 2048)  # fmt: skip
+    for _number in range(count):
+        given = [
+            ctypes.c_long(chance.choice(words) if chance.random() < 0.8 else chance.getrandbits(16)) for _ in "123456"
+        ]
+        LIBC.syscall(ctypes.c_long(chance.randrange(480)), *given)
+    return count
+
+
 def call_as_i386(_: Places) -> int:
     """Ask for the process id through the calls of a 32-bit program."""
     memory = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
@@ -267,6 +297,7 @@ PROBES: dict[str, Callable[..., Any]] = {
         read, listing, write, fill, make_files, grow_one_file, connect, make_pair, processes, own_number,
         name_thread, listen,
         signal_parent, limit_processor_time, move, slow_down, own, lock, lock_by_fcntl, set_rights, write_to, call,
+        random_calls,
         call_as_i386, start_process, run_program, start_processes, start_threads, open_files, reserve, hold,
         hold_shared, spin,
     )

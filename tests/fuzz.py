@@ -2,8 +2,9 @@
 
 `python -m tests.fuzz frames --count 1000000 --seed 1` mutates what crosses the wall, `python -m tests.fuzz replies
 --count 100000 --file replies.jsonl` one field of each answer to the hidden checks, `python -m tests.fuzz submissions
---count 2000` what students hand in. Replies are spread evenly over all questions, fields and styles; what the file
-holds is not tried again, so that a run that was killed goes on.
+--count 2000` what students hand in; `python -m tests.fuzz calls --count 500` makes random system calls behind the wall.
+Replies are spread evenly over all questions, fields and styles; what the file holds is not tried again, so that a run
+that was killed goes on.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import msgspec
 from benchmarks.measuring import read_lines
 from tests.frames import fuzz_frames
 from tests.mutants import fuzz_submissions
+from tests.random_calls import run_programs
 from tests.replies import Found, Lies, replays
 
 HEADROOM_MIB = 256
@@ -36,7 +38,7 @@ EACH = 4
 def main(words: Sequence[str] | None = None) -> int:
     """Fuzz, and say how many ended how, in what time and memory."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("what", choices=("frames", "replies", "submissions"))
+    parser.add_argument("what", choices=("calls", "frames", "replies", "submissions"))
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--styles", nargs="*", default=[""], help="replies: of these right modules, not the solved one")
@@ -46,7 +48,9 @@ def main(words: Sequence[str] | None = None) -> int:
     if options.what == "replies":
         outcomes = _replies(options.styles, options.count, options.seed, options.file)
     else:
-        outcomes = {"frames": _frames, "submissions": _submissions}[options.what](options.count, options.seed)
+        outcomes = {"calls": run_programs, "frames": _frames, "submissions": _submissions}[options.what](
+            options.count, options.seed
+        )
     told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     sys.stdout.write(f"{told}; {time.monotonic() - started:.0f} s, at most {peak} MiB\n")

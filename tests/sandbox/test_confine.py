@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from autograder.config import Settings
@@ -22,17 +21,13 @@ from autograder.grading.student_process import layers_to_put_up
 from autograder.sandbox import seccomp
 from autograder.sandbox.cgroup import delegated
 from autograder.sandbox.confine import landlock_version
-from autograder.sandbox.policy import Policy, refuse_exposed
-from tests.behind import Order
+from autograder.sandbox.policy import refuse_exposed
+from tests.behind import Order, policy_of
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
 FORBIDDEN = {"EACCES", "EPERM", "ENOENT", "EROFS"}
 NUMBERS = seccomp.MACHINES.get(platform.machine(), {})
-GENEROUS = Policy(
-    submission="", work="", layers=(), memory_mib=1 << 20, scratch_mib=1024, scratch_files=100_000,
-    max_processes=100_000, max_descriptors=4096, cpu_seconds=600,
-)  # fmt: skip
 TCP_ALONE = pytest.mark.skipif(landlock_version() < 4, reason="Landlock 4 refuses TCP")
 ABSTRACT_ALONE = pytest.mark.skipif(landlock_version() < 6, reason="Landlock 6 has scopes")
 ONLY_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may do it with nothing up")
@@ -42,9 +37,8 @@ def behind(
     layers: tuple[str, ...], probe: str, *args: Any, user: int = -1, container: bool = False, **limits: int
 ) -> dict[str, Any]:
     """Run a probe of `tests.behind` and return what it told."""
-    policy = msgspec.structs.replace(GENEROUS, layers=layers, cgroup=str(delegated() or ""), **limits)
-    order = msgspec.json.encode(Order(policy, probe, list(args), user, container)).decode()
-    words = [sys.executable, "-m", "tests.behind", order]
+    order = Order(policy_of(layers, **limits), probe, list(args), user, container)
+    words = [sys.executable, "-m", "tests.behind", order.encoded()]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(done.stdout)
