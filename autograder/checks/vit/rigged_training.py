@@ -34,7 +34,7 @@ the validation accuracy falls."""
 APART = 8e-5
 """Least distance of the best epoch's weights from those of a wrong recipe."""
 CANDIDATES = 2500
-ATTEMPTS = 200  # 2 are needed on average, 15 at most in a thousand
+ATTEMPTS = 200  # 8 are needed on average
 
 
 @dataclass(frozen=True)
