@@ -36,9 +36,9 @@ from autograder.results import Picture
 Ask = Callable[[wire.Question, float | None], Any]
 _Made = TypeVar("_Made")
 
-
 MOST_PICTURES = 2
 """Pictures that one check may attach; further ones are dropped."""
+OTHER_KERAS = "A layer of keras (Keras 3) or of tf.keras is none, and cannot stand in a model of tf_keras."
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ class Student:
         made = self.call(name, *args, **kwargs)
         if isinstance(made, wire.Ref) and made.kind in ("layer", "model"):
             return Layer(self._ask, made)
-        fail(f"`{name}` must be a tf_keras layer or return a tf_keras model; got {describe(made)}.")
+        fail(f"`{name}` must be a tf_keras layer or return a tf_keras model; got {describe(made)}. {OTHER_KERAS}")
 
     def as_layer(self, name: str) -> Layer:
         """Return a layer that calls a function of the student's module: with a phase, or for its gradients."""
@@ -234,11 +234,16 @@ class Student:
         """
         if isinstance(answer, wire.Ref) and answer.kind in ("layer", "model"):
             return Layer(self._ask, answer)
-        fail(f"`{what}` must be a tf_keras layer or model; got {describe(answer)}.")
+        fail(f"`{what}` must be a tf_keras layer or model; got {describe(answer)}. {OTHER_KERAS}")
 
     def model(self, inputs: Sequence[Sequence[int | None]], *nodes: wire.Node) -> Layer:
         """Build `Model(inputs, nodes applied in turn)` through the functional API; shapes without the batch."""
-        made = self._ask(wire.BuildModel([list(shape) for shape in inputs], list(nodes)), None)
+        try:
+            made = self._ask(wire.BuildModel([list(shape) for shape in inputs], list(nodes)), None)
+        except StudentRaised as error:
+            if "KerasTensor" in error.text:
+                fail(f"{error.message} {OTHER_KERAS}")
+            raise
         if not isinstance(made, wire.Ref):
             fail("No model came back.")
         return Layer(self._ask, made)
