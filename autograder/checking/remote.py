@@ -203,7 +203,7 @@ class Student:
         made = self.call(name, *args, **kwargs)
         if isinstance(made, wire.Ref) and made.kind in ("layer", "model"):
             return Layer(self._ask, made)
-        fail(f"`{name}` must be a tf_keras layer or return a tf_keras model; got {describe(made)}. {OTHER_KERAS}")
+        fail(f"`{name}` must be a tf_keras layer or return a tf_keras model; got {_instead(made)}")
 
     def as_layer(self, name: str) -> Layer:
         """Return a layer that calls a function of the student's module: with a phase, or for its gradients."""
@@ -234,7 +234,7 @@ class Student:
         """
         if isinstance(answer, wire.Ref) and answer.kind in ("layer", "model"):
             return Layer(self._ask, answer)
-        fail(f"`{what}` must be a tf_keras layer or model; got {describe(answer)}. {OTHER_KERAS}")
+        fail(f"`{what}` must be a tf_keras layer or model; got {_instead(answer)}")
 
     def model(self, inputs: Sequence[Sequence[int | None]], *nodes: wire.Node) -> Layer:
         """Build `Model(inputs, nodes applied in turn)` through the functional API; shapes without the batch."""
@@ -276,6 +276,11 @@ class Student:
         question = wire.Train(name, _values(args), _table(kwargs), folder)
         with _expecting("function", name):
             return read_training(self._ask(question, self._training_seconds))
+
+
+def _instead(answer: object) -> str:
+    """Say what came in place of a layer."""
+    return f"{describe(answer)}.{f' {OTHER_KERAS}' if isinstance(answer, wire.Ref) else ''}"
 
 
 @contextmanager
