@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from autograder.checking.mistakes import Mistake
+from autograder.checks.vit.counting import UNSEEN
 from autograder.checks.vit.oracle import Block, Floats, Keep, mlp, multi_head_attention, normalise
 
 Layer = Callable[[Floats], Floats]
@@ -93,7 +94,8 @@ NORM_OVER_OTHER_AXIS = Mistake(
 )
 NORM_MISSING = Mistake(
     "normalisation_missing",
-    "Your block holds the scales and offsets of fewer than two layer normalisations: one after each residual addition.",
+    "Your block holds the scales and offsets of fewer than two layer normalisations: one after each residual addition. "
+    + UNSEEN,
 )
 NO_ATTENTION_DROPOUT = Mistake(
     "no_attention_dropout",
