@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from autograder.checking.comparisons import Answers, Floats, fail
+from autograder.checking.comparisons import Answers, Floats, agrees, fail
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,12 @@ class Mistake:
         """Return what an answer with this mistake looks like for these inputs."""
         if self.wrong is None:
             raise ValueError(f"the mistake {self.slug} has no oracle")
-        return self.wrong(*inputs)
+        with np.errstate(all="ignore"):  # what is wrong may overflow
+            return self.wrong(*inputs)
+
+    def gives(self, answer: object, *inputs: object) -> bool:
+        """Whether an answer is what this mistake gives for these inputs; one that overflows gives nothing."""
+        return agrees(answer, self(*inputs))
 
 
 def blame(mistake: Mistake) -> NoReturn:

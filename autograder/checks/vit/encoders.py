@@ -111,7 +111,7 @@ def read_encoder(layer: Layer, patches: Floats, width: int, rng: np.random.Gener
         if ordered is not None:
             return ReadEncoder(variables, ordered)
     for mistake, places in product(OF_ENCODERS, candidates):
-        if close(tokens, mistake(patches, values_at(places, values))):
+        if mistake.gives(tokens, patches, values_at(places, values)):
             return ReadEncoder(variables, places, mistake, mistake)
     _blame_for_the_token(candidates, values, patches, tokens)
     fail("The tokens are not the class token and the projected patches, each plus a position embedding of its own.")

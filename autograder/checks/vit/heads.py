@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from autograder.checking.comparisons import Floats, close, expect_array, fail, require
+from autograder.checking.comparisons import Floats, agrees, expect_array, fail, require
 from autograder.checking.mistakes import Mistake
 from autograder.checking.readings import first_reading, values_at
 from autograder.checking.remote import Layer, Student
@@ -272,7 +272,7 @@ def discover_heads(student: Student, sizes: Sizes, rng: np.random.Generator) -> 
     output = answer(values, *inputs)
     for oracle, mistake in _oracles(sizes):
         heads = Heads(sizes, layer, variables, places, oracle, mistake)
-        if close(output, heads.right(values, *inputs)[0]):
+        if agrees(output, heads.right(values, *inputs)[0]):
             return heads
     fail(
         "The output is not that of multi-head attention: look at what the softmax runs over, at the scale, and at how "
