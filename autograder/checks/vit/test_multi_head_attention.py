@@ -26,7 +26,7 @@ def heads(student, task_rng):
 
 
 @pytest.mark.check(
-    "The output is that of multi-head attention: project, attend, concatenate the heads, project.", weight=2
+    "The output is that of multi-head attention: project, attend, concatenate the heads, project.", weight=3
 )
 @pytest.mark.parametrize("sizes", [pytest.param(SIZES, id="different_sizes"), pytest.param(EQUAL, id="equal_sizes")])
 def test_output(student, task_rng, rng, sizes):
@@ -37,7 +37,7 @@ def test_output(student, task_rng, rng, sizes):
     expect(found.layer(*inputs), answers(found.right(values, *inputs)[0]), "The output")
 
 
-@pytest.mark.check("There may be more or fewer queries than keys; each query is answered by itself.")
+@pytest.mark.check("There may be more or fewer queries than keys; each query is answered by itself.", weight=0.5)
 @pytest.mark.parametrize("queries, keys", [(QUERIES, KEYS), (KEYS, QUERIES)], ids=["more_keys", "more_queries"])
 def test_other_lengths(heads, rng, queries, keys):
     values, inputs = heads.set_weights(rng), draw(rng, heads.sizes, queries, keys)
@@ -59,7 +59,7 @@ def test_parameters(heads):
         fail(f"Beside the four projections, the layer holds {extra} further weights.", "wrong_number_of_weights")
 
 
-@pytest.mark.check("return_attention_weights=True also returns the weights: a distribution over the keys.", weight=2)
+@pytest.mark.check("return_attention_weights=True also returns the weights: a distribution over the keys.", weight=1.5)
 def test_attention_weights(student, heads, rng):
     flagged = heads.with_weights(student)
     values, inputs = flagged.set_weights(rng), draw(rng, heads.sizes, QUERIES, KEYS)
@@ -81,7 +81,7 @@ def order_of(weights, per_head):
     return order if len(set(order)) == len(order) else np.arange(len(order))
 
 
-@pytest.mark.check("Gradients reach every weight and input, and are those of the output.")
+@pytest.mark.check("Gradients reach every weight and input, and are those of the output.", weight=0.5)
 def test_gradients(heads, rng):
     values, sizes = heads.set_weights(rng), heads.sizes
     subject = Subject.of(
