@@ -13,7 +13,7 @@ import numpy as np
 
 from autograder.checking import comparisons, dropout, gradients, readings
 from autograder.checking.comparisons import Floats
-from autograder.checking.dropout import Masks, frequency_errors, independence_errors
+from autograder.checking.dropout import Kept, Masks, frequency_errors, independence_errors
 from autograder.grading import check_runner
 from autograder.results import CheckResult
 
@@ -71,7 +71,8 @@ class Watcher:
                 (comparisons, "agrees", agrees),
                 (readings, "agrees", agrees),
                 (gradients, "relative_error", self._beside(gradients.relative_error, self._see_gradient)),
-                (dropout, "independence_errors", self._beside(dropout.independence_errors, self._see_masks)),
+                (dropout, "frequency_errors", self._beside(frequency_errors, self._see_frequency)),
+                (dropout, "independence_errors", self._beside(independence_errors, self._see_masks)),
                 (check_runner._Plugin, "_result", filing),
             ):
                 stack.enter_context(mock.patch.object(place, name, stand_in))
@@ -108,17 +109,17 @@ class Watcher:
     def _see(self, agrees: bool, share: float) -> None:
         self._now.widen(Seen(taken=_short(share)) if agrees else Seen(refused=_short(share)))
 
-    def _see_masks(self, errors: Sequence[float], kept: Masks, shown: Masks, share: float) -> None:
-        """Note the standard errors of these masks, and of wrong ones in their place."""
-        seen, more = kept[shown], 1 - (1 - share) * 4 / 3
-        same = np.broadcast_to(self.rng.random(kept.shape[1:]) < share, kept.shape)
-        self._now.widen(
-            Seen(
-                right=_short(max(frequency_errors(seen, share), *errors)),
-                more=_short(frequency_errors(self.rng.random(seen.shape) < more, share)),
-                shared=_short(max(independence_errors(same, shown, share))),
-            )
-        )
+    def _see_frequency(self, errors: float, kept: Masks, share: float) -> None:
+        """Note the standard errors of how often units were kept, and of a third more dropout in its place."""
+        more = np.asarray(self.rng.random(kept.shape) < 1 - (1 - share) * 4 / 3)
+        self._now.widen(Seen(right=_short(errors), more=_short(frequency_errors(more, share))))
+
+    def _see_masks(self, errors: Sequence[float], kept: Kept) -> None:
+        """Note the standard errors of these masks, and of one mask for all samples in their place."""
+        shape = kept.units.shape[2:]
+        same = np.broadcast_to(self.rng.random(shape) < kept.share, kept.units.shape)
+        shared = max(independence_errors(Kept(same, kept.shown)))
+        self._now.widen(Seen(right=_short(max(errors)), shared=_short(shared)))
 
 
 def _short(value: float) -> float:

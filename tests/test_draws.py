@@ -53,12 +53,13 @@ def test_flips_and_the_worst_margins_are_shown() -> None:
 
 def test_comparisons_are_seen_and_not_changed() -> None:
     watcher = Watcher(np.random.default_rng(0))
-    right, kept = np.ones(3), np.random.default_rng(1).random((48, 6, 5)) < 0.7
+    right, units = np.ones(3), np.random.default_rng(1).random((2, 24, 6, 5)) < 0.7
     with watcher.watching():
         assert comparisons.close(right + 5e-6, right)
         assert not comparisons.close(right + 1e-3, right)
         assert gradients.relative_error(right, right, 3.0) == 0
-        assert dropout.is_independent(kept, np.ones((48, 6), bool), 0.7)
+        assert dropout.is_as_frequent(units, 0.7)
+        assert dropout.is_independent(dropout.Kept(units, np.ones(units.shape, bool)))
     seen = watcher._now
     assert [seen.taken, seen.refused] == pytest.approx([0.5, 100.0])
     assert seen.right < dropout.STANDARD_ERRORS < seen.more < seen.shared

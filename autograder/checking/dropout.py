@@ -4,7 +4,8 @@ Dropout multiplies each unit by 0 or by 1 / (1 - rate). Few units have few masks
 training can give: where dropout stands and its rate are then exact, as right as float32 is (4e-7; the tolerance is
 1e-4, and dropout in another place, of another kind or rate is off by more than 2e-3). Only how often a unit falls is
 statistical: it is wrong beyond 5 standard errors. In 300 samples a rate of 0.4 in place of 0.3 is more than 6 away,
-one mask shared by all samples more than 14; a right one gets beyond 5 once in two million draws.
+one mask shared by all samples more than 14; a right one gets beyond 5 once in two million draws. Samples come from two
+calls, since a mask that is the same in each call is wrong as well.
 """
 
 from __future__ import annotations
@@ -41,6 +42,31 @@ def kept_factors(masks: Masks, rate: float, times: int = 1) -> Floats:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """Which units samples were found to keep.
+
+    Attributes:
+        units: Whether each was kept, `(calls, samples, ..., units)`.
+        shown: Of the same shape: where that can be seen at all. What a unit does is hidden where all units that it goes
+            to were dropped, for example.
+    """
+
+    units: Masks
+    shown: Masks
+
+    @property
+    def share(self) -> float:
+        """How often units were kept, of those that are shown; 1 if none are."""
+        return float(self.units[self.shown].mean()) if self.shown.any() else 1.0
+
+    def split(self, sizes: Sequence[int]) -> list[Kept]:
+        """Return the same for each of several layers."""
+        ends = np.cumsum(sizes)[:-1]
+        parts = zip(np.split(self.units, ends, axis=-1), np.split(self.shown, ends, axis=-1), strict=True)
+        return [Kept(units, shown) for units, shown in parts]
+
+
+@dataclass(frozen=True)
 class Outcomes:
     """All outputs that training can give for a single input.
 
@@ -52,27 +78,23 @@ class Outcomes:
     values: Floats
     masks: Masks
 
-    def decode(self, samples: Floats) -> Masks | None:
+    def decode(self, samples: Floats) -> Kept | None:
         """Return which units each sample kept; None if a sample is none of the outcomes.
 
         Args:
-            samples: `(samples, ..., features)`, in training, all of the same input. Any axes between the first and the
-                last, such as tokens, have masks of their own.
-
-        Returns:
-            `(samples, ..., units)`.
+            samples: `(calls, samples, ..., features)`, in training, all of the same input. Any axes between samples and
+                features, such as tokens, have masks of their own.
         """
-        places = samples.shape[1:-1]
         limit = TOLERANCE * max(1.0, float(np.abs(samples).max()))
-        kept = np.empty((*samples.shape[:-1], self.masks.shape[1]), bool)
-        for place in np.ndindex(*places):
-            own = samples[(slice(None), *place)]  # (samples, features)
+        share = np.empty((*samples.shape[:-1], self.masks.shape[1]))  # of the outcomes that fit, those that keep a unit
+        for place in np.ndindex(*samples.shape[2:-1]):
+            own = samples[(slice(None), slice(None), *place)]  # (calls, samples, features)
             outcomes = self.values[(slice(None), *place)]  # (outcomes, features)
-            apart = np.abs(own[:, None] - outcomes[None]).max(axis=-1)
-            if not (apart.min(axis=1) <= limit).all():  # NaN, too, is none of them
+            fits = np.abs(own[:, :, None] - outcomes).max(axis=-1) <= limit  # (calls, samples, outcomes)
+            if not fits.any(axis=-1).all():  # NaN, too, is none of them
                 return None
-            kept[(slice(None), *place)] = self.masks[apart.argmin(axis=1)]
-        return kept
+            share[(slice(None), slice(None), *place)] = fits @ self.masks.astype(float) / fits.sum(-1, keepdims=True)
+        return Kept(share > 0.5, (share == 0) | (share == 1))
 
 
 def is_as_frequent(kept: Masks, share: float) -> bool:
@@ -82,33 +104,33 @@ def is_as_frequent(kept: Masks, share: float) -> bool:
 
 def frequency_errors(kept: Masks, share: float) -> float:
     """Return how many standard errors lie between how often units are kept and `share`, which is neither 0 nor 1."""
-    spread = math.sqrt(max(1, kept.size) * share * (1 - share))
-    return abs(float(kept.sum()) - kept.size * share) / spread
+    return _errors(kept, share)
 
 
-def is_independent(kept: Masks, shown: Masks, share: float) -> bool:
+def is_independent(kept: Kept) -> bool:
     """Whether neighbours along each axis, units included, agree as often as independent ones do.
 
-    Args:
-        kept: `(samples, ..., units)`.
-        shown: `(samples, ...)`: where the mask can be seen at all.
-        share: How often a unit is kept.
+    How often units are kept at all is another question: here that counts which was seen.
     """
-    return max(independence_errors(kept, shown, share)) <= STANDARD_ERRORS
+    return max(independence_errors(kept)) <= STANDARD_ERRORS
 
 
-def independence_errors(kept: Masks, shown: Masks, share: float) -> list[float]:
-    """Return for each axis how many standard errors lie between how often neighbours agree and how often they should.
-
-    For the arguments see `is_independent`.
-    """
-    agreeing = share**2 + (1 - share) ** 2
-    seen = np.broadcast_to(shown[..., None], kept.shape)
-    errors = []
-    for axis in range(kept.ndim):
-        pairs = kept.shape[axis] // 2
+def independence_errors(kept: Kept) -> list[float]:
+    """Return for each axis by how many standard errors neighbours agree more or less often than they should."""
+    errors = [0.0]
+    if kept.share in (0.0, 1.0):  # all agree, as they must
+        return errors
+    agreeing = kept.share**2 + (1 - kept.share) ** 2
+    for axis in range(kept.units.ndim):
+        pairs = kept.units.shape[axis] // 2
         places = [range(start, 2 * pairs, 2) for start in (0, 1)]
-        first, second = (kept.take(place, axis=axis) for place in places)
-        both = np.logical_and(*(seen.take(place, axis=axis) for place in places))
-        errors.append(frequency_errors((first == second)[both], agreeing))
+        first, second = (kept.units.take(place, axis=axis) for place in places)
+        both = np.logical_and(*(kept.shown.take(place, axis=axis) for place in places))
+        errors.append(_errors((first == second)[both], agreeing))
     return errors
+
+
+def _errors(happened: Masks, share: float) -> float:
+    """Return how many standard errors lie between how often something happened and `share`."""
+    spread = math.sqrt(max(1, happened.size) * share * (1 - share))
+    return abs(float(happened.sum()) - happened.size * share) / spread

@@ -59,6 +59,13 @@ class Variables:
         self.layer.set_weights([values[places] for places in self.positions])
 
 
+def without(values: Floats, places: Positions) -> Floats:
+    """Return the values of all variables with those at some places 0."""
+    values = values.copy()
+    values[places] = 0.0
+    return values
+
+
 def is_vector(places: Positions) -> bool:
     """Whether a variable has at most one axis that is longer than 1."""
     return places.size == max(places.shape, default=1)

@@ -8,9 +8,9 @@ import pytest
 from autograder.checking.comparisons import Floats
 from autograder.checking.dropout import Outcomes, all_masks, is_as_frequent, is_independent, kept_factors
 
-UNITS, SAMPLES, TOKENS, RATE = 5, 48, 6, 0.3
+CALLS, UNITS, SAMPLES, TOKENS, RATE = 2, 5, 24, 6, 0.3
 DRAWS = 50
-EVERYWHERE = np.ones((SAMPLES, TOKENS), bool)
+SHAPE = (CALLS, SAMPLES, TOKENS, UNITS)
 
 
 def outcomes_of(x: Floats, rate: float) -> Outcomes:
@@ -19,7 +19,7 @@ def outcomes_of(x: Floats, rate: float) -> Outcomes:
 
 
 def drop(x: Floats, rate: float, rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-    kept = np.broadcast_to(rng.random(shape) >= rate, (SAMPLES, TOKENS, UNITS))
+    kept = np.broadcast_to(rng.random(shape) >= rate, SHAPE)
     return np.tanh(x * kept_factors(kept, rate)).astype(np.float32)
 
 
@@ -27,29 +27,37 @@ def test_right_dropout_is_explained_as_frequent_and_independent() -> None:
     for seed in range(DRAWS):
         rng = np.random.default_rng(seed)
         x = rng.normal(size=(TOKENS, UNITS))
-        kept = outcomes_of(x, RATE).decode(drop(x, RATE, rng, (SAMPLES, TOKENS, UNITS)))
+        kept = outcomes_of(x, RATE).decode(drop(x, RATE, rng, SHAPE))
         assert kept is not None
-        assert is_as_frequent(kept, 1 - RATE)
-        assert is_independent(kept, EVERYWHERE, 1 - RATE)
+        assert is_as_frequent(kept.units[kept.shown], 1 - RATE)
+        assert is_independent(kept)
+
+
+def test_what_cannot_be_seen_is_not_counted() -> None:
+    masks = all_masks(2)
+    values = masks[:, :1] * (1.0 + masks[:, 1:])  # the second unit shows only where the first one was kept
+    kept = Outcomes(values, masks).decode(np.array([[[0.0], [1.0], [2.0]]]))
+    assert kept is not None
+    assert kept.shown.tolist() == [[[True, False], [True, True], [True, True]]]
+    assert kept.units[kept.shown].tolist() == [False, True, False, True, True]
 
 
 def test_dropout_of_another_rate_is_no_outcome() -> None:
     for seed in range(DRAWS):
         rng = np.random.default_rng(seed)
         x = rng.normal(size=(TOKENS, UNITS))
-        assert outcomes_of(x, RATE).decode(drop(x, 0.31, rng, (SAMPLES, TOKENS, UNITS))) is None
+        assert outcomes_of(x, RATE).decode(drop(x, 0.31, rng, SHAPE)) is None
 
 
-@pytest.mark.parametrize(
-    "shape", [(1, TOKENS, UNITS), (SAMPLES, 1, UNITS), (SAMPLES, TOKENS, 1)], ids=["batch", "tokens", "units"]
-)
-def test_a_mask_that_is_shared_is_not_independent(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("axis", range(4), ids=["calls", "samples", "tokens", "units"])
+def test_a_mask_that_is_shared_is_not_independent(axis: int) -> None:
+    shape = (*SHAPE[:axis], 1, *SHAPE[axis + 1 :])
     for seed in range(DRAWS):
         rng = np.random.default_rng(seed)
         x = rng.normal(size=(TOKENS, UNITS))
         kept = outcomes_of(x, RATE).decode(drop(x, RATE, rng, shape))
         assert kept is not None
-        assert not is_independent(kept, EVERYWHERE, 1 - RATE)
+        assert not is_independent(kept)
 
 
 def test_units_that_fall_too_often_are_noticed() -> None:
@@ -60,4 +68,4 @@ def test_units_that_fall_too_often_are_noticed() -> None:
 
 def test_values_that_are_no_numbers_are_no_outcome() -> None:
     x = np.ones((TOKENS, UNITS))
-    assert outcomes_of(x, RATE).decode(np.full((SAMPLES, TOKENS, UNITS), np.nan)) is None
+    assert outcomes_of(x, RATE).decode(np.full(SHAPE, np.nan)) is None

@@ -12,15 +12,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from autograder.checking.comparisons import Floats, close, fail, require
+from autograder.checking.comparisons import Floats, agrees, fail, require
 from autograder.checking.mistakes import Mistake
-from autograder.checking.readings import positions_in, values_at
+from autograder.checking.readings import values_at
 from autograder.checking.remote import Layer, Student
-from autograder.checking.variables import Variables
+from autograder.checking.variables import Variables, without
 from autograder.checks.vit.block_mistakes import OF_BLOCKS, BlockOracle
 from autograder.checks.vit.block_parts import BlockSizes, Parts, blame_for_shapes, sorted_by_discovery, sorted_by_shape
 from autograder.checks.vit.heads import has_known_layout
-from autograder.checks.vit.networks import ALWAYS_ON, DRAWS, STYLES, calm_output
+from autograder.checks.vit.network_dropout import ALWAYS_ON
+from autograder.checks.vit.networks import DRAWS, STYLES, calm_output
 from autograder.checks.vit.oracle import Block, Dense, Mlp, Norm, block
 from autograder.errors import CheckFailed
 
@@ -28,6 +29,16 @@ BATCH = 3
 
 LARGEST_EPSILON = 5e-3
 """Of a normalisation: 1e-3 is Keras' default, and averaging in place of adding makes it four times as large."""
+NO_BLOCK = (
+    "The output is not that of attention, residual, normalisation, mlp, residual, normalisation, in that order, with "
+    "the heads and widths that are asked for."
+)
+NO_ATTENTION_READ = (
+    "Your block is right as long as nothing comes from its attention, but not with it. Look at what the attention gets "
+    "and at what becomes of its output."
+)
+UNSURE = 3e-7
+"""How well the epsilons are known from answers in float32."""
 NEAR = 0.1
 """Candidates that miss by more than this part, with a middling epsilon, are not worth fitting an epsilon for."""
 FITS = 6
@@ -44,6 +55,7 @@ class ReadBlock:
         oracle: What explains its answers: a block, or the same with `mistake`.
         mistake: What was recognised.
         always_on: Whether its dropout is active in inference, so that a model of rate 0 was read.
+        unread: Why no more could be read than what is left when nothing comes from the attention; None if all was.
     """
 
     variables: Variables
@@ -52,6 +64,7 @@ class ReadBlock:
     oracle: BlockOracle = block
     mistake: Mistake | None = None
     always_on: bool = False
+    unread: CheckFailed | None = None
 
     @property
     def layer(self) -> Layer:
@@ -64,13 +77,6 @@ class ReadBlock:
         require(variables.shapes == self.variables.shapes, "The block has other weights with another dropout_rate.")
         return replace(self, variables=variables)
 
-    def silenced(self, values: Floats, part: object) -> Floats:
-        """Return values with one part of the record, such as `places.attention`, at 0, and set them."""
-        values = values.copy()
-        values[positions_in(part)] = 0.0
-        self.variables.set(values)
-        return values
-
 
 def read_block(student: Student, sizes: BlockSizes, rate: float, rng: np.random.Generator) -> ReadBlock:
     """Find out how a submission's block is to be read.
@@ -82,7 +88,7 @@ def read_block(student: Student, sizes: BlockSizes, rate: float, rng: np.random.
         rng: Draws tokens and weights.
 
     Raises:
-        CheckFailed: If it is no block, right or with a mistake that we know.
+        CheckFailed: If it is no block, right or with a mistake that we know, not even without its attention.
     """
     try:
         return _read_model(student, sizes.model(student, rate), sizes, rng)
@@ -103,11 +109,11 @@ def _read_model(student: Student, model: Layer, sizes: BlockSizes, rng: np.rando
         found = _read(variables, parts, rng) if parts else None  # or the first draw was a bad one
     if found is not None:
         return found
+    half = _read_without_attention(variables, parts, rng) if parts else None
+    if half is not None:
+        return half
     blame_for_shapes(variables, sizes)
-    fail(
-        "The output is not that of attention, residual, normalisation, mlp, residual, normalisation, in that order, "
-        "with the heads and widths that are asked for."
-    )
+    fail(NO_BLOCK)
 
 
 def draw_tokens(rng: np.random.Generator, sizes: BlockSizes, batch: int = BATCH) -> Floats:
@@ -129,25 +135,48 @@ def _read(variables: Variables, parts: Parts, rng: np.random.Generator) -> ReadB
 
 def _read_once(variables: Variables, parts: Parts, rng: np.random.Generator) -> list[ReadBlock]:
     x, values = draw_tokens(rng, parts.sizes), variables.draw(rng)
-    silent = values.copy()
-    silent[parts.attention] = 0.0
-    variables.set(silent)
-    calm = calm_output(variables.layer, x, x.shape)
-    variables.set(values)
-    output = calm_output(variables.layer, x, x.shape)
+    silent = _Asked.of(variables, without(values, parts.attention), x)
+    whole = _Asked.of(variables, values, x)
     for oracle, mistake in _oracles():
         for skeletons in _skeletons(parts, usual=mistake is not None):
             fits = []
             for skeleton in skeletons:
-                fitted = _fit_epsilons(oracle, skeleton, silent, x, calm)
+                fitted = _fit_epsilons(oracle, skeleton, silent)
                 for reading in parts.projections if fitted else ():
-                    whole = _fit_epsilons(oracle, replace(skeleton, attention=reading), values, x, output)
-                    if whole is not None:
-                        fits.append(ReadBlock(variables, whole, parts.sizes, oracle, mistake))
+                    places = _fit_epsilons(oracle, replace(skeleton, attention=reading), whole)
+                    if places is not None:
+                        fits.append(ReadBlock(variables, places, parts.sizes, oracle, mistake))
                         break
             if fits:  # more than one where all units are silent, so that non-linearities agree
                 return fits
     return []
+
+
+def _read_without_attention(variables: Variables, parts: Parts, rng: np.random.Generator) -> ReadBlock | None:
+    """Return how the block is to be read as long as nothing comes from its attention; None if no reading fits."""
+    for _ in range(DRAWS):
+        x, values = draw_tokens(rng, parts.sizes), without(variables.draw(rng), parts.attention)
+        silent = _Asked.of(variables, values, x)
+        for skeletons in _skeletons(parts, usual=False):
+            fits = [places for skeleton in skeletons if (places := _fit_epsilons(block, skeleton, silent)) is not None]
+            if len(fits) == 1:
+                return ReadBlock(variables, fits[0], parts.sizes, unread=CheckFailed(NO_ATTENTION_READ))
+    return None
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a block answered: values of its variables, tokens, and the output."""
+
+    values: Floats
+    x: Floats
+    output: Floats
+
+    @classmethod
+    def of(cls, variables: Variables, values: Floats, x: Floats) -> _Asked:
+        """Set the values and ask."""
+        variables.set(values)
+        return cls(values, x, calm_output(variables.layer, x, x.shape))
 
 
 def _oracles() -> Iterator[tuple[BlockOracle, Mistake | None]]:
@@ -182,12 +211,12 @@ _USUAL_ORDERS: tuple[tuple[int, ...], ...] = (
 beside its offset."""
 
 
-def _fit_epsilons(oracle: BlockOracle, places: Block, values: Floats, x: Floats, got: Floats) -> Block | None:
+def _fit_epsilons(oracle: BlockOracle, places: Block, asked: _Asked) -> Block | None:
     """Return the record with the epsilons of the submission's normalisations, by least squares; None if none fit."""
-    weights = values_at(places, values)
+    weights, got = values_at(places, asked.values), asked.output
 
     def predict(epsilons: Floats) -> Floats:
-        return oracle(x, _with_epsilons(weights, epsilons))
+        return oracle(asked.x, _with_epsilons(weights, epsilons))
 
     scale = max(1.0, float(np.abs(got).max()))
     starts = [np.full(2, epsilon) for epsilon in (1e-6, 1e-3)]
@@ -201,9 +230,14 @@ def _fit_epsilons(oracle: BlockOracle, places: Block, values: Floats, x: Floats,
             slopes = [(predict(epsilons + step) - there).ravel() / 1e-7 for step in 1e-7 * np.eye(2)]
             change = np.linalg.lstsq(np.stack(slopes, axis=1), (got - there).ravel(), rcond=None)[0]
             epsilons = np.clip(epsilons + change, 0.0, LARGEST_EPSILON)
-        return _with_epsilons(places, epsilons) if close(got, predict(epsilons)) else None
+        return _with_epsilons(places, epsilons) if agrees(got, predict(epsilons)) else None
 
 
 def _with_epsilons(record: Block, epsilons: Floats) -> Block:
     first, second = (float(epsilon) for epsilon in epsilons)
     return replace(record, first=replace(record.first, epsilon=first), second=replace(record.second, epsilon=second))
+
+
+def unsure(weights: Block) -> Block:
+    """Return a block with epsilons that are as far off as a reading's may be."""
+    return _with_epsilons(weights, np.array([weights.first.epsilon, weights.second.epsilon]) + UNSURE)

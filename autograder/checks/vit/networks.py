@@ -10,32 +10,13 @@ from itertools import pairwise
 import numpy as np
 
 from autograder.checking.comparisons import Floats, expect_array, fail, require
-from autograder.checking.dropout import (
-    Masks,
-    Outcomes,
-    all_masks,
-    is_as_frequent,
-    is_independent,
-    kept_factors,
-    split_masks,
-)
 from autograder.checking.mistakes import Mistake, blame
 from autograder.checking.readings import ABSENT, all_readings
 from autograder.checking.remote import Layer
 from autograder.checking.variables import Positions, Variables
 from autograder.checks.vit.counting import UNSEEN
-from autograder.checks.vit.oracle import ACTIVATIONS, Activation, Dense, Mlp, mlp
-
-ALWAYS_ON = Mistake("dropout_always_on", "Two calls in inference differ: your dropout is active outside training too.")
-NEVER_ON = Mistake(
-    "dropout_never_on",
-    "In training the output is the same as in inference: your dropout is never active. (Inside a model of tf_keras, a "
-    "dropout of tf.keras never is.)",
-)
-OTHER_RATE = Mistake("dropout_rate_ignored", "Your dropout has another rate than the one that is asked for.")
-
-RATES = tuple(round(0.05 * step, 2) for step in range(1, 20))
-"""Rates that are tried where dropout has not the one that is asked for."""
+from autograder.checks.vit.network_dropout import ALWAYS_ON
+from autograder.checks.vit.oracle import ACTIVATIONS, Activation, Dense, Keep, Mlp, mlp
 
 
 def identity(x: Floats) -> Floats:
@@ -53,8 +34,8 @@ def elu(x: Floats) -> Floats:
     return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
 
 
-def _with(activation: Activation) -> Callable[[Floats, Mlp], Floats]:
-    return lambda x, w: mlp(x, replace(w, activation=activation, last=w.last and activation))
+def _with(activation: Activation) -> Callable[..., Floats]:
+    return lambda x, w, keep=None: mlp(x, replace(w, activation=activation, last=w.last and activation), keep)
 
 
 _OTHER_KIND = "The non-linearity between your dense layers is neither ReLU nor GELU."
@@ -116,9 +97,10 @@ class Network:
         """The model itself."""
         return self.variables.layer
 
-    def right(self, x: Floats, w: Mlp) -> Floats:
+    def right(self, x: Floats, w: Mlp, keep: Sequence[Keep] | None = None) -> Floats:
         """Return what the output must be: the definition's, or the same with the mistake that was recognised."""
-        return mlp(x, w) if self.mistake is None else self.mistake(x, w)
+        oracle = mlp if self.mistake is None else self.mistake
+        return oracle(x, w, keep)
 
 
 def calm_output(layer: Layer, x: Floats, shape: Sequence[int]) -> Floats:
@@ -181,83 +163,3 @@ def enliven(values: Floats, places: Mlp, rng: np.random.Generator, *, masked: bo
         bias = layer.bias[layer.bias != ABSENT]
         values[bias] = rng.uniform(low, high, bias.size)
     return values.astype(np.float32).astype(np.float64)
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """How dropout was found to act after the layers of an mlp.
-
-    Attributes:
-        kept: Which units were kept, by layer, `(samples, ..., width)`.
-        times: Dropouts in a row after the last layer.
-    """
-
-    kept: list[Masks]
-    times: int
-
-
-def network_outcomes(
-    widths: Sequence[int], rate: float, times: int, run: Callable[[list[Floats]], Floats]
-) -> tuple[Outcomes, list[int]]:
-    """Return all outcomes of dropout after each layer of an mlp.
-
-    Args:
-        widths: Of the layers.
-        rate: Of the dropout.
-        times: Dropouts in a row after the last layer; 0 for none.
-        run: Returns the outputs `(outcomes, ..., features)`, given the factors of each layer `(outcomes, width)`.
-    """
-    dropped = list(widths) if times else list(widths[:-1])
-    masks = all_masks(sum(dropped))
-    factors: list[Floats] = []
-    for number, mask in enumerate(split_masks(masks, dropped)):
-        last = number == len(widths) - 1
-        factors.append(kept_factors(mask, rate, times if last else 1))
-    if not times:
-        factors.append(np.ones((len(masks), widths[-1])))
-    return Outcomes(run(factors), masks), dropped
-
-
-def explain_network_dropout(
-    samples: Floats,
-    widths: Sequence[int],
-    rate: float,
-    accepted: Sequence[int],
-    run: Callable[[list[Floats]], Floats],
-) -> Dropped | None:
-    """Return how dropout of this rate explains samples of one input; None if it does not.
-
-    Args:
-        samples: `(samples, ..., features)`, in training.
-        widths: Of the mlp's layers.
-        rate: Of the dropout.
-        accepted: How many dropouts may follow the last layer.
-        run: See `network_outcomes`.
-    """
-    for times in accepted:
-        outcomes, dropped = network_outcomes(widths, rate, times, run)
-        kept = outcomes.decode(samples)
-        if kept is not None:
-            return Dropped(np.split(kept, np.cumsum(dropped)[:-1], axis=-1), times)
-    return None
-
-
-def expect_frequencies(kept: Sequence[Masks], shares: Sequence[float]) -> None:
-    """End the check unless units are kept as often as they should be, each by itself.
-
-    Args:
-        kept: By layer, `(samples, ..., width)`. A layer's mask shows only where something of all later layers was kept.
-        shares: How often a unit of each layer is kept.
-    """
-    for number, (layer, share) in enumerate(zip(kept, shares, strict=False)):
-        later = [other.any(axis=-1) for other in kept[number + 1 :]]
-        shown = np.logical_and.reduce(later) if later else np.ones(layer.shape[:-1], bool)
-        if not is_as_frequent(layer[shown], share):
-            blame(OTHER_RATE)
-        if not is_independent(layer, shown, share):
-            fail("Your dropout drops the same units of several tokens or samples. Each has a mask of its own.")
-
-
-def shares_of(found: Dropped, widths: Sequence[int], rate: float) -> list[float]:
-    """Return how often a unit of each layer is kept."""
-    return [*[1 - rate for _ in widths[:-1]], (1 - rate) ** found.times]

@@ -5,25 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from autograder.checking.comparisons import close, expect, expect_array, fail, require
+from autograder.checking.comparisons import expect, require
 from autograder.checking.gradients import Subject, expect_gradients
 from autograder.checking.mistakes import answers, blame
 from autograder.checking.readings import positions_in, values_at
 from autograder.checking.remote import Student, node
 from autograder.checking.variables import Variables
 from autograder.checks.vit.counting import expect_size
-from autograder.checks.vit.networks import (
-    ALWAYS_ON,
-    NEVER_ON,
-    OTHER_RATE,
-    RATES,
-    dense_layers,
-    enliven,
-    expect_frequencies,
-    explain_network_dropout,
-    read_network,
-    shares_of,
-)
+from autograder.checks.vit.network_dropout import ALWAYS_ON, NetworkInTraining, ask_in_training
+from autograder.checks.vit.networks import dense_layers, enliven, read_network
 from autograder.checks.vit.oracle import dense_parameters, mlp
 from autograder.errors import CheckFailed
 
@@ -31,6 +21,11 @@ BATCH, TOKENS, WIDTH, RATE = 2, 6, 5, 0.3
 UNITS = (4, 3, 2)
 WIDTHS = (WIDTH, *UNITS)
 SAMPLES = 24
+
+DROPPED_ELSEWHERE = (
+    "In training, the outputs are none that dropout after the dense layers can give. Look at what is dropped: what a "
+    "layer returns, after its non-linearity, each unit of each token by itself."
+)
 
 
 def draw(rng, *leading):
@@ -100,26 +95,13 @@ def test_dropout(network, rng):
         blame(ALWAYS_ON)
     values = enliven(network.variables.draw(rng), network.places, rng, masked=True)
     network.variables.set(values)
-    one = np.abs(draw(rng))
-    x = np.broadcast_to(one, (SAMPLES, TOKENS, WIDTH))
-    samples = expect_array(network.layer(x, training=True), (SAMPLES, TOKENS, UNITS[-1]), "The output in training")
-    weights = values_at(network.places, values)
-    if network.mistake is None and close(samples, np.broadcast_to(mlp(one, weights), samples.shape)):
-        blame(NEVER_ON)
+    one, weights = np.abs(draw(rng, 1, TOKENS)), values_at(network.places, values)
+    samples = ask_in_training(network.layer, one, SAMPLES, (TOKENS, UNITS[-1]))
 
     def run(factors):
-        outputs = mlp(one[None], weights, factors)  # (outcomes, features)
-        return np.broadcast_to(outputs[:, None], (len(outputs), TOKENS, UNITS[-1]))
+        return network.right(one, weights, [factor[:, None] for factor in factors])
 
-    found = explain_network_dropout(samples, UNITS, RATE, (0, 1, 2), run)
-    if found is None:
-        if any(explain_network_dropout(samples, UNITS, rate, (0, 1, 2), run) for rate in RATES):
-            blame(OTHER_RATE)
-        fail(
-            "In training, the outputs are none that dropout after the dense layers can give. Look at what is dropped: what a "
-            "layer returns, after its non-linearity, each unit of each token by itself."
-        )
-    expect_frequencies(found.kept, shares_of(found, UNITS, RATE))
+    NetworkInTraining(samples, UNITS, (0, 1, 2), run).expect_dropout(RATE, network.mistake, DROPPED_ELSEWHERE)
 
 
 @pytest.mark.check("Gradients reach every weight and the input, and are those of the output.")

@@ -7,13 +7,13 @@ large one has is then only a matter of counting.
 import numpy as np
 import pytest
 
-from autograder.checking.comparisons import close, describe, expect, expect_array, fail, require
+from autograder.checking.comparisons import agrees, describe, expect, fail, require
 from autograder.checking.dropout import Outcomes, all_masks, kept_factors, split_masks
 from autograder.checking.gradients import Subject, expect_gradients
 from autograder.checking.mistakes import answers, blame
 from autograder.checking.readings import positions_in, values_at
 from autograder.checking.remote import Layer, Student
-from autograder.checks.vit.networks import NEVER_ON, OTHER_RATE, RATES, expect_frequencies
+from autograder.checks.vit.network_dropout import NEVER_ON, OTHER_RATE, RATES, ask_in_training, expect_frequencies
 from autograder.checks.vit.oracle import vit, vit_parameters
 from autograder.checks.vit.vits import BATCH, VitSizes, read_vit
 from autograder.errors import CheckFailed, StudentFault
@@ -91,9 +91,8 @@ def test_dropout(other, rng):
     values[positions_in(other.places.blocks[0].network.layers[-1])] = 0.0
     other.variables.set(values)
     image = OTHER.draw_images(rng, batch=1)
-    samples = np.broadcast_to(image, (SAMPLES, *image.shape[1:]))
-    logits = expect_array(other.layer(samples, training=True), (SAMPLES, OTHER.classes), "The output in training")
-    if close(logits, np.broadcast_to(other.right(image, values), logits.shape)):
+    logits = ask_in_training(other.layer, image, SAMPLES, (OTHER.classes,))
+    if agrees(logits, np.broadcast_to(other.right(image, values), logits.shape)):
         blame(NEVER_ON)
     weights = values_at(other.places, values)
     found = explain_dropout(logits, image, weights, ATTENTION_RATE, HEAD_RATE)
@@ -106,9 +105,9 @@ def test_dropout(other, rng):
             "In training, the logits are none that dropout after the attention and after the layers of the head can give. "
             "Nothing else is dropped: neither pixels nor logits."
         )
-    kept, times = found
+    layers, times = found
     shares = [1 - ATTENTION_RATE, 1 - HEAD_RATE, (1 - HEAD_RATE) ** times]
-    expect_frequencies(kept, shares)
+    expect_frequencies(layers, shares)
 
 
 def explain_dropout(logits, image, weights, attention_rate, head_rate):
@@ -127,7 +126,7 @@ def explain_dropout(logits, image, weights, attention_rate, head_rate):
         )
         kept = Outcomes(outcomes, masks).decode(logits)
         if kept is not None:
-            return split_masks(kept, widths), times
+            return kept.split(widths), times
     return None
 
 
