@@ -78,14 +78,15 @@ class Outcomes:
     values: Floats
     masks: Masks
 
-    def decode(self, samples: Floats) -> Kept | None:
+    def decode(self, samples: Floats, tolerance: float = TOLERANCE) -> Kept | None:
         """Return which units each sample kept; None if a sample is none of the outcomes.
 
         Args:
             samples: `(calls, samples, ..., features)`, in training, all of the same input. Any axes between samples and
                 features, such as tokens, have masks of their own.
+            tolerance: See `TOLERANCE`.
         """
-        limit = TOLERANCE * max(1.0, float(np.abs(samples).max()))
+        limit = tolerance * max(1.0, float(np.abs(samples).max()))
         share = np.empty((*samples.shape[:-1], self.masks.shape[1]))  # of the outcomes that fit, those that keep a unit
         for place in np.ndindex(*samples.shape[2:-1]):
             own = samples[(slice(None), slice(None), *place)]  # (calls, samples, features)

@@ -12,7 +12,7 @@ from autograder.checking.dropout import Kept, Outcomes, all_masks, kept_factors
 from autograder.checking.readings import positions_in, values_at
 from autograder.checking.variables import without
 from autograder.checks.vit.blocks import ReadBlock, draw_tokens, unsure
-from autograder.checks.vit.network_dropout import NetworkInTraining, ask_in_training, network_factors
+from autograder.checks.vit.network_dropout import RATES, NetworkInTraining, ask_in_training, network_factors
 from autograder.checks.vit.networks import enliven
 from autograder.checks.vit.oracle import Block
 
@@ -47,9 +47,9 @@ class AttentionInTraining:
             return Kept(np.ones(self.samples.shape, bool), np.ones(self.samples.shape, bool))
         return Outcomes(outcomes, masks).decode(self.samples)
 
-    def has_rate(self, rate: float) -> bool:
-        """Whether dropout of this rate explains the samples."""
-        return self.kept(rate) is not None
+    def has_other_rate(self) -> bool:
+        """Whether dropout of any rate explains the samples."""
+        return any(self.kept(rate) is not None for rate in RATES)
 
 
 def attention_in_training(block: ReadBlock, rate: float, samples: int, rng: np.random.Generator) -> AttentionInTraining:

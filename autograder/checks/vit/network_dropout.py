@@ -55,19 +55,19 @@ def ask_in_training(layer: Layer, one: Floats, samples: int, shape: Sequence[int
 
 
 def blame_for_dropout(
-    mistake: Mistake | None, explains: Callable[[float], bool], elsewhere: str, other_rate: Mistake = OTHER_RATE
+    mistake: Mistake | None, has_other_rate: Callable[[], bool], elsewhere: str, other_rate: Mistake = OTHER_RATE
 ) -> NoReturn:
     """End the check: dropout of the right rate does not explain what was seen.
 
     Args:
         mistake: What was recognised in inference: it may hide where dropout acts, so nothing is said of dropout then.
-        explains: Whether dropout of a rate does.
-        elsewhere: What to say if no rate does.
-        other_rate: What to say if another rate does.
+        has_other_rate: Whether dropout of another rate does.
+        elsewhere: What to say if it does not.
+        other_rate: What to say if it does.
     """
     if mistake is not None:
         blame(mistake)
-    if any(explains(rate) for rate in RATES):
+    if has_other_rate():
         blame(other_rate)
     fail(elsewhere)
 
@@ -109,7 +109,7 @@ class NetworkInTraining:
             blame(NEVER_ON)
         found = self._explanations(rate)
         if not found:
-            blame_for_dropout(mistake, lambda other: bool(self._explanations(other)), elsewhere)
+            blame_for_dropout(mistake, lambda: any(map(self._explanations, RATES)), elsewhere)
         faults = [fault_in(dropped.layers, shares_of(dropped, self.widths, rate)) for dropped in found]
         if faults[0] is not None and all(faults):
             raise faults[0]

@@ -92,7 +92,7 @@ def test_attention_dropout(block, rng):
     attended = attention_in_training(block, RATE, SAMPLES, rng)
     kept = attended.kept(RATE)
     if kept is None:
-        blame_for_dropout(block.mistake, attended.has_rate, ELSEWHERE.format(part="attention"))
+        blame_for_dropout(block.mistake, attended.has_other_rate, ELSEWHERE.format(part="attention"))
     if kept.units.all():
         blame(NO_ATTENTION_DROPOUT)
     expect_frequencies([kept], [1 - RATE])
@@ -117,7 +117,7 @@ def test_default_rate(student, block, rng):
     attended = attention_in_training(block.in_another(SIZES.model(student)), DEFAULT_RATE, 2 * SAMPLES, rng)
     kept = attended.kept(DEFAULT_RATE)
     if kept is None:
-        blame_for_dropout(block.mistake, attended.has_rate, ELSEWHERE.format(part="attention"), OTHER_DEFAULT)
+        blame_for_dropout(block.mistake, attended.has_other_rate, ELSEWHERE.format(part="attention"), OTHER_DEFAULT)
     if kept.units.all():  # nothing is dropped: by default, or at any rate
         asked = attention_in_training(block, RATE, SAMPLES, rng).kept(RATE)
         blame(NO_ATTENTION_DROPOUT if asked is not None and asked.units.all() else OTHER_DEFAULT)

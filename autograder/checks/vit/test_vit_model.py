@@ -7,14 +7,14 @@ large one has is then only a matter of counting.
 import numpy as np
 import pytest
 
-from autograder.checking.comparisons import agrees, describe, expect, fail, require
-from autograder.checking.dropout import Outcomes, all_masks, kept_factors, split_masks
+from autograder.checking.comparisons import describe, expect, fail, require
 from autograder.checking.gradients import Subject, expect_gradients
 from autograder.checking.mistakes import answers, blame
-from autograder.checking.readings import positions_in, values_at
+from autograder.checking.readings import positions_in
 from autograder.checking.remote import Layer, Student
-from autograder.checks.vit.network_dropout import NEVER_ON, OTHER_RATE, RATES, ask_in_training, expect_frequencies
-from autograder.checks.vit.oracle import vit, vit_parameters
+from autograder.checks.vit.network_dropout import NEVER_ON, RATES, blame_for_dropout, expect_frequencies
+from autograder.checks.vit.oracle import vit_parameters
+from autograder.checks.vit.vit_dropout import vit_in_training
 from autograder.checks.vit.vits import BATCH, VitSizes, read_vit
 from autograder.errors import CheckFailed, StudentFault
 
@@ -22,6 +22,15 @@ SIZES = VitSizes(side=9, channels=2, patch_size=3, model_dim=4, heads=3, layers=
 OTHER = VitSizes(side=6, channels=1, patch_size=3, model_dim=4, heads=3, layers=1, head=(3, 2), classes=6)
 """Of a model small enough to list what dropout can do to it."""
 ATTENTION_RATE, HEAD_RATE, SAMPLES = 0.2, 0.4, 96
+OTHER_RATES = (
+    *((rate, HEAD_RATE) for rate in (0.0, *RATES)),
+    *((ATTENTION_RATE, rate) for rate in (0.0, *RATES)),
+    *((HEAD_RATE, ATTENTION_RATE), (ATTENTION_RATE, ATTENTION_RATE), (HEAD_RATE, HEAD_RATE)),
+)
+DROPPED_ELSEWHERE = (
+    "In training, the logits are none that dropout after the attention and after the layers of the head can give. Nothing "
+    "else is dropped: neither pixels nor logits."
+)
 LARGE = {
     "input_shape": (32, 32, 3),
     "num_classes": 10,
@@ -87,47 +96,14 @@ def test_other_sizes(other, rng):
 
 @pytest.mark.check("In training, the blocks and the head drop units at the two rates that are given.", weight=2)
 def test_dropout(other, rng):
-    values = other.lively(rng, masked=True)
-    values[positions_in(other.places.blocks[0].network.layers[-1])] = 0.0
-    other.variables.set(values)
-    image = OTHER.draw_images(rng, batch=1)
-    logits = ask_in_training(other.layer, image, SAMPLES, (OTHER.classes,))
-    if agrees(logits, np.broadcast_to(other.right(image, values), logits.shape)):
+    training = vit_in_training(other, (ATTENTION_RATE, HEAD_RATE), SAMPLES, rng)
+    if training.never:
         blame(NEVER_ON)
-    weights = values_at(other.places, values)
-    found = explain_dropout(logits, image, weights, ATTENTION_RATE, HEAD_RATE)
-    if found is None:
-        others = [(rate, HEAD_RATE) for rate in (0.0, *RATES)] + [(ATTENTION_RATE, rate) for rate in (0.0, *RATES)]
-        others += [(HEAD_RATE, ATTENTION_RATE), (ATTENTION_RATE, ATTENTION_RATE), (HEAD_RATE, HEAD_RATE)]
-        if any(explain_dropout(logits, image, weights, *rates) for rates in others):
-            blame(OTHER_RATE)
-        fail(
-            "In training, the logits are none that dropout after the attention and after the layers of the head can give. "
-            "Nothing else is dropped: neither pixels nor logits."
-        )
-    layers, times = found
-    shares = [1 - ATTENTION_RATE, 1 - HEAD_RATE, (1 - HEAD_RATE) ** times]
-    expect_frequencies(layers, shares)
-
-
-def explain_dropout(logits, image, weights, attention_rate, head_rate):
-    """Return which units were kept, by layer, and how many dropouts follow the head's last; None if that explains nothing.
-
-    With the mlp of the one block silenced, only the class token's mask in the attention matters.
-    """
-    for times in (0, 1, 2):
-        widths = [OTHER.model_dim, *OTHER.head] if times else [OTHER.model_dim, *OTHER.head[:-1]]
-        masks = all_masks(sum(widths))
-        attended, *head = split_masks(masks, widths)
-        factors = [kept_factors(head[0], head_rate), kept_factors(head[1], head_rate, times) if times else 1.0]
-        attended = kept_factors(attended, attention_rate)[:, None]
-        outcomes = vit(
-            np.broadcast_to(image, (len(masks), *image.shape[1:])), weights, OTHER.patch_size, attended, factors
-        )
-        kept = Outcomes(outcomes, masks).decode(logits)
-        if kept is not None:
-            return kept.split(widths), times
-    return None
+    dropped = training.dropped(ATTENTION_RATE, HEAD_RATE)
+    if dropped is None:
+        blame_for_dropout(other.mistake, lambda: training.has_any_of(OTHER_RATES), DROPPED_ELSEWHERE)
+    shares = [1 - ATTENTION_RATE, 1 - HEAD_RATE, (1 - HEAD_RATE) ** dropped.times]
+    expect_frequencies(dropped.layers, shares)
 
 
 @pytest.mark.check("Gradients reach every weight of the model, and are those of the logits.")
