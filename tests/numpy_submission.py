@@ -50,6 +50,7 @@ class Style:
         order: Of a block's variables.
         three_axes: Whether the projections have an axis for the heads.
         again: Whether the block drops units once more after the mlp did.
+        rate: Of the dropout in the model's blocks, whatever is asked for.
         token_last: Whether the class token comes last.
         attends: What its block computes.
         encodes: What its encoder computes.
@@ -61,6 +62,7 @@ class Style:
     order: str = "attention first network second"
     three_axes: bool = False
     again: bool = False
+    rate: float | None = None
     token_last: bool = False
     attends: Callable[..., Floats] = block
     encodes: EncoderOracle = encode_patches
@@ -220,6 +222,7 @@ class NumpySubmission(Student):
         side, _, channels = settings["input_shape"]
         size, dim, head = settings["patch_size"], settings["msa_proj_dim"], settings["mlp_classification_head_units"]
         patches, rate = (side // size) ** 2, settings["mlp_classification_head_dropout_rate"]
+        of_blocks = settings["msa_dropout_rate"] if self._style.rate is None else self._style.rate
         variables = _Variables()
         encoder = variables.encoder(self._style, patches, size**2 * channels, dim)
         blocks = [
@@ -233,7 +236,7 @@ class NumpySubmission(Student):
             weights = values_at(places, values)
             tokens = encode_patches(extract_patches(images, size), weights.encoder)
             for part in weights.blocks:
-                tokens = self._run_block(tokens, part, settings["msa_dropout_rate"], drop)
+                tokens = self._run_block(tokens, part, of_blocks, drop)
             features = mlp(
                 tokens[:, -1 if self._style.token_last else 0],
                 weights.head,

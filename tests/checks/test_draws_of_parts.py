@@ -11,12 +11,14 @@ import pytest
 
 from autograder.checking.mistakes import Mistake
 from autograder.checks.vit.block_mistakes import OF_BLOCKS
+from autograder.checks.vit.oracle import relu
 from autograder.errors import CheckFailed
 from tests.hidden_checks import DRAWS, load_checks
 from tests.numpy_submission import STYLES, NumpySubmission, Style
 
 FEW_DRAWS = 2
 """Of wrong blocks, each of which takes half a second to read."""
+SOME_DRAWS = 10
 MLP, BLOCK = load_checks("mlp"), load_checks("transformer_block")
 ENCODER, MODEL = load_checks("patch_encoder"), load_checks("vit_model")
 
@@ -93,3 +95,12 @@ def test_a_wrong_block_is_named_in_every_draw_and_never_for_its_dropout(mistake:
         found = of_block(student, np.random.default_rng(seed))
         assert {name for _, name in found} == {mistake.slug}, seed
         assert {"test_output", "test_without_attention"} <= {check for check, _ in found}
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.15])
+def test_a_rate_that_is_not_passed_to_the_blocks_is_noticed_in_every_draw(rate: float) -> None:
+    student = NumpySubmission(Style(last=relu, epsilon=1e-3, again=True, rate=rate), seed=0)
+    model = MODEL.read(student, MODEL.OTHER, np.random.default_rng(0))
+    for seed in range(SOME_DRAWS):
+        found = failures(MODEL.test_dropout, model, np.random.default_rng(seed))
+        assert found == [("test_dropout", "dropout_rate_ignored")], seed

@@ -158,23 +158,27 @@ class ReadVit:
         return self.oracle(images, values_at(self.places, values), self.sizes.patch_size)
 
     def draw(self, rng: np.random.Generator) -> tuple[Floats, Floats]:
-        """Return images and set weights for which the definition itself is stable in float32.
-
-        A token whose features are nearly equal, seldom as it is, has its rounding blown up by the normalisation.
-        """
+        """Return images and set weights for which the definition itself is stable in float32."""
         for _ in range(DRAWS):
             images, values = self.sizes.draw_images(rng), self.variables.draw(rng)
-            rough = self.right(images, values.astype(np.float32))
-            if agrees(rough, self.right(images.astype(np.float64), values), STABLE):
+            if self._is_stable(images, values):
                 break
         self.variables.set(values)
         return images, values
 
+    def _is_stable(self, images: Floats, values: Floats) -> bool:
+        """Whether rounding stays small: nearly equal features of a token, seldom as they are, blow it up."""
+        rough = self.right(images, values.astype(np.float32))
+        return agrees(rough, self.right(images.astype(np.float64), values), STABLE)
+
     def lively(self, rng: np.random.Generator, *, masked: bool) -> Floats:
-        """Return values under which no unit of any mlp is silent; see `enliven`."""
-        values = self.variables.draw(rng)
-        for network in (*(layer.network for layer in self.places.blocks), self.places.head):
-            values = enliven(values, network, rng, masked=masked)
+        """Return values under which no unit of any mlp is silent, and the definition is stable; see `enliven`."""
+        for _ in range(DRAWS):
+            values = self.variables.draw(rng)
+            for network in (*(layer.network for layer in self.places.blocks), self.places.head):
+                values = enliven(values, network, rng, masked=masked)
+            if self._is_stable(self.sizes.draw_images(rng), values):
+                break
         return values
 
 
@@ -220,7 +224,6 @@ def _oracles() -> Iterator[tuple[VitOracle, Mistake | None]]:
 
 def _explain(variables: Variables, sizes: VitSizes, logits: Floats) -> NoReturn:
     """End the check with the best reason why the model cannot be read."""
-    require(bool(logits.any()), "The output: all values are zero.", "only_zeros")
     if ((sizes.patches + 1) * sizes.model_dim, sizes.head[0]) in variables.shapes:
         blame(FLATTENED)
     right = vit_parameters(**sizes.settings())  # type: ignore[arg-type]
@@ -234,6 +237,7 @@ def _explain(variables: Variables, sizes: VitSizes, logits: Floats) -> NoReturn:
             + (f" {UNSEEN}" if lost > 0 else ""),
             "wrong_parameter_count",
         )
+    require(bool(logits.any()), "The output: all values are zero.", "only_zeros")
     fail(
         "The logits are not those of patches, tokens, blocks, the class token, the mlp of the head and a last dense "
         "layer. Nothing else belongs into the model, and the head's non-linearity stands between all of its layers."
