@@ -180,7 +180,7 @@ class NumpySubmission(Student):
         given = [_plain(value) for value in [*node.args, *(node.init or ())]]
         if node.name == "PatchEncoder":
             return _Model(*self._encoder(width, *given), self._rng)
-        return self._mlp(width, *given) if node.name == "mlp" else self._block(*given)
+        return self._mlp(width, *given) if node.name == "mlp" else self._blocks(len(nodes), *given)
 
     def layer(self, name: str, *args: Any, **kwargs: Any) -> Layer:
         """Return a layer, or the whole model."""
@@ -197,12 +197,14 @@ class NumpySubmission(Student):
 
         return _Model(variables.shapes, run, self._rng)
 
-    def _block(self, heads: int, dim: int, units: Sequence[int], rate: float = 0.1) -> Layer:
+    def _blocks(self, count: int, heads: int, dim: int, units: Sequence[int], rate: float = 0.1) -> Layer:
         variables = _Variables()
-        places = variables.block(self._style, heads, dim, units)
+        blocks = [variables.block(self._style, heads, dim, units) for _ in range(count)]
 
         def run(x: Floats, values: Floats, drop: Drop) -> Floats:
-            return self._run_block(x, values_at(places, values), rate, drop)
+            for places in blocks:
+                x = self._run_block(x, values_at(places, values), rate, drop)
+            return x
 
         return _Model(variables.shapes, run, self._rng)
 

@@ -51,6 +51,7 @@ def of_block(student: NumpySubmission, rng: np.random.Generator) -> list[tuple[s
     return [
         *failures(BLOCK.test_output, block, rng),
         *failures(BLOCK.test_without_attention, block, rng),
+        *failures(BLOCK.test_in_turn, student, block, rng),
         *failures(BLOCK.test_parameters, block),
         *failures(BLOCK.test_attention_dropout, block, rng),
         *failures(BLOCK.test_network_dropout, block, rng),

@@ -30,11 +30,16 @@ class BlockSizes:
         """Sizes of its attention."""
         return Sizes(self.heads, self.model_dim, self.model_dim, self.model_dim)
 
-    def model(self, student: Student, *rate: float) -> Layer:
-        """Return the submission's block of these sizes as a model; without a rate, its own default holds."""
+    def model(self, student: Student, *rate: float, blocks: int = 1) -> Layer:
+        """Return the submission's block of these sizes as a model, or several in turn.
+
+        Without a rate, its own default holds.
+        """
         units = [self.hidden, self.model_dim]
-        made = node("transformerBlock", [0], self.heads, self.model_dim, units, *rate)
-        return student.model([(self.tokens, self.model_dim)], made)
+        made = [
+            node("transformerBlock", [number], self.heads, self.model_dim, units, *rate) for number in range(blocks)
+        ]
+        return student.model([(self.tokens, self.model_dim)], *made)
 
 
 @dataclass(frozen=True)

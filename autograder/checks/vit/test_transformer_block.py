@@ -3,13 +3,14 @@
 The block is asked as `Input -> transformerBlock -> Model`, with all weights set by the grader.
 """
 
+import numpy as np
 import pytest
 
 from autograder.checking.comparisons import expect, require
 from autograder.checking.gradients import Subject, expect_gradients
 from autograder.checking.mistakes import Mistake, answers, blame
-from autograder.checking.readings import positions_in, values_at
-from autograder.checking.variables import without
+from autograder.checking.readings import moved_to, positions_in, values_at
+from autograder.checking.variables import Variables, without
 from autograder.checks.vit.block_dropout import attention_in_training, network_in_training
 from autograder.checks.vit.block_mistakes import NO_ATTENTION_DROPOUT
 from autograder.checks.vit.block_parts import BlockSizes
@@ -60,8 +61,7 @@ def block(quiet_block):
 def test_output(block, rng):
     if block.mistake is not None:
         blame(block.mistake)
-    x, values = draw_tokens(rng, SIZES), block.variables.draw(rng)
-    block.variables.set(values)
+    x, values = block.draw(rng)
     expect(block.layer(x), answers(block.oracle(x, values_at(block.places, values))), "The output")
 
 
@@ -77,7 +77,20 @@ def test_without_attention(quiet_block, rng):
     expect(block.layer(x), answers(block.oracle(x, values_at(block.places, values))), "The output without attention")
 
 
-@pytest.mark.check("Attention and mlp have as many weights as the heads and widths that are asked for.", weight=2)
+@pytest.mark.check("One block can follow another.", weight=0.5)
+def test_in_turn(student, block, rng):
+    variables = Variables(SIZES.model(student, 0.0, blocks=2))
+    shapes = 2 * block.variables.shapes
+    require(variables.shapes == shapes, "Two blocks in turn have other weights than twice those of a block.")
+    values, x = variables.draw(rng), draw_tokens(rng, SIZES)
+    variables.set(values)
+    right = x
+    for positions in np.split(np.arange(variables.size), 2):
+        right = block.oracle(right, values_at(moved_to(block.places, positions), values))
+    expect(variables.layer(x), answers(right), "The output of two blocks in turn")
+
+
+@pytest.mark.check("Attention and mlp have as many weights as the heads and widths that are asked for.", weight=1.5)
 def test_parameters(block):
     d, hidden = SIZES.model_dim, SIZES.hidden
     right = 4 * SIZES.heads * d**2 + dense_parameters(d, hidden) + dense_parameters(hidden, d) + 2 * (2 * d)

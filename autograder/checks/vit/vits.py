@@ -28,6 +28,7 @@ from autograder.checks.vit.oracle import (
     Encoder,
     Mlp,
     Vit,
+    dense_parameters,
     vit,
     vit_parameters,
 )
@@ -203,7 +204,9 @@ def _explain(variables: Variables, sizes: VitSizes, logits: Floats) -> NoReturn:
     if variables.size != right:
         lost, blocks = right - variables.size, sizes.layers
         hint = "Compare the model's summary part by part: encoder, blocks, head."
-        if lost > 0 and lost % blocks == 0:
+        if lost == dense_parameters(sizes.head[-1], sizes.classes):
+            hint = "The last dense layer has as many as are missing."
+        elif lost > 0 and blocks > 1 and lost % blocks == 0:
             hint = "The difference divides by the number of blocks: compare the parts of one block."
         fail(
             f"Expected {right:,} parameters for a small model; got {variables.size:,}. {hint}"
