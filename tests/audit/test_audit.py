@@ -36,7 +36,9 @@ KILLING_NOTHING_ALONE = {
     "training::testing",
     "transformer_block::attention_dropout",
     "transformer_block::default_rate",
+    "transformer_block::in_turn",
     "transformer_block::parameters",
+    "transformer_block::without_attention",
     "vit_model::other_sizes",
     "vit_model::output",
 }
