@@ -10,7 +10,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from autograder.course.cells import Cell, flag, grade_id_of, load_cells
+from autograder.course.cells import Cell, flag, grade_id_of
 from autograder.errors import AssignmentError
 
 METADATA = "autograder"
@@ -33,13 +33,6 @@ class RubricItem:
     id: str
     points: float
     text: str
-
-
-def rubrics(source_notebook: bytes) -> dict[str, tuple[RubricItem, ...]]:
-    """Return the items of each rubric, by the grade_id of the answer that it is for."""
-    cells = load_cells(source_notebook)
-    found = {grade_id_of(cell): rubric_of(cell) for cell in cells}
-    return {name: items for name, items in found.items() if items}
 
 
 def rubric_of(cell: Cell) -> tuple[RubricItem, ...]:

@@ -239,10 +239,10 @@ class PatchExtractor(keras.layers.Layer):
             patch_dim = patch_size * patch_size * channels; dtype and values are those of the images.
 
         Raises:
-            ValueError: If a side of the images is not a multiple of patch_size.
+            ValueError: If a side of the images is known and not a multiple of patch_size.
         """
-        height, width = images.shape[1:3]
-        if height % self.patch_size or width % self.patch_size:
+        height, width = images.shape[1:3]  # None where a model leaves a side open
+        if any(side is not None and side % self.patch_size for side in (height, width)):
             raise ValueError(
                 f"PatchExtractor: images of {height} by {width} pixels cannot be cut into patches of "
                 f"{self.patch_size} by {self.patch_size} without a remainder. Choose a patch_size "
@@ -351,11 +351,17 @@ def create_vit_classifier(
         float (batch, num_classes).
 
     Raises:
-        ValueError: If patch_size does not divide the sides, or the two projection sizes differ.
+        ValueError: If a side of the images is not given or not a multiple of patch_size, or the two projection
+            sizes differ.
 
     Reference:
         Dosovitskiy et al. (2021), equations 1 to 4, here with post-norm layers.
     """
+    if None in input_shape:
+        raise ValueError(
+            "create_vit_classifier: the table of positions has one row for each patch, so every size of an image "
+            f"must be known; got the input_shape {tuple(input_shape)}."
+        )
     # YOUR CODE HERE: go from the input (augmented, if wanted) to the logits, and return the model.
     raise NotImplementedError(
         "create_vit_classifier is not written yet: go from the input (augmented, if wanted) to the logits, "

@@ -110,10 +110,13 @@ class MultiHeadAttention(keras.layers.Layer):
         self.return_attention_weights = return_attention_weights
         ### BEGIN SOLUTION: create the weights WQ, WK, WV (all heads of each) and WO, without biases.
         width = n_heads * proj_size
-        self.WQ = self.add_weight(name="WQ", shape=(dk, width), initializer="glorot_uniform")
-        self.WK = self.add_weight(name="WK", shape=(dk, width), initializer="glorot_uniform")
-        self.WV = self.add_weight(name="WV", shape=(dv, width), initializer="glorot_uniform")
-        self.WO = self.add_weight(name="WO", shape=(width, proj_size), initializer="glorot_uniform")
+        # The variance 1 / inputs keeps the variance of what comes in: scores of variance 1, as promised. Glorot's
+        # also divides by the outputs: it would make the queries of 12 heads 6.5 times too small in variance.
+        initial = "lecun_normal"
+        self.WQ = self.add_weight(name="WQ", shape=(dk, width), initializer=initial)
+        self.WK = self.add_weight(name="WK", shape=(dk, width), initializer=initial)
+        self.WV = self.add_weight(name="WV", shape=(dv, width), initializer=initial)
+        self.WO = self.add_weight(name="WO", shape=(width, proj_size), initializer=initial)
         ### END SOLUTION
 
     def call(self, Q, K, V):
@@ -264,10 +267,10 @@ class PatchExtractor(keras.layers.Layer):
             patch_dim = patch_size * patch_size * channels; dtype and values are those of the images.
 
         Raises:
-            ValueError: If a side of the images is not a multiple of patch_size.
+            ValueError: If a side of the images is known and not a multiple of patch_size.
         """
-        height, width = images.shape[1:3]
-        if height % self.patch_size or width % self.patch_size:
+        height, width = images.shape[1:3]  # None where a model leaves a side open
+        if any(side is not None and side % self.patch_size for side in (height, width)):
             raise ValueError(
                 f"PatchExtractor: images of {height} by {width} pixels cannot be cut into patches of "
                 f"{self.patch_size} by {self.patch_size} without a remainder. Choose a patch_size "
@@ -275,7 +278,10 @@ class PatchExtractor(keras.layers.Layer):
             )
         ### BEGIN SOLUTION: rearrange the pixels so that each patch becomes one row of patch_dim numbers.
         size, channels = self.patch_size, images.shape[3]
-        rows, columns = height // size, width // size
+        # A side that is not known while the model is built is read from the tensor when it runs.
+        rows, columns = (
+            (tf.shape(images)[axis] if side is None else side) // size for axis, side in ((1, height), (2, width))
+        )
         grid = tf.reshape(images, (-1, rows, size, columns, size, channels))  # both sides cut into pieces
         patches = tf.transpose(grid, (0, 1, 3, 2, 4, 5))  # (batch, rows, columns, size, size, channels)
         return tf.reshape(patches, (-1, rows * columns, size * size * channels))  # (batch, patches, patch_dim)
@@ -315,7 +321,9 @@ class PatchEncoder(keras.layers.Layer):
             shape=(1, 1, projection_dim),
             initializer=keras.initializers.RandomNormal(stddev=0.02),
         )
-        self.position_embedding = keras.layers.Embedding(num_patches + 1, projection_dim)
+        # Nearly as large as the projected patches: from Keras' own 0.05 the model takes far longer to use them.
+        large = keras.initializers.RandomNormal(stddev=0.5)
+        self.position_embedding = keras.layers.Embedding(num_patches + 1, projection_dim, embeddings_initializer=large)
         ### END SOLUTION
 
     def call(self, patches):
@@ -384,11 +392,17 @@ def create_vit_classifier(
         float (batch, num_classes).
 
     Raises:
-        ValueError: If patch_size does not divide the sides, or the two projection sizes differ.
+        ValueError: If a side of the images is not given or not a multiple of patch_size, or the two projection
+            sizes differ.
 
     Reference:
         Dosovitskiy et al. (2021), equations 1 to 4, here with post-norm layers.
     """
+    if None in input_shape:
+        raise ValueError(
+            "create_vit_classifier: the table of positions has one row for each patch, so every size of an image "
+            f"must be known; got the input_shape {tuple(input_shape)}."
+        )
     ### BEGIN SOLUTION: go from the input (augmented, if wanted) to the logits, and return the model.
     inputs = keras.Input(shape=input_shape)
     images = inputs if data_augmentation is None else data_augmentation(inputs)
@@ -401,6 +415,7 @@ def create_vit_classifier(
     features = mlp(class_token, mlp_classification_head_units, mlp_classification_head_dropout_rate)
     # The mlp ends in a linear Dense. Right before another Dense, the two would make one linear map.
     features = keras.layers.Activation("gelu")(features)  # (batch, mlp_classification_head_units[-1])
-    logits = keras.layers.Dense(num_classes, name="logits")(features)  # (batch, num_classes)
+    # float32 also under mixed precision: float16 logits are too coarse for the softmax in the loss.
+    logits = keras.layers.Dense(num_classes, dtype="float32", name="logits")(features)  # (batch, num_classes)
     return keras.Model(inputs, logits, name="vit")
     ### END SOLUTION

@@ -21,35 +21,36 @@ import tf_keras as keras
 # Profile and data
 # ---------------------------------------------------------------------------------------------------
 
+PROFILES = ("quick", "cpu", "full")
+CIFAR10_ARCHIVE = "cifar-10-batches-py.tar.gz"  # the name under which Keras stores it
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
 def choose_profile():
     """Choose how large this run of the notebook is, and print the choice with its reason.
 
-    The environment variable VIT_PROFILE decides if it is set. Otherwise the profile is `"full"` where there
-    is a GPU and CIFAR-10 has been downloaded, and `"quick"` everywhere else.
+    The environment variable VIT_PROFILE decides if it is set. Otherwise the profile is `"quick"` until CIFAR-10
+    has been downloaded; after that it is `"full"` with a GPU and `"cpu"` without one.
 
     Returns:
-        `"quick"` or `"full"`.
+        `"quick"`, `"cpu"` or `"full"`.
 
     Raises:
-        ValueError: If VIT_PROFILE is neither of the two.
+        ValueError: If VIT_PROFILE is none of the three.
     """
     wanted = os.environ.get("VIT_PROFILE")
     if wanted:
-        if wanted not in ("quick", "full"):
-            raise ValueError(f"choose_profile: VIT_PROFILE must be 'quick' or 'full', got {wanted!r}.")
+        if wanted not in PROFILES:
+            raise ValueError(f"choose_profile: VIT_PROFILE must be one of {PROFILES}, got {wanted!r}.")
         print(f"Profile {wanted!r}, as the environment variable VIT_PROFILE says.")
         return wanted
     gpus = len(tf.config.list_physical_devices("GPU"))
-    keras_home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-    data = any((keras_home / "datasets").glob("cifar-10-*"))
-    needed = {"no GPU": gpus, "no CIFAR-10 in the Keras folder": data}
-    missing = [what for what, there in needed.items() if not there]
-    if missing:
-        print(f"Profile 'quick': {' and '.join(missing)}. Digits and a small model, minutes on a laptop.")
+    if not (_keras_home() / "datasets" / CIFAR10_ARCHIVE).is_file():
+        print("Profile 'quick': CIFAR-10 has not been downloaded. Digits and a small model, minutes on a laptop.")
         return "quick"
+    if not gpus:
+        print("Profile 'cpu': CIFAR-10 found, but no GPU. CIFAR-10 and a small model, minutes on a laptop.")
+        return "cpu"
     print(f"Profile 'full': {gpus} GPU(s) and CIFAR-10 found.")
     return "full"
 
@@ -89,16 +90,21 @@ def load_images(dataset="digits", n_train=10_000, n_test=2_000, seed=0):
 def _load_cifar10(n_train, n_test):
     """Return the first images of CIFAR-10, in the form that `load_images` describes."""
     try:
-        (x_train, y_train), (x_test, y_test) = keras.datasets.cifar10.load_data()
+        (x_train, y_train), (x_test, y_test) = keras.datasets.cifar10.load_data(str(_keras_home()))
     except Exception as error:  # a failed download is a plain Exception in Keras
         raise RuntimeError(
             "load_images: CIFAR-10 could not be downloaded. Fetch cifar-10-python.tar.gz from "
-            "https://www.cs.toronto.edu/~kriz/cifar.html, rename it to cifar-10-batches-py.tar.gz, and put it "
-            'into the folder ~/.keras/datasets, or use dataset="digits", which works offline.'
+            f"https://www.cs.toronto.edu/~kriz/cifar.html, rename it to {CIFAR10_ARCHIVE}, and put it into the "
+            f'folder {_keras_home() / "datasets"}, or use dataset="digits", which works offline.'
         ) from error
     train = x_train[:n_train], y_train[:n_train].reshape(-1).astype("int64")
     test = x_test[:n_test], y_test[:n_test].reshape(-1).astype("int64")
     return train, test, list(CIFAR10_CLASSES)
+
+
+def _keras_home():
+    """Return the folder where Keras stores what it downloads."""
+    return Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
 
 
 def _load_digits(n_train, n_test, seed):
@@ -246,6 +252,10 @@ def _as_displayable(images, like=None):
 def attention_of_layers(model, images):
     """Return the attention weights of every encoder layer of a model, as your layers compute them.
 
+    Each `MultiHeadAttention` that the model calls, however deep inside other layers, gets a twin: a second layer
+    of the same class and sizes, made with `return_attention_weights=True`, which is given the same weights and
+    the same tokens.
+
     Args:
         model: A `keras.Model` made with `create_vit_classifier`.
         images: Float tensor (batch, side, side, channels), prepared like the training images.
@@ -255,42 +265,68 @@ def attention_of_layers(model, images):
         your `MultiHeadAttention` returns the mean over the heads, the arrays have one head.
 
     Raises:
-        ValueError: If the model has no layer of the class `MultiHeadAttention`, or one returns no weights.
+        ValueError: If the model calls no layer of the class `MultiHeadAttention`, or one returns no weights.
     """
-    layers = _layers_of_class(model, "MultiHeadAttention")
-    if not layers:
+    calls = _calls_of_class(model, "MultiHeadAttention", images)
+    if not calls:
         raise ValueError("attention_of_layers: there is no MultiHeadAttention layer in this model.")
-    before = [tf.nest.flatten(layer.input)[0] for layer in layers]
-    tokens_of_layers = tf.nest.flatten(keras.Model(model.input, before)(images, training=False))
-    all_weights = [_attention_of(layer, tokens) for layer, tokens in zip(layers, tokens_of_layers, strict=True)]
+    all_weights = [_attention_of(layer, tokens, output) for layer, tokens, output in calls]
     return [weights if weights.ndim == 4 else weights[:, None] for weights in all_weights]
 
 
-def _layers_of_class(model, name):
-    """Return the layers of a model whose class, or one that it inherits from, has this name.
+def _calls_of_class(model, name, images):
+    """Run a model and return what each of its layers of a class was called with and returned, in order.
 
-    The name decides, not the class itself: `utilities` may have been reloaded since the model was built.
+    The name of the class decides, not the class itself: `utilities` may have been reloaded since the model was
+    built. Layers of Keras with the same name do not count, nor do layers inside a layer that was found.
+
+    Returns:
+        A list with a triple for each call: the layer, its first input, and its output.
     """
-    return [layer for layer in model.layers if name in [base.__name__ for base in type(layer).__mro__]]
+    layers = [part for part in model.submodules if _is_own_layer(part, name)]
+    inner = {id(part) for layer in layers for part in layer.submodules}
+    calls = []
+    with contextlib.ExitStack() as restore:
+        restore.callback(tf.config.run_functions_eagerly, tf.config.functions_run_eagerly())
+        tf.config.run_functions_eagerly(True)  # so that a layer inside a tf.function sees numbers, too
+        for layer in layers:
+            if id(layer) not in inner:
+                restore.callback(setattr, layer, "call", layer.call)
+                layer.call = _recording(layer, layer.call, calls)
+        model(images, training=False)
+    return calls
 
 
-def _attention_of(layer, tokens):
+def _is_own_layer(part, name):
+    """Return whether a part of a model is a layer of a class with this name that is not one of Keras' own."""
+    kinds = [kind for kind in type(part).__mro__ if kind.__name__ == name]
+    return isinstance(part, keras.layers.Layer) and any("keras" not in kind.__module__ for kind in kinds)
+
+
+def _recording(layer, call, calls):
+    """Return a layer's `call` with a memory: what it was called with and returned goes to the end of `calls`."""
+
+    def recorded(*inputs, **named):
+        output = call(*inputs, **named)
+        calls.append((layer, tf.nest.flatten([inputs, named])[0], output))
+        return output
+
+    return recorded
+
+
+def _attention_of(layer, tokens, output):
     """Return the attention weights of one layer for tokens that attend to each other."""
-    # However your layer stores return_attention_weights, it is an attribute with "return" in its name.
-    flags = [name for name, value in vars(layer).items() if value is False and "return" in name]
-    for name in flags:
-        setattr(layer, name, True)
-    try:
-        answer = layer(tokens, tokens, tokens)
-    finally:
-        for name in flags:
-            setattr(layer, name, False)
+    features, width = tokens.shape[-1], output.shape[-1]
+    heads = layer.count_params() // (width * (3 * features + width))  # WQ, WK, WV and WO of each head
+    twin = type(layer)(heads, width, features, features, return_attention_weights=True)
+    answer = twin(tokens, tokens, tokens)
     if not isinstance(answer, (tuple, list)) or len(answer) != 2:
         raise ValueError(
             "attention_of_layers: with return_attention_weights=True, MultiHeadAttention must return the "
             "pair (output, weights)."
         )
-    return np.asarray(answer[1])
+    twin.set_weights(layer.get_weights())
+    return np.asarray(twin(tokens, tokens, tokens)[1])
 
 
 def plot_class_token_attention(model, images, class_token=0):
@@ -367,8 +403,9 @@ def plot_position_similarity(model, class_token=0):
 
 def _position_table(model):
     """Return the position embeddings of a model's PatchEncoder, (tokens, model_dim)."""
-    for layer in _layers_of_class(model, "PatchEncoder"):
-        tokens, width = layer.output.shape[1:]
+    image = tf.zeros((1, *model.input_shape[1:]))
+    for layer, _, output in _calls_of_class(model, "PatchEncoder", image):
+        tokens, width = output.shape[1:]
         for weight in layer.weights:
             if tuple(weight.shape) in ((tokens, width), (1, tokens, width)):
                 return np.asarray(weight).reshape(tokens, width)
@@ -379,6 +416,7 @@ def _position_table(model):
 # Carbon footprint
 # ---------------------------------------------------------------------------------------------------
 
+JOULES_PER_KWH = 3.6e6
 ASSUMED_WATTS = 45.0
 """Power of a laptop's processor at work, in watts. Used only where no power meter can be read."""
 
@@ -415,7 +453,8 @@ def make_carbon_tracker(log_dir):
 
     A GPU is measured through its own power meter, a processor through RAPL where this user may read it.
     Where there is no meter, the tracker *estimates*: it assumes that the processor draws ASSUMED_WATTS for as
-    long as the work takes. Without a network it converts energy to CO2eq with a world average.
+    long as the work takes. It converts energy to CO2eq with the average of the country that it finds itself in,
+    or, without a network, of the world.
 
     Args:
         log_dir: Folder for the tracker's log files; created if it does not exist.
@@ -452,7 +491,8 @@ def read_footprint(log_dir):
         log_dir: The folder that `make_carbon_tracker` was called with.
 
     Returns:
-        A dictionary: `energy_kwh`, `co2eq_g`, `seconds`, and `devices`, the names of the measured devices.
+        A dictionary: `energy_kwh`, `co2eq_g`, `seconds`, `watts`, the mean power (the data centre's share, PUE,
+        included), and `devices`, the names of the measured devices.
 
     Raises:
         ValueError: If there is no complete log, because the tracker was not started or not stopped.
@@ -468,10 +508,13 @@ def read_footprint(log_dir):
         )
     last = max(logs, key=lambda log: Path(log["output_filename"]).stat().st_mtime)
     parts = last["components"]
+    energy = last["actual"]["energy (kWh)"]
+    seconds = max(float(np.sum(part["epoch_durations (s)"])) for part in parts.values())
     return {
-        "energy_kwh": last["actual"]["energy (kWh)"],
+        "energy_kwh": energy,
         "co2eq_g": last["actual"]["co2eq (g)"],
-        "seconds": max(float(np.sum(part["epoch_durations (s)"])) for part in parts.values()),
+        "seconds": seconds,
+        "watts": energy * JOULES_PER_KWH / seconds,
         "devices": [device for part in parts.values() for device in part["devices"]],
     }
 
@@ -484,7 +527,9 @@ def _was_measured(parts):
 FOOTPRINT_COLUMNS = {
     "energy_kwh": ("energy (kWh)", ".2e"),
     "co2eq_g": ("CO₂eq (g)", ".3g"),
-    "seconds": ("time (s)", ".1f"),
+    "seconds": ("time, tracker (s)", ".1f"),
+    "clock": ("time, clock (s)", ".1f"),
+    "watts": ("mean power (W)", ".0f"),
     "accuracy": ("test accuracy", ".1%"),
     "parameters": ("parameters", ",d"),
 }
@@ -494,8 +539,8 @@ def footprint_table(footprints):
     """Return a table of footprints as Markdown text.
 
     Args:
-        footprints: Maps the name of each model to what `read_footprint` returns for it, with two more keys:
-            `accuracy`, in [0, 1], and `parameters`, their number.
+        footprints: Maps the name of each model to what `read_footprint` returns for it, with three more keys:
+            `clock`, the seconds that another clock saw, `accuracy`, in [0, 1], and `parameters`, their number.
 
     Returns:
         The text of the table.
@@ -684,17 +729,27 @@ def _hub_is_reachable(seconds=3.0):
 
 
 def load_photo(name="china"):
-    """Load a photograph that comes with scikit-learn (Creative Commons; see `images/README.txt` there).
+    """Load a picture of your own, or a photograph that comes with scikit-learn (Creative Commons Attribution).
 
     Args:
-        name: `"china"` (a temple) or `"flower"`.
+        name: File name of a picture (JPEG, PNG and most other kinds); or `"china"` (a temple) or `"flower"`, for
+            one of the two photographs.
 
     Returns:
-        The photograph, uint8 (427, 640, 3) in [0, 255].
+        The picture, uint8 (height, width, 3) in [0, 255], turned upright if the camera says how it was held.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
     """
+    from PIL import Image, ImageOps
     from sklearn.datasets import load_sample_image
 
-    return np.array(load_sample_image(f"{name}.jpg"))
+    if name in ("china", "flower"):
+        return np.array(load_sample_image(f"{name}.jpg"))
+    if not Path(name).is_file():
+        raise FileNotFoundError(f"load_photo: there is no file {name} in {Path.cwd()}.")
+    with Image.open(name) as picture:
+        return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
 
 
 def plot_predicted_labels(image, predictions):

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from autograder.course.cells import load_cells
 from autograder.course.notebook import build_notebook, marking_guides
-from autograder.course.rubrics import RubricItem, rubrics
+from autograder.course.rubrics import RubricItem, rubric_of
 from autograder.errors import AssignmentError
 
 FACTOR = {"id": "factor", "points": 1.5, "text": 'Says "two".'}
@@ -23,12 +24,11 @@ def notebook(rubric: object, **changes: object) -> bytes:
 
 
 def test_items_are_read_from_the_cells_metadata() -> None:
-    assert rubrics(notebook([FACTOR, COST])) == {
-        "question_01": (
-            RubricItem("factor", 1.5, 'Says "two".'),
-            RubricItem("cost", 0.5, "One operation for each element."),
-        )
-    }
+    (cell,) = load_cells(notebook([FACTOR, COST]))
+    assert rubric_of(cell) == (
+        RubricItem("factor", 1.5, 'Says "two".'),
+        RubricItem("cost", 0.5, "One operation for each element."),
+    )
 
 
 def test_people_who_mark_read_the_items_below_the_model_answer() -> None:
