@@ -318,7 +318,7 @@ def _attention_of(layer, tokens, output):
     """Return the attention weights of one layer for tokens that attend to each other."""
     features, width = tokens.shape[-1], output.shape[-1]
     heads = layer.count_params() // (width * (3 * features + width))  # WQ, WK, WV and WO of each head
-    twin = type(layer)(heads, width, features, features, return_attention_weights=True)
+    twin = type(layer)(heads, width, features, features, True)  # by position: you may have renamed them
     answer = twin(tokens, tokens, tokens)
     if not isinstance(answer, (tuple, list)) or len(answer) != 2:
         raise ValueError(
