@@ -63,6 +63,9 @@ c.HTMLExporter.filters = {name: f"autograder.nbgrader_plugins.{name}" for name i
 # The assignment that a command uses if you name none.
 # c.Autograder.assignment = "vit"
 
+# The zone of dates that name none, such as due dates, and in which dates are shown; `timestamp.txt` is in UTC.
+# c.Autograder.timezone = "UTC"
+
 # Student code runs confined, or not at all. "none" grades without confinement and says so in every result.
 # c.Autograder.sandbox = "required"
 

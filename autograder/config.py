@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, get_type_hints
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -25,6 +26,7 @@ class Settings:
 
     Attributes:
         assignment: The assignment a command means when none is named.
+        timezone: Zone of dates that name none, and in which dates are shown.
         sandbox: `required` (grade only behind every required layer) or `none`.
         required_layers: Layers of confinement without which grading stops.
         device: `auto`, `cpu` or `gpu`.
@@ -44,6 +46,7 @@ class Settings:
     """
 
     assignment: str = "vit"
+    timezone: str = "UTC"
     sandbox: str = "required"
     required_layers: tuple[str, ...] = LAYERS
     device: str = "auto"
@@ -60,6 +63,11 @@ class Settings:
     max_reply_mib: Amount = 64
     max_submission_mib: Amount = 64
     max_submission_files: Amount = 500
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone of dates."""
+        return ZoneInfo(self.timezone)
 
 
 CHOICES = {
@@ -89,7 +97,17 @@ def settings_from(section: Mapping[str, object]) -> Settings:
         except msgspec.ValidationError as error:
             raise ConfigError(f"c.Autograder.{key} cannot be {value!r}.", f"{error}.") from error
         _check_choice(key, values[key])
+    if "timezone" in values:
+        _check_zone(str(values["timezone"]))
     return Settings(**values)
+
+
+def _check_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        problem = f"c.Autograder.timezone: there is no zone {name!r}."
+        raise ConfigError(problem, "Write it like Europe/Berlin or UTC.") from error
 
 
 def _check_choice(key: str, value: str | tuple[str, ...]) -> None:

@@ -20,6 +20,7 @@ ROOMS = (
     "reports",
     "batch",
     "gradebook",
+    "deadlines",
     "ledger",
     "grading",
     "checks",

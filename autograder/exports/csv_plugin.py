@@ -7,8 +7,8 @@ from pathlib import Path
 from nbgrader.api import Assignment, Gradebook, MissingEntry, Student
 from nbgrader.plugins import ExportPlugin
 
+from autograder.deadlines.late_policy import LatePolicy, late_policy
 from autograder.files import write_whole
-from autograder.gradebook.late_policy import LatePolicy, late_policy
 from autograder.rendering.safe_csv import NBGRADER_COLUMNS, Value, csv_bytes
 
 

@@ -9,7 +9,7 @@ from nbgrader.api import Comment, Grade, Gradebook, SubmittedAssignment, Submitt
 from nbgrader.api import Student as BookStudent
 from traitlets.config import Config
 
-from autograder.gradebook.late_policy import LatePolicy, late_policy
+from autograder.deadlines.late_policy import LatePolicy, late_policy
 from autograder.ledger.open_marks import read_open_marks_of
 from autograder.marks import Mark, OpenMark, Person, StudentMarks
 

@@ -27,7 +27,7 @@ SHARED_TEXTS = ("tasks.toml", "parameters.py", "stand_ins.py", "alternatives.py"
 PACKAGE = Path(__file__).parents[1]
 GRADING_ROOMS = ("grading", "checking", "student_side")
 """Where following imports begins. Grading starts the student side as a program, so no import leads there."""
-_NOT_RULES = ("jobs",)
+_NOT_RULES = ("jobs", "timezone")
 
 
 class Rules(msgspec.Struct, frozen=True):

@@ -1,0 +1,78 @@
+"""What lateness costs as of today.
+
+nbgrader fixes a late penalty when it grades. Here it is computed from today's score and due date, so that marks given
+by hand and extensions granted since then are in it.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from nbgrader.api import SubmittedAssignment, SubmittedNotebook
+from nbgrader.preprocessors import AssignLatePenalties
+from traitlets import TraitError
+from traitlets.config import Config
+
+from autograder.errors import ConfigError
+
+SETTING = "c.AssignLatePenalties.plugin_class"
+REMEDY = f"Fix the class that {SETTING} in course_config.py names; a module may stand beside that file."
+_TRIED = ((10.0, 3600.0), (0.0, 60.0))
+"""Score and seconds late with which a policy is tried."""
+
+
+class LatePolicy:
+    """The course's own policy, asked again: `c.AssignLatePenalties.plugin_class` in course_config.py."""
+
+    def __init__(self, policy: AssignLatePenalties | None) -> None:
+        self._policy = policy
+
+    def penalty(self, submission: SubmittedAssignment) -> float:
+        """Return the points that lateness takes from a submission today: never below 0 nor above its score.
+
+        Raises:
+            ConfigError: If the course's policy fails.
+        """
+        seconds = submission.total_seconds_late
+        if self._policy is None or seconds <= 0:
+            return 0.0
+        notebooks: list[SubmittedNotebook] = submission.notebooks
+        return sum(self._points(str(submission.student.id), float(each.score), seconds) for each in notebooks)
+
+    def try_out(self) -> None:
+        """Ask the policy for a penalty of nobody's.
+
+        Raises:
+            ConfigError: If it fails.
+        """
+        for score, seconds in _TRIED if self._policy is not None else ():
+            self._points("nobody", score, seconds)
+
+    def _points(self, student: str, score: float, seconds: float) -> float:
+        try:
+            asked = self._policy.plugin_inst.late_submission_penalty(student, score, seconds)  # type: ignore[union-attr]
+            return 0.0 if asked is None else min(max(0.0, float(asked)), max(0.0, score))
+        except Exception as error:  # the instructor's own code: anything can go wrong in it
+            problem = f"The late policy failed for {student}, {seconds:.0f} s late: {type(error).__name__}: {error}."
+            raise ConfigError(problem, REMEDY) from error
+
+
+def late_policy(config: Config) -> LatePolicy:
+    """Return the late policy of a course; one that takes nothing where grading applies none.
+
+    Args:
+        config: The whole of course_config.py.
+
+    Raises:
+        ConfigError: If the course's own policy cannot be imported or made.
+    """
+    steps = config.get("Autograde", Config()).get("autograde_preprocessors")
+    if isinstance(steps, list) and not any("AssignLatePenalties" in str(step) for step in steps):
+        return LatePolicy(None)
+    try:
+        policy = AssignLatePenalties(config=config, log=logging.Logger("late policy", logging.CRITICAL))
+        policy.init_plugin()
+    except Exception as error:  # the instructor's own code, or no module of that name
+        reason = error.__cause__ if isinstance(error, TraitError) and error.__cause__ else error
+        raise ConfigError(f"{SETTING} cannot be used: {type(reason).__name__}: {reason}.", REMEDY) from error
+    return LatePolicy(policy)

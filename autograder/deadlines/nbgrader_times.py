@@ -1,0 +1,101 @@
+"""Let nbgrader read times as `times` does: in our commands, in its own, and in formgrader.
+
+Importing this room is enough. nbgrader reads a due date as UTC where it names no zone; here it is the course's zone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, tzinfo
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import nbgrader.apps.api
+import nbgrader.apps.zipcollectapp
+import nbgrader.coursedir
+import nbgrader.exchange.default.collect
+import nbgrader.server_extensions.formgrader.handlers
+import nbgrader.utils
+from nbgrader.api import Gradebook
+from nbgrader.coursedir import CourseDirectory
+
+from autograder.deadlines.times import UnreadableTime, decode_time, read_time
+
+TIMESTAMP_FILE = "timestamp.txt"
+_READERS = (
+    nbgrader.utils,
+    nbgrader.coursedir,
+    nbgrader.apps.api,
+    nbgrader.apps.zipcollectapp,
+    nbgrader.exchange.default.collect,
+)
+"""Modules of nbgrader that read times."""
+_WRITERS = (nbgrader.utils, nbgrader.apps.api, nbgrader.server_extensions.formgrader.handlers)
+"""Those that name the zone of a due date in formgrader's form."""
+_due_zone: tzinfo = UTC
+
+
+def set_due_zone(zone: tzinfo) -> None:
+    """Set the zone of due dates that name none, for all that nbgrader reads in this process."""
+    global _due_zone
+    _due_zone = zone
+
+
+def read_timestamp(content: bytes, where: str) -> datetime | None:
+    """Return when work was handed in, from the content of its `timestamp.txt`; None if it is empty.
+
+    A time without a zone is UTC there: nbgrader's exchange wrote it.
+
+    Raises:
+        UnreadableTime: If it cannot be read, or in two ways.
+    """
+    try:
+        text = decode_time(content)
+        return read_time(text) if text else None
+    except UnreadableTime as error:
+        raise UnreadableTime(f"{where}: {error.problem}", error.remedy) from error
+
+
+def _parse_utc(time: datetime | str | None) -> datetime | None:
+    """Stand in for nbgrader's reader."""
+    if time is None or isinstance(time, str):
+        return None if time is None else read_time(time)
+    return time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo is not None else time
+
+
+def _existing_timestamp(self: CourseDirectory, folder: str) -> datetime | None:
+    path = Path(folder, TIMESTAMP_FILE)
+    return read_timestamp(path.read_bytes(), str(path)) if path.exists() else None
+
+
+def _submitted_timestamp(self: nbgrader.apps.api.NbGraderAPI, assignment: str, student: str) -> datetime | None:
+    directory = self.coursedir
+    return _existing_timestamp(directory, directory.format_path(directory.submitted_directory, student, assignment))
+
+
+def _with_due_zone(write: Callable[..., Any]) -> Callable[..., Any]:
+    """Return one of the gradebook's methods so that it takes a due date without a zone for one in the course's."""
+
+    @wraps(write)
+    def written(self: Gradebook, name: str, **values: Any) -> Any:  # noqa: ANN401 - nbgrader's
+        if isinstance(values.get("duedate"), str):
+            values["duedate"] = read_time(values["duedate"], _due_zone)
+        return write(self, name, **values)
+
+    return written
+
+
+def _teach_nbgrader() -> None:
+    """Put our readers in the place of nbgrader's."""
+    for module in _READERS:
+        module.parse_utc = _parse_utc
+    for module in _WRITERS:  # an offset of today is wrong for a date on the other side of a change of clocks
+        module.to_numeric_tz = lambda zone: zone
+    CourseDirectory.get_existing_timestamp = _existing_timestamp
+    nbgrader.apps.api.NbGraderAPI.get_submitted_timestamp = _submitted_timestamp
+    for method in ("add_assignment", "update_or_create_assignment"):
+        setattr(Gradebook, method, _with_due_zone(getattr(Gradebook, method)))
+
+
+_teach_nbgrader()
