@@ -1,8 +1,9 @@
-"""What nbgrader finds by a dotted name in `course_config.py`; this module only hands the names on."""
+"""What nbgrader finds by a dotted name in a course's settings; this module only hands the names on."""
 
 from autograder.exports.csv_plugin import QuotedCsvExport
 from autograder.feedback.exporter import FeedbackExporter
 from autograder.gradebook.autograding import RecordGrades, SubmissionExporter, forget_scores
+from autograder.gradebook.nbgrader_steps import prepare_nbgrader
 from autograder.release.exporter import ReleaseExporter
 from autograder.rendering.sanitising import clean_html, markdown2html
 
@@ -15,4 +16,5 @@ __all__ = [
     "clean_html",
     "forget_scores",
     "markdown2html",
+    "prepare_nbgrader",
 ]

@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -15,6 +15,8 @@ import msgspec
 import psutil
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from traitlets.config import Config
+from traitlets.utils.importstring import import_item
 
 from autograder import __version__
 from autograder.config import Settings
@@ -72,6 +74,7 @@ def examine(start: Path, assignment: str | None = None) -> Iterator[Finding]:
         name = assignment or course.settings.assignment
         yield _assignment(course, name)
         yield _gradebook(course, name)
+        yield from _plugins(course)
 
 
 def _system() -> Finding:
@@ -247,6 +250,7 @@ def _gradebook(course: Course, name: str) -> Finding:
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
+    from autograder.gradebook.database import UPGRADE, is_outdated
     from autograder.gradebook.nbgrader_steps import course_directory
 
     remedy = "Look at c.CourseDirectory.db_url in course_config.py."
@@ -257,6 +261,35 @@ def _gradebook(course: Course, name: str) -> Finding:
             return Finding("gradebook", True, f"{shown} (made by the first release)")
         with create_engine(url).connect() as book:
             students = book.exec_driver_sql("select count(*) from student").scalar()
+        if is_outdated(url):
+            return Finding("gradebook", False, f"{shown}, of another version of nbgrader", UPGRADE)
     except (SQLAlchemyError, ImportError) as error:
         return Finding("gradebook", False, str(error).splitlines()[0], remedy)
     return Finding("gradebook", True, f"{shown}, {students} students")
+
+
+def _plugins(course: Course) -> Iterator[Finding]:
+    """Try the late policy, and import all else that course_config.py names for nbgrader to import."""
+    from autograder.deadlines.late_policy import SETTING, late_policy
+
+    late = course.nbgrader.get("AssignLatePenalties", {}).get("plugin_class")
+    try:
+        late_policy(course.nbgrader).try_out()
+        yield Finding("late policy", True, str(late) if late else f"none; {SETTING} names one")
+    except ConfigError as error:
+        yield Finding("late policy", False, error.problem, error.remedy)
+    for name in dict.fromkeys(_imported_by_nbgrader(course.nbgrader)):
+        try:
+            import_item(name)
+        except Exception as error:  # the instructor's own code, or no module of that name
+            found = f"{name} cannot be imported: {type(error).__name__}: {error}"
+            yield Finding("plugin", False, found, "Fix it, or its name in course_config.py.")
+
+
+def _imported_by_nbgrader(config: Config) -> Iterator[str]:
+    """Yield the dotted names of classes and functions in the settings."""
+    for section in config.values():
+        for setting, value in section.items() if isinstance(section, Mapping) else ():
+            if setting.endswith(("_class", "_hook", "preprocessors", "filters")):
+                named = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else [value]
+                yield from (name for name in named if isinstance(name, str) and "." in name)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import sqlite3
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy
+from alembic.script import ScriptDirectory
 from nbgrader.api import Assignment as BookAssignment
 from nbgrader.api import BaseCell, Grade, Gradebook, Notebook, SubmittedAssignment, SubmittedNotebook
 from nbgrader.coursedir import CourseDirectory
+from nbgrader.dbutil import ALEMBIC_DIR
 from sqlalchemy.orm import aliased
 
 from autograder.errors import RecordingError
@@ -28,6 +31,8 @@ REGISTER = "Run: python -m autograder release"
 """What to do where gradebook and assignment do not fit together."""
 BUSY_SECONDS = 30.0
 """How long SQLite waits for another program's transaction; its own 5 s are short for a busy folder on a network."""
+
+UPGRADE = "Copy it somewhere safe, then run in the course folder: nbgrader db upgrade"
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,24 @@ def automatic_rows(connection: sqlalchemy.Connection, assignment: str, student: 
     return connection.execute(_statement(), {"assignment": assignment, "student": student}).all()
 
 
+def is_outdated(url: sqlalchemy.URL) -> bool:
+    """Return whether another version of nbgrader made a gradebook, so that this one cannot read it."""
+    try:
+        with _engine(url.render_as_string(hide_password=False)).connect() as connection:
+            tables = sqlalchemy.inspect(connection).get_table_names()
+            if "alembic_version" not in tables:
+                return "assignment" in tables
+            return connection.exec_driver_sql("select version_num from alembic_version").scalar() != _newest_version()
+    except sqlalchemy.exc.SQLAlchemyError:
+        return False
+
+
+@functools.cache
+def _newest_version() -> str | None:
+    with warnings.catch_warnings(action="ignore"):
+        return ScriptDirectory(ALEMBIC_DIR).get_current_head()
+
+
 @sqlalchemy.event.listens_for(sqlalchemy.Engine, "connect")
 def _wait_when_busy(connection: object, record: object) -> None:
     if isinstance(connection, sqlite3.Connection):
@@ -148,7 +171,10 @@ def _named_errors(coursedir: CourseDirectory) -> Iterator[None]:
     try:
         yield
     except sqlalchemy.exc.SQLAlchemyError as error:
-        url = sqlalchemy.engine.make_url(coursedir.db_url).render_as_string(hide_password=True)
+        address = sqlalchemy.engine.make_url(coursedir.db_url)
+        url = address.render_as_string(hide_password=True)
+        if is_outdated(address):
+            raise RecordingError(f"The gradebook {url} is of another version of nbgrader.", UPGRADE) from error
         reason = str(error).splitlines()[0]
         raise RecordingError(
             f"The gradebook {url} cannot be used: {reason}.", "Look at c.CourseDirectory.db_url in course_config.py."

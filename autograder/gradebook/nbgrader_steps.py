@@ -1,10 +1,12 @@
 """Run one of nbgrader's own steps in this process, quietly, with the course's settings.
 
-nbgrader changes the working directory while a step runs, so steps run one at a time.
+nbgrader changes the working directory while a step runs, so steps run one at a time. It takes the course's own path
+for a pattern, and for a URL with escapes; from the import of this module on it takes it as it is.
 """
 
 from __future__ import annotations
 
+import glob
 import logging
 import os
 import re
@@ -14,11 +16,17 @@ import tempfile
 import warnings
 from copy import deepcopy
 from pathlib import Path
+from types import SimpleNamespace
 
+import nbgrader.apps.api
+import nbgrader.converters.base
+import nbgrader.utils
 from nbgrader.converters.base import BaseConverter, NbGraderException
 from nbgrader.coursedir import CourseDirectory
+from traitlets.config import Config
 
-from autograder.course.course import Course
+from autograder.course.course import Course, course_from, import_beside_settings
+from autograder.deadlines.nbgrader_times import set_due_zone
 
 
 class StepFailed(Exception):
@@ -34,8 +42,53 @@ def course_directory(course: Course, assignment: str, **traits: str) -> CourseDi
         **traits: Other traits of nbgrader's `CourseDirectory`, such as `db_url`.
     """
     _make_alembic_known()
-    traits = {"root": str(course.root.resolve()), "assignment_id": assignment} | traits
-    return CourseDirectory(config=deepcopy(course.nbgrader), **traits)
+    root = course.root.resolve()
+    config = deepcopy(course.nbgrader)
+    _name_gradebook(config, root)
+    traits = {"root": str(root), "assignment_id": assignment} | traits
+    return CourseDirectory(config=config, **traits)
+
+
+def prepare_nbgrader(config: Config) -> None:
+    """Make nbgrader's own commands, and formgrader, take paths, times and plugins as ours do.
+
+    nbgrader_config.py calls this, which nbgrader alone reads.
+
+    Args:
+        config: All settings; those that follow from others are added.
+    """
+    _make_alembic_known()
+    root = Path(config.CourseDirectory.get("root") or Path.cwd()).resolve()
+    settings = course_from(root, config).settings
+    import_beside_settings(root)
+    _name_gradebook(config, root)
+    set_due_zone(settings.zone)
+    config.NbGraderAPI.setdefault("timezone", settings.timezone)  # in which formgrader shows dates
+
+
+def _name_gradebook(config: Config, root: Path) -> None:
+    """Add the gradebook's address where a course names none: nbgrader's own misreads a path with `%` or `?`."""
+    if "db_url" not in config.CourseDirectory:
+        path = str(root / "gradebook.db").replace("%", "%25").replace("?", "%3F")
+        config.CourseDirectory.db_url = f"sqlite:///{path}"
+
+
+def literal_glob(pattern: str) -> list[str]:
+    """Return the paths that a pattern matches; a beginning that is there as it is written is no pattern.
+
+    A course folder may be called `Kurs [WS 25]`, which as a pattern means something else.
+    """
+    parts = pattern.split("/")  # as text: nbgrader puts `.` into its patterns and wants it back
+    plain = parts.index("*") if "*" in parts else len(parts)  # an asterisk alone always means all
+    for number in range(plain, 0, -1):
+        start = "/".join(parts[:number])
+        if os.path.lexists(start):
+            return glob.glob("/".join([glob.escape(start), *parts[number:]]))  # noqa: PTH207
+    return glob.glob(pattern)  # noqa: PTH207
+
+
+for _module in (nbgrader.converters.base, nbgrader.apps.api, nbgrader.utils):
+    _module.glob = SimpleNamespace(glob=literal_glob)
 
 
 def make_step(kind: type[BaseConverter], course: Course, coursedir: CourseDirectory) -> BaseConverter:

@@ -8,9 +8,10 @@ import sys
 import types
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,9 +55,9 @@ def collected_checks(tasks: Sequence[Task]) -> Iterator[Checks]:
     _make_importable(place)
     for task in tasks:
         _forget_another(task.checks)
-    plugin = _Plugin()
+    plugin = _Plugin(place)
     # Without --confcutdir, pytest lists each folder up to the root and runs the conftest.py that it finds there.
-    words = [*PYTEST_WORDS, f"--rootdir={place}", f"--confcutdir={place}", *(str(task.checks) for task in tasks)]
+    words = [*PYTEST_WORDS, f"--rootdir={place}", f"--confcutdir={place}", *(task.checks.name for task in tasks)]
     with _pytest_session(words, plugin) as session:
         try:
             session.config.hook.pytest_collection(session=session)
@@ -150,6 +151,9 @@ class _RunningTask:
 class _Plugin:
     """The pytest plugin: gives checks their fixtures and turns reports into results.
 
+    Args:
+        place: The folder of the checks.
+
     Attributes:
         running: The task whose checks run now.
         collection_error: Why checks could not be collected; empty if they were.
@@ -157,8 +161,15 @@ class _Plugin:
 
     running: _RunningTask
 
-    def __init__(self) -> None:
+    def __init__(self, place: Path) -> None:
+        self._place = place
         self.collection_error = ""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_cmdline_parse(self, pluginmanager: pytest.PytestPluginManager) -> None:
+        """Let names of files stand for files of the checks' folder; pytest refuses a path with a bracket in it."""
+        config: Any = pluginmanager.get_plugin("pytestconfig")
+        config.invocation_params = replace(config.invocation_params, dir=self._place)
 
     @pytest.fixture(scope="session")
     def student(self) -> Student:
