@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from autograder.text import without_surrogates
+from autograder.rendering.picture_kinds import picture_of
+from autograder.text import clean, without_surrogates
 
 Cell = dict[str, Any]
 CellSettings = tuple[tuple[str, str], ...]
+Bundle = dict[str, str]
+"""A picture as notebooks hold it: media type to Base64 text; or `NOTE` to why it cannot be shown."""
+NOTE = "text/plain"
 
 _FLAGS = ("grade", "locked", "solution", "task", "points")
-_PICTURES = ("image/png", "image/jpeg")
-_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 _LONGEST_SETTING = 100
+_LONGEST_NOTE = 200
 _LARGEST = 16 << 20  # parsing may take 25 times the size of the text
 
 
@@ -26,15 +31,17 @@ class StudentCell:
     """All that is taken from one cell of a student's notebook.
 
     Attributes:
-        attachments: Pictures pasted into it.
+        attachments: Pictures pasted into it, each safe to show or with a note in its place.
         settings: What nbgrader goes by, and tags: only to tell the student that changing them has no effect.
+        is_as_released: Whether text and flags are those that the release wrote a checksum of into the cell.
     """
 
     kind: str
     source: str
     grade_id: str | None
-    attachments: dict[str, dict[str, str]]
+    attachments: dict[str, Bundle]
     settings: CellSettings
+    is_as_released: bool = False
 
 
 class _LargeCell(msgspec.Struct):
@@ -65,26 +72,33 @@ def text_of(cell: Cell) -> str:
 
 def read_cells(student_notebook: bytes | None) -> tuple[list[StudentCell], str]:
     """Return the cells of a student's notebook, and what is wrong with it (empty if nothing is)."""
+    data, problem = parse_notebook(student_notebook)
+    return [cell for cell in map(_student_cell, data["cells"]) if cell is not None], problem
+
+
+def parse_notebook(student_notebook: bytes | None) -> tuple[dict[str, list[object]], str]:
+    """Return a student's notebook as it is, with at least a list `cells`, and what is wrong with it."""
+    nothing: dict[str, list[object]] = {"cells": []}
     if student_notebook is None:
-        return [], "There is no notebook in your hand-in. Hand in the notebook together with your module."
+        return nothing, "There is no notebook in your hand-in. Hand in the notebook together with your module."
     again = "Open it in Jupyter, save it, check that it opens again, and hand it in again."
     if len(student_notebook) > _LARGEST:
         student_notebook = without_outputs(student_notebook) or b""
         if not 0 < len(student_notebook) <= _LARGEST:
-            return [], "Your notebook is too large to be read. Clear its outputs, save it, and hand it in again."
+            return nothing, "Your notebook is too large to be read. Clear its outputs, save it, and hand it in again."
     try:
         data = json.loads(student_notebook)
     except (ValueError, RecursionError):
-        return [], f"Your notebook is not a readable notebook file (it is not valid JSON). {again}"
+        return nothing, f"Your notebook is not a readable notebook file (it is not valid JSON). {again}"
     if not isinstance(data, dict):
-        return [], f"Your notebook file holds no notebook (expected a JSON object). {again}"
+        return nothing, f"Your notebook file holds no notebook (expected a JSON object). {again}"
     version = data.get("nbformat")
     if type(version) is not int or version != 4:
         came = version if type(version) is int else "none"
-        return [], f"Your notebook has format {came}; expected format 4. {again}"
+        return nothing, f"Your notebook has format {came}; expected format 4. {again}"
     if not isinstance(data.get("cells"), list):
-        return [], f"Your notebook has no list of cells. {again}"
-    return [cell for cell in map(_student_cell, data["cells"]) if cell is not None], ""
+        return nothing, f"Your notebook has no list of cells. {again}"
+    return data, ""
 
 
 def without_outputs(notebook: bytes) -> bytes | None:
@@ -140,16 +154,53 @@ def _student_cell(cell: object) -> StudentCell | None:
     name = grade_id if isinstance(grade_id, str) else None
     pictures = _pictures(cell.get("attachments"))
     settings = settings_of(metadata if isinstance(metadata, dict) else {})
-    return StudentCell(cell["cell_type"], without_surrogates(source), name, pictures, settings)
+    unchanged = isinstance(nbgrader, dict) and nbgrader.get("checksum") == _checksum(
+        cell["cell_type"], source, nbgrader
+    )
+    return StudentCell(cell["cell_type"], without_surrogates(source), name, pictures, settings, unchanged)
 
 
-def _pictures(attachments: object) -> dict[str, dict[str, str]]:
+def _checksum(kind: str, source: str, nbgrader: dict[str, Any]) -> str:
+    """Return what nbgrader writes into each cell that it releases: `nbgrader.utils.compute_checksum`."""
+    is_grade, is_solution = nbgrader.get("grade", False), nbgrader.get("solution", False)
+    is_locked = not is_solution and (bool(is_grade) or nbgrader.get("locked", False))
+    parts = [source, kind, str(is_grade), str(is_solution), str(is_locked), str(nbgrader.get("grade_id"))]
+    points = nbgrader.get("points")
+    if is_grade and isinstance(points, int | float):
+        parts.append(str(float(points)))
+    whole = "".join(parts).encode("utf-8", "replace")
+    return hashlib.md5(whole, usedforsecurity=False).hexdigest()
+
+
+def _pictures(attachments: object) -> dict[str, Bundle]:
     if not isinstance(attachments, dict):
         return {}
-    pictures: dict[str, dict[str, str]] = {}
-    for name, bundle in attachments.items():
-        kept = {kind: bundle.get(kind) for kind in _PICTURES} if isinstance(bundle, dict) else {}
-        good = {kind: data for kind, data in kept.items() if isinstance(data, str) and _BASE64.fullmatch(data)}
-        if good:
-            pictures[without_surrogates(name)] = good
-    return pictures
+    return {without_surrogates(name): _picture(bundle) for name, bundle in attachments.items()}
+
+
+def _picture(bundle: object) -> Bundle:
+    """Return the best picture of those that one attachment offers."""
+    if isinstance(bundle, dict) and list(bundle) == [NOTE]:
+        return {NOTE: clean(_joined(bundle[NOTE]))[:_LONGEST_NOTE] or "is no picture"}
+    problems = []
+    for encoded in _encoded_pictures(bundle):
+        kind, picture, problem = picture_of(encoded)
+        if kind:
+            return {kind: picture}
+        problems.append(problem)
+    return {NOTE: problems[0] if problems else "is no picture"}
+
+
+def _encoded_pictures(bundle: object) -> Iterator[str]:
+    """Yield the pictures of an attachment in Base64; a drawing (SVG), which comes first, may stand there as it is."""
+    for kind, content in sorted(bundle.items(), reverse=True) if isinstance(bundle, dict) else ():
+        text = _joined(content)
+        if kind.startswith("image/") and text:
+            is_markup = text.lstrip("\ufeff \n\t\r").startswith("<")
+            yield base64.b64encode(text.encode("utf-8", "replace")).decode() if is_markup else text
+
+
+def _joined(text: object) -> str:
+    """Return a text that a notebook may hold as lines; empty if it is none."""
+    lines: list[object] = text if isinstance(text, list) else [text]
+    return "".join(line for line in lines if isinstance(line, str))

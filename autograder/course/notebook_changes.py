@@ -6,7 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
-from autograder.course.cells import Cell, StudentCell, flag, grade_id_of, settings_of, text_of
+from autograder.course.cells import Cell, CellSettings, StudentCell, flag, grade_id_of, settings_of, text_of
 
 MOST_NOTES = 12
 _SHOWN_NAMES = 5
@@ -47,10 +47,17 @@ def _changes(trusted: Cell, theirs: Sequence[StudentCell]) -> Iterator[str]:
     if len(found) > 1:
         what = "answer cell" if flag(trusted, "solution") else "cell"
         yield f"The {what} {name} is in your notebook {len(found)} times; the first one counts."
-    if found[0].settings != settings_of(trusted["metadata"]):
+    released = found[0].is_as_released  # then it was the course that changed something since
+    if _settings(found[0].settings, released) != _settings(settings_of(trusted["metadata"]), released):
         yield f"The settings of the cell {name} (points, locks, tags) were changed; that has no effect on grading."
-    if not flag(trusted, "solution") and _lines(found[0].source) != _lines(text_of(trusted)):
+    is_same = released or _lines(found[0].source) == _lines(text_of(trusted))
+    if not flag(trusted, "solution") and not is_same:
         yield f"The given cell {name} was changed; grading uses the original."
+
+
+def _settings(settings: CellSettings, tags_alone: bool) -> CellSettings:
+    """Return what of a cell's settings is compared: the release's checksum speaks for all but the tags."""
+    return tuple(setting for setting in settings if not tags_alone or setting[0] == "tags")
 
 
 def _lost(trusted: Cell, same_name: Sequence[StudentCell]) -> str:

@@ -17,9 +17,10 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 from autograder.config import Settings
+from autograder.course.archives import read_zip
 from autograder.course.assignment import MODULE
 from autograder.course.cells import without_outputs
-from autograder.errors import AutograderError, SubmissionUnreadable, UsageError
+from autograder.errors import ArchiveUnreadable, AutograderError, SubmissionUnreadable, UsageError
 from autograder.text import clean_name
 
 _IGNORED = {"__pycache__", ".ipynb_checkpoints", ".git", "feedback"}
@@ -74,7 +75,7 @@ class Snapshot:
 
 
 def read_submission(path: Path, assignment: str, settings: Settings) -> Snapshot:
-    """Read a submission folder, or one bare module or notebook file.
+    """Read a submission folder, a zip file with one in it, or one bare module or notebook file.
 
     Every file is reached from its folder's descriptor and read through its own: links are never followed,
     special files never opened.
@@ -92,7 +93,9 @@ def read_submission(path: Path, assignment: str, settings: Settings) -> Snapshot
     reader = _Reader(notebook, settings)
     if path.is_symlink():
         raise SubmissionUnreadable("The submission is a link to another place.", "Hand in the folder itself.")
-    if path.is_file():
+    if path.is_file() and path.suffix.lower() == ".zip":
+        reader.read_archive(path)
+    elif path.is_file():
         renamed = notebook if path.suffix == ".ipynb" else f"{MODULE}.py"
         with _opened(path.parent) as folder:
             reader.read_file(folder, path.name, renamed)
@@ -150,6 +153,23 @@ class _Reader:
         else:
             self._bytes_left -= len(content)
             self.files[relative] = content
+
+    def read_archive(self, path: Path) -> None:
+        """Read a zip file into memory; a folder around the work is taken off.
+
+        Raises:
+            SubmissionUnreadable: If it is no zip file, or larger than the course allows.
+        """
+        try:
+            found, left_out = read_zip(path, self._most_bytes, self._most_entries)
+        except ArchiveUnreadable as error:
+            raise SubmissionUnreadable(f"{clean_name(path.name)}: {error.problem}", error.remedy) from error
+        self._notes += [f"{clean_name(file.name)} {file.why}; it was left out." for file in left_out]
+        start = _folder_of_work(found, self._notebook)
+        for name, content in found.items():
+            relative = name.removeprefix(start)
+            if name.startswith(start) and not _IGNORED & set(relative.split("/")):
+                self.files[relative] = content
 
     def all_notes(self) -> Iterator[str]:
         """Yield sentences for the student: on what was left out, then on what cannot work."""
@@ -213,6 +233,15 @@ class _Reader:
         size = len(notebook) >> 20
         self._notes.append(f"Your notebook has {size} MiB; its outputs were left out. Clear them before you hand in.")
         return slim
+
+
+def _folder_of_work(names: Iterable[str], notebook: str) -> str:
+    """Return the folder in which module or notebook lie, as the beginning of a path; empty if they lie in none."""
+    work = [name for name in names if name.rpartition("/")[2] in (f"{MODULE}.py", notebook)]
+    folders = {name.rpartition("/")[0] for name in work if not _IGNORED & set(name.split("/"))}
+    if not folders or "" in folders:
+        return ""
+    return min(folders, key=lambda folder: (folder.count("/"), folder)) + "/"
 
 
 class _LeftOut(Exception):

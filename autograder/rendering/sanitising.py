@@ -6,16 +6,22 @@ in course_config.py, in the students' page through `FeedbackExporter`.
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import unquote
 
 import nh3
 from jinja2 import pass_context
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
+from autograder.rendering.picture_kinds import is_safe_address
 from autograder.rendering.style_values import PROPERTIES, plain_style
 from autograder.text import escape_html
+
+Pictures = Mapping[str, Mapping[str, str]]
 
 LONGEST_TEXT = 30_000
 """Characters up to which a Markdown cell is laid out; a longer one, which nobody reads, is shown as it is."""
@@ -28,30 +34,43 @@ _MARK = re.compile(r"[\\\[\]<>*_`$|~!&]")
 
 _CLASSES = re.compile(r"highlight|hl-\w+|ipython\d?|anchor-link|tex2jax_ignore|mathjax_ignore|[a-z][a-z0-9]{0,2}")
 _ID = re.compile(r"task-[\w-]+|automatic-tasks")
-_PICTURE = re.compile(r"data:image/(png|jpeg|gif);base64,[A-Za-z0-9+/=\s]*")
 _LINKS = {"http", "https", "mailto"}
+_ATTACHED = "attachment:"
+_IMAGE = re.compile(r'<img\b(?:[^>"]|"[^"]*")*>')  # as the cleaner writes it: with double quotes, none within
+_SOURCE = re.compile(r'\ssrc="([^"]+)"')
+_NAME = re.compile(r'\s(?:alt|title)="([^"]+)"')
 _HEADINGS = {f"h{level}" for level in range(1, 7)}
 _ATTRIBUTES = {tag: set(names) for tag, names in nh3.ALLOWED_ATTRIBUTES.items()}
 _ATTRIBUTES["*"] = {"class", "id", "style", "title"}
 
 
-def clean_html(fragment: object) -> str:
+def clean_html(fragment: object, pictures: Pictures = MappingProxyType({})) -> str:
     """Return an HTML fragment with nothing but plain formatting, links and embedded pictures.
 
     Scripts, event handlers, forms, frames, drawings and remote pictures are removed; so are styles, classes and ids
-    that could place something over the rest of the page or pass for something else in it.
+    that could place something over the rest of the page or pass for something else in it. Where a picture cannot be
+    shown, a note says why.
 
     Args:
         fragment: What a template produced, as text or UTF-8 bytes.
+        pictures: Name to media type to Base64 text of the pictures that it may show; or `text/plain` to why not.
     """
     text = fragment.decode("utf-8", "replace") if isinstance(fragment, bytes) else str(fragment)
-    return nh3.clean(
+    cleaned = nh3.clean(
         text,
         attributes=_ATTRIBUTES,
         attribute_filter=_clean_attribute,
         filter_style_properties=PROPERTIES | _OWN_STYLES,
-        url_schemes=_LINKS | {"data"},
+        url_schemes=_LINKS | {"data", _ATTACHED[:-1]},
     )
+    return _IMAGE.sub(lambda found: _shown_picture(found[0], pictures), cleaned)
+
+
+class _Renderer(IPythonRenderer):  # type: ignore[misc]
+    """Leaves pictures to `clean_html`: nbconvert's own stops at the first that is missing."""
+
+    def _embed_image_or_attachment(self, src: str) -> str:
+        return src
 
 
 @pass_context
@@ -68,9 +87,9 @@ def markdown2html(context: Mapping[str, Any], source: str) -> str:
     try:
         if len(source) > LONGEST_TEXT or len(_MARK.findall(source)) > MOST_MARKS:
             raise ValueError("takes too long to be laid out")
-        html = MarkdownWithMath(renderer=IPythonRenderer(escape=False, attachments=pictures)).render(source)
-        return f'<div style="{_CLIPPED}">{clean_html(html)}</div>'
-    except Exception:  # a missing picture, or endless nesting
+        laid_out = MarkdownWithMath(renderer=_Renderer(escape=False)).render(source)
+        return f'<div style="{_CLIPPED}">{clean_html(laid_out, pictures)}</div>'
+    except Exception:  # endless nesting, say
         return f"<pre>{escape_html(source)}</pre>"
 
 
@@ -83,7 +102,7 @@ def _clean_attribute(tag: str, name: str, value: str) -> str | None:
     if name == "id":
         return value if tag in _HEADINGS or _ID.fullmatch(value) else None
     if tag == "img" and name == "src":
-        return value if _PICTURE.fullmatch(value) or _is_relative(value) else None
+        return value if value.startswith(_ATTACHED) or is_safe_address(value) or _is_relative(value) else None
     if name == "cite" or value.strip().lower().startswith("data:"):
         return None
     return value
@@ -91,3 +110,21 @@ def _clean_attribute(tag: str, name: str, value: str) -> str | None:
 
 def _is_relative(address: str) -> bool:
     return re.match(r"\s*([A-Za-z][\w+.-]*:|[/\\])", address) is None
+
+
+def _shown_picture(image: str, pictures: Pictures) -> str:
+    """Return an image that is clean with its picture in it, or a note where there is none to show."""
+    source = _SOURCE.search(image)
+    address = html.unescape(source[1]) if source else ""
+    name = unquote(address.removeprefix(_ATTACHED))
+    bundle = pictures.get(name) or pictures.get(address)
+    kind, content = next(iter(bundle.items()), ("", "")) if isinstance(bundle, Mapping) else ("", "")
+    shown = f"data:{kind};base64,{content}"
+    if source and bundle and is_safe_address(shown):
+        return image[: source.start(1)] + shown + image[source.end(1) :]
+    if source and not bundle and not address.startswith(_ATTACHED):
+        return image
+    named = _NAME.search(image)
+    label = escape_html(name) or (named[1] if named else "")
+    why = escape_html(content) if kind == "text/plain" else "is not in the notebook" if source else "is not loaded"
+    return f"<em>[The picture {label} {why}.]</em>".replace("picture  ", "picture ")

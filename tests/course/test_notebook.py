@@ -8,6 +8,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from nbgrader.utils import compute_checksum
 
 from autograder.course.cells import load_cells, text_of
 from autograder.course.notebook import answer_sources, assemble, build_notebook, marking_guides, restore
@@ -332,7 +333,8 @@ def test_answers_and_marking_guides_of_the_source() -> None:
 
 
 def test_restore_puts_the_structure_back_and_keeps_the_texts() -> None:
-    picture = {"image/png": "AAAA", "text/html": "<script>"}
+    png = "iVBORw0KGgo="
+    picture = {"image/png": png, "text/html": "<script>"}
     answer = cell("question_01", "my words", "code", tags=["skip-execution"]) | {"attachments": {"a.png": picture}}
     theirs = notebook(answer, cell("total_answer", "mine"), cell("total_answer", "again"), cell(None, "own", "raw"))
     restored = json.loads(restore(SOURCE, theirs))
@@ -343,7 +345,7 @@ def test_restore_puts_the_structure_back_and_keeps_the_texts() -> None:
         assert by_id[name]["metadata"] == released[name]["metadata"]
     assert by_id["total-answer"]["source"] == "mine"
     assert (by_id["question-01"]["cell_type"], by_id["question-01"]["source"]) == ("markdown", "my words")
-    assert by_id["question-01"]["attachments"] == {"a.png": {"image/png": "AAAA"}}
+    assert by_id["question-01"]["attachments"] == {"a.png": {"image/png": png}}
     assert [one["source"] for one in restored["cells"] if one["metadata"] == {}] == ["again", "own"]
     order = [one["id"] for one in restored["cells"]]
     assert order.index("total") == order.index("total-answer") + 1
@@ -356,3 +358,22 @@ def test_restore_twice_is_restore_once() -> None:
 
 def test_restore_of_an_unreadable_notebook_is_the_release() -> None:
     assert json.loads(restore(SOURCE, b"nonsense")) == json.loads(SOURCE)
+
+
+def released_cell(name: str, **changed: Any) -> dict[str, Any]:
+    """A cell as nbgrader releases it, with its checksum; changes come after that."""
+    cells = nbformat.reads(SOURCE.decode(), as_version=4).cells
+    released = next(one for one in cells if one.metadata.get("nbgrader", {}).get("grade_id") == name)
+    released.metadata.nbgrader["checksum"] = compute_checksum(released)
+    return {**released, **changed}
+
+
+def test_a_course_that_fixes_a_given_cell_accuses_nobody() -> None:
+    """Who has the cell as it was released has changed nothing; who has changed it is told so."""
+    names = ("parameters", "double", "total_answer", "total", "question_01")
+    theirs = notebook(*(released_cell(name) for name in names))
+    typo_fixed = TINY_NOTEBOOK.replace("size = 1000", "size = 1000  # numbers").replace('"points": 3', '"points": 5')
+    fixed = build_notebook(typo_fixed)
+    assert assemble(fixed, theirs).notes == ()
+    changed = notebook(released_cell("parameters", source="size = 3"), *(released_cell(name) for name in names[1:]))
+    assert assemble(fixed, changed).notes == ("The given cell parameters was changed; grading uses the original.",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,40 @@ def test_a_name_that_is_no_text_is_left_out(folder: Path) -> None:
     assert set(snapshot.files) == {"utilities.py"}
     assert snapshot.digest
     assert "is not UTF-8" in "".join(snapshot.notes)
+
+
+def zipped(path: Path, files: dict[str, bytes]) -> Path:
+    """A zip file that a student hands in."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize("start", ["", "vit/", "Ada Lovelace/vit/"])
+def test_a_zip_file_is_read_like_the_folder_in_it(tmp_path: Path, start: str) -> None:
+    files = {"utilities.py": b"x = 1\n", "vit.ipynb": b"{}", "plots/a.png": b"a"}
+    path = zipped(tmp_path / "hand-in.ZIP", {start + name: content for name, content in files.items()})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(f"__MACOSX/{start}._utilities.py", b"junk")
+        archive.writestr(f"{start}.ipynb_checkpoints/vit.ipynb", b"old")
+    found = read(path)
+    assert found.files == files | ({f"__MACOSX/{start}._utilities.py": b"junk"} if not start else {})
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_zip_file_is_read_within_bounds(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("link.txt")
+    link.external_attr = 0o120777 << 16
+    path = zipped(tmp_path / "a.zip", {"utilities.py": b"x = 1\n", "../outside.py": b"x", "bomb": bytes(3 << 20)})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(link, "/etc/passwd")
+    found = read(path, max_submission_mib=1)
+    assert found.files == {"utilities.py": b"x = 1\n"}
+    assert {note.split()[0] for note in found.notes} == {"link.txt", "../outside.py", "bomb"}
+    many = zipped(tmp_path / "many.zip", {f"{number}.txt": b"" for number in range(30)})
+    with pytest.raises(SubmissionUnreadable, match="more than 20 files"):
+        read(many, max_submission_files=20)
+    (tmp_path / "no.zip").write_bytes(b"no zip file")
+    with pytest.raises(SubmissionUnreadable, match=r"no\.zip"):
+        read(tmp_path / "no.zip")
