@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from autograder.results import SubmissionResult
-from autograder.text import Titles
+from autograder.text import Titles, is_visible
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Person:
     @property
     def name(self) -> str:
         """`Last, First` as far as it is known; otherwise the id."""
-        return ", ".join(part for part in (self.last_name, self.first_name) if part) or self.id
+        parts = [part if is_visible(part) else ascii(part) for part in (self.last_name, self.first_name) if part]
+        return ", ".join(parts) or self.id
 
 
 OpenState = Literal["held", "earlier"]

@@ -15,6 +15,8 @@ Titles = Mapping[str, str]
 REPLACEMENT = "\ufffd"
 """What stands for a character that cannot be shown."""
 _LONGEST_NAME = 80
+_BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
+"""Fillers, which count as letters or symbols and show nothing."""
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$&:])")
 
 
@@ -31,9 +33,19 @@ def clean_name(name: str) -> str:
     return "".join(character if character.isprintable() else REPLACEMENT for character in name[:_LONGEST_NAME])
 
 
-def printable(student: str) -> str:
-    """Return a student's id as any terminal can print it; two ids stay different."""
-    return student if student.isprintable() else ascii(student)
+def printable(name: str) -> str:
+    """Return a student's id or name as any terminal and page can show it; two of them stay different."""
+    return name if name.isprintable() and (is_visible(name) or not name) else ascii(name)
+
+
+def one_form(name: str) -> str:
+    """Return a name in the one form of Unicode that stands for all: macOS writes accents as characters of their own."""
+    return unicodedata.normalize("NFC", name)
+
+
+def is_visible(name: str) -> bool:
+    """Return whether there is anything to see of a name: joiners, fillers and combining marks alone are not."""
+    return any(unicodedata.category(character)[0] in "LNPS" and character not in _BLANKS for character in name)
 
 
 def without_surrogates(text: str) -> str:

@@ -7,6 +7,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from autograder import text
+from autograder.marks import Person
+from autograder.rendering.page_templates import _cleaned
 
 NASTY = "a\x1b[31m\u202eb\ud800\t<i>&\n"
 
@@ -64,3 +66,18 @@ def test_lines_are_indented_but_for_the_first() -> None:
 
 def test_a_slug_in_words_joins_two_mistakes() -> None:
     assert text.slug_in_words("no_scale+wrong_axis") == "no scale or wrong axis"
+
+
+@pytest.mark.parametrize("name", ["\u0301", "\u0300\u034f\u0301", "\u200d\u0301", "\u3164", "\u115f\u1160", "\u2800"])
+def test_a_name_of_nothing_visible_is_shown_as_text(name: str) -> None:
+    assert text.printable(name) == ascii(name)
+    assert Person(name).name == name
+    assert Person("x", last_name=name).name == ascii(name)
+    assert _cleaned(name) == ascii(name)
+    assert _cleaned(" ") == " "
+
+
+def test_a_name_with_joiners_between_letters_stays() -> None:
+    name = "\u0646\u06cc\u200c\u0645"  # a Persian name may have a joiner of width 0
+    assert text.is_visible(name)
+    assert Person("x", last_name=name).name == name

@@ -23,6 +23,7 @@ from autograder.course.submission import Snapshot
 from autograder.errors import AutograderError, ClusterError, MachineBusy, UsageError
 from autograder.grading.result_store import CachedGrader, grader_for
 from autograder.suggestions import did_you_mean
+from autograder.text import one_form
 
 AHEAD = 2
 """Submissions handed over for each worker: one that is graded, one that waits for it."""
@@ -70,26 +71,41 @@ def discover(submitted: Path, assignment: str, students: Sequence[str] = ()) -> 
     Raises:
         UsageError: If there is no submission, or one of `students` has none.
     """
-    names = _names(submitted)
-    wanted = set(students or names)
-    folders = {name: submitted / name / assignment for name in names if name in wanted}
+    names = _names(submitted, assignment)
+    wanted = {one_form(student) for student in students} or set(names)
+    folders = {name: submitted / folder / assignment for name, folder in names.items() if name in wanted}
     found = {name: folder for name, folder in folders.items() if folder.is_dir()}
-    missing = [name for name in students if name not in found]
+    missing = [name for name in students if one_form(name) not in found]
     if missing:
         raise UsageError(
             f"No submission of {missing[0]} in {submitted}: expected {submitted / missing[0] / assignment}.",
-            did_you_mean(missing[0], names),
+            did_you_mean(missing[0], list(names)),
         )
     if not found:
         raise UsageError(f"No submissions in {submitted}.", f"Expected folders <student>/{assignment}/ in it.")
     return found
 
 
-def _names(submitted: Path) -> list[str]:
+def _names(submitted: Path, assignment: str) -> dict[str, str]:
+    """Return student to folder, in order: a name with an accent can be written in two ways, and is one student.
+
+    Raises:
+        UsageError: If a student has handed in in both ways.
+    """
     try:
-        return sorted(os.listdir(submitted))  # noqa: PTH208 - names alone, for there may be many
+        folders = sorted(os.listdir(submitted))  # noqa: PTH208 - names alone, for there may be many
     except (FileNotFoundError, NotADirectoryError):
-        return []
+        return {}
+    names: dict[str, str] = {}
+    for folder in folders:
+        student = one_form(folder)
+        other = names.get(student)
+        if other is not None and all((submitted / name / assignment).is_dir() for name in (other, folder)):
+            problem = f"Two folders in {submitted} are one student, {student}: {other!a} and {folder!a}."
+            raise UsageError(problem, "Remove the one that does not count.")
+        if other is None or (submitted / folder / assignment).is_dir():
+            names[student] = folder
+    return dict(sorted(names.items()))
 
 
 def grade_all(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -58,7 +58,12 @@ class CheckOptions(SandboxOptions):
     """What `check` takes."""
 
     path: Annotated[
-        Path, Argument("a folder with utilities.py and the notebook, or one of the two files", "PATH", positional=True)
+        Path,
+        Argument(
+            "a folder or a zip file with utilities.py and the notebook, or one of the two files",
+            "PATH",
+            positional=True,
+        ),
     ]
     json: Annotated[Path | None, Argument(f"also write the result as JSON; {INSTEAD}", "FILE")] = None
     html: Annotated[Path | None, Argument("also write the page that students read", "FILE")] = None
@@ -113,6 +118,8 @@ def grade(options: GradeOptions) -> int:
     course, name = open_course(options, options.sandbox)
     assignment = course.assignment(name)
     folders = discover(submitted_folder(course, options.submitted), name, options.students)
+    if not options.no_record:
+        folders = _ready_to_record(course, assignment, folders)
     run = _Run(folders, assignment.titles, keep_all=options.prints_json)
     with (
         _workers(options, course, assignment, len(folders)) as workers,
@@ -132,6 +139,21 @@ def grade(options: GradeOptions) -> int:
     if workers.gpu and run.ran_on_cpu:
         complain(UNUSED)
     return 1 if run.failures else 0
+
+
+def _ready_to_record(course: Course, assignment: Assignment, folders: Mapping[str, Path]) -> dict[str, Path]:
+    """Refuse to grade what could not be recorded, and return the folders by the gradebook's names.
+
+    Raises:
+        ConfigError: If the course's late policy cannot be used.
+        RecordingError: If the gradebook cannot be used.
+    """
+    from autograder.deadlines.late_policy import late_policy
+    from autograder.gradebook.class_marks import known_names
+
+    late_policy(course.nbgrader)
+    names = known_names(course, assignment.name, folders)
+    return {names[student]: folder for student, folder in folders.items()}
 
 
 def _workers(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from nbgrader.api import Assignment as BookAssignment
@@ -10,13 +10,14 @@ from nbgrader.api import BaseCell, Gradebook, MissingEntry
 
 from autograder.course.assignment import Assignment
 from autograder.course.course import Course
+from autograder.deadlines.late_policy import LatePolicy, late_policy
 from autograder.gradebook.database import has_gradebook, open_book
-from autograder.gradebook.late_policy import LatePolicy, late_policy
 from autograder.gradebook.nbgrader_steps import course_directory
 from autograder.gradebook.student_marks import marks_of, person_of
 from autograder.ledger.open_marks import read_open_marks
 from autograder.marks import ClassMarks, Mark, OpenMark, Person, StudentMarks
 from autograder.results import SubmissionResult, TaskResult
+from autograder.text import one_form
 
 
 def class_marks(
@@ -56,6 +57,21 @@ def class_marks(
         recorded=recorded,
         titles=assignment.titles,
     )
+
+
+def known_names(course: Course, assignment: str, students: Iterable[str]) -> dict[str, str]:
+    """Return each student's id as the gradebook has it already, should that be another form of Unicode.
+
+    Raises:
+        RecordingError: If the gradebook cannot be used.
+    """
+    names = {student: student for student in students}
+    coursedir = course_directory(course, assignment)
+    if all(student.isascii() for student in names) or not has_gradebook(coursedir):
+        return names
+    with open_book(coursedir) as book:
+        known = {one_form(str(student.id)): str(student.id) for student in book.students}
+    return {student: known.get(one_form(student), student) for student in names}
 
 
 def _graded_cells(assignment: BookAssignment) -> Iterator[BaseCell]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from autograder.text import clean
+from autograder.text import clean, is_visible
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -58,4 +58,6 @@ def breakable(name: str) -> Markup:
 
 
 def _cleaned(value: object) -> object:
-    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return clean(value) if value.isspace() or is_visible(value) or not value else ascii(value)

@@ -21,7 +21,7 @@ from autograder.cli import grading
 from autograder.cli import main as cli
 from autograder.course.course import Course
 from autograder.course.submission import Snapshot
-from autograder.errors import AutograderError, ClusterError, MachineBusy, SandboxUnavailable
+from autograder.errors import AutograderError, ClusterError, MachineBusy, SandboxUnavailable, UsageError
 from autograder.results import Submission, SubmissionResult, from_json
 from tests.tiny import TinyCourse, tiny_result
 
@@ -251,3 +251,14 @@ def test_a_long_class_is_shown_in_part(
     assert f"3 of 8 students; the marks of all are in {tmp_path}" in shown.out
     assert shown.err.count("failed.") == 3
     assert "5 more ended in an error" in shown.err
+
+
+def test_two_forms_of_a_name_are_one_student(tmp_path: Path) -> None:
+    composed, decomposed = "Jos\u00e9", "Jose\u0301"
+    (tmp_path / decomposed / "tiny").mkdir(parents=True)
+    assert batch.discover(tmp_path, "tiny") == {composed: tmp_path / decomposed / "tiny"}
+    for typed in (composed, decomposed):
+        assert list(batch.discover(tmp_path, "tiny", [typed])) == [composed]
+    (tmp_path / composed / "tiny").mkdir(parents=True)
+    with pytest.raises(UsageError, match=r"are one student.*Remove the one that does not count"):
+        batch.discover(tmp_path, "tiny")
