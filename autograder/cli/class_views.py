@@ -132,7 +132,7 @@ def report(options: ReportOptions) -> int:
         submissions = submissions_to_compare(course, assignment, shown_class.folders, graded=options.submitted is None)
         pairs = similar_pairs(assignment, submissions, progress=progress)
     folder = options.to or course.root / "report" / assignment.name
-    paths = write_report(shown_class.marks, pairs, datetime.now().astimezone(), folder)
+    paths = write_report(shown_class.marks, pairs, datetime.now(course.settings.zone), folder)
     for path in paths:
         out.print(f"wrote {path}")
     write_paths(options, assignment.name, paths)

@@ -45,6 +45,13 @@ _TABLE: tuple[Command[Any], ...] = (
         "which and why), 2 wrong usage.",
     ),
     Command(
+        "extend",
+        authoring.ExtendOptions,
+        authoring.extend,
+        "grant a student extra time, list it, or undo it",
+        ["extend", "extend student-1 2030-05-10 18:00", "extend student-1 +3d", "extend student-1 none"],
+    ),
+    Command(
         "feedback",
         class_views.FeedbackOptions,
         class_views.feedback,

@@ -128,6 +128,7 @@ def load_assignment(root: Path, name: str) -> Assignment:
         UsageError: If there is no such assignment.
         AssignmentError: If a part is missing, or tasks and check files do not match one to one.
     """
+    check_graded_here(root, name)
     notebook = root / "source" / name / f"{name}.ipynb"
     if not notebook.is_file():
         check_assignment(root, name)
@@ -148,6 +149,26 @@ def read_titles(root: Path, name: str) -> dict[str, str]:
     """
     plan = _read_plan(root / "autograder" / "checks" / name / "tasks.toml")
     return {task_id: str(task["title"]) for task_id, task in plan.items() if "title" in task}
+
+
+def is_plain(root: Path, name: str) -> bool:
+    """Return whether an assignment is nbgrader's alone: made in `source/` by hand, without hidden checks."""
+    has_parts = (root / "solutions" / name).is_dir() or (root / "autograder" / "checks" / name).is_dir()
+    return not has_parts and (root / "source" / name).is_dir()
+
+
+def check_graded_here(root: Path, name: str) -> None:
+    """Refuse an assignment that nbgrader alone grades, and names that nbgrader cannot take.
+
+    Raises:
+        UsageError: With what to do.
+    """
+    if set(name) & set("*?[]+/\\") or name != name.strip() or name.startswith("."):
+        problem = f"{name!r} cannot be the name of an assignment: nbgrader reads it as a pattern, or as another folder."
+        raise UsageError(problem, "Rename its folders; spaces, umlauts, quotes, # and % are fine.")
+    if is_plain(root, name):
+        problem = f"{name} is a plain nbgrader assignment: there are no hidden checks in autograder/checks/{name}."
+        raise UsageError(problem, f"nbgrader itself releases and grades it, such as with: nbgrader autograde {name}")
 
 
 def check_assignment(root: Path, name: str) -> None:

@@ -21,13 +21,20 @@ from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateFeedback
 from nbgrader.coursedir import CourseDirectory
 
-from autograder.course.assignment import Assignment, read_titles
+from autograder.course.assignment import Assignment, is_plain, read_titles
 from autograder.course.course import Course
 from autograder.errors import RecordingError, UsageError
 from autograder.feedback.page import PAGE, recorded_page, render_page
 from autograder.gradebook.course_lock import course_lock
 from autograder.gradebook.graded_notebook import MARKING_GUIDE, recorded_result, settled_cell
-from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, output_folder, run_staged
+from autograder.gradebook.nbgrader_steps import (
+    StepFailed,
+    course_directory,
+    literal_glob,
+    make_step,
+    output_folder,
+    run_staged,
+)
 from autograder.gradebook.student_marks import student_marks
 from autograder.progress import ProgressListener, no_progress
 from autograder.rendering.sanitising import clean_html, markdown2html
@@ -58,7 +65,7 @@ class FeedbackExporter(HTMLExporter):  # type: ignore[misc]
         """Convert a notebook to HTML, and make our own page where nbgrader says whose it is."""
         cells = [cell for cell in nb.cells if cell.metadata.get("autograder") != MARKING_GUIDE]
         names = (resources or {}).get("nbgrader")
-        if not names:
+        if not names or is_plain(Path(CourseDirectory(config=self.config).root), names["assignment"]):
             return self._converted(nb, cells, resources, **kwargs)
         order = [cell.metadata.get("nbgrader", {}).get("grade_id", "") for cell in nb.cells]
         with Gradebook(names["db_url"]) as book:
@@ -125,7 +132,7 @@ def write_feedback(
 def _recorded_students(coursedir: CourseDirectory, assignment: str) -> list[str]:
     """Return everyone who has a graded notebook."""
     step = coursedir.autograded_directory
-    folders = glob.glob(coursedir.format_path(step, "*", glob.escape(assignment)))  # noqa: PTH207 (an absolute pattern)
+    folders = literal_glob(coursedir.format_path(step, "*", glob.escape(assignment)))
     pattern = coursedir.format_path(step, f"(?P<student>[^{os.sep}]+)", re.escape(assignment), escape=True)
     found = (re.fullmatch(pattern, folder) for folder in folders if Path(folder, f"{assignment}.ipynb").is_file())
     return sorted(match["student"] for match in found if match)

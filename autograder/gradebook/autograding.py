@@ -7,28 +7,33 @@ release's structure put back, whatever was done to it, and has nbgrader work on 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 import nbformat
 from nbconvert.exporters import NotebookExporter
+from nbconvert.preprocessors import ClearMetadataPreprocessor
 from nbformat import NotebookNode
 from nbgrader import utils
 from nbgrader.api import Gradebook, SubmittedNotebook
 from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
-from nbgrader.preprocessors import NbGraderPreprocessor
+from nbgrader.preprocessors import Execute, IgnorePattern, LimitOutput, NbGraderPreprocessor, SaveAutoGrades
 from traitlets import Instance
 
-from autograder.course.assignment import MODULE, read_titles
+from autograder.course.assignment import MODULE, is_plain, read_titles
 from autograder.course.cells import without_outputs
 from autograder.course.course import Course, course_from
 from autograder.course.notebook import marking_guides, restore
-from autograder.course.submission import Snapshot
-from autograder.errors import RecordingError
+from autograder.course.pictures import embed_pictures
+from autograder.course.submission import Snapshot, read_submission
+from autograder.deadlines.extensions import granted_until, hand_on
+from autograder.errors import RecordingError, SubmissionUnreadable
 from autograder.gradebook.database import REGISTER
 from autograder.gradebook.graded_notebook import add_guides, show_result
 from autograder.gradebook.isolated_autograde import GRADED, IsolatedAutograde
+from autograder.gradebook.nbgrader_steps import course_directory
 from autograder.gradebook.student_marks import cells_marked_by_hand
 from autograder.gradebook.transactions import Graded
 from autograder.ledger.scratch_book import is_scratch
@@ -64,13 +69,28 @@ class SubmissionExporter(NotebookExporter):  # type: ignore[misc]
             RecordingError: If the course has no released notebook.
         """
         names, coursedir = resources["nbgrader"], self.parent.coursedir
+        if is_plain(Path(coursedir.root), names["assignment"]):
+            plain: tuple[str, Resources] = super().from_file(file_stream, resources, **kwargs)
+            return plain
         content = file_stream.buffer.read()  # type: ignore[attr-defined]
         if Path(file_stream.name).parent == _submitted_folder(coursedir, names):
             self.submitted = content
+            content = self._with_pictures(content, Path(file_stream.name).parent, names["assignment"])
         restored = restore(released_notebook(coursedir, names["assignment"]), content)
         notebook = nbformat.reads(restored.decode(), as_version=4)
         converted: tuple[str, Resources] = self.from_notebook_node(notebook, resources, **kwargs)
         return converted
+
+    def _with_pictures(self, notebook: bytes, folder: Path, assignment: str) -> bytes:
+        """Put the pictures beside a submitted notebook into it; those of a recorded result are in it already."""
+
+        def beside() -> dict[str, bytes]:
+            settings = course_from(Path(self.parent.coursedir.root), self.config).settings
+            with suppress(SubmissionUnreadable):
+                return read_submission(folder, assignment, settings).files
+            return {}
+
+        return embed_pictures(notebook, beside, given_files(self.parent.coursedir, assignment))
 
 
 class RecordGrades(NbGraderPreprocessor):  # type: ignore[misc]
@@ -99,13 +119,25 @@ class RecordGrades(NbGraderPreprocessor):  # type: ignore[misc]
             raise RecordingError(problem, "Put it back.")
         coursedir = self.coursedir or self.parent.parent.coursedir
         course = self.course or course_from(Path(coursedir.root), self.config)
+        if is_plain(course.root, names["assignment"]):
+            return self._by_nbgrader(nb, resources)
         graded = self.graded or self._grade(course, coursedir, names)
+        gradebook = course_directory(course, names["assignment"]).db_url
+        until = granted_until(gradebook, names["assignment"], names["student"])
         with Gradebook(names["db_url"]) as book:
             write_scores(book.find_submission_notebook(*_notebook_of(names)), nb, graded.result)
+            if until is not None:  # before the late penalty is worked out
+                hand_on(book, book.find_assignment(names["assignment"]), names["student"], until)
             book.db.commit()
         resources[GRADED] = graded
         show_result(nb, graded.result, read_titles(course.root, names["assignment"]))
         add_guides(nb, marking_guides(_source_notebook(coursedir, names["assignment"])))
+        return nb, resources
+
+    def _by_nbgrader(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
+        """Do what nbgrader does where no setting tells it otherwise: it runs the notebook, unconfined."""
+        for step in (Execute, IgnorePattern, ClearMetadataPreprocessor, LimitOutput, SaveAutoGrades):
+            nb, resources = step(parent=self.parent)(nb, resources)
         return nb, resources
 
     def _grade(self, course: Course, coursedir: CourseDirectory, names: dict[str, str]) -> Graded:
@@ -153,6 +185,12 @@ def released_notebook(coursedir: CourseDirectory, assignment: str) -> bytes:
     return path.read_bytes()
 
 
+def given_files(coursedir: CourseDirectory, assignment: str) -> frozenset[str]:
+    """Return the paths of the files that students get, which nbgrader puts beside every page."""
+    folder = Path(coursedir.format_path(coursedir.release_directory, ".", assignment))
+    return frozenset(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
 def _source_notebook(coursedir: CourseDirectory, assignment: str) -> bytes:
     """Return the instructor's notebook; an empty one where the course has none."""
     path = Path(coursedir.format_path(coursedir.source_directory, ".", assignment), f"{assignment}.ipynb")
@@ -198,4 +236,7 @@ def _check_tasks(submitted: SubmittedNotebook, result: SubmissionResult) -> None
     graded = {(task.id, task.max_score) for task in result.tasks}
     if known != graded:
         names = ", ".join(sorted({name for name, _ in known ^ graded}))
-        raise RecordingError(f"The gradebook has other tasks or points than the checks: {names}.", REGISTER)
+        gone = ", ".join(sorted({name for name, _ in known} - {name for name, _ in graded}))
+        remedy = f"{REGISTER}. A task that was renamed after grading needs its old grade_id back: {gone}."
+        problem = f"The gradebook has other tasks or points than the checks: {names}."
+        raise RecordingError(problem, remedy if gone else REGISTER)

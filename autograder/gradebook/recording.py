@@ -10,14 +10,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from nbgrader import utils
 from nbgrader.preprocessors import CheckCellMetadata
 
 from autograder.course.assignment import MODULE, Assignment
 from autograder.course.course import Course
+from autograder.course.pictures import embed_pictures
 from autograder.course.submission import Snapshot
+from autograder.deadlines.late_policy import late_policy
+from autograder.deadlines.nbgrader_times import TIMESTAMP_FILE, read_timestamp
+from autograder.deadlines.times import decode_time
 from autograder.errors import AutograderError, RecordingError
-from autograder.gradebook.autograding import RecordGrades, released_notebook
+from autograder.gradebook.autograding import RecordGrades, given_files, released_notebook
 from autograder.gradebook.course_lock import course_lock
 from autograder.gradebook.database import transaction
 from autograder.gradebook.isolated_autograde import IsolatedAutograde
@@ -29,7 +32,6 @@ from autograder.ledger.history import last_entry
 from autograder.results import SubmissionResult
 
 RECORDER = "autograder.nbgrader_plugins.RecordGrades"
-TIMESTAMP_FILE = "timestamp.txt"
 TICKET_FILE = "submission_secret.txt"
 """nbgrader's submit adds it, and its exchange hands feedback out by it."""
 _TICKET = re.compile(rb"[!-~]{1,200}")
@@ -42,9 +44,13 @@ class Recorder:
         course: The course.
         assignment: The assignment.
         preview: Whether to say what would be recorded, and to record nothing.
+
+    Raises:
+        ConfigError: If the course's late policy cannot be used.
     """
 
     def __init__(self, course: Course, assignment: Assignment, *, preview: bool = False) -> None:
+        late_policy(course.nbgrader)
         self._course = course
         self._assignment = assignment
         self._keeper = Keeper(course, course_directory(course, assignment.name), "grade", preview)
@@ -63,6 +69,7 @@ class Recorder:
 
         Raises:
             RecordingError: If the gradebook does not hold these scores afterwards; then the old ones stay.
+            UnreadableTime: If it cannot be told when the work was handed in; then, too.
         """
         _check_name(student)
         coursedir = course_directory(self._course, self._assignment.name, student_id=student)
@@ -70,7 +77,7 @@ class Recorder:
         try:
             with course_lock(self._course.state_dir):
                 return self._record(recording)
-        except (RecordingError, OSError) as error:
+        except (AutograderError, OSError) as error:
             self._flag_if_new(recording, str(error))
             raise
 
@@ -114,7 +121,7 @@ class Recorder:
 
 def _check_name(student: str) -> None:
     remedy = "Rename the submission's folder."
-    if not student.strip(".") or student != student.strip() or set(student) & set("/*?[]"):
+    if not student.strip(".") or student != student.strip() or "/" in student or not student.strip("*"):
         problem = "nbgrader reads it as a pattern, or as another folder."
         raise RecordingError(f"{student!r} cannot be a student's id: {problem}", remedy)
     if set(student) & set('<>&"') or not student.isprintable():
@@ -128,20 +135,17 @@ def _files_for_nbgrader(recording: Recording) -> dict[str, bytes]:
     files = recording.snapshot.files
     notebook, module = f"{recording.assignment.name}.ipynb", f"{MODULE}.py"
     chosen = {name: files[name] for name in (notebook, module) if name in files}
-    if _is_time(files.get(TIMESTAMP_FILE, b"")):
-        chosen[TIMESTAMP_FILE] = files[TIMESTAMP_FILE]
+    timestamp = files.get(TIMESTAMP_FILE, b"")
+    if read_timestamp(timestamp, f"{TIMESTAMP_FILE} of {recording.student}"):
+        chosen[TIMESTAMP_FILE] = decode_time(timestamp).encode()  # else as it is: the exchange finds feedback by it
     if _TICKET.fullmatch(files.get(TICKET_FILE, b"")):
         chosen[TICKET_FILE] = files[TICKET_FILE]
-    if notebook not in chosen:
+    if notebook in chosen:
+        given = given_files(recording.coursedir, recording.assignment.name)
+        chosen[notebook] = embed_pictures(chosen[notebook], lambda: files, given)
+    else:
         chosen[notebook] = released_notebook(recording.coursedir, recording.assignment.name)
     return chosen
-
-
-def _is_time(timestamp: bytes) -> bool:
-    try:
-        return utils.parse_utc(timestamp.decode().strip()) is not None
-    except (ValueError, OverflowError):
-        return False
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from autograder.course.assignment import MODULE, SELF_CHECK, check_assignment
+from autograder.course.assignment import MODULE, SELF_CHECK, check_assignment, check_graded_here
 from autograder.course.notebook import build_notebook
 from autograder.course.solution_regions import stub_module
 from autograder.errors import AssignmentError
@@ -52,6 +52,7 @@ def stale_files(root: Path, name: str) -> list[str]:
 
 def _built_files(root: Path, name: str) -> dict[str, bytes]:
     """Return the content of each file of a build, by its name in `source/<name>/`."""
+    check_graded_here(root, name)
     folder = root / "solutions" / name
     script, module = folder / f"{name}.py", folder / f"{MODULE}.py"
     for path in (script, module):

@@ -88,7 +88,8 @@ def _generate(course: Course, assignment: Assignment, step: Path, db_url: str | 
         raise _refused(
             assignment,
             [f"nbgrader could not make it: {error}"],
-            "Once students have been graded, cells can no longer be added or removed.",
+            "Once students have been graded, cells can no longer be added, removed or renamed: give each its old grade_id "
+            "back, then build and release. To go on with other cells, copy the assignment under a new name.",
         ) from error
     return Path(coursedir.format_path(place, ".", assignment.name))
 

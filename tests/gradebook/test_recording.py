@@ -314,7 +314,7 @@ def test_a_config_that_would_run_student_code_is_refused(released_course: TinyCo
         released_course.read_again().record("ada", hand_in(released_course), PART)
 
 
-@pytest.mark.parametrize("student", ["", "..", "a/b", " ada", "a*", "[ab]"])
+@pytest.mark.parametrize("student", ["", "..", "a/b", " ada", "*", "**"])
 def test_names_that_are_no_folder_are_refused(released_course: TinyCourse, student: str) -> None:
     with pytest.raises(RecordingError, match="cannot be a student's id"):
         released_course.record(student, released_course.root, PART)
@@ -331,7 +331,8 @@ def test_any_folder_name_is_a_student(released_course: TinyCourse, student: str)
 
 
 @pytest.mark.parametrize(
-    ("timestamp", "late"), [("2030-01-02 00:00:00 UTC", 1.0), ("2029-12-31 00:00:00 UTC", None), ("soon", None)]
+    ("timestamp", "late"),
+    [("2030-01-02 00:00:00 UTC", 1.0), ("2029-12-31 00:00:00 UTC", None), ("2030-01-01 01:30 CET", 1.0), ("", None)],
 )
 def test_late_penalties_are_taken_of_the_new_score(
     released_course: TinyCourse, timestamp: str, late: float | None

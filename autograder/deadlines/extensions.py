@@ -1,0 +1,114 @@
+"""Extra time for single students: a table of our own in nbgrader's database, which recording hands on to nbgrader.
+
+nbgrader keeps an extension with the submission, so it can be granted only to who has handed in, and moves with the due
+date. Here it is a time, granted before or after, and late penalties follow it either way.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+
+import sqlalchemy
+from nbgrader.api import Assignment, Gradebook, MissingEntry
+
+from autograder.deadlines.times import UnreadableTime, read_time
+from autograder.errors import UsageError
+
+_EXTENSIONS = sqlalchemy.Table(
+    "autograder_extensions",
+    sqlalchemy.MetaData(),
+    sqlalchemy.Column("assignment", sqlalchemy.String(128), primary_key=True),  # as long as nbgrader's own names
+    sqlalchemy.Column("student", sqlalchemy.String(128), primary_key=True),
+    sqlalchemy.Column("until", sqlalchemy.DateTime, nullable=False),  # UTC without a zone, as nbgrader's dates
+    sqlalchemy.Column("granted", sqlalchemy.DateTime, nullable=False),
+)
+_LONGER = re.compile(r"\+\s*(?P<number>\d{1,4})\s*(?P<unit>min|h|d|w)[a-z]*", re.IGNORECASE)
+_UNITS = {"min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+
+def read_extension(text: str, due: datetime, zone: tzinfo) -> datetime:
+    """Return until when a student may hand in, in UTC.
+
+    Args:
+        text: A time, or how much longer: `+90min`, `+36h`, `+3d` or `+1w`.
+        due: When everybody else must, in UTC.
+        zone: Of a time that names none.
+
+    Raises:
+        UsageError: If it cannot be read, or grants nothing.
+    """
+    longer = _LONGER.fullmatch(text.strip())
+    try:
+        until = due + int(longer["number"]) * _UNITS[longer["unit"].lower()] if longer else read_time(text, zone)
+    except UnreadableTime as error:
+        raise UnreadableTime(error.problem, f"{error.remedy} Or say how much longer: +36h, +3d.") from error
+    if until <= due:
+        raise UsageError("That is not after the due date, so it grants nothing.", "Name a later time, or none to undo.")
+    return until
+
+
+def write_extension(book: Gradebook, assignment: Assignment, student: str, until: datetime | None) -> None:
+    """Grant a student an extension, or take it back; nothing is committed here.
+
+    Args:
+        book: The gradebook.
+        assignment: From it, with a due date.
+        student: nbgrader's id, whether or not the gradebook knows it yet.
+        until: In UTC; None takes it back, nbgrader's own too.
+    """
+    connection = book.db.connection()
+    _EXTENSIONS.create(connection, checkfirst=True)
+    connection.execute(_EXTENSIONS.delete().where(*_of(str(assignment.name), student)))
+    if until is not None:
+        row: dict[str, object] = {"assignment": str(assignment.name), "student": student, "until": until}
+        connection.execute(_EXTENSIONS.insert().values(row | {"granted": datetime.now(UTC).replace(tzinfo=None)}))
+    hand_on(book, assignment, student, until)
+
+
+def granted_until(db_url: str, assignment: str, student: str) -> datetime | None:
+    """Return until when a student may hand in, in UTC, by the gradebook at this address; None without a grant."""
+    with _engine(db_url).connect() as connection:
+        return _granted(connection, assignment).get(student)
+
+
+def hand_on(book: Gradebook, assignment: Assignment, student: str, until: datetime | None) -> None:
+    """Set nbgrader's extension of a submission that is there, relative to the due date as it is now.
+
+    nbgrader's late penalties go by it. Nothing is committed here.
+    """
+    try:
+        submission = book.find_submission(assignment.name, student)
+    except MissingEntry:
+        return
+    late = until is not None and assignment.duedate is not None
+    submission.extension = until - assignment.duedate if late else None
+
+
+def read_extensions(book: Gradebook, assignment: Assignment) -> dict[str, datetime]:
+    """Return until when each student with an extension may hand in, in UTC, those that nbgrader was told of too."""
+    due = assignment.duedate
+    own = {
+        str(submission.student_id): due + submission.extension
+        for submission in assignment.submissions
+        if submission.extension is not None and due is not None
+    }
+    return dict(sorted((own | _granted(book.db.connection(), str(assignment.name))).items()))
+
+
+@functools.cache
+def _engine(url: str) -> sqlalchemy.Engine:
+    """Return this process's engine, which keeps no connection."""
+    return sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+
+
+def _granted(connection: sqlalchemy.Connection, assignment: str) -> dict[str, datetime]:
+    if not sqlalchemy.inspect(connection).has_table(_EXTENSIONS.name):
+        return {}
+    rows = connection.execute(_EXTENSIONS.select().where(_EXTENSIONS.c.assignment == assignment))
+    return {row.student: row.until for row in rows}
+
+
+def _of(assignment: str, student: str) -> tuple[sqlalchemy.ColumnElement[bool], ...]:
+    return _EXTENSIONS.c.assignment == assignment, _EXTENSIONS.c.student == student

@@ -1,0 +1,313 @@
+"""A course in any folder, with plugins beside its settings and times in any zone: marks stay, and are right."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import nbformat
+import pytest
+from nbgrader.api import Gradebook
+from traitlets.config import Config
+
+from autograder.cli import doctor
+from autograder.cli.main import main
+from autograder.course.assignment import load_assignment
+from autograder.course.course import read_course
+from autograder.deadlines.late_policy import late_policy
+from autograder.deadlines.times import UnreadableTime
+from autograder.errors import ConfigError, RecordingError, ReleaseRefused, UsageError
+from autograder.feedback.exporter import write_feedback
+from autograder.gradebook.nbgrader_steps import course_directory, literal_glob
+from autograder.release import publish
+from autograder.release.build import build as make_source
+from tests.tiny import TinyCourse, scores, tiny_result
+
+ODD = "Kurs [WS 25] 50%20? #1 'ü' \"q\" *"
+PART = tiny_result(double=1.25, total=2.0)
+MARKS = {"double": 1.25, "total": 2.0, "question_01": 0.0}
+POLICY = """from nbgrader.plugins import BasePlugin
+
+class {name}(BasePlugin):
+    def late_submission_penalty(self, student_id, score, total_seconds_late):
+        return {penalty}
+"""
+
+
+@contextmanager
+def book_of(course: TinyCourse) -> Iterator[Gradebook]:
+    """The course's gradebook."""
+    with Gradebook(course_directory(course.course, "tiny").db_url) as book:
+        yield book
+
+
+def hand_in(course: TinyCourse, student: str = "ada", timestamp: bytes | None = None) -> Path:
+    """Hand in the released notebook with an answer."""
+    notebook = course.released_notebook()
+    notebook["cells"][-1]["source"] = "Twice."
+    folder = course.hand_in(student, json.dumps(notebook).encode())
+    if timestamp is not None:
+        (folder / "timestamp.txt").write_bytes(timestamp)
+    return folder
+
+
+def nbgrader(course: TinyCourse, *words: str) -> str:
+    """Run nbgrader as an instructor does, and return what it says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "nbgrader", *words], cwd=course.root, capture_output=True, text=True, check=False,
+        env=os.environ | {"JUPYTER_CONFIG_DIR": str(course.root / "none")},
+    )  # fmt: skip
+    return done.stdout + done.stderr
+
+
+def moved(course: TinyCourse, name: str) -> TinyCourse:
+    """The course under another name."""
+    root = course.root.rename(course.root.parent / name)
+    return TinyCourse(read_course(root), load_assignment(root, "tiny"))
+
+
+def with_policy(course: TinyCourse, module: str, text: str) -> TinyCourse:
+    """The course with a late policy in a module beside its settings, and work that was due on New Year's Day."""
+    (course.root / f"{module}.py").write_text(text)
+    settings = course.root / "course_config.py"
+    plugin = f'\nc.AssignLatePenalties.plugin_class = "{module}.Policy"\nc.Autograder.assignment = "tiny"\n'
+    settings.write_text(settings.read_text() + plugin)
+    with book_of(course) as book:
+        book.update_or_create_assignment("tiny", duedate="2030-01-01 00:00:00 UTC")
+    return course.read_again()
+
+
+def penalty(course: TinyCourse, student: str = "ada") -> float | None:
+    """What nbgrader takes for lateness."""
+    with book_of(course) as book:
+        taken: float | None = book.find_submission_notebook("tiny", "tiny", student).late_submission_penalty
+        return taken
+
+
+@pytest.mark.parametrize("folder", ["Kurs [WS 25]", ODD])
+def test_a_course_in_a_folder_with_any_name(released_course: TinyCourse, folder: str) -> None:
+    course = moved(released_course, folder)
+    for student in ("ada", "b[o]b", "c*", "d?", "Zoë O'x #1 50%20"):
+        course.record(student, hand_in(course, student), PART)
+    assert scores(course.course, course.assignment) == dict.fromkeys(
+        ("ada", "b[o]b", "c*", "d?", "Zoë O'x #1 50%20"), MARKS
+    )
+    pages = write_feedback(course.course, course.assignment)
+    assert [page.parts[-3] for page in pages] == ["Zoë O'x #1 50%20", "ada", "b[o]b", "c*", "d?"]
+    assert all(page.is_file() for page in pages)
+    assert (course.root / "gradebook.db").is_file()
+
+
+def test_a_beginning_that_is_there_is_no_pattern(tmp_path: Path) -> None:
+    for name in ("a[b]", "ab", "*"):
+        (tmp_path / "x [1]" / name / "tiny").mkdir(parents=True)
+    found = literal_glob(f"{tmp_path}/x [1]/*/tiny")
+    assert sorted(found) == [f"{tmp_path}/x [1]/{name}/tiny" for name in ("*", "a[b]", "ab")]
+    assert literal_glob(f"{tmp_path}/x [1]/a[b]/./tiny") == [f"{tmp_path}/x [1]/a[b]/./tiny"]
+    assert literal_glob(f"{tmp_path}/x [1]/[a]b/tiny") == [f"{tmp_path}/x [1]/ab/tiny"]
+
+
+@pytest.mark.slow
+def test_nbgraders_own_commands_in_such_a_folder(released_course: TinyCourse) -> None:
+    """Times, paths and plugins are read in nbgrader's own process as in ours."""
+    course = moved(released_course, ODD)
+    settings = course.root / "course_config.py"
+    settings.write_text(settings.read_text() + 'c.Autograder.timezone = "Europe/Berlin"\n')
+    course = with_policy(course, "late_in_folder", POLICY.format(name="Policy", penalty="0.5"))
+    said = nbgrader(course, "db", "assignment", "add", "tiny", "--duedate", "03.05.2030 19:30")
+    assert "may mean 2030-05-03 or 2030-03-05" in said
+    nbgrader(course, "db", "assignment", "add", "tiny", "--duedate", "2030-05-03 19:30")
+    with book_of(course) as book:
+        assert book.find_assignment("tiny").duedate == datetime(2030, 5, 3, 17, 30)
+    for student, timestamp in (("ada", "2030-05-03 19:31 CEST"), ("bob", "2030-05-03 19:29 +0200")):
+        course.record(student, hand_in(course, student, timestamp.encode("utf-16")), PART)
+    with book_of(course) as book:
+        for student in ("ada", "bob"):
+            book.find_submission_notebook("tiny", "tiny", student).late_submission_penalty = 99
+        book.db.commit()
+    said = nbgrader(course, "generate_feedback", "tiny", "--force")
+    assert "No notebooks were matched" not in said
+    assert (course.root / "feedback/ada/tiny/feedback.html").is_file(), said
+    assert "autograde" not in nbgrader(course, "export", f"--to={course.root / 'marks.csv'}")
+    rows = (course.root / "marks.csv").read_text().splitlines()
+    assert any(row.split(",")[-4:-1] == ["3.25", "0.5", "2.75"] for row in rows if ",ada," in row), rows
+    assert any(row.split(",")[-4:-1] == ["3.25", "0", "3.25"] for row in rows if ",bob," in row), rows
+
+
+def test_a_late_policy_beside_the_settings(released_course: TinyCourse) -> None:
+    course = with_policy(released_course, "late_beside", POLICY.format(name="Policy", penalty="score * 0.1"))
+    course.record("ada", hand_in(course, timestamp=b"2030-01-02 00:00 UTC"), PART)
+    assert penalty(course) == pytest.approx(0.325)
+
+
+@pytest.mark.parametrize("text", ["import no_such_library", "class Policy:\n    pass", "x = "])
+def test_a_late_policy_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    module = f"late_{abs(hash(text))}"
+    (tmp_path / f"{module}.py").write_text(text)
+    with pytest.raises(ConfigError, match=r"plugin_class cannot be used: .*course_config\.py"):
+        late_policy(Config({"AssignLatePenalties": {"plugin_class": f"{module}.Policy"}}))
+
+
+def test_a_late_policy_that_cannot_be_used_touches_no_mark(
+    released_course: TinyCourse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    released_course.record("ada", hand_in(released_course), PART)
+    course = with_policy(released_course, "late_broken", "import no_such_library")
+    with pytest.raises(ConfigError, match=r"plugin_class cannot be used"):
+        course.record("ada", hand_in(course, timestamp=b"2030-01-02 00:00 UTC"), tiny_result())
+    for words in (["grade"], ["export", "csv"], ["report"]):
+        assert main([*words, "--course", str(course.root)]) == 2
+        said = capsys.readouterr().err
+        assert "no_such_library" in said
+        assert "course_config.py" in said
+    assert (course.root / "autograded/ada/tiny/tiny.ipynb").is_file()
+    with book_of(course) as book:
+        assert book.find_grade("double", "tiny", "tiny", "ada").auto_score == 1.25
+
+
+@pytest.mark.parametrize("timestamp", [b"03.05.2030 19:30", b"soon", b"\xff\x00\xff"])
+def test_a_time_that_cannot_be_read_is_said_and_touches_no_mark(released_course: TinyCourse, timestamp: bytes) -> None:
+    released_course.record("ada", hand_in(released_course), PART)
+    with pytest.raises(UnreadableTime, match=r"timestamp\.txt of ada"):
+        released_course.record("ada", hand_in(released_course, timestamp=timestamp), tiny_result())
+    assert scores(released_course.course, released_course.assignment) == {"ada": MARKS}
+    assert (released_course.root / "autograded/ada/tiny/tiny.ipynb").is_file()
+
+
+def test_extra_time_before_and_after_handing_in(
+    released_course: TinyCourse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    course = with_policy(released_course, "late_extended", POLICY.format(name="Policy", penalty="1.0"))
+    here = ["--course", str(course.root)]
+    assert main(["extend", "ada", "2030-01-03", "00:00", *here]) == 0
+    assert "ada is not in the gradebook yet." in capsys.readouterr().err
+    course.record("ada", hand_in(course, timestamp=b"2030-01-02 00:00 UTC"), PART)
+    assert penalty(course) is None
+    assert main(["extend", *here]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "tiny is due 2030-01-01 00:00 UTC",
+        "ada: until 2030-01-03 00:00 UTC",
+    ]
+    assert main(["extend", "ada", "none", *here]) == 0
+    assert "ada: no extension" in capsys.readouterr().out
+    course.record("ada", hand_in(course, timestamp=b"2030-01-02 00:00 UTC"), PART)
+    assert penalty(course) == 1.0
+    assert main(["extend", "ada", "+2d", *here]) == 0
+    course.record("ada", hand_in(course, timestamp=b"2030-01-02 00:00 UTC"), PART)
+    assert penalty(course) is None
+    with book_of(course) as book:  # the extension is a time: it stays when the due date moves
+        book.update_or_create_assignment("tiny", duedate="2030-01-02 12:00 UTC")
+    course.record("ada", hand_in(course, timestamp=b"2030-01-02 23:00 UTC"), PART)
+    assert penalty(course) is None
+    course.record("ada", hand_in(course, timestamp=b"2030-01-03 00:01 UTC"), PART)
+    assert penalty(course) == 1.0
+    assert main(["extend", "ada", "03.05.2030 12:00", *here]) == 2
+    assert "2030-05-03 or 2030-03-05" in capsys.readouterr().err
+    assert main(["extend", "ada", "2029-12-01 12:00", *here]) == 2
+    assert "not after the due date" in capsys.readouterr().err
+
+
+def test_extra_time_needs_a_due_date(released_course: TinyCourse, capsys: pytest.CaptureFixture[str]) -> None:
+    here = ["--assignment", "tiny", "--course", str(released_course.root)]
+    assert main(["extend", "ada", "+2d", *here]) == 2
+    assert "tiny has no due date" in capsys.readouterr().err
+
+
+def test_pictures_beside_the_notebook_reach_markers_and_students(released_course: TinyCourse) -> None:
+    course = released_course
+    folder = hand_in(course)
+    notebook = json.loads((folder / "tiny.ipynb").read_text())
+    notebook["cells"][-1]["source"] = "**Look**: ![plot](plot.png) ![gone](gone.png)"
+    (folder / "tiny.ipynb").write_text(json.dumps(notebook))
+    (folder / "plot.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    course.record("ada", folder, PART)
+    (page,) = write_feedback(course.course, course.assignment)
+    text = page.read_text()
+    assert '<strong>Look</strong>: <img alt="plot" src="data:image/png;base64,iVBORw0KGgo="/>' in text
+    assert "[The picture gone.png is not in the hand-in.]" in text
+    assert not (course.root / "autograded/ada/tiny/plot.png").exists()
+
+
+def test_a_gradebook_of_another_nbgrader_says_what_to_do(
+    released_course: TinyCourse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    course = released_course
+    course.record("ada", hand_in(course), PART)
+    with sqlite3.connect(course.root / "gradebook.db") as book:
+        book.execute("alter table submitted_assignment drop column extension")
+        book.execute("update alembic_version set version_num = 'older'")
+    for words in (["export", "csv"], ["grade"], ["extend"]):
+        assert main([*words, "--assignment", "tiny", "--course", str(course.root)]) == 1
+        assert "nbgrader db upgrade" in capsys.readouterr().err
+    finding = doctor._gradebook(course.course, "tiny")
+    assert not finding.good
+    assert "nbgrader db upgrade" in finding.remedy
+
+
+def test_doctor_tries_the_plugins(released_course: TinyCourse) -> None:
+    def findings(course: TinyCourse) -> list[str]:
+        return [f"{finding.name}: {finding.found}" for finding in doctor._plugins(course.course) if not finding.good]
+
+    assert findings(released_course) == []
+    course = with_policy(released_course, "late_raises", POLICY.format(name="Policy", penalty="score / 0"))
+    (found,) = findings(course)
+    assert "ZeroDivisionError" in found
+    settings = course.root / "course_config.py"
+    settings.write_text(settings.read_text() + 'c.Autograde.post_convert_hook = "no_such_module.hook"\n')
+    assert any("no_such_module.hook cannot be imported" in found for found in findings(course.read_again()))
+
+
+def test_a_task_that_was_renamed_after_grading_says_the_way_out(released_course: TinyCourse) -> None:
+    course = released_course
+    course.record("ada", hand_in(course), PART)
+    double, total = PART.tasks
+    renamed = msgspec.structs.replace(PART, tasks=(double, msgspec.structs.replace(total, id="sum")))
+    with pytest.raises(RecordingError, match="needs its old grade_id back: total"):
+        course.record("ada", hand_in(course), renamed)
+    build = course.root / "solutions/tiny/tiny.py"
+    build.write_text(build.read_text().replace('"grade_id": "total",', '"grade_id": "sum",'))
+    make_source(course.root, "tiny")
+    with pytest.raises(ReleaseRefused, match="give each its old grade_id back"):
+        publish._generate(course.course, course.assignment, course.root / ".autograder" / "new", None)
+
+
+@pytest.mark.slow
+def test_a_plain_assignment_is_left_to_nbgrader(
+    released_course: TinyCourse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    course = released_course
+    source = course.root / "source/plain/plain.ipynb"
+    source.parent.mkdir(parents=True)
+    check = {"grade_id": "one", "grade": True, "locked": True, "solution": False, "schema_version": 3, "points": 2}
+    answer = {"grade_id": "answer", "grade": False, "locked": False, "solution": True, "schema_version": 3}
+    cells = [
+        nbformat.v4.new_code_cell("one = 1", metadata={"nbgrader": answer}),
+        nbformat.v4.new_code_cell("assert one == 1", metadata={"nbgrader": check}),
+    ]
+    source.write_text(nbformat.writes(nbformat.v4.new_notebook(cells=cells)))
+    here = ["--course", str(course.root), "--assignment", "plain"]
+    for words in (["build"], ["release"], ["grade"], ["export", "csv"], ["extend"]):
+        assert main([*words, *here]) == 2
+        assert "plain is a plain nbgrader assignment" in capsys.readouterr().err
+    nbgrader(course, "generate_assignment", "plain")
+    shutil.copytree(course.root / "release/plain", course.root / "submitted/ada/plain")
+    said = nbgrader(course, "autograde", "plain") + nbgrader(course, "generate_feedback", "plain")
+    with book_of(course) as book:
+        assert book.find_grade("one", "plain", "plain", "ada").auto_score == 2, said
+    assert (course.root / "feedback/ada/plain/plain.html").is_file(), said
+
+
+@pytest.mark.parametrize("name", ["a*", "[a]", "a?", "a+b", "../a"])
+def test_names_of_assignments_that_nbgrader_misreads_are_refused(released_course: TinyCourse, name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be the name of an assignment"):
+        make_source(released_course.root, name)
