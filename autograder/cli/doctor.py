@@ -29,6 +29,8 @@ LIBRARIES = ("tensorflow", "tf-keras", "numpy", "nbgrader", "nbconvert", "transf
 """Libraries that are always listed; others that are needed are listed only if something is wrong with them."""
 OLDEST_PYTHON = (3, 11)
 CPUS = Path("/sys/devices/system/cpu")
+PREPARATION = "prepare_nbgrader"
+"""What nbgrader_config.py calls."""
 LEAST_FREE_GIB = 1.0
 """Free space below which a class may fill the disk."""
 GPU_REMEDY = (
@@ -74,6 +76,7 @@ def examine(start: Path, assignment: str | None = None) -> Iterator[Finding]:
         name = assignment or course.settings.assignment
         yield _assignment(course, name)
         yield _gradebook(course, name)
+        yield from _nbgraders_own(course)
         yield from _plugins(course)
 
 
@@ -266,6 +269,15 @@ def _gradebook(course: Course, name: str) -> Finding:
     except (SQLAlchemyError, ImportError) as error:
         return Finding("gradebook", False, str(error).splitlines()[0], remedy)
     return Finding("gradebook", True, f"{shown}, {students} students")
+
+
+def _nbgraders_own(course: Course) -> Iterator[Finding]:
+    """Yield whether nbgrader's own commands and formgrader read times and paths as ours do."""
+    path = course.root / "nbgrader_config.py"
+    if not path.is_file() or PREPARATION not in path.read_text("utf-8", "replace"):
+        found = f"{path.name} does not call {PREPARATION}: nbgrader itself takes due dates without a zone for UTC"
+        remedy = "Put this package's nbgrader_config.py into the course folder."
+        yield Finding("nbgrader_config.py", False, found, remedy, needed=False)
 
 
 def _plugins(course: Course) -> Iterator[Finding]:

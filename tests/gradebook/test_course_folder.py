@@ -265,6 +265,10 @@ def test_doctor_tries_the_plugins(released_course: TinyCourse) -> None:
     settings = course.root / "course_config.py"
     settings.write_text(settings.read_text() + 'c.Autograde.post_convert_hook = "no_such_module.hook"\n')
     assert any("no_such_module.hook cannot be imported" in found for found in findings(course.read_again()))
+    assert list(doctor._nbgraders_own(course.course)) == []
+    (course.root / "nbgrader_config.py").write_text('load_subconfig("course_config.py")')
+    (finding,) = doctor._nbgraders_own(course.course)
+    assert "due dates without a zone" in finding.found
 
 
 def test_a_task_that_was_renamed_after_grading_says_the_way_out(released_course: TinyCourse) -> None:
