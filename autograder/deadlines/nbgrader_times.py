@@ -6,6 +6,7 @@ Importing this room is enough. nbgrader reads a due date as UTC where it names n
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from functools import wraps
 from pathlib import Path
@@ -70,8 +71,12 @@ def _existing_timestamp(self: CourseDirectory, folder: str) -> datetime | None:
 
 
 def _submitted_timestamp(self: nbgrader.apps.api.NbGraderAPI, assignment: str, student: str) -> datetime | None:
+    """Return the time for formgrader's list; one that cannot be read, which grading names, must not cost the list."""
     directory = self.coursedir
-    return _existing_timestamp(directory, directory.format_path(directory.submitted_directory, student, assignment))
+    folder = directory.format_path(directory.submitted_directory, student, assignment)
+    with suppress(UnreadableTime):
+        return _existing_timestamp(directory, folder)
+    return None
 
 
 def _with_due_zone(write: Callable[..., Any]) -> Callable[..., Any]:
