@@ -22,8 +22,14 @@ STEP = 1e-6
 SMALLEST_NORM = 1e-1
 """Gradients that are smaller are compared as if they had this norm: float32 knows no better. Right ones of norm 0.01
 were off by 2.1e-5 of it in one draw of thirteen of the whole model; one that is stopped is off by all of it."""
-DRAWS = 2
-"""A ReLU whose input is nearly 0 may have another side in float32, once in some thousand draws; never in two."""
+DRAWS = 3
+"""A ReLU whose input is nearly 0 may have another side in float32, once in some thousand draws; never in three."""
+CANDIDATES, ROUNDING = 2, 6e-8
+LOOSEST, ROUNDINGS = 1e-4, 8
+"""A normalisation blows up the rounding of tokens whose features are nearly equal: right gradients of the whole model
+were off by 1e-4 in one draw of a hundred. So the slopes are taken again with all numbers moved by a rounding of
+float32. Of two draws of inputs that one counts which moves less, and eight times what it moves is allowed, up to half
+of what the smallest mistake does."""
 
 Function = Callable[[Sequence[Floats], Floats], Floats]
 """Returns the oracle's output, given the inputs and the values of all variables."""
@@ -66,8 +72,7 @@ def expect_gradients(subject: Subject, shapes: Sequence[Sequence[int]], rng: np.
     expect_no_penalty(subject.layer)
     agree = False
     for _ in range(DRAWS):
-        inputs = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
-        agree = agree or _agree(subject, inputs, rng)
+        agree = agree or _agree(subject, _draw_probe(subject, shapes, rng))
     require(
         agree,
         "The gradients are not those of the output: something on the way stops or changes them, such as "
@@ -80,28 +85,76 @@ def expect_no_penalty(layer: Layer) -> None:
     require(layer.penalty() == 0, "Something adds a penalty to every loss; nobody asked for one.")
 
 
-def _agree(subject: Subject, inputs: Sequence[Floats], rng: np.random.Generator) -> bool:
+@dataclass(frozen=True)
+class _Probe:
+    """Where gradients are compared.
+
+    Attributes:
+        inputs: Of the layer, as float32.
+        cotangent: What the output is weighted with.
+        directions: One in each input and in each trainable variable.
+        slopes: Of the weighted sum of the oracle's output, along each of them.
+        moved: By how much a rounding of all numbers moves these.
+    """
+
+    inputs: list[Floats]
+    cotangent: Floats
+    directions: list[Floats]
+    slopes: Floats
+    moved: Floats
+
+
+def _draw_probe(subject: Subject, shapes: Sequence[Sequence[int]], rng: np.random.Generator) -> _Probe:
+    """Return that of a few draws which rounding moves least."""
+    probes = [_draw_one_probe(subject, shapes, rng) for _ in range(CANDIDATES)]
+    return min(probes, key=lambda probe: float((probe.moved / np.maximum(SMALLEST_NORM, np.abs(probe.slopes))).max()))
+
+
+def _draw_one_probe(subject: Subject, shapes: Sequence[Sequence[int]], rng: np.random.Generator) -> _Probe:
+    inputs = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
     points: list[Floats] = [np.asarray(array, np.float64) for array in inputs]
     points += [subject.values[places] for places in subject.trained]
+    cotangent = np.asarray(rng.normal(size=_output(subject, points, len(inputs)).shape), np.float32)
+    directions: list[Floats] = [np.asarray(rng.normal(size=point.shape)) for point in points]
+    slopes = _slopes(subject, points, cotangent, directions)
+    rounded: list[Floats] = [point * (1 + ROUNDING * rng.normal(size=point.shape)) for point in points]
+    moved = np.abs(_slopes(subject, rounded, cotangent, directions) - slopes)
+    return _Probe(inputs, cotangent, directions, slopes, moved)
 
-    def output(points: Sequence[Floats]) -> Floats:
-        values = subject.values.copy()
-        for places, point in zip(subject.trained, points[len(inputs) :], strict=True):
-            values[places] = point
-        return subject.function(points[: len(inputs)], values)
 
-    cotangent = np.asarray(rng.normal(size=output(points).shape), np.float32)
-    gradients = _ask(subject, inputs, cotangent)
-    for number, (got, point) in enumerate(zip(gradients, points, strict=True)):
-        if number >= len(inputs) and not _is_read(subject, subject.trained[number - len(inputs)]):
-            continue
-        gradient = np.asarray(expect_array(got, point.shape, "A gradient"), np.float64)
-        direction: Floats = np.asarray(rng.normal(size=point.shape))
-        ends = [output([*points[:number], point + step, *points[number + 1 :]]) for step in _steps(direction)]
-        slope = ((ends[0] - ends[1]) * cotangent).sum() / (2 * STEP)
-        if relative_error(gradient, direction, slope) > TOLERANCE:
-            return False
-    return True
+def _slopes(subject: Subject, points: Sequence[Floats], cotangent: Floats, directions: Sequence[Floats]) -> Floats:
+    """Return the slopes of the weighted sum of the oracle's output at a point, along a direction in each tensor."""
+    inputs = len(points) - len(subject.trained)
+    slopes = []
+    for number, direction in enumerate(directions):
+        ends = [
+            _output(subject, [*points[:number], points[number] + step, *points[number + 1 :]], inputs)
+            for step in _steps(direction)
+        ]
+        slopes.append(((ends[0] - ends[1]) * cotangent).sum() / (2 * STEP))
+    return np.array(slopes)
+
+
+def _output(subject: Subject, points: Sequence[Floats], inputs: int) -> Floats:
+    """Return the oracle's output for so many inputs, followed by the values of the trainable variables."""
+    values = subject.values.copy()
+    for places, point in zip(subject.trained, points[inputs:], strict=True):
+        values[places] = point
+    return subject.function(points[:inputs], values)
+
+
+def _agree(subject: Subject, probe: _Probe) -> bool:
+    found = _ask(subject, probe.inputs, probe.cotangent)
+    gradients = [
+        np.asarray(expect_array(got, direction.shape, "A gradient"), np.float64)
+        for got, direction in zip(found, probe.directions, strict=True)
+    ]
+    read = [True] * len(probe.inputs) + [_is_read(subject, places) for places in subject.trained]
+    norms = [max(SMALLEST_NORM, float(np.linalg.norm(gradient))) for gradient in gradients]
+    limit = min(LOOSEST, max(TOLERANCE, ROUNDINGS * float((probe.moved / norms).max())))
+    compared = zip(gradients, probe.directions, probe.slopes, strict=True)
+    errors = [relative_error(gradient, direction, slope) for gradient, direction, slope in compared]
+    return all(error <= limit for error, counts in zip(errors, read, strict=True) if counts)
 
 
 def relative_error(gradient: Floats, direction: Floats, slope: float) -> float:

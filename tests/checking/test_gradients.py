@@ -59,3 +59,25 @@ def test_a_gradient_that_is_missing_is_counted() -> None:
     rng = np.random.default_rng(1)
     with pytest.raises(CheckFailed, match="1 of 2 weights get no gradient"):
         expect_gradients(subject_of(Stopped(SHAPES, dense), rng), [(2, 4)], rng)
+
+
+def steep(x: Floats, values: Floats) -> Floats:
+    """Features of which a rounding of the weights changes the gradients by far more."""
+    features: Floats = np.sin(values / 0.002) + x
+    size: Floats = np.sqrt((features**2).mean(axis=-1, keepdims=True))
+    return features / size
+
+
+def test_what_a_rounding_of_the_weights_does_is_allowed() -> None:
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        noise = 1 + 6e-8 * rng.normal(size=8)
+
+        def rounded(x: Floats, values: Floats, noise: Floats = noise) -> Floats:
+            return steep(x, values * noise)
+
+        variables = Variables(NumpyLayer([(8,)], steep, rounded))
+        values = variables.draw(rng)
+        variables.set(values)
+        subject = Subject.of(variables, values, lambda inputs, values: steep(inputs[0], values))
+        expect_gradients(subject, [(2, 8)], rng)
