@@ -139,7 +139,7 @@ def read(answer: object, kind: type[_Record]) -> _Record:
     """
     try:
         return msgspec.convert(answer, kind)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, AttributeError) as error:  # it asks an array for keys
         raise MalformedReply(UNREADABLE) from error
 
 

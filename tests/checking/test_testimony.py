@@ -65,7 +65,9 @@ def test_layers_that_make_no_sense_are_refused(change: dict[str, object]) -> Non
         described({"weights": (WEIGHT,), "layers": ({**LAYER, **change},)}).parts()
 
 
-@pytest.mark.parametrize("description", [None, (), {}, {"weights": ()}, {"weights": None, "layers": ()}, "text", 3])
+@pytest.mark.parametrize(
+    "description", [None, (), {}, {"weights": ()}, {"weights": None, "layers": ()}, "text", 3, np.zeros(3)], ids=str
+)
 def test_what_describes_nothing_is_refused(description: object) -> None:
     with pytest.raises(MalformedReply, match=UNREADABLE):
         described(description).weights()
@@ -105,7 +107,7 @@ def test_curves_that_are_none_are_left_out() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"history": 3}, {"events": (3,)}, {"events": None}, {"saved": (None,)}, {"saved": 1}],
+    [{"history": 3}, {"history": np.zeros(3)}, {"events": (3,)}, {"events": None}, {"saved": (None,)}, {"saved": 1}],
     ids=str,
 )
 def test_outcomes_that_make_no_sense_are_refused(change: dict[str, object]) -> None:
