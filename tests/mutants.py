@@ -93,7 +93,7 @@ def judged(grader: CachedGrader, folder: Path) -> tuple[str, SubmissionResult | 
         assert all(check.message for check in task.checks if check.outcome in ("failed", "error"))
         assert task.score == task.max_score or any(check.outcome == "failed" for check in task.checks)
     if result.has_error:
-        return "an internal error, without loss of points", result
+        return "an internal error, its task held", result
     return ("full marks" if result.score == result.max_score else "some marks" if result.score else "0"), result
 
 

@@ -15,6 +15,7 @@ import msgspec
 from autograder import wire
 from autograder.audit.corpus import Variant
 from autograder.checking.remote import Student
+from autograder.config import Settings
 from autograder.course.assignment import Assignment, Task
 from autograder.course.course import Course
 from autograder.errors import MalformedReply
@@ -151,6 +152,8 @@ class Parrot:
 
 
 def _decoded(body: bytes) -> Reply:
+    if len(body) > Settings.max_reply_mib << 20:
+        raise MalformedReply("Your code's answer is too large.")
     reply = wire.decode_reply(body)
     if not isinstance(reply, wire.Answer | wire.Raised):
         raise MalformedReply("Your code's answer does not belong to the question.")

@@ -12,6 +12,7 @@ import os
 import random
 import resource
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -105,7 +106,9 @@ class Teller:
         self._heard += 1
         for body in self._lies.about(self._task, self._heard, reply, spoilt=self._spoilt):
             reading, writing = os.pipe()
-            fork = os.fork()
+            with warnings.catch_warnings():  # Python 3.12 warns where other threads run; the fork needs none
+                warnings.simplefilter("ignore", DeprecationWarning)
+                fork = os.fork()
             if fork == 0:
                 os.close(reading)
                 self._answer = writing
