@@ -86,6 +86,19 @@ def agrees(got: object, value: Floats, tolerance: float = FLOAT32_TOLERANCE) -> 
         return math.isfinite(bound) and bool((np.abs(np.subtract(got, value, dtype=np.float64)) <= bound).all())
 
 
+ROUNDING = 6e-8
+"""Of float32, relative."""
+
+
+def rounded(numbers: Floats, rng: np.random.Generator) -> Floats:
+    """Return numbers, each moved by about as much as float32 rounds: what becomes of them tells what rounding does.
+
+    To compute in float32 does not tell it: one float64 among the numbers, such as NumPy's root of one, makes all that
+    follows float64.
+    """
+    return np.asarray(numbers * (1 + ROUNDING * rng.normal(size=numbers.shape)), np.float64)
+
+
 @dataclass(frozen=True)
 class Answers:
     """The right answer beside the wrong ones that we know.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from autograder.checking.comparisons import Floats, expect_array, fail, require
+from autograder.checking.comparisons import Floats, expect_array, fail, require, rounded
 from autograder.checking.remote import Layer
 from autograder.checking.variables import Positions, Variables
 
@@ -24,8 +24,7 @@ SMALLEST_NORM = 1e-1
 were off by 2.1e-5 of it in one draw of thirteen of the whole model; one that is stopped is off by all of it."""
 DRAWS = 3
 """A ReLU whose input is nearly 0 may have another side in float32, once in some thousand draws; never in three."""
-CANDIDATES, ROUNDING = 2, 6e-8
-LOOSEST, ROUNDINGS = 1e-4, 8
+CANDIDATES, LOOSEST, ROUNDINGS = 2, 1e-4, 8
 """A normalisation blows up the rounding of tokens whose features are nearly equal: right gradients of the whole model
 were off by 1e-4 in one draw of a hundred. So the slopes are taken again with all numbers moved by a rounding of
 float32. Of two draws of inputs that one counts which moves less, and eight times what it moves is allowed, up to half
@@ -117,8 +116,8 @@ def _draw_one_probe(subject: Subject, shapes: Sequence[Sequence[int]], rng: np.r
     cotangent = np.asarray(rng.normal(size=_output(subject, points, len(inputs)).shape), np.float32)
     directions: list[Floats] = [np.asarray(rng.normal(size=point.shape)) for point in points]
     slopes = _slopes(subject, points, cotangent, directions)
-    rounded: list[Floats] = [point * (1 + ROUNDING * rng.normal(size=point.shape)) for point in points]
-    moved = np.abs(_slopes(subject, rounded, cotangent, directions) - slopes)
+    elsewhere = [rounded(point, rng) for point in points]
+    moved = np.abs(_slopes(subject, elsewhere, cotangent, directions) - slopes)
     return _Probe(inputs, cotangent, directions, slopes, moved)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograder.checking.comparisons import Answers, agrees, close, describe, expect, expect_array
+from autograder.checking.comparisons import Answers, agrees, close, describe, expect, expect_array, rounded
+from autograder.checks.vit.oracle import layer_norm
 from autograder.errors import CheckFailed
 
 RIGHT = np.linspace(-1, 1, 6).reshape(2, 3)
@@ -50,3 +51,11 @@ def test_a_right_value_that_is_not_finite_is_an_internal_error(value: float) -> 
         close(RIGHT, broken)
     with pytest.raises(ValueError, match="not finite"):
         expect(RIGHT, Answers([RIGHT, broken], {}, {}), "It")
+
+
+def test_what_rounding_does_to_nearly_equal_features_is_seen() -> None:
+    rng = np.random.default_rng(0)
+    for apart, stable in ((1.0, True), (1e-3, False)):
+        features = 1 + apart * np.array([[-3.0, -1.0, 1.0, 3.0]])
+        moved = layer_norm(rounded(features, rng), np.ones(4), np.zeros(4))
+        assert agrees(moved, layer_norm(features, np.ones(4), np.zeros(4)), 2e-6) == stable

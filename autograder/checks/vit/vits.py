@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from autograder.checking.comparisons import Floats, agrees, fail, require
+from autograder.checking.comparisons import Floats, agrees, fail, require, rounded
 from autograder.checking.mistakes import Mistake, blame
 from autograder.checking.readings import ABSENT, all_readings, moved_to, values_at
 from autograder.checking.remote import Layer, Student
@@ -123,15 +123,15 @@ class ReadVit:
         """Return images and set weights for which the definition itself is stable in float32."""
         for _ in range(DRAWS):
             images, values = self.sizes.draw_images(rng), self.variables.draw(rng)
-            if self._is_stable(images, values):
+            if self._is_stable(images, values, rng):
                 break
         self.variables.set(values)
         return images, values
 
-    def _is_stable(self, images: Floats, values: Floats) -> bool:
+    def _is_stable(self, images: Floats, values: Floats, rng: np.random.Generator) -> bool:
         """Whether rounding stays small: nearly equal features of a token, seldom as they are, blow it up."""
-        rough = self.right(images, values.astype(np.float32))
-        return agrees(rough, self.right(images.astype(np.float64), values), STABLE)
+        right = self.right(images.astype(np.float64), values)
+        return agrees(self.right(rounded(images, rng), rounded(values, rng)), right, STABLE)
 
     def lively(self, rng: np.random.Generator, *, masked: bool) -> Floats:
         """Return values under which no unit of any mlp is silent, and the definition is stable; see `enliven`."""
@@ -139,7 +139,7 @@ class ReadVit:
             values = self.variables.draw(rng)
             for network in (*(layer.network for layer in self.places.blocks), self.places.head):
                 values = enliven(values, network, rng, masked=masked)
-            if self._is_stable(self.sizes.draw_images(rng), values):
+            if self._is_stable(self.sizes.draw_images(rng), values, rng):
                 break
         return values
 
