@@ -305,6 +305,10 @@ def test_a_plain_assignment_is_left_to_nbgrader(
         assert "plain is a plain nbgrader assignment" in capsys.readouterr().err
     nbgrader(course, "generate_assignment", "plain")
     shutil.copytree(course.root / "release/plain", course.root / "submitted/ada/plain")
+    handed_in = course.root / "submitted/ada/plain/plain.ipynb"
+    notebook = json.loads(handed_in.read_text())
+    notebook["cells"][0]["source"] = "one = 1"  # the release has a stub there
+    handed_in.write_text(json.dumps(notebook))
     said = nbgrader(course, "autograde", "plain") + nbgrader(course, "generate_feedback", "plain")
     with book_of(course) as book:
         assert book.find_grade("one", "plain", "plain", "ada").auto_score == 2, said
