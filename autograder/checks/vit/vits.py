@@ -40,6 +40,8 @@ RANDOM = (
     "Two calls in inference differ, even where both dropout rates are 0: something else in your model is left to "
     "chance outside training, such as an augmentation of the images."
 )
+MISSES = 3
+"""So many draws in a row, none of which can be read, are no accident of rounding."""
 STABLE = 2e-6
 """A fifth of the tolerance: what rounding may do to the definition."""
 
@@ -173,7 +175,7 @@ def read_vit(student: Student, sizes: VitSizes, rates: tuple[float, float], rng:
                 ambiguous = True
                 break  # silent units: non-linearities agree, so other weights must tell
         misses += not ambiguous
-        if misses == 2:  # the first draw may have been one whose rounding is blown up
+        if misses == MISSES:
             break
     _explain(variables, sizes, logits)
 
