@@ -34,6 +34,7 @@ from autograder.sandbox.confine import (
     MS_REC,
     _mount,
     confine,
+    die_with_parent,
     enter_namespaces,
     load_libraries,
 )
@@ -350,6 +351,7 @@ def run(order: Order) -> dict[str, Any]:
         return {"refused": str(error)}
     child = os.fork()
     if child == 0:
+        die_with_parent()  # which a test may end where the probe does not
         with contextlib.suppress(BaseException):
             os.write(writing, json.dumps(inside(order, watchdog)).encode())
         os._exit(0)

@@ -90,7 +90,8 @@ def markdown2html(context: Mapping[str, Any], source: str) -> str:
         laid_out = MarkdownWithMath(renderer=_Renderer(escape=False)).render(source)
         return f'<div style="{_CLIPPED}">{clean_html(laid_out, pictures)}</div>'
     except Exception:  # endless nesting, say
-        return f"<pre>{escape_html(source)}</pre>"
+        # nbconvert looks for links in it, in a time that grows with the square of the number of brackets.
+        return f"<pre>{escape_html(source).replace('[', '&#91;')}</pre>"
 
 
 def _clean_attribute(tag: str, name: str, value: str) -> str | None:
