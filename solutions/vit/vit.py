@@ -1208,9 +1208,10 @@ figure = plot_classifier_training_history(history)
 #
 # Bright patches received much attention. A map of the large model has only 2 by 2 patches, which shows nothing; in the
 # full profile the cell therefore first trains a small model with patches of 4 by 4 pixels, hence 8 by 8 of them, as the
-# small model of the other profiles has. In the first layer the map often looks alike for all images, since the class
-# token has not seen them yet; in later layers look for the strokes of a digit or the outline of an object. Interpret
-# the maps with care: attention weights say which *values* were mixed, not which pixels the decision depends on.
+# small model of the other profiles has. In the first layer the class token asks the same of every image, so its map
+# shows which contents it looks for: with digits, often the strokes. In later layers what it asks depends on the image,
+# and a few patches may get nearly all attention. Interpret the maps with care: attention weights say which *values*
+# were mixed, not which pixels the decision depends on.
 
 # %%
 inspected = model
