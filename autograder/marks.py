@@ -49,6 +49,21 @@ class OpenMark:
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """What a mark was before it changed last.
+
+    Attributes:
+        points: What counted then.
+        recorded: When that was written into the gradebook, in UTC.
+        why: Why it changed, in words that follow "because".
+    """
+
+    points: float
+    recorded: datetime
+    why: str
+
+
+@dataclass(frozen=True)
 class Mark:
     """The points of one task or question.
 
@@ -59,6 +74,7 @@ class Mark:
         waiting: Whether a person has to look at it.
         comment: What a marker wrote, or nbgrader of an untouched answer.
         open: Why the mark of an automatic task is not settled; None if it is.
+        before: What it was before it changed last; None if it never changed, or where nobody asked.
     """
 
     id: str
@@ -68,6 +84,7 @@ class Mark:
     waiting: bool = False
     comment: str = ""
     open: OpenMark | None = None
+    before: Earlier | None = None
 
     @property
     def is_held(self) -> bool:

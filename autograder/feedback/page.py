@@ -86,6 +86,7 @@ class QuestionOnPage:
     points: Points
     comment: str
     link: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,7 @@ def _graded_task(task: TaskResult, mark: Mark | None, link: str, titles: Titles)
     here = f"{link}#{anchor_of(task.id)}" if link else ""
     if points.score is None:  # the result is that of an earlier hand-in
         return TaskOnPage(task.id, view.title, points, here, notes=(UNGRADED,))
-    notes = [*_open_notes(mark), *view.notes]
+    notes = [*_open_notes(mark), *_change_notes(mark), *view.notes]
     if mark and mark.by_hand and mark.score != task.score:
         notes.append(f"A person set these points; the checks alone give {task.score:g}.")
     slugs = (check.misconception for check in task.checks if check.outcome == "failed")
@@ -234,7 +235,7 @@ def _graded_task(task: TaskResult, mark: Mark | None, link: str, titles: Titles)
 def _task_without_result(mark: Mark, link: str, titles: Titles) -> TaskOnPage:
     here = f"{link}#{quote(mark.id)}" if link else ""
     points = Points(mark.score, mark.max_score, mark.is_held)
-    return TaskOnPage(mark.id, title_of(mark.id, titles), points, here, tuple(_open_notes(mark)))
+    return TaskOnPage(mark.id, title_of(mark.id, titles), points, here, (*_open_notes(mark), *_change_notes(mark)))
 
 
 def _open_notes(mark: Mark | None) -> Iterator[str]:
@@ -243,10 +244,17 @@ def _open_notes(mark: Mark | None) -> Iterator[str]:
         yield HELD if mark.score is not None else UNGRADED
 
 
+def _change_notes(mark: Mark | None) -> Iterator[str]:
+    """Yield what to say of points that are others than before."""
+    if mark and mark.before:
+        earlier = mark.before
+        yield f"Changed since {earlier.recorded:%Y-%m-%d %H:%M} UTC ({earlier.points:g} then), because {earlier.why}."
+
+
 def _question(mark: Mark, link: str, titles: Titles) -> QuestionOnPage:
     points = Points(mark.score, mark.max_score)
     here = f"{link}#{mark.id}" if link else ""
-    return QuestionOnPage(mark.id, title_of(mark.id, titles), points, mark.comment, here)
+    return QuestionOnPage(mark.id, title_of(mark.id, titles), points, mark.comment, here, tuple(_change_notes(mark)))
 
 
 def _sum(points: Iterable[Points]) -> Points:

@@ -10,8 +10,11 @@ from nbgrader.api import Student as BookStudent
 from traitlets.config import Config
 
 from autograder.deadlines.late_policy import LatePolicy, late_policy
+from autograder.ledger.entries import last_changes
+from autograder.ledger.history import entries_of
 from autograder.ledger.open_marks import read_open_marks_of
-from autograder.marks import Mark, OpenMark, Person, StudentMarks
+from autograder.ledger.outside import with_outside
+from autograder.marks import Earlier, Mark, OpenMark, Person, StudentMarks
 
 
 def student_marks(book: Gradebook, names: dict[str, str], order: Sequence[str], config: Config) -> StudentMarks:
@@ -29,12 +32,13 @@ def student_marks(book: Gradebook, names: dict[str, str], order: Sequence[str], 
     notebook = book.find_submission_notebook(names["notebook"], names["assignment"], names["student"])
     known = read_open_marks_of(book.db.connection(), names["assignment"], names["student"])
     student = marks_of(notebook.assignment, late_policy(config), known)
+    earlier = _earlier_marks(book, names)
     comments = {comment.name: str(comment.comment or "").strip() for comment in notebook.comments}
     remarks = {comment.name: _written(comment) for comment in notebook.comments if comment.name not in student.scores}
     return replace(
         student,
-        tasks=_in_order(student.tasks, order, comments),
-        questions=_in_order(student.questions, order, comments),
+        tasks=_in_order(student.tasks, order, comments, earlier),
+        questions=_in_order(student.questions, order, comments, earlier),
         remarks={name: text for name, text in remarks.items() if text},
     )
 
@@ -105,11 +109,21 @@ def _opened(mark: Mark, known: OpenMark | None) -> Mark:
     return replace(mark, waiting=True, open=known or OpenMark("held"))
 
 
-def _in_order(marks: Mapping[str, Mark], order: Sequence[str], comments: Mapping[str, str]) -> dict[str, Mark]:
-    """Return marks in the notebook's order, with their comments."""
+def _earlier_marks(book: Gradebook, names: dict[str, str]) -> dict[str, Earlier]:
+    """Return what each mark was before it changed last, marks that were given outside since then included."""
+    connection, whose = book.db.connection(), (names["assignment"], names["student"])
+    last, is_new = with_outside(connection, *whose)
+    entries = entries_of(connection, *whose)
+    return last_changes([*entries, last] if last is not None and is_new else entries)
+
+
+def _in_order(
+    marks: Mapping[str, Mark], order: Sequence[str], comments: Mapping[str, str], earlier: Mapping[str, Earlier]
+) -> dict[str, Mark]:
+    """Return marks in the notebook's order, with their comments and what they were before."""
     place = {name: number for number, name in enumerate(order)}
     names = sorted(marks, key=lambda name: (place.get(name, len(place)), name))
-    return {name: replace(marks[name], comment=comments.get(name, "")) for name in names}
+    return {name: replace(marks[name], comment=comments.get(name, ""), before=earlier.get(name)) for name in names}
 
 
 def _written(comment: Comment) -> str:

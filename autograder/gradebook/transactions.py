@@ -23,10 +23,10 @@ from autograder.gradebook.course_lock import course_lock
 from autograder.gradebook.database import REGISTER, automatic_rows, transaction
 from autograder.grading.rules_digest import Rules
 from autograder.ledger.entries import BookState, Change, Entry, TaskMark, changes, reasons
-from autograder.ledger.history import append, is_committed
+from autograder.ledger.history import append, entries_of, is_committed, students_with_history
 from autograder.ledger.open_marks import write_held_tasks, write_ungraded
-from autograder.ledger.outside import account, utc_now, with_outside
-from autograder.ledger.scratch_book import ScratchBook, read_book_state
+from autograder.ledger.outside import account, note_outside, utc_now, with_outside
+from autograder.ledger.scratch_book import ScratchBook, read_book_state, students_in_book
 from autograder.ledger.unfinished import finish, settle, stage
 from autograder.marks import OpenState
 from autograder.results import SubmissionResult
@@ -171,6 +171,30 @@ class Keeper:
                     if entry.why:
                         append(book, *whose, entry)
         return Recorded(last.book, entry)
+
+    def history(self, whose: Whose) -> list[Recorded]:
+        """Return a student's history, oldest first, after what changed outside was added to it.
+
+        Raises:
+            RecordingError: If the gradebook cannot be used.
+        """
+        with course_lock(self.course.state_dir):
+            self.settle()
+            with transaction(self.coursedir) as book:
+                note_outside(book, *whose)
+                entries = entries_of(book, *whose)
+        befores = [BookState(), *(entry.book for entry in entries)]
+        return [Recorded(before, entry) for before, entry in zip(befores, entries, strict=False)]
+
+    def students(self) -> set[str]:
+        """Return everyone who has a submission of the assignment, or had one.
+
+        Raises:
+            RecordingError: If the gradebook cannot be used.
+        """
+        assignment = self.coursedir.assignment_id
+        with transaction(self.coursedir) as book:
+            return students_in_book(book, assignment) | students_with_history(book, assignment)
 
     def _recorded(self, whose: Whose, work: Work, recording: str, last: Entry | None) -> Recorded:
         before = last.book if last else BookState()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Literal, get_args
 
 import msgspec
 
 from autograder.grading.rules_digest import Rules
-from autograder.marks import OpenState
+from autograder.marks import Earlier, OpenState
 
 Reason = Literal[
     "new hand-in",
@@ -171,6 +172,21 @@ def changes(before: BookState, entry: Entry) -> list[Change]:
     ]
 
 
+def last_changes(entries: Sequence[Entry]) -> dict[str, Earlier]:
+    """Return what each mark was before its points changed last; marks that never had others are left out.
+
+    Args:
+        entries: A student's history, oldest first.
+    """
+    found: dict[str, Earlier] = {}
+    for before, entry in pairwise(entries):
+        for change in changes(before.book, entry):
+            points = change.before.points
+            if points is not None and change.difference:
+                found[change.task] = Earlier(points, before.at, IN_WORDS[change.why])
+    return found
+
+
 def _differs(before: TaskMark | None, after: TaskMark | None) -> bool:
     old, new = before or NO_MARK, after or NO_MARK
     return (old.automatic, old.by_hand, old.extra, old.state) != (new.automatic, new.by_hand, new.extra, new.state)
@@ -178,10 +194,10 @@ def _differs(before: TaskMark | None, after: TaskMark | None) -> bool:
 
 def _reason(before: Entry | None, after: Entry, task: str) -> Reason:
     """Return the first thing that differs, from what decides everything to what is only known by its effect."""
-    if before is None or before.submission != after.submission:
+    if before is None or (before.submission and before.submission != after.submission):
         return "new hand-in"
     old, new = before.rules, after.rules
-    if old is None or new is None:
+    if old is None or new is None:  # recorded by an older version, or by nbgrader alone
         return "graded again"
     marks = before.book.marks.get(task, NO_MARK), after.book.marks.get(task, NO_MARK)
     if old.checks.get(task) != new.checks.get(task):

@@ -24,7 +24,7 @@ _OF_ASSIGNMENT = ("course", "assignment", "notebook", "base_cell", "source_cell"
 _KINDS_OF_CELLS = ("grade_cells", "solution_cells", "task_cells")
 _GRADED: Mapping[str, tuple[str, ...]] = {
     "student": (),
-    "submitted_assignment": ("timestamp",),
+    "submitted_assignment": ("timestamp", "extension"),
     "submitted_notebook": ("late_submission_penalty",),
     "grade": ("auto_score", "needs_manual_grade"),
     "comment": ("auto_comment",),
@@ -39,10 +39,12 @@ class ScratchBook:
     Attributes:
         url: Where nbgrader finds it.
         connection: Keeps it alive.
+        extensions: What was granted when the copy was made, by id of the submission.
     """
 
     url: str
     connection: sqlalchemy.Connection
+    extensions: Mapping[str, object]
 
     def write_to(self, book: sqlalchemy.Connection) -> None:
         """Take over into the gradebook what grading decided; nothing is committed here."""
@@ -50,7 +52,10 @@ class ScratchBook:
         for name, columns in _GRADED.items():
             table = _TABLES[name]
             rows = [dict(row) for row in self.connection.execute(table.select()).mappings()]
-            known = _known(book, table, [row["id"] for row in rows])
+            known = _known(book, table, _ids(rows))
+            for row in rows:
+                if name == "submitted_assignment" and row["id"] in known:
+                    self._keep_extension(row, known[row["id"]])
             added = [row for row in rows if row["id"] not in known]
             if added:
                 book.execute(table.insert(), added)
@@ -60,6 +65,11 @@ class ScratchBook:
                 values: dict[str, object] = {column: sqlalchemy.bindparam(f"new_{column}") for column in columns}
                 update = table.update().where(table.c.id == sqlalchemy.bindparam("row_id")).values(values)
                 book.execute(update, [_update_of(row, columns) for row in changed])
+
+    def _keep_extension(self, row: Row, now: Row) -> None:
+        """Leave an extension as the gradebook has it now, unless grading itself granted one."""
+        if row["extension"] == self.extensions.get(str(row["id"])):
+            row["extension"] = now["extension"]
 
 
 @contextmanager
@@ -75,11 +85,14 @@ def scratch_book(book: sqlalchemy.Connection, assignment: str, student: str) -> 
     engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     with engine.connect() as connection:
         Base.metadata.create_all(connection)
+        extensions: Row = {}
         for name, rows in _read(book, assignment, student):
             if rows:
                 connection.execute(_TABLES[name].insert(), rows)
+            if name == "submitted_assignment":
+                extensions = {str(row["id"]): row["extension"] for row in rows}
         connection.commit()
-        yield ScratchBook(url, connection)
+        yield ScratchBook(url, connection, extensions)
     engine.dispose()
 
 
