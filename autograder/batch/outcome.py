@@ -8,12 +8,16 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autograder.course.course import Course
 from autograder.course.submission import Snapshot
 from autograder.errors import AutograderError, ClusterError, GpuUnavailable, SandboxUnavailable
 from autograder.files import write_whole
 from autograder.results import SubmissionResult, to_json
+
+if TYPE_CHECKING:  # workers do without nbgrader
+    from autograder.gradebook.transactions import Recorded
 
 WRITERS = 8
 """JSON files that are written at once."""
@@ -37,7 +41,7 @@ class GradedSubmission:
         error: Why it could not be graded, or why its result could not be written or recorded.
         snapshot: What was graded, and is to be recorded, whatever the folder holds now.
         cached: Whether the result was there before, so that nothing was run.
-        has_earlier_mark: Whether the gradebook still has the mark of an earlier hand-in, since this one has no result.
+        recorded: What this changed in the gradebook, or would change; None if nothing.
     """
 
     student: str
@@ -46,7 +50,12 @@ class GradedSubmission:
     error: AutograderError | None = None
     snapshot: Snapshot | None = None
     cached: bool = False
-    has_earlier_mark: bool = False
+    recorded: Recorded | None = None
+
+    @property
+    def has_earlier_mark(self) -> bool:
+        """Whether the gradebook still has the mark of an earlier hand-in, since this one has no result."""
+        return self.result is None and self.recorded is not None and self.recorded.has_earlier_mark
 
 
 def attempt(grade: Grade, course: Course, name: str, student: str, snapshot: Snapshot) -> ResultOrError:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from autograder.cli.arguments import INSTEAD, Argument, Options
 from autograder.cli.course import open_course, submitted_folder
+from autograder.cli.marks_over_time import show_preview
 from autograder.cli.output import complain, err, out, print_table, write_json, write_record
 from autograder.cli.progress_bar import shown
 from autograder.cli.tables import marks_table
@@ -26,6 +27,7 @@ from autograder.text import Titles, printable, title_of
 if TYPE_CHECKING:
     from autograder.batch.batch import Workers
     from autograder.batch.outcome import GradedSubmission
+    from autograder.gradebook.transactions import Recorded
     from autograder.results import TaskResult
 
 SANDBOXES = ("required", "none")
@@ -77,6 +79,7 @@ class GradeOptions(SandboxOptions):
     submitted: Annotated[Path | None, Argument("folders <student>/<assignment>/; default submitted/", "DIR")] = None
     json: Annotated[Path | None, Argument("also write <student>.json there; - prints the marks as JSON", "DIR")] = None
     no_record: Annotated[bool, Argument("leave the gradebook alone")] = False
+    preview: Annotated[bool, Argument("say whose marks would change and why; record nothing")] = False
     jobs: Annotated[int, Argument("submissions graded at once; 0 chooses", "N")] = 0
     cluster: Annotated[str | None, Argument("grade on the workers of this Dask scheduler", "ADDRESS")] = None
 
@@ -129,12 +132,15 @@ def grade(options: GradeOptions) -> int:
         submissions = grade_all(course, assignment, folders, workers)
         if options.json and not options.prints_json:
             submissions = write_results(submissions, options.json)
-        if not options.no_record:
-            submissions = _record_each(course, assignment, submissions)
+        if options.preview or not options.no_record:
+            submissions = _record_each(course, assignment, submissions, preview=options.preview)
         for graded in submissions:
             run.add(graded, handed_in_again=_is_outdated(course, assignment, graded))
             progress(run.done, len(folders), run.next_student, free=run.cached)
-    _print_marks(options, assignment, run)
+    if options.preview:
+        show_preview(options, assignment, run.recorded, run.submissions)
+    else:
+        _print_marks(options, assignment, run)
     _print_problems(run)
     if workers.gpu and run.ran_on_cpu:
         complain(UNUSED)
@@ -172,26 +178,24 @@ def _workers(
 
 
 def _record_each(
-    course: Course, assignment: Assignment, submissions: Iterable[GradedSubmission]
+    course: Course, assignment: Assignment, submissions: Iterable[GradedSubmission], *, preview: bool
 ) -> Iterator[GradedSubmission]:
     """Record each submission in the gradebook and yield it, with the error where that failed: the batch goes on."""
     from autograder.gradebook.recording import Recorder
 
-    recorder = Recorder(course, assignment)
+    recorder = Recorder(course, assignment, preview=preview)
     for graded in submissions:
-        recorded = graded
         try:
             if graded.result is None or graded.snapshot is None:
-                flagged = recorder.record_ungraded(graded.student, str(graded.error or ""))
-                recorded = replace(graded, has_earlier_mark=flagged is not None and flagged.has_earlier_mark)
+                recorded = recorder.record_ungraded(graded.student, str(graded.error or ""))
             else:
-                recorder.record(graded.student, graded.snapshot, graded.result)
+                recorded = recorder.record(graded.student, graded.snapshot, graded.result)
         except AutograderError as error:
             yield replace(graded, error=error)
         except OSError as error:
             yield replace(graded, error=AutograderError(f"{error}.", "Fix that, then grade again."))
         else:
-            yield recorded
+            yield replace(graded, recorded=recorded)
 
 
 def _is_outdated(course: Course, assignment: Assignment, graded: GradedSubmission) -> bool:
@@ -214,6 +218,7 @@ class _Run:
         handed_in_again: Whose submission was replaced while it was graded.
         cached: How many results were there before.
         ran_on_cpu: Whether a submission was graded now, on the CPU.
+        recorded: What changed in the gradebook, or would change, by student.
     """
 
     def __init__(self, students: Iterable[str], titles: Titles, *, keep_all: bool) -> None:
@@ -222,6 +227,7 @@ class _Run:
         self.handed_in_again: list[str] = []
         self.cached = 0
         self.ran_on_cpu = False
+        self.recorded: dict[str, Recorded] = {}
         self._waiting = OrderedDict.fromkeys(students)  # its first key is found at once, however many went before
         self.submissions = len(self._waiting)
         shown_students = self._waiting if keep_all else islice(self._waiting, MOST_SHOWN)
@@ -248,6 +254,8 @@ class _Run:
             self.handed_in_again.append(graded.student)
         del self._waiting[graded.student]
         self.cached += graded.cached
+        if graded.recorded is not None:
+            self.recorded[graded.student] = graded.recorded
         if graded.result is not None and not graded.cached:
             self.ran_on_cpu |= graded.result.environment.ran_on_cpu
         if graded.student in self._rows:

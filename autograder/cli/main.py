@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autograder.cli import authoring, class_views, grading, inspection
+from autograder.cli import authoring, class_views, grading, inspection, marks_over_time
 from autograder.cli.arguments import Command, Options, read_words
 from autograder.cli.output import complain, out
 from autograder.errors import AutograderError, ConfigError, UsageError
@@ -40,7 +40,7 @@ _TABLE: tuple[Command[Any], ...] = (
         grading.GradeOptions,
         grading.grade,
         "grade submissions and record their marks",
-        ["grade", "grade student-1 --submitted submitted --jobs 4"],
+        ["grade", "grade --preview", "grade student-1 --submitted submitted --jobs 4"],
         "0 all graded, whatever the marks, 1 some could not be graded or recorded (the last lines say\n"
         "which and why), 2 wrong usage.",
     ),
@@ -50,6 +50,13 @@ _TABLE: tuple[Command[Any], ...] = (
         authoring.extend,
         "grant a student extra time, list it, or undo it",
         ["extend", "extend student-1 2030-05-10 18:00", "extend student-1 +3d", "extend student-1 none"],
+    ),
+    Command(
+        "history",
+        marks_over_time.HistoryOptions,
+        marks_over_time.history,
+        "say what changed a student's marks, when and why",
+        ["history student-1", "history student-1 attention"],
     ),
     Command(
         "feedback",

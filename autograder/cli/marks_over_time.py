@@ -1,0 +1,254 @@
+"""What changes marks: `history` tells what did, `grade --preview` what would."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+from rich.box import SIMPLE
+from rich.table import Table
+
+from autograder.cli.arguments import Argument, Options
+from autograder.cli.course import open_course
+from autograder.cli.output import out, print_table, write_record
+from autograder.course.assignment import Assignment
+from autograder.errors import UsageError
+from autograder.suggestions import did_you_mean
+from autograder.text import Titles, printable, title_of
+
+if TYPE_CHECKING:
+    from autograder.gradebook.transactions import Recorded
+    from autograder.ledger.entries import Change, TaskMark
+
+MOST_SHOWN = 200
+"""Students whose changes are listed one by one."""
+PREVIEW = "preview/changes.json"
+"""Beside the results of `--json DIR`; in a folder, so that it is taken for no student's."""
+STATES = {None: "", "held": ", held", "earlier": ", for an earlier hand-in"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryOptions(Options):
+    """What `history` takes."""
+
+    student: Annotated[str, Argument("nbgrader's id of the student", "STUDENT", positional=True)]
+    tasks: Annotated[Sequence[str], Argument("only these tasks or questions", "TASK", positional=True)] = ()
+
+
+def history(options: HistoryOptions) -> int:
+    """Print what changed a student's marks, when, by which command, and why."""
+    from autograder.gradebook.nbgrader_steps import course_directory
+    from autograder.gradebook.transactions import Keeper
+
+    course, name = open_course(options)
+    keeper = Keeper(course, course_directory(course, name), options.command)
+    told = keeper.history((name, options.student))
+    if not told:
+        raise UsageError(
+            f"The gradebook knows no marks of {options.student} for {name}.",
+            did_you_mean(options.student, sorted(keeper.students())),
+        )
+    known = {task for recorded in told for task in recorded.entry.book.marks}
+    for task in options.tasks:
+        if task not in known:
+            raise UsageError(f"There is no task {task}.", did_you_mean(task, sorted(known)))
+    titles = course.assignment(name).titles
+    for recorded in told:
+        _print_entry(recorded, options.tasks, titles)
+    entries = [_entry_record(recorded, options.tasks) for recorded in told]
+    write_record(
+        options,
+        {"schema": 1, "command": "history", "assignment": name, "student": options.student, "entries": entries},
+    )
+    return 0
+
+
+def show_preview(options: Options, assignment: Assignment, recorded: Mapping[str, Recorded], submissions: int) -> None:
+    """Print whose marks would change, by task and by reason, with totals; also as JSON, if that is asked for.
+
+    Args:
+        options: Of the command.
+        assignment: What was graded.
+        recorded: What would be recorded, by student.
+        submissions: How many were graded.
+    """
+    changed = {student: _counted(each) for student, each in sorted(recorded.items())}
+    changed = {student: changes for student, changes in changed.items() if changes or _penalty(recorded[student])}
+    groups = _groups(changed)
+    if groups:
+        print_table(_groups_table(groups, assignment.titles))
+    for student in list(changed)[:MOST_SHOWN]:
+        out.print(f"{printable(student)}: {_in_words(changed[student], recorded[student], assignment.titles)}")
+    if len(changed) > MOST_SHOWN:
+        out.print(f"{len(changed) - MOST_SHOWN:,} more students are not listed here.")
+    totals = _totals([_net(changes, recorded[student]) for student, changes in changed.items()], submissions)
+    out.print(
+        "The marks of {changed} of {students} students would change: {more} get more, {less} get less; "
+        "{points:+g} points in all. Nothing was recorded.".format_map(totals)
+    )
+    students = [
+        {"student": student, "changes": [_change_record(change) for change in changes]}
+        | _penalty_record(recorded[student])
+        for student, changes in changed.items()
+    ]
+    heading = {"schema": 1, "command": options.command, "preview": True, "assignment": assignment.name}
+    tasks = [group.record() for group in groups]
+    _write_preview(options, heading | {"totals": totals, "tasks": tasks, "students": students})
+
+
+def _totals(net: Sequence[float], students: int) -> dict[str, float]:
+    """Return how many of the students get more and less, from the points that each gains in all."""
+    more, less = sum(points > 0 for points in net), sum(points < 0 for points in net)
+    return {"students": students, "changed": len(net), "more": more, "less": less, "points": round(sum(net), 2)}
+
+
+@dataclass
+class _Group:
+    """All changes of one task for one reason."""
+
+    task: str
+    why: str
+    gains: list[float] = field(default_factory=list)
+
+    @property
+    def more(self) -> int:
+        """Students who gain points."""
+        return sum(gain > 0 for gain in self.gains)
+
+    @property
+    def less(self) -> int:
+        """Students who lose points."""
+        return sum(gain < 0 for gain in self.gains)
+
+    @property
+    def points(self) -> float:
+        """Points gained by all together."""
+        return round(sum(self.gains), 2)
+
+    def record(self) -> dict[str, object]:
+        """Return what the JSON says of it."""
+        counts = {"students": len(self.gains), "more": self.more, "less": self.less, "points": self.points}
+        return {"task": self.task, "why": self.why, **counts}
+
+
+def _counted(recorded: Recorded) -> list[Change]:
+    return [change for change in recorded.changes if change.counts]
+
+
+def _groups(changed: Mapping[str, Sequence[Change]]) -> list[_Group]:
+    found: dict[tuple[str, str], _Group] = {}
+    for changes in changed.values():
+        for change in changes:
+            group = found.setdefault((change.task, change.why), _Group(change.task, change.why))
+            group.gains.append(change.difference)
+    return sorted(found.values(), key=lambda group: (group.task, group.why))
+
+
+def _groups_table(groups: Sequence[_Group], titles: Titles) -> Table:
+    table = Table("task", "because of", box=SIMPLE)
+    for heading in ("students", "more", "less", "points"):
+        table.add_column(heading, justify="right")
+    for group in groups:
+        numbers = (str(len(group.gains)), str(group.more), str(group.less), f"{group.points:+g}")
+        table.add_row(title_of(group.task, titles), group.why, *numbers)
+    return table
+
+
+def _in_words(changes: Sequence[Change], recorded: Recorded, titles: Titles) -> str:
+    parts = [f"{title_of(change.task, titles)} {_from_to(change)} ({change.why})" for change in changes]
+    if _penalty(recorded):
+        parts.append(f"late penalty {recorded.before.penalty or 0:g} → {recorded.entry.book.penalty or 0:g}")
+    return "; ".join(parts)
+
+
+def _from_to(change: Change) -> str:
+    text = f"{_points(change.before)} → {_points(change.after)}"
+    if change.after.by_hand is not None and change.before.automatic != change.after.automatic:
+        text += f", by hand; the checks alone give {_number(change.after.automatic)}"
+    return text
+
+
+def _points(mark: TaskMark) -> str:
+    return _number(mark.points) + STATES[mark.state]
+
+
+def _number(points: float | None) -> str:
+    return "–" if points is None else f"{points:g}"
+
+
+def _penalty(recorded: Recorded) -> float:
+    """Return by how much the late penalty grows."""
+    return round((recorded.entry.book.penalty or 0.0) - (recorded.before.penalty or 0.0), 2)
+
+
+def _penalty_record(recorded: Recorded) -> dict[str, object]:
+    if not _penalty(recorded):
+        return {}
+    return {"penalty": {"before": recorded.before.penalty or 0.0, "after": recorded.entry.book.penalty or 0.0}}
+
+
+def _net(changes: Sequence[Change], recorded: Recorded) -> float:
+    return round(sum(change.difference for change in changes) - _penalty(recorded), 2)
+
+
+def _write_preview(options: Options, record: dict[str, object]) -> None:
+    if options.json and not options.prints_json:
+        import msgspec
+
+        from autograder.files import write_whole
+
+        write_whole(options.json / PREVIEW, msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
+    else:
+        write_record(options, record)
+
+
+def _print_entry(recorded: Recorded, tasks: Sequence[str], titles: Titles) -> None:
+    """Print one entry of a history; with tasks only if it changed one of them."""
+    entry, changes = recorded.entry, _chosen(recorded, tasks)
+    if tasks and not changes:
+        return
+    by = " ".join(part for part in (entry.command, f"by {entry.who}" if entry.who else "") if part)
+    out.print(f"{_when(entry.at)}  {by}" + (f"  hand-in {_short(entry.submission)}" if entry.submission else ""))
+    if entry.note:
+        out.print(f"  {entry.note}")
+    for change in changes:
+        out.print(f"  {title_of(change.task, titles)}: {_from_to(change)} ({change.why})")
+    if not tasks and _penalty(recorded):
+        out.print(f"  late penalty: {recorded.before.penalty or 0:g} → {entry.book.penalty or 0:g}")
+    if not changes and not entry.note and not _penalty(recorded):
+        out.print("  no mark changed")
+
+
+def _chosen(recorded: Recorded, tasks: Sequence[str]) -> list[Change]:
+    return [change for change in recorded.changes if not tasks or change.task in tasks]
+
+
+def _when(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def _short(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:12]
+
+
+def _entry_record(recorded: Recorded, tasks: Sequence[str]) -> dict[str, object]:
+    entry = recorded.entry
+    return {
+        "at": f"{entry.at.isoformat()}Z",
+        "who": entry.who,
+        "command": entry.command,
+        "submission": entry.submission,
+        "rules": entry.rules,
+        "note": entry.note,
+        "changes": [_change_record(change) for change in _chosen(recorded, tasks)],
+        "marks": {task: mark.points for task, mark in entry.book.marks.items() if not tasks or task in tasks},
+        "penalty": entry.book.penalty or 0.0,
+    }
+
+
+def _change_record(change: Change) -> dict[str, object]:
+    states = {"state": change.after.state} if change.after.state else {}
+    points = {"before": change.before.points, "after": change.after.points}
+    return {"task": change.task, **points, **states, "why": change.why}
