@@ -114,6 +114,12 @@ class IsolatedAutograde(Autograde):  # type: ignore[misc]
         except (AutograderError, OSError) as error:
             self.failure = error
             raise
+        if self.coursedir.groupshared:
+            apart, self.coursedir = self.coursedir, self._keeper.coursedir
+            try:
+                super().set_permissions(assignment_id, student_id)  # also of the folder above all students'
+            finally:
+                self.coursedir = apart  # before nbgrader cleans up after a failure
 
     @property
     def _keeper(self) -> Keeper:

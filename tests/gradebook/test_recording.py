@@ -389,6 +389,15 @@ def autograde(course: TinyCourse) -> None:
     run_step(make_step(Autograde, course.course, course_directory(course.course, "tiny")))
 
 
+def test_a_course_that_a_group_shares_stays_so(released_course: TinyCourse) -> None:
+    with (released_course.root / "course_config.py").open("a") as settings:
+        settings.write("\nc.CourseDirectory.groupshared = True\n")
+    released_course.read_again().record("ada", hand_in(released_course), PART)
+    graded = released_course.root / "autograded"
+    assert [folder.stat().st_mode & 0o2070 for folder in (graded, graded / "ada/tiny")] == [0o2070, 0o2070]
+    assert (graded / "ada/tiny/tiny.ipynb").stat().st_mode & 0o060 == 0o060
+
+
 def test_markers_read_model_answer_and_rubric_before_the_answer(released_course: TinyCourse) -> None:
     released_course.record("ada", hand_in(released_course), PART)
     cells = autograded(released_course)["cells"]
