@@ -85,7 +85,7 @@ def show_preview(options: Options, assignment: Assignment, recorded: Mapping[str
         out.print(f"{len(changed) - MOST_SHOWN:,} more students are not listed here.")
     totals = _totals([_net(changes, recorded[student]) for student, changes in changed.items()], submissions)
     out.print(
-        "The marks of {changed} of {students} students would change: {more} get more, {less} get less; "
+        "The marks of {changed} of {students} students would change: more for {more}, less for {less}; "
         "{points:+g} points in all. Nothing was recorded.".format_map(totals)
     )
     students = [
