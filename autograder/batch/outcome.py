@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autograder.course.assignment import Assignment
 from autograder.course.course import Course
 from autograder.course.submission import Snapshot
 from autograder.errors import AutograderError, ClusterError, GpuUnavailable, SandboxUnavailable
@@ -102,6 +103,34 @@ def write_json(submissions: Iterable[GradedSubmission], folder: Path) -> Iterato
             asked = time.monotonic()
         for written in writing:
             yield written.result()
+
+
+def record_each(
+    course: Course, assignment: Assignment, submissions: Iterable[GradedSubmission], *, preview: bool
+) -> Iterator[GradedSubmission]:
+    """Record each submission in the gradebook and yield it, with the error where that failed: the batch goes on.
+
+    Args:
+        course: The course.
+        assignment: What was graded.
+        submissions: Graded submissions, as they come.
+        preview: Whether to say what would be recorded, and to record nothing.
+    """
+    from autograder.gradebook.recording import Recorder
+
+    recorder = Recorder(course, assignment, preview=preview)
+    for graded in submissions:
+        try:
+            if graded.result is None or graded.snapshot is None:
+                recorded = recorder.record_ungraded(graded.student, str(graded.error or ""))
+            else:
+                recorded = recorder.record(graded.student, graded.snapshot, graded.result)
+        except AutograderError as error:
+            yield replace(graded, error=error)
+        except OSError as error:
+            yield replace(graded, error=AutograderError(f"{error}.", "Fix that, then grade again."))
+        else:
+            yield replace(graded, recorded=recorded)
 
 
 def _write_one(submission: GradedSubmission, folder: Path) -> GradedSubmission:

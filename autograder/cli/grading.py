@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -20,7 +20,7 @@ from autograder.cli.tables import marks_table
 from autograder.course.assignment import Assignment
 from autograder.course.course import Course
 from autograder.course.submission import is_current
-from autograder.errors import AutograderError, UsageError
+from autograder.errors import UsageError
 from autograder.suggestions import did_you_mean
 from autograder.text import Titles, printable, title_of
 
@@ -113,6 +113,7 @@ def check(options: CheckOptions) -> int:
 def grade(options: GradeOptions) -> int:
     """Grade submissions, write and record their results one by one, and print the marks."""
     from autograder.batch.batch import discover, grade_all
+    from autograder.batch.outcome import record_each
     from autograder.batch.outcome import write_json as write_results
     from autograder.grading.gpu import UNUSED
 
@@ -133,7 +134,7 @@ def grade(options: GradeOptions) -> int:
         if options.json and not options.prints_json:
             submissions = write_results(submissions, options.json)
         if options.preview or not options.no_record:
-            submissions = _record_each(course, assignment, submissions, preview=options.preview)
+            submissions = record_each(course, assignment, submissions, preview=options.preview)
         for graded in submissions:
             run.add(graded, handed_in_again=_is_outdated(course, assignment, graded))
             progress(run.done, len(folders), run.next_student, free=run.cached)
@@ -175,27 +176,6 @@ def _workers(
     from autograder.batch.dask_workers import cluster_workers
 
     return cluster_workers(options.cluster, course, assignment)
-
-
-def _record_each(
-    course: Course, assignment: Assignment, submissions: Iterable[GradedSubmission], *, preview: bool
-) -> Iterator[GradedSubmission]:
-    """Record each submission in the gradebook and yield it, with the error where that failed: the batch goes on."""
-    from autograder.gradebook.recording import Recorder
-
-    recorder = Recorder(course, assignment, preview=preview)
-    for graded in submissions:
-        try:
-            if graded.result is None or graded.snapshot is None:
-                recorded = recorder.record_ungraded(graded.student, str(graded.error or ""))
-            else:
-                recorded = recorder.record(graded.student, graded.snapshot, graded.result)
-        except AutograderError as error:
-            yield replace(graded, error=error)
-        except OSError as error:
-            yield replace(graded, error=AutograderError(f"{error}.", "Fix that, then grade again."))
-        else:
-            yield replace(graded, recorded=recorded)
 
 
 def _is_outdated(course: Course, assignment: Assignment, graded: GradedSubmission) -> bool:
