@@ -93,7 +93,8 @@ c.HTMLExporter.filters = {name: f"autograder.nbgrader_plugins.{name}" for name i
 # c.Autograder.max_processes = 512
 # c.Autograder.max_descriptors = 1024
 
-# Largest accepted sizes: one answer of a student process, a whole submission, its number of files.
+# Most that is read: one answer of a student process; the module, the notebook, and all other files of a submission
+# together; its number of files. What is larger is left out by name.
 # c.Autograder.max_reply_mib = 64
 # c.Autograder.max_submission_mib = 64
 # c.Autograder.max_submission_files = 500

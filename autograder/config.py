@@ -41,7 +41,7 @@ class Settings:
         max_processes: Processes and threads of one student process.
         max_descriptors: Files one student process may have open.
         max_reply_mib: Largest answer of a student process.
-        max_submission_mib: Largest submission that is read.
+        max_submission_mib: Largest module and notebook that are read, and most of other files together.
         max_submission_files: Most files of a submission that are read.
     """
 

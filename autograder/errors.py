@@ -105,15 +105,25 @@ class StudentRaised(StudentFault):
         place: File or cell, and function, where it was raised; empty if unknown.
         line: The line there; 0 if unknown.
         missing: The name that a NameError misses.
+
+    Attributes:
+        hint: What to do about it; empty where nothing is known.
     """
 
     def __init__(self, exception: str, text: str, place: str = "", line: int = 0, missing: str = "") -> None:
         where = f" ({place}, line {line})" if line else ""
         super().__init__(f"Your code raised {exception}: {text}{where}")
         self.exception = exception
+        self.hint = ""
         self.text = text
         self.line = line
         self.missing = missing
+
+    def add_hint(self, hint: str) -> None:
+        """Add what to do about it to the message."""
+        if hint:
+            self.hint = hint
+            self.message = f"{self.message.rstrip('.')}. {hint}"
 
 
 class StudentTimeout(StudentFault):
@@ -147,8 +157,17 @@ class CellStopped(CheckFailed):
     Args:
         cell: Its grade_id.
         error: What it raised.
+        hint: What to do about it; may be empty.
+
+    Attributes:
+        exception: Its kind.
+        line: The line of the cell.
+        what: What happened, as a part of a sentence.
     """
 
-    def __init__(self, cell: str, error: StudentRaised) -> None:
-        super().__init__(f"The notebook's cell `{cell}` stops with {error.exception}: {error.text} (line {error.line})")
+    def __init__(self, cell: str, error: StudentRaised, hint: str = "") -> None:
         self.cell = cell
+        self.exception, self.line = error.exception, error.line
+        self.what = f"stops with {error.exception}: {error.text} (line {error.line})"
+        hints = " ".join(filter(None, (error.hint, hint)))
+        super().__init__(f"The notebook's cell `{cell}` {self.what}" + (f". {hints}" if hints else ""))

@@ -5,8 +5,11 @@ Names, notes and messages may hold whatever a student's code said, so everything
 
 from __future__ import annotations
 
+import codecs
 import html
+import io
 import re
+import tokenize
 import unicodedata
 from collections.abc import Mapping
 
@@ -15,6 +18,7 @@ Titles = Mapping[str, str]
 REPLACEMENT = "\ufffd"
 """What stands for a character that cannot be shown."""
 _LONGEST_NAME = 80
+_ENCODINGS = {"utf-8", "utf-8-sig", "ascii", "iso8859-1", "iso8859-15", "cp1252", "mac-roman"}
 _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 """Fillers, which count as letters or symbols and show nothing."""
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$&:])")
@@ -112,3 +116,18 @@ def id_in_words(task_id: str) -> str:
     words = [word.lstrip("0") or "0" if word.isdecimal() else word for word in task_id.split("_") if word]
     title = " ".join(words)
     return title[:1].upper() + title[1:]
+
+
+def is_source_text(module: bytes) -> bool:
+    """Return whether the module can be read in the encoding that it names.
+
+    Some of Python's codecs take time that grows with the square of the length, punycode for one, so few are tried.
+    """
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(module).readline)
+        if codecs.lookup(encoding).name not in _ENCODINGS:
+            return False
+        module.decode(encoding)
+    except (SyntaxError, UnicodeDecodeError, LookupError):
+        return False
+    return True

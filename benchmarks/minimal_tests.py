@@ -12,7 +12,7 @@ import json
 
 from autograder.course.assignment import MODULE, Assignment
 from autograder.course.cells import Cell, flag, grade_id_of, load_cells, text_of
-from autograder.course.notebook import GRADING_TAG, PARAMETERS_TAG
+from autograder.course.grading_notebook import GRADING_TAG, PARAMETERS_TAG
 from autograder.course.submission import Snapshot
 
 SMALL_VIT = {

@@ -37,7 +37,10 @@ QUESTIONS: list[wire.Question] = [
     wire.BuildModel([[None, 4]], [wire.Node("keras.Dense", [0], [1], {"units": 3}, [2])]),
     wire.Count("make_vit", {"size": 3}),
     wire.RunCell("a", "x = 1"),
-    wire.RunCell("b", "y = 2", weightless=True),
+    wire.RunCell("b", "y = 2", weightless=True, seconds=3.0),
+    wire.Restart(),
+    wire.Lacking(["x", "y"]),
+    wire.OtherKeras(),
     wire.Read("total"),
     wire.Train("train", [_REF], {"epochs": 1}),
 ]

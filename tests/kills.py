@@ -28,8 +28,7 @@ import psutil
 from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateAssignment
 
-from autograder.course.course import read_course
-from autograder.course.secret import course_secret
+from autograder.course.course import course_secret, read_course
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
 from autograder.release.build import build
 from tests.tiny import REPOSITORY, write_tiny_sources

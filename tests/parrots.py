@@ -26,6 +26,8 @@ from autograder.results import CheckResult
 from tests.lies import Reply, spoilt
 from tests.submissions.corpus import read_corpus
 
+NOT_OF_A_CHECK = (wire.Load, wire.StandIn, wire.RunCell, wire.Restart, wire.Lacking, wire.OtherKeras)
+"""Questions that grading asks by itself, whatever a check wants to know."""
 Key = tuple[str, bytes]
 """A task, and a digest of a question and of the last one before it that changed anything."""
 
@@ -72,7 +74,7 @@ def record(folder: Path, assignment: Assignment, style: str = "") -> Recording:
 
     def exchanging(process: StudentProcess, question: wire.Question, seconds: float) -> Reply:
         reply = exchange(process, question, seconds)
-        if isinstance(question, wire.Load | wire.StandIn | wire.RunCell):
+        if isinstance(question, NOT_OF_A_CHECK):
             return reply
         key = asking[0].key(question)
         if not isinstance(question, wire.Assign):

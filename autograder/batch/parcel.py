@@ -13,8 +13,7 @@ from pathlib import Path
 
 from autograder import __version__
 from autograder.course.assignment import MODULE, Assignment
-from autograder.course.course import Course
-from autograder.course.secret import course_secret
+from autograder.course.course import Course, course_secret
 from autograder.grading.rules_digest import LIBRARIES, PACKAGE, grading_digest
 
 SAME_VERSIONS = (*LIBRARIES, "msgspec", "cloudpickle", "dask", "distributed")

@@ -23,6 +23,11 @@ exponential and a division, in any order, stay below 1e-5, while every mistake w
 LARGEST = 1e15
 """Answers beyond are refused like infinite ones: their squares still fit into float32."""
 
+OTHER_KERAS = (
+    "There are layers of Keras 3 here, which `tf.keras` and `keras` are: a model of `tf_keras` neither trains their "
+    "weights nor tells them whether it trains. Import `tf_keras as keras`, and take all layers and base classes of it."
+)
+"""What a student reads in place of a part that seems to be missing, where layers of two Keras are mixed."""
 OBSERVATIONS = ("wrong_shape", "not_finite", "wrong_number_of_weights", "wrong_parameter_count")
 """Slugs that say what is observably wrong, not which mistake made it so."""
 
@@ -150,5 +155,7 @@ def describe(value: object) -> str:
     if isinstance(value, tuple):
         return f"a tuple or list of {len(value)}"
     if isinstance(value, wire.Ref):
-        return f"a {value.kind} that is no tensor"
+        if value.type_name == "ellipsis":
+            return "`...`, which the template has in place of your own"
+        return f"{'an' if value.kind == 'object' else 'a'} {value.kind} that is no tensor"
     return f"a {type(value).__name__}"

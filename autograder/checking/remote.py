@@ -11,7 +11,7 @@ A check is a plain pytest function in `autograder/checks/<assignment>/test_<task
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -38,7 +38,6 @@ _Made = TypeVar("_Made")
 
 MOST_PICTURES = 2
 """Pictures that one check may attach; further ones are dropped."""
-OTHER_KERAS = "A layer of keras (Keras 3) or of tf.keras is none, and cannot stand in a model of tf_keras."
 
 
 @dataclass(frozen=True)
@@ -139,6 +138,7 @@ class Student:
         self._described: dict[tuple[object, int], Any] = {}
         self._given: set[tuple[object, int]] = set()
         self._pictures: list[Picture] = []
+        self._other_keras = False
 
     def _ask(self, question: wire.Question, seconds: float | None) -> Any:  # noqa: ANN401 - compared by the callers
         """Ask, but for a layer's description that came before and that nothing asked since can have changed."""
@@ -180,6 +180,14 @@ class Student:
             raise made
         return made
 
+    def makes_layers_of_another_keras(self) -> bool:
+        """Whether this task's questions made layers that cannot work within tf_keras, as far as the process says."""
+        if not self._other_keras:
+            with suppress(StudentFault):
+                found = self._asks(wire.OtherKeras(), None)
+                self._other_keras = isinstance(found, tuple) and len(found) > 0
+        return self._other_keras
+
     def show(self, picture: Picture | None) -> None:
         """Attach a picture to the check that runs; see `pictures`. None attaches nothing."""
         if picture is not None:
@@ -203,7 +211,7 @@ class Student:
         made = self.call(name, *args, **kwargs)
         if isinstance(made, wire.Ref) and made.kind in ("layer", "model"):
             return Layer(self._ask, made)
-        fail(f"`{name}` must be a tf_keras layer or return a tf_keras model; got {_instead(made)}")
+        fail(f"`{name}` must be a tf_keras layer or return a tf_keras model; got {describe(made)}.")
 
     def as_layer(self, name: str) -> Layer:
         """Return a layer that calls a function of the student's module: with a phase, or for its gradients."""
@@ -234,16 +242,11 @@ class Student:
         """
         if isinstance(answer, wire.Ref) and answer.kind in ("layer", "model"):
             return Layer(self._ask, answer)
-        fail(f"`{what}` must be a tf_keras layer or model; got {_instead(answer)}")
+        fail(f"`{what}` must be a tf_keras layer or model; got {describe(answer)}.")
 
     def model(self, inputs: Sequence[Sequence[int | None]], *nodes: wire.Node) -> Layer:
         """Build `Model(inputs, nodes applied in turn)` through the functional API; shapes without the batch."""
-        try:
-            made = self._ask(wire.BuildModel([list(shape) for shape in inputs], list(nodes)), None)
-        except StudentRaised as error:
-            if "KerasTensor" in error.text:
-                fail(f"{error.message} {OTHER_KERAS}")
-            raise
+        made = self._ask(wire.BuildModel([list(shape) for shape in inputs], list(nodes)), None)
         if not isinstance(made, wire.Ref):
             fail("No model came back.")
         return Layer(self._ask, made)
@@ -278,11 +281,6 @@ class Student:
             return read_training(self._ask(question, self._training_seconds))
 
 
-def _instead(answer: object) -> str:
-    """Say what came in place of a layer."""
-    return f"{describe(answer)}.{f' {OTHER_KERAS}' if isinstance(answer, wire.Ref) else ''}"
-
-
 @contextmanager
 def _expecting(kind: str, name: str) -> Iterator[None]:
     """Fail with the name that the notebook must define, if the student process misses just that one."""
@@ -290,7 +288,7 @@ def _expecting(kind: str, name: str) -> Iterator[None]:
         yield
     except StudentRaised as error:
         if error.missing == name:
-            fail(f"The notebook must define a {kind} named `{name}`, and yours does not.")
+            fail(f"The notebook must define a {kind} named `{name}`, and yours does not. {error.hint}".strip())
         raise
 
 

@@ -87,17 +87,16 @@ class GradeOptions(SandboxOptions):
 def check(options: CheckOptions) -> int:
     """Grade one submission and print the result."""
     from autograder.grading.gpu import UNUSED, may_use_gpu
-    from autograder.grading.result_store import grader_for, read_for_check
+    from autograder.grading.result_store import checked, grader_for
     from autograder.rendering.result_text import render_text
     from autograder.results import to_json
 
     course, name = open_course(options, options.sandbox)
     titles = course.assignment(name).titles
     grader = grader_for(course, name)
-    snapshot = read_for_check(options.path, name, course.settings)
     with closing(grader), shown("checking", err, quiet=options.quiet, alike=False) as progress:
         progress(0, 1, str(options.path))
-        result = grader.grade_snapshot(snapshot)
+        result = checked(grader, course.assignment(name), options.path, course.settings)
     if options.html:
         from autograder.feedback.page import render_page, result_page
         from autograder.files import write_whole

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import sys
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -98,3 +102,17 @@ def course_from(root: Path, config: Config) -> Course:
         ConfigError: If one of the autograder's settings is unknown or of the wrong type.
     """
     return Course(root, settings_from(config.get("Autograder", {})), config)
+
+
+def course_secret(course: Course) -> bytes:
+    """Return the secret that hidden inputs are drawn from, so that nobody can compute them; made on first use."""
+    path = course.state_dir / "secret"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".secret-") as file:
+            file.write(secrets.token_hex(32))
+            file.flush()
+            os.fsync(file.fileno())
+            with suppress(FileExistsError):  # another process was faster: its secret is the course's
+                os.link(file.name, path)
+    return path.read_bytes()

@@ -1,63 +1,22 @@
-"""Notebooks: build the instructor's, and take only what may be taken from a student's.
-
-Of a student's notebook nothing is trusted but the text of the cells that answer something, found by their
-`grade_id`. Metadata, tags, outputs, extra, moved and deleted cells have no effect on marks.
-"""
+"""Notebooks: build the instructor's, read what stands in it, and put its structure back into a student's."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from dataclasses import dataclass
 
 from autograder.course.cells import Cell, StudentCell, flag, grade_id_of, load_cells, read_cells, text_of
-from autograder.course.notebook_changes import describe_changes
 from autograder.course.rubrics import METADATA, check_rubric, rubric_as_markdown, rubric_of
 from autograder.course.solution_regions import BEGIN, find_regions
 from autograder.errors import AssignmentError
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
-GRADING_TAG = "grading"
-PARAMETERS_TAG = "parameters"
-WEIGHTLESS_TAG = "weightless"
 
 _NBGRADER_DEFAULTS = {"schema_version": 3, "grade": False, "locked": False, "solution": False, "task": False}
 _KEPT_METADATA = ("nbgrader", METADATA, "tags", "deletable", "editable")
 _JUPYTEXT_METADATA = ("title", "cell_depth", "lines_to_next_cell", "lines_to_end_of_cell_marker", "cell_marker")
 _GRADE_ID = re.compile(r"[A-Za-z0-9_-]{1,60}")
-
-
-@dataclass(frozen=True)
-class GradingCell:
-    """One code cell that the grader runs.
-
-    Attributes:
-        id: grade_id, or the cell's own id where it has none.
-        given: The instructor's cell, as it is; otherwise the student's answer.
-        parameters: Sizes are set here; the grader puts its own after it.
-        weightless: Only builds models that are too large for grading: they can be counted and no more.
-    """
-
-    id: str
-    source: str
-    given: bool
-    parameters: bool = False
-    weightless: bool = False
-
-
-@dataclass(frozen=True)
-class GradingNotebook:
-    """What the grader runs of a submission's notebook.
-
-    Attributes:
-        missing: grade_ids of answers that the student's notebook lacks; their source is empty.
-        notes: Sentences for the student.
-    """
-
-    cells: tuple[GradingCell, ...]
-    missing: tuple[str, ...]
-    notes: tuple[str, ...]
 
 
 def build_notebook(percent: str) -> bytes:
@@ -82,22 +41,6 @@ def build_notebook(percent: str) -> bytes:
     notebook = nbformat.from_dict({"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells})
     nbformat.validate(notebook)
     return (str(nbformat.writes(notebook)).rstrip("\n") + "\n").encode()
-
-
-def assemble(source_notebook: bytes, student_notebook: bytes | None) -> GradingNotebook:
-    """Put a student's answers into the trusted notebook; never raises for anything in the student's.
-
-    Args:
-        source_notebook: The built source notebook, whose cells tagged `grading` run as they are.
-        student_notebook: The submission's notebook, or None if it has none.
-    """
-    theirs, problem = read_cells(student_notebook)
-    trusted = [cell for cell in load_cells(source_notebook) if cell["cell_type"] == "code"]
-    answers = {grade_id_of(cell): _matches(cell, theirs) for cell in trusted if flag(cell, "solution")}
-    missing = tuple(name for name, found in answers.items() if not found)
-    cells = (_grading_cell(cell, answers.get(grade_id_of(cell))) for cell in trusted)
-    notes = (problem,) if problem else tuple(describe_changes(load_cells(source_notebook), theirs))
-    return GradingNotebook(tuple(cell for cell in cells if cell is not None), missing, notes)
 
 
 def restore(release_notebook: bytes, student_notebook: bytes | None) -> bytes:
@@ -200,22 +143,6 @@ def _set_ids(cells: list[Cell]) -> None:
             name = f"{wanted}-{count}"
         used.add(name)
         cell["id"] = name
-
-
-def _matches(trusted: Cell, theirs: list[StudentCell]) -> list[StudentCell]:
-    wanted = (grade_id_of(trusted), trusted["cell_type"])
-    return [cell for cell in theirs if (cell.grade_id, cell.kind) == wanted]
-
-
-def _grading_cell(cell: Cell, found: list[StudentCell] | None) -> GradingCell | None:
-    tags = cell["metadata"].get("tags", [])
-    name = grade_id_of(cell) or cell["id"]
-    if found is not None:
-        source = found[0].source if found else ""
-        return GradingCell(id=name, source=source, given=False, weightless=WEIGHTLESS_TAG in tags)
-    if GRADING_TAG not in tags:
-        return None
-    return GradingCell(id=name, source=text_of(cell), given=True, parameters=PARAMETERS_TAG in tags)
 
 
 def _restored_cells(released: list[Cell], theirs: list[StudentCell]) -> list[Cell]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import codecs
 import hashlib
-import io
 import os
 import stat
 import sys
 import sysconfig
-import tokenize
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
+from itertools import islice
 from pathlib import Path
 
 from autograder.config import Settings
@@ -21,15 +19,15 @@ from autograder.course.archives import read_zip
 from autograder.course.assignment import MODULE
 from autograder.course.cells import without_outputs
 from autograder.errors import ArchiveUnreadable, AutograderError, SubmissionUnreadable, UsageError
-from autograder.text import clean_name
+from autograder.text import clean_name, is_source_text
 
 _IGNORED = {"__pycache__", ".ipynb_checkpoints", ".git", "feedback"}
 _DEEPEST = 8
+_LARGEST_BESIDE = 8 << 20  # one file beside module and notebook: a picture, not a checkpoint
 _CHUNK = 1 << 20
 _MOST_NOTES = 12
 _OUTPUTS_SHARE = 2  # a notebook alone may have this many times the size of a submission, if that is outputs
 _STARTUP = {"sitecustomize", "usercustomize"}
-_ENCODINGS = {"utf-8", "utf-8-sig", "ascii", "iso8859-1", "iso8859-15", "cp1252", "mac-roman"}
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -78,7 +76,7 @@ def read_submission(path: Path, assignment: str, settings: Settings) -> Snapshot
     """Read a submission folder, a zip file with one in it, or one bare module or notebook file.
 
     Every file is reached from its folder's descriptor and read through its own: links are never followed,
-    special files never opened.
+    special files never opened. What is too large, too much or too deep is left out, with a note that names it.
 
     Args:
         path: The folder `<student>/<assignment>`, or one file.
@@ -87,7 +85,7 @@ def read_submission(path: Path, assignment: str, settings: Settings) -> Snapshot
 
     Raises:
         UsageError: If there is nothing at `path`.
-        SubmissionUnreadable: If it is larger than the course allows, or a link.
+        SubmissionUnreadable: If it is a link, or a folder that cannot be opened.
     """
     notebook = f"{assignment}.ipynb"
     reader = _Reader(notebook, settings)
@@ -100,8 +98,11 @@ def read_submission(path: Path, assignment: str, settings: Settings) -> Snapshot
         with _opened(path.parent) as folder:
             reader.read_file(folder, path.name, renamed)
     elif path.is_dir():
-        with _opened(path) as folder:
-            reader.read_folder(folder)
+        try:
+            with _opened(path) as folder:
+                reader.read_folder(folder)
+        except OSError as error:
+            raise SubmissionUnreadable("The folder could not be read.", "Hand it in again.") from error
     else:
         raise UsageError(f"No submission at {path}.", f"Name a folder that holds {MODULE}.py and {notebook}.")
     return Snapshot(reader.files, notebook, tuple(reader.all_notes()))
@@ -116,43 +117,41 @@ def is_current(snapshot: Snapshot, path: Path, assignment: str, settings: Settin
 
 
 class _Reader:
-    """Collects what may be taken of one submission, and notes on the rest."""
+    """Collects what may be taken of one submission, and notes on the rest.
+
+    Module and notebook come first and have bounds of their own, so nothing that lies beside them takes their place.
+    """
 
     def __init__(self, notebook: str, settings: Settings) -> None:
         self._notebook = notebook
-        self._bytes_left = settings.max_submission_mib << 20
-        self._most_bytes = self._bytes_left
-        self._most_entries = settings.max_submission_files
-        self._entries = 0
+        self._first = (f"{MODULE}.py", notebook)
+        self._most_bytes = settings.max_submission_mib << 20
+        self._bytes_left = self._most_bytes
+        self._entries_left = settings.max_submission_files
         self._notes: list[str] = []
         self.files: dict[str, bytes] = {}
 
-    def read_folder(self, folder: int, parents: tuple[str, ...] = ()) -> None:
-        """Read all that is in an open folder, and in folders below it."""
-        for name in sorted(self._names(folder)):
-            relative = "/".join((*parents, name))
-            mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
-            if not stat.S_ISDIR(mode):
-                self.read_file(folder, name, relative)
-            elif relative in (f"{MODULE}.py", self._notebook):
-                self._notes.append(f"{clean_name(relative)} is a folder. Hand in the file itself.")
-            elif name not in _IGNORED:
-                self._read_below(folder, name, (*parents, name))
+    def read_folder(self, folder: int) -> None:
+        """Read module and notebook of an open folder, then small files beside and below them."""
+        for name in self._first:
+            with suppress(FileNotFoundError):
+                if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+                    self._notes.append(f"{clean_name(name)} is a folder. Hand in the file itself.")
+                else:
+                    self.read_file(folder, name, name)
+        self._read_others(folder, ())
 
     def read_file(self, folder: int, name: str, relative: str) -> None:
         """Read one file of an open folder under the name `relative`; anything but a regular file gives a note."""
         try:
             relative.encode()
-            content = self._content(folder, name, relative)
+            self.files[relative] = self._content(folder, name, relative)
         except UnicodeEncodeError:
             self._notes.append(f"The name {clean_name(relative)} is not UTF-8; the file was left out. Rename it.")
         except _LeftOut as reason:
-            self._notes.append(f"{clean_name(relative)} {reason}; it was left out. Hand in the file itself.")
+            self._notes.append(f"{clean_name(relative)} {reason}")
         except OSError:
             self._notes.append(f"{clean_name(relative)} could not be opened; it was left out.")
-        else:
-            self._bytes_left -= len(content)
-            self.files[relative] = content
 
     def read_archive(self, path: Path) -> None:
         """Read a zip file into memory; a folder around the work is taken off.
@@ -161,7 +160,7 @@ class _Reader:
             SubmissionUnreadable: If it is no zip file, or larger than the course allows.
         """
         try:
-            found, left_out = read_zip(path, self._most_bytes, self._most_entries)
+            found, left_out = read_zip(path, self._most_bytes, self._entries_left)
         except ArchiveUnreadable as error:
             raise SubmissionUnreadable(f"{clean_name(path.name)}: {error.problem}", error.remedy) from error
         self._notes += [f"{clean_name(file.name)} {file.why}; it was left out." for file in left_out]
@@ -179,16 +178,26 @@ class _Reader:
         yield from _module_notes(self.files)
         yield from _shadow_notes(self.files)
 
-    def _names(self, folder: int) -> Iterator[str]:
+    def _read_others(self, folder: int, parents: tuple[str, ...]) -> None:
+        """Read what else is in an open folder, all of it or, where that is too much, nothing."""
         with os.scandir(folder) as entries:
-            for entry in entries:
-                self._entries += 1
-                if self._entries > self._most_entries:
-                    raise SubmissionUnreadable(
-                        f"The submission has more than {self._most_entries} files.",
-                        f"Hand in {MODULE}.py and {self._notebook} alone.",
-                    )
-                yield entry.name
+            names = sorted(entry.name for entry in islice(entries, self._entries_left + 1))
+        if len(names) > self._entries_left:
+            which = clean_name("/".join(parents)) if parents else "Your hand-in"
+            kept = "it was left out" if parents else f"of it only {MODULE}.py and {self._notebook} were read"
+            self._notes.append(f"{which} holds more files than are read; {kept}.")
+            return
+        self._entries_left -= len(names)
+        folders = []
+        for name in names:
+            if name in _IGNORED or (name in self._first and not parents):
+                continue
+            if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+                folders.append(name)
+            else:
+                self.read_file(folder, name, "/".join((*parents, name)))
+        for name in folders:
+            self._read_below(folder, name, (*parents, name))
 
     def _read_below(self, folder: int, name: str, parents: tuple[str, ...]) -> None:
         if len(parents) > _DEEPEST:
@@ -196,7 +205,7 @@ class _Reader:
             return
         try:
             with _opened(name, folder) as below:
-                self.read_folder(below, parents)
+                self._read_others(below, parents)
         except OSError:
             self._notes.append(f"{clean_name('/'.join(parents))} could not be opened; it was left out.")
 
@@ -204,32 +213,36 @@ class _Reader:
         """Return a regular file's content.
 
         Raises:
-            _LeftOut: If it is anything else, or another user's file under a second name.
-            SubmissionUnreadable: If the submission becomes too large.
+            _LeftOut: If it is anything else, another user's file under a second name, or too large.
         """
         seen = os.stat(name, dir_fd=folder, follow_symlinks=False)
         if not stat.S_ISREG(seen.st_mode):
-            raise _LeftOut("is a link" if stat.S_ISLNK(seen.st_mode) else "is no file but a pipe, a socket or a device")
+            what = "is a link" if stat.S_ISLNK(seen.st_mode) else "is no file but a pipe, a socket or a device"
+            raise _LeftOut(f"{what}; it was left out. Hand in the file itself.")
         descriptor = os.open(name, _OPEN, dir_fd=folder)
         try:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
-                raise _LeftOut("is no file")
+                raise _LeftOut("is no file; it was left out. Hand in the file itself.")
             if found.st_nlink > 1 and found.st_uid != os.fstat(folder).st_uid:
-                raise _LeftOut("is a link to a file of somebody else")
+                raise _LeftOut("is a link to a file of somebody else; it was left out. Hand in the file itself.")
             if relative == self._notebook:
                 return self._slim(_read_bounded(descriptor, self._most_bytes * _OUTPUTS_SHARE))
-            return _read_bounded(descriptor, self._bytes_left)
+            if relative == f"{MODULE}.py":
+                return _read_bounded(descriptor, self._most_bytes)
+            content = _read_bounded(descriptor, min(self._bytes_left, _LARGEST_BESIDE))
+            self._bytes_left -= len(content)
+            return content
         finally:
             os.close(descriptor)
 
     def _slim(self, notebook: bytes) -> bytes:
         """Return the notebook; without its outputs if it is too large with them."""
-        if len(notebook) <= self._bytes_left:
+        if len(notebook) <= self._most_bytes:
             return notebook
         slim = without_outputs(notebook)
-        if slim is None or len(slim) > self._bytes_left:
-            raise _too_large()
+        if slim is None or len(slim) > self._most_bytes:
+            raise _too_large(len(notebook))
         size = len(notebook) >> 20
         self._notes.append(f"Your notebook has {size} MiB; its outputs were left out. Clear them before you hand in.")
         return slim
@@ -245,7 +258,7 @@ def _folder_of_work(names: Iterable[str], notebook: str) -> str:
 
 
 class _LeftOut(Exception):
-    """A file that is not read; the message says what it is."""
+    """A file that is not read; the message says, after its name, what it is and what to do."""
 
 
 @contextmanager
@@ -258,18 +271,23 @@ def _opened(folder: str | Path, within: int | None = None) -> Iterator[int]:
 
 
 def _read_bounded(descriptor: int, limit: int) -> bytes:
+    """Return what a file holds.
+
+    Raises:
+        _LeftOut: If that is more than the limit.
+    """
+    size = os.fstat(descriptor).st_size
     content = bytearray()
-    while chunk := os.read(descriptor, _CHUNK):
+    while size <= limit and (chunk := os.read(descriptor, _CHUNK)):
         content += chunk
-        if len(content) > limit:
-            raise _too_large()
+        size = max(size, len(content))  # it may grow while it is read
+    if size > limit:
+        raise _too_large(size)
     return bytes(content)
 
 
-def _too_large() -> SubmissionUnreadable:
-    return SubmissionUnreadable(
-        "The submission is larger than the course allows.", "Clear the notebook's outputs and remove data files."
-    )
+def _too_large(size: int) -> _LeftOut:
+    return _LeftOut(f"has {max(size >> 20, 1):,} MiB, more than is read; it was left out.")
 
 
 def _module_notes(files: dict[str, bytes]) -> Iterator[str]:
@@ -281,23 +299,8 @@ def _module_notes(files: dict[str, bytes]) -> Iterator[str]:
             yield f"There is no {MODULE}.py, but {clean_name(near[0])}. Hand it in as {MODULE}.py, in no other folder."
     elif b"\0" in module:
         yield f"{MODULE}.py holds NUL bytes, so Python cannot read it. Save it as plain text in UTF-8."
-    elif not _is_text(module):
+    elif not is_source_text(module):
         yield f"{MODULE}.py is not UTF-8 text, which Python expects. Save it as UTF-8 in your editor."
-
-
-def _is_text(module: bytes) -> bool:
-    """Return whether the module can be read in the encoding that it names.
-
-    Some of Python's codecs take time that grows with the square of the length, punycode for one, so few are tried.
-    """
-    try:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(module).readline)
-        if codecs.lookup(encoding).name not in _ENCODINGS:
-            return False
-        module.decode(encoding)
-    except (SyntaxError, UnicodeDecodeError, LookupError):
-        return False
-    return True
 
 
 def _shadow_notes(names: Iterable[str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +34,7 @@ OBSERVED = {
 }
 """What is observably wrong, where the check's own message also tells values."""
 BROKEN = "The check could not be finished."
+_EXCEPTION = re.compile(r"(?:Your code raised|The notebook's cell `\w+` stops with) (\w{1,40}): ")
 _BETWEEN = " Or: "  # between the sentences of several mistakes; see `comparisons.expect`
 
 
@@ -114,7 +116,7 @@ def withheld(check: CheckResult, own: CheckResult | None, closed_list: frozenset
     slugs = tuple(slug for slug in check.misconceptions if slug in closed_list)
     if check.outcome == "passed":
         message = ""
-    elif own is not None and own.outcome == check.outcome and own.message == check.message:
+    elif own is not None and own.outcome == check.outcome and _is_the_same(own.message, check.message):
         message = own.message
     elif check.outcome == "error":
         message = BROKEN
@@ -123,6 +125,12 @@ def withheld(check: CheckResult, own: CheckResult | None, closed_list: frozenset
     else:
         message = " ".join([STILL_WRONG, *(OBSERVED[slug] for slug in slugs if slug in OBSERVED)])
     return msgspec.structs.replace(check, message=message, misconception="+".join(slugs) or None, pictures=())
+
+
+def _is_the_same(own: str, other: str) -> bool:
+    """Whether two messages are one, or tell of an exception of the same kind."""
+    kinds = [_EXCEPTION.search(message) for message in (own, other)]
+    return own == other or (kinds[0] is not None and kinds[1] is not None and kinds[0][1] == kinds[1][1])
 
 
 @functools.cache

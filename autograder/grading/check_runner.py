@@ -17,9 +17,17 @@ import numpy as np
 import pytest
 from _pytest.config import _prepareconfig
 
+from autograder.checking.comparisons import OTHER_KERAS
 from autograder.checking.remote import Student
 from autograder.course.assignment import Task
-from autograder.errors import AssignmentError, AutograderError, StudentFault
+from autograder.errors import (
+    AssignmentError,
+    AutograderError,
+    CellStopped,
+    CheckFailed,
+    StudentFault,
+    StudentRaised,
+)
 from autograder.results import CheckResult, Outcome
 
 LONGEST_REASON = 2000
@@ -212,6 +220,8 @@ class _Plugin:
         check_id = _check_id(self.running.task, item)
         sentence = check_id.partition("::")[2].replace("_", " ").capitalize() + "."
         outcome, message, misconception = _verdict(error)
+        if _may_be_for_another_keras(error) and self.running.student.makes_layers_of_another_keras():
+            message, misconception = OTHER_KERAS, "other_keras"
         message = message if len(message) <= LONGEST_REASON else f"{message[:LONGEST_REASON]} …"
         return CheckResult(
             id=check_id,
@@ -245,6 +255,13 @@ def _verdict(error: BaseException | None) -> tuple[Outcome, str, str | None]:
     if isinstance(error, pytest.skip.Exception):
         return "skipped", str(error), None
     return "error", f"{type(error).__name__}: {error}", None
+
+
+def _may_be_for_another_keras(error: BaseException | None) -> bool:
+    """Whether a check failed as it does where layers of two Keras are mixed: a part seems missing, or Keras raises."""
+    if isinstance(error, StudentRaised):
+        return "keras" in error.text.lower()
+    return isinstance(error, CheckFailed | AssertionError) and not isinstance(error, CellStopped)
 
 
 def _make_importable(checks_dir: Path) -> None:

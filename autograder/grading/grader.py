@@ -10,9 +10,9 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 
+from autograder.checking.reasons import hide_paths
 from autograder.course.assignment import MODULE, Assignment, Task
-from autograder.course.course import Course
-from autograder.course.secret import course_secret
+from autograder.course.course import Course, course_secret
 from autograder.course.submission import Snapshot
 from autograder.grading.carried_forward import StandInRuns
 from autograder.grading.check_runner import Checks, collected_checks
@@ -94,7 +94,7 @@ class Grader:
             environment = own.environment()
             tasks = _SubmissionGrading(case, own, checks, seed).grade_all(cached)
         changed = _notes_of_changed(snapshot, self._reference.modules)
-        notes = (*snapshot.notes, *changed, *case.notebook.notes, *_note_of_printed(own.printed))
+        notes = (*snapshot.notes, *changed, *case.notebook.notes, *own.notes, *_note_of_printed(own.printed))
         return summarise(self._assignment, snapshot.digest, environment, tasks, notes)
 
 
@@ -111,7 +111,7 @@ def _notes_of_changed(snapshot: Snapshot, modules: Mapping[str, str]) -> list[st
 
 def _note_of_printed(text: str) -> tuple[str, ...]:
     """Return a note on what the module printed while it was loaded, before it was asked anything."""
-    lines = " | ".join(line for line in text.splitlines() if line.strip())
+    lines = " | ".join(line for line in hide_paths(text).splitlines() if line.strip())
     shown = lines if len(lines) <= LONGEST_SHOWN else f"{lines[:LONGEST_SHOWN]} …"
     return (f"While it was loaded, your {MODULE}.py printed: {shown}",) if lines else ()
 

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 from autograder import wire
 from autograder.checking.remote import Student
 from autograder.config import Settings
 from autograder.course.assignment import MODULE, Assignment, Task
-from autograder.course.notebook import GradingNotebook, assemble
+from autograder.course.grading_notebook import GradingNotebook, assemble
 from autograder.course.submission import Snapshot
-from autograder.errors import CheckFailed, StudentFault, StudentTimeout, ZygoteError
-from autograder.grading.notebook_run import NotebookRun
+from autograder.errors import CheckFailed, StudentFault, StudentRaised, StudentTimeout, ZygoteError
+from autograder.grading.notebook_run import NotebookRun, missing_packages
 from autograder.grading.reference import NO_STAND_INS, Reference, StandIns
 from autograder.grading.student_process import StudentProcess
 from autograder.grading.zygote_client import Zygote
@@ -55,12 +56,11 @@ class GradingCase:
         ends = time.monotonic() + settings.submission_seconds
         return cls(settings, assignment, reference, zygote, snapshot, notebook, ends)
 
-
-class _Started(NamedTuple):
-    """A student process, and the notebook that runs in it."""
-
-    process: StudentProcess
-    notebook: NotebookRun
+    def answers_for(self, task: Task) -> frozenset[str]:
+        """Return the notebook's answers that a task needs: its own, and those before it that cost little to run."""
+        before = self.assignment.answers_for(task) - set(task.answers)
+        weightless = {cell.id for cell in self.notebook.cells if cell.weightless}
+        return frozenset(task.answers) | (before - weightless)
 
 
 class LiveSubmission:
@@ -78,7 +78,10 @@ class LiveSubmission:
     def __init__(self, case: GradingCase, stand_ins: StandIns = NO_STAND_INS) -> None:
         self._case = case
         self._stand_ins = stand_ins
-        self._started: _Started | None = None
+        self._process: StudentProcess | None = None
+        self._notebook: NotebookRun | None = None
+        self._deadly_cells: dict[str, StudentFault] = {}
+        self._notes: list[str] = []
         self._load_fault: StudentFault | None = None
         self._fatal_module = False  # loading the module ended a process: it is not tried again
         self._fraction = 1
@@ -97,12 +100,17 @@ class LiveSubmission:
     def close(self) -> None:
         """End the process for good, and wait until it is gone."""
         self._closed = True
-        if self._started is not None:
-            self._started.process.stop()
+        if self._process is not None:
+            self._process.stop()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the student about what did not run as it stands."""
+        return tuple(dict.fromkeys(self._notes))
 
     def environment(self) -> Environment:
         """Return what the student process runs on and which layers confine it."""
-        return self._running().process.environment
+        return self._running().environment
 
     def student(self, task: Task, *, hurried: bool = False) -> Student:
         """Return the submission as the checks of one task see it.
@@ -114,8 +122,11 @@ class LiveSubmission:
         """
         self._fraction = SHORTENED if hurried else 1
         self._hurried, self._gave_up = hurried, None
-        if task.preload and self._started is not None and not self._started.process.complete:
-            self._started.process.stop()  # forked before the modules to preload were there: the next one has them
+        if task.preload and self._process is not None and not self._process.complete:
+            self._process.stop()  # forked before the modules to preload were there: the next one has them
+        if self._process is not None and self._process.alive:
+            with suppress(StudentFault):
+                self._process.ask(wire.OtherKeras())  # what earlier tasks made is not asked of this one
         seconds = self._case.settings.training_seconds
         return Student(self.ask, lambda variables: self._run_answers(task, variables), seconds, self._running)
 
@@ -127,12 +138,16 @@ class LiveSubmission:
         """
         if self._gave_up is not None:
             raise self._gave_up
-        process = self._running().process
-        if self._load_fault is not None and self._needs_module(question):
-            raise self._load_fault
+        process = self._running()
         limit = self._limit(seconds or self._case.settings.request_seconds)
         try:
             return process.ask(question, limit)
+        except StudentRaised as error:
+            if error.missing and self._load_fault is not None and not _is_of_the_notebook(question):
+                raise self._load_fault from error
+            if error.missing and self._notebook is not None:
+                error.add_hint(self._notebook.hint(error.missing))
+            raise
         except StudentTimeout as error:
             self.timed_out = True
             self._fraction = SHORTENED
@@ -154,33 +169,31 @@ class LiveSubmission:
     def _cell_limit(self) -> float:
         return self._limit(self._case.settings.load_seconds)
 
-    def _needs_module(self, question: wire.Question) -> bool:
-        """Whether only the student's own module can answer, which could not be loaded."""
-        ours = self._stand_ins.names | self._case.reference.helpers
-        match question:
-            case wire.BuildModel(nodes=nodes):
-                return any(node.name not in ours and "." not in node.name for node in nodes)
-            case wire.Count(name=name) | wire.Wrap(name=name) | wire.Call(space="module", name=name):
-                return name not in ours
-            case _:
-                return False
-
-    def _running(self) -> _Started:
-        """Return what runs, started afresh if the process ended."""
+    def _running(self) -> StudentProcess:
+        """Return the process, started afresh if it ended."""
         if self._closed:
             raise RuntimeError("this submission was closed: nothing may be asked of it any more")
-        if self._started is None or not self._started.process.alive:
-            process = self._start()
-            parameters = self._case.reference.parameters
-            notebook = NotebookRun(self._case.notebook, parameters, self._stand_ins, process, self._cell_limit)
-            self._started = _Started(process, notebook)
-        return self._started
+        if self._process is None or not self._process.alive:
+            self._notebook = None
+            self._process = self._start()
+        return self._process
+
+    def _notebook_of(self, task: Task) -> NotebookRun:
+        """Return the notebook of a task, begun afresh if the process last ran that of another one."""
+        process = self._running()
+        if self._notebook is None or self._notebook.task != task.id:
+            case = self._case
+            self._notebook = NotebookRun(
+                task.id, case.notebook, case.reference, self._stand_ins, process, self._cell_limit, self._deadly_cells
+            )
+        return self._notebook
 
     def _start(self) -> StudentProcess:
         """Start a process and load the module; if loading ends the process, start one without the module."""
         own = self._case.snapshot.module_bytes is not None and not self._fatal_module
         if not own and self._load_fault is None:
-            self._load_fault = StudentFault(f"You handed in no {MODULE}.py.")
+            left_out = (note for note in self._case.snapshot.notes if note.startswith(f"{MODULE}.py "))
+            self._load_fault = StudentFault(next(left_out, f"You handed in no {MODULE}.py."))
         process = StudentProcess(self._case.zygote, self._case.snapshot, self._case.settings)
         self._load(process, own)
         if not process.alive:
@@ -199,10 +212,14 @@ class LiveSubmission:
         reference = self._case.reference
         question = wire.Load(MODULE, reference.given, own, reference.modules)
         try:
-            process.ask(question, self._limit(self._case.settings.load_seconds))
+            missing = process.ask(question, self._limit(self._case.settings.load_seconds))
         except StudentFault as fault:
             if self._load_fault is None:
                 self._load_fault = CheckFailed(f"{MODULE}.py could not be imported. {fault.message}")
+                what = self._load_fault.message.rstrip(".")
+                self._notes.append(f"{what}. What it defines above that line is graded.")
+        else:
+            self._notes += missing_packages(missing, f"your {MODULE}.py")
 
     def _put_stand_ins(self, process: StudentProcess) -> None:
         try:
@@ -218,12 +235,28 @@ class LiveSubmission:
         Raises:
             StudentFault: If one of these answers is missing or stopped with an error.
         """
-        notebook = self._running().notebook
-        answers = self._case.assignment.answers_for(task)
-        notebook.run_up_to(answers)
-        if variables:
-            notebook.run_again(answers, variables)
+        notebook = self._notebook_of(task)
+        answers = self._case.answers_for(task)
+        try:
+            notebook.run_up_to(answers)
+            if variables:
+                notebook.run_again(variables)
+        except StudentFault:
+            if not notebook.ended_by_rest:
+                raise
+            self._run_answers(task, variables)  # in another process, without what ended this one
+            return
+        finally:
+            self._notes += notebook.notes
+            notebook.notes.clear()
         for answer in task.answers:
             fault = notebook.faults.get(answer)
             if fault is not None:
                 raise fault
+
+
+def _is_of_the_notebook(question: wire.Question) -> bool:
+    """Whether a question is about what the notebook defines, not the module."""
+    return isinstance(question, wire.Read | wire.Train) or (
+        isinstance(question, wire.Call) and question.space == "notebook"
+    )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from autograder.course.assignment import MODULE, Assignment, Task
+from autograder.course.cell_names import defines_functions, names_of
 from autograder.course.notebook import answer_sources
 from autograder.course.solution_regions import complete_functions, only_needed
 
@@ -43,6 +45,7 @@ class Reference:
         source: The built nbgrader notebook.
         answers: The instructor's solution cells by grade_id.
         parameters: Text that grading runs after the notebook's parameters cell.
+        quick_names: Text with small, quick stand-ins for what slow given cells and earlier answers make, by name.
         additions: Text put after the solved module: parts in a form that fits more callers.
         alternatives: Text put after that: parts that are right in another way, such as with the class token last.
             A student's own parts may only fit together with those. Empty if there are none.
@@ -55,6 +58,7 @@ class Reference:
     source: bytes
     answers: dict[str, str]
     parameters: str
+    quick_names: str
     additions: str
     alternatives: str
 
@@ -72,9 +76,27 @@ class Reference:
             source=source,
             answers=answer_sources(source),
             parameters=_text_if_there(assignment.checks_dir / "parameters.py"),
+            quick_names=_text_if_there(assignment.checks_dir / "quick_names.py"),
             additions=_text_if_there(assignment.checks_dir / "stand_ins.py"),
             alternatives=_text_if_there(assignment.checks_dir / "alternatives.py"),
         )
+
+    @cached_property
+    def quick(self) -> frozenset[str]:
+        """Names that have a quick stand-in."""
+        return names_of(self.quick_names).makes
+
+    def quick_source(self, name: str) -> str:
+        """Return the text that makes one of the quick stand-ins."""
+        return only_needed(self.quick_names, {name})
+
+    def wanted_of(self, answer: str) -> frozenset[str]:
+        """Return the names that an answer of the notebook must define: those that the instructor's defines."""
+        return names_of(self.answers.get(answer, "")).makes
+
+    def defines_functions(self, answer: str) -> bool:
+        """Whether an answer of the notebook consists of functions."""
+        return defines_functions(self.answers.get(answer, ""))
 
     def stand_ins_for(self, tasks: Sequence[Task]) -> tuple[StandIns, ...]:
         """Return what may stand in for these tasks' parts, in the order in which to try it."""

@@ -159,7 +159,7 @@ class CachedGrader:
         try:
             snapshot = read_submission(folder, self._assignment.name, self._course.settings)
         except SubmissionUnreadable as error:
-            refusal = _unreadable(self._assignment, str(error))
+            refusal = refused(self._assignment, str(error))
             return ReadSubmission(Snapshot({}, f"{self._assignment.name}.ipynb"), _named(refusal, student))
         result = self._store.find_complete(snapshot)
         return ReadSubmission(snapshot, None if result is None else _named(result, student))
@@ -208,13 +208,30 @@ def read_for_check(path: Path, assignment: str, settings: Settings) -> Snapshot:
 
     Raises:
         UsageError: If there is nothing at `path`.
-        SubmissionUnreadable: If it is larger than the course allows.
+        SubmissionUnreadable: See `read_submission`.
     """
     snapshot = read_submission(path, assignment, settings)
     script = snapshot.files.get(f"{assignment}.py")
     if script is None or snapshot.notebook_bytes is not None:
         return snapshot
-    return Snapshot({**snapshot.files, snapshot.notebook: build_notebook(script.decode())}, snapshot.notebook)
+    try:
+        notebook = build_notebook(script.decode())
+    except Exception:  # a hand-in may hold anything under this name, which jupytext and YAML then meet
+        note = f"{assignment}.py is not read as a notebook. Hand in {snapshot.notebook}."
+        return Snapshot(snapshot.files, snapshot.notebook, (*snapshot.notes, note))
+    return Snapshot({**snapshot.files, snapshot.notebook: notebook}, snapshot.notebook)
+
+
+def checked(grader: CachedGrader, assignment: Assignment, path: Path, settings: Settings) -> SubmissionResult:
+    """Return the result of what lies at a path; what cannot be read at all gets 0 with the reason.
+
+    Raises:
+        UsageError: If there is nothing at `path`.
+    """
+    try:
+        return grader.grade_snapshot(read_for_check(path, assignment.name, settings))
+    except SubmissionUnreadable as error:
+        return refused(assignment, str(error))
 
 
 @functools.cache
@@ -229,8 +246,8 @@ def _named(result: SubmissionResult, student: str | None) -> SubmissionResult:
     return msgspec.structs.replace(result, submission=Submission(digest=result.submission.digest, student=student))
 
 
-def _unreadable(assignment: Assignment, reason: str) -> SubmissionResult:
-    """Return 0 for every task, with the reason."""
+def refused(assignment: Assignment, reason: str) -> SubmissionResult:
+    """Return the result of a submission that cannot be read at all: 0 for every task, with the reason."""
     tasks = tuple(
         TaskResult(id=task.id, score=0.0, max_score=task.points, checks=(_refusal(task, reason),))
         for task in assignment.tasks

@@ -18,11 +18,10 @@ from pathlib import Path
 import msgspec
 
 from autograder.course.assignment import MODULE, Assignment
-from autograder.course.course import Course
-from autograder.course.secret import course_secret
+from autograder.course.course import Course, course_secret
 
 LIBRARIES = ("tensorflow", "tf-keras", "numpy", "scikit-learn", "transformers", "carbontracker")
-SHARED_TEXTS = ("tasks.toml", "parameters.py", "stand_ins.py", "alternatives.py", "conftest.py")
+SHARED_TEXTS = ("tasks.toml", "parameters.py", "quick_names.py", "stand_ins.py", "alternatives.py", "conftest.py")
 """Files beside the checks that all tasks depend on."""
 PACKAGE = Path(__file__).parents[1]
 GRADING_ROOMS = ("grading", "checking", "student_side")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder import wire
+from autograder.checking.reasons import raised
 from autograder.config import Settings
 from autograder.course.submission import Snapshot
 from autograder.errors import (
@@ -21,7 +22,6 @@ from autograder.errors import (
     MalformedReply,
     StudentDied,
     StudentFault,
-    StudentRaised,
     StudentTimeout,
     ZygoteError,
 )
@@ -144,7 +144,7 @@ class StudentProcess:
             if starved:
                 raise MachineBusy(_BUSY, _LESS_BESIDE) from error
             raise StudentTimeout(
-                f"Your code gave no answer within {seconds:g} s and was stopped. Is there a loop that never ends?"
+                f"Your code gave no answer within {seconds:.3g} s and was stopped. Is there a loop that never ends?"
             ) from error
         except StudentDied as error:
             overrun = self._overrun()
@@ -197,8 +197,7 @@ class StudentProcess:
 def answer_in(reply: wire.Answer | wire.Raised) -> Any:  # noqa: ANN401 - plain Python
     """Return what a reply holds; for result and errors see `StudentProcess.ask`."""
     if isinstance(reply, wire.Raised):
-        text = " ".join(reply.message.split())
-        raise StudentRaised(reply.exception, text, reply.place, reply.line, reply.missing)
+        raise raised(reply)
     return wire.from_value(reply.value)
 
 

@@ -12,7 +12,10 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from autograder.errors import AssignmentError
 
-HEADING = "# The versions that the course grades with. To install them: python -m pip install -r requirements.txt\n"
+HEADING = (
+    "# The versions that the course grades with. To install them: python -m pip install -r requirements.txt\n"
+    f"# Work is graded with Python {sys.version_info.major}.{sys.version_info.minor}, not with what is new in a later one.\n"
+)
 _FROM_JUPYTER = "IPython"  # comes with whatever runs notebooks; Colab needs its own version of it
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==[^\s;\\]+(?: ; [^\\\n]*[^\\\s])?", re.MULTILINE)
 

@@ -6,8 +6,8 @@ Nothing is escaped here: each renderer does that for the place that it writes to
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from autograder.results import CheckResult, CurvePicture, Outcome, Picture, TaskResult, said_once
 from autograder.text import Titles, slug_in_words, title_of
@@ -21,6 +21,7 @@ OUTCOME_SIGNS: dict[Outcome, tuple[str, str]] = {
 """The sign and the words of each outcome."""
 CARRIED = "An earlier part is wrong, so this one was graded with a correct stand-in for it."
 ERROR = "This is the course's fault, not yours. Your instructor has been told."
+AGAIN = "For the same reason as above."
 HELD = "This task waits for your instructor: one of its checks could not be run."
 
 EARLIER = "These points are for an earlier hand-in: your last one could not be graded. Your instructor has been told."
@@ -81,8 +82,17 @@ def task_view(task: TaskResult, titles: Titles, *, settled: bool = False) -> Tas
         title=title_of(task.id, titles),
         points=points_in_words(task.score, task.max_score),
         notes=tuple(_notes(task, settled)),
-        checks=tuple(_check_view(check) for check in said_once(task.checks)),
+        checks=tuple(_with_each_reason_once([_check_view(check) for check in said_once(task.checks)])),
     )
+
+
+def _with_each_reason_once(checks: Iterable[CheckView]) -> Iterator[CheckView]:
+    """Yield the checks of a task, with `AGAIN` in place of reasons that an earlier one has given."""
+    told: set[tuple[str, ...]] = set()
+    for check in checks:
+        again = check.outcome == "failed" and check.reasons in told
+        told.add(check.reasons)
+        yield replace(check, reasons=(AGAIN,)) if again else check
 
 
 def _notes(task: TaskResult, settled: bool) -> Iterator[str]:

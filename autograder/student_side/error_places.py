@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import traceback
 from pathlib import Path
 
@@ -13,6 +14,23 @@ CELL_FILE = "cell "
 LONGEST_MESSAGE = 600
 MOST_FRAMES = 40
 _NODES = re.compile(r"\{\{function_node [^}]*\}\} ?")  # TensorFlow's own names, which tell a student nothing
+_OPERATION = re.compile(r" \[Op:\w+\](?: name: ?)?$")
+_WRAPPED = re.compile(
+    r"\AException encountered when calling [^\n]*\n\n(.*?)(?:\n\nCall arguments received by .*)?\Z", re.DOTALL
+)
+"""What Keras puts around the message of an exception in a layer."""
+_IN_USER_CODE = re.compile(r"in user code:\n(.*)\n\n    \w+: (.*)", re.DOTALL)
+"""What AutoGraph puts around it: the lines that it passed through, then kind and message."""
+_USER_LINE = re.compile(r'File "([^"]*)", line (\d+), in (\w+)')
+_UNDEFINED = re.compile(r"name '(\w+)' is not defined")
+_NEW_SYNTAX = {
+    r"^\s*type\s+\w+[^=]*=": "3.12",
+    r"^\s*(?:async\s+def|def|class)\s+\w+\s*\[": "3.12",
+    r"""\b[rR]?[fF][rR]?(?:"[^"]*\{[^}]*"|'[^']*\{[^}]*')""": "3.12",
+    r"^\s*except\s+[\w.]+\s*,": "3.14",
+    r"""\b[tT](?:"|')""": "3.14",
+}
+"""Lines that a later Python reads, and from which version on."""
 
 
 def describe_error(number: int, error: BaseException, submission: str) -> wire.Raised:
@@ -23,11 +41,18 @@ def describe_error(number: int, error: BaseException, submission: str) -> wire.R
         error: The exception.
         submission: Folder of the submission, whose files are the student's.
     """
+    text = _WRAPPED.sub(r"\1", _text_of(error))
     place, line = _place_in_submission(error, submission)
+    in_user_code = _IN_USER_CODE.search(text)
+    if in_user_code:
+        text = in_user_code[2]
+        for file, number_of_line, function in _USER_LINE.findall(in_user_code[1]):
+            if _is_students(file, submission):
+                place, line = f"{Path(file).name}, in {function}", int(number_of_line)
     return wire.Raised(
         number,
         exception=type(error).__name__,
-        message=_NODES.sub("", _text_of(error))[:LONGEST_MESSAGE],
+        message=_OPERATION.sub("", _NODES.sub("", _WRAPPED.sub(r"\1", text)))[:LONGEST_MESSAGE],
         missing=_missing_name(error),
         place=place,
         line=line,
@@ -36,9 +61,19 @@ def describe_error(number: int, error: BaseException, submission: str) -> wire.R
 
 def _text_of(error: BaseException) -> str:
     try:
-        return str(error)
+        return f"{error}{_newer_syntax(error)}" if isinstance(error, SyntaxError) else str(error)
     except Exception:  # a student's exception may fail even at that
         return ""
+
+
+def _newer_syntax(error: SyntaxError) -> str:
+    """Return a sentence if a line is wrong only because Python is older here."""
+    versions = (version for pattern, version in _NEW_SYNTAX.items() if re.search(pattern, error.text or ""))
+    since = next(versions, "")
+    if not since or sys.version_info >= tuple(map(int, since.split("."))):
+        return ""
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return f". This may be syntax of Python {since}; work is graded with Python {here}"
 
 
 def _missing_name(error: BaseException) -> str:
@@ -47,6 +82,9 @@ def _missing_name(error: BaseException) -> str:
         name = error.name if isinstance(error, NameError) else ""
     except Exception:  # also a property that fails
         return ""
+    if isinstance(error, NameError) and not name:  # Keras makes a new exception, without the name
+        found = _UNDEFINED.search(_text_of(error))
+        name = found[1] if found else ""
     return name[:LONGEST_MESSAGE] if isinstance(name, str) else ""
 
 

@@ -26,7 +26,7 @@ class _CourseModules(MetaPathFinder, InspectLoader):
         return self._texts[fullname]
 
     def get_code(self, fullname: str) -> types.CodeType:
-        return compile(self._texts[fullname], f"given {fullname}.py", "exec")
+        return compile(self._texts[fullname], f"given {fullname}.py", "exec", dont_inherit=True)
 
 
 class Given:
@@ -42,21 +42,24 @@ class Given:
         sys.meta_path.insert(0, _CourseModules(modules))
         self._modules = frozenset(modules)
         self._released = types.ModuleType(name)
-        exec(compile(released, f"given {name}.py", "exec"), vars(self._released))  # noqa: S102 - trusted text
+        exec(compile(released, f"given {name}.py", "exec", dont_inherit=True), vars(self._released))  # noqa: S102 - trusted text
 
-    def put_over(self, names: dict[str, Any]) -> None:
+    def put_over(self, names: dict[str, Any]) -> set[str]:
         """Put what was given over what the student's module has under the same names.
 
         Trusted cells use it; a student who broke or dropped some of it loses nothing by that. Names that the
-        student's module lacks altogether come as the released stubs.
+        student's module lacks altogether come as the released stubs, and are returned.
         """
+        stubs: set[str] = set()
         for name, value in vars(self._released).items():
             if not self._is_complete(value):
+                stubs |= {name} - names.keys()
                 names.setdefault(name, value)
             elif value.__module__ in self._modules:
                 names[name] = value
             else:
                 names[name] = _moved(value, names)
+        return stubs
 
     def _is_complete(self, value: object) -> bool:
         """Whether this is a given module's function, or one of the released module's with nothing left to write."""

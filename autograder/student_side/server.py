@@ -15,8 +15,9 @@ from autograder import wire
 from autograder.sandbox.policy import Places
 from autograder.student_side.conversion import Converter
 from autograder.student_side.error_places import describe_error
+from autograder.student_side.jupyter import enter_working_folder, offer_names
 from autograder.student_side.keras_shortcuts import take_shortcuts, traced_once
-from autograder.student_side.layer_answers import LayerAnswers
+from autograder.student_side.layer_answers import LayerAnswers, OtherKeras
 from autograder.student_side.submitted_code import SubmittedModule, SubmittedNotebook
 from autograder.student_side.training_observer import observed_events, observed_files
 
@@ -30,10 +31,13 @@ class Server:
 
     def __init__(self, places: Places) -> None:
         take_shortcuts()
+        offer_names()
+        enter_working_folder(places.submission, places.scratch)
         self._submission = places.submission
         self._converter = Converter()
         self._module = SubmittedModule(places.submission)
         self._notebook = SubmittedNotebook()
+        self._other_keras = OtherKeras()
         layers = LayerAnswers(self._module, self._converter)
         self._answers: dict[type[wire.Question], Callable[[Any], wire.Value]] = {
             wire.Load: self._module.load,
@@ -48,9 +52,12 @@ class Server:
             wire.BuildModel: layers.build_model,
             wire.Count: layers.count,
             wire.RunCell: self._notebook.run,
+            wire.Restart: self._notebook.restart,
+            wire.Lacking: self._notebook.lacking,
             wire.Read: self._read,
             wire.Assign: self._assign,
             wire.Train: self._train,
+            wire.OtherKeras: lambda question: wire.Items(list(self._other_keras.harmful())),
         }
 
     def serve(self, requests: int, replies: int) -> NoReturn:

@@ -1,13 +1,18 @@
 """What the student wrote, run in this process: the module and the notebook's cells."""
 
 from __future__ import annotations
+import __future__
 
 import ast
+import builtins
+import functools
+import operator
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import tensorflow as tf
 import tf_keras as keras
@@ -16,8 +21,13 @@ from IPython.core.inputtransformer2 import TransformerManager
 from autograder import wire
 from autograder.student_side.error_places import CELL_FILE
 from autograder.student_side.given_modules import Given
+from autograder.student_side.jupyter import interrupted_after
 from autograder.student_side.keras_shortcuts import weightless
 from autograder.student_side.stand_ins import stand_in_for
+
+_FUTURES = functools.reduce(
+    operator.or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
+)
 
 
 class SubmittedModule:
@@ -31,9 +41,13 @@ class SubmittedModule:
         self._submission = submission
         self._name = ""
         self._names: dict[str, Any] = {}
+        self._absent: set[str] = set()  # parts that only the released stubs stand for, since the module did not run
 
-    def load(self, question: wire.Load) -> None:
-        """Run the student's module, if asked, and put what the course gives over it, even if it raises."""
+    def load(self, question: wire.Load) -> wire.Value:
+        """Run the student's module, if asked, and put what the course gives over it, even if it raises.
+
+        What it defined before it raised stays. Returns the names of packages that it could not import.
+        """
         path = Path(self._submission) / f"{question.name}.py"
         sys.path.append(self._submission)
         module = types.ModuleType(question.name)
@@ -41,19 +55,25 @@ class SubmittedModule:
         sys.modules[question.name] = module
         self._name, self._names = question.name, vars(module)
         given = Given(question.name, question.given, question.modules)
+        loaded = False
+        missing: list[str] = []
         try:
             if question.own:
-                exec(compile(path.read_bytes(), str(path), "exec"), self._names)  # noqa: S102 - the purpose
+                missing = run_text(path.read_bytes(), str(path), self._names)
+                loaded = True
         finally:
-            given.put_over(self._names)
+            stubs = given.put_over(self._names)
+            self._absent = set() if loaded else stubs
+        return wire.Items(list(missing))
 
     def use_stand_ins(self, question: wire.StandIn) -> None:
         """Put reference parts in place of the student's own of the same names."""
         reference = types.ModuleType(f"reference_{self._name}")
-        exec(compile(question.source, "reference", "exec"), vars(reference))  # noqa: S102 - trusted text
+        exec(compile(question.source, "reference", "exec", dont_inherit=True), vars(reference))  # noqa: S102 - trusted text
         names = vars(sys.modules[self._name])  # what the notebook imports, which a student may have replaced
         for name in question.names:
             names[name] = stand_in_for(names.get(name), vars(reference)[name])
+            self._absent.discard(name)
 
     def find(self, name: str) -> Any:  # noqa: ANN401 - whatever the student named so
         """Return what the module has under a name.
@@ -61,7 +81,7 @@ class SubmittedModule:
         Raises:
             NameError: If there is no such name.
         """
-        if name not in self._names:
+        if name not in self._names or name in self._absent:
             raise NameError(f"there is no `{name}` in {self._name}.py", name=name)
         return self._names[name]
 
@@ -74,18 +94,28 @@ class SubmittedNotebook:
     """
 
     def __init__(self) -> None:
-        self.names: dict[str, Any] = {"__name__": "__main__", "get_ipython": _NoShell}
+        self.names: dict[str, Any] = {"__name__": "__main__"}
 
-    def run(self, question: wire.RunCell) -> None:
-        """Run one cell; whatever it raises comes out."""
+    def restart(self, question: wire.Restart) -> None:
+        """Forget all that cells have defined."""
+        self.names = {"__name__": "__main__"}
+
+    def run(self, question: wire.RunCell) -> wire.Value:
+        """Run one cell; whatever it raises comes out. Returns the names of packages that it could not import."""
         source = TransformerManager().transform_cell(question.source)
         file = f"{CELL_FILE}{question.id}"
-        if not question.weightless:
-            exec(compile(source, file, "exec"), self.names)  # noqa: S102 - the purpose
-            return
-        with weightless():
-            for statement in ast.parse(source, file).body:
-                self._build(compile(ast.Module([statement], []), file, "exec"))
+        with interrupted_after(question.seconds):
+            if not question.weightless:
+                return wire.Items(list(run_text(source, file, self.names)))
+            with weightless():
+                tree = ast.parse(source, file)
+                for statement in tree.body:
+                    self._build(compile(ast.Module([statement], []), file, "exec", dont_inherit=True))
+        return wire.Items([])
+
+    def lacking(self, question: wire.Lacking) -> wire.Value:
+        """Return which of these names neither the cells have defined nor Python itself."""
+        return wire.Items([name for name in question.names if name not in self.names and not hasattr(builtins, name)])
 
     def _build(self, statement: types.CodeType) -> None:
         """Run a statement of a cell that builds a model: a model without weights is there, but cannot be called."""
@@ -106,8 +136,74 @@ class SubmittedNotebook:
         return self.names[name]
 
 
-class _NoShell:
-    """Takes the place of IPython's shell: magics and shell commands in a cell do nothing."""
+class Placeholder:
+    """Stands for what could not be imported; every use of it raises the error of the import.
 
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *args, **kwargs: None
+    Args:
+        error: What the import raised.
+    """
+
+    def __init__(self, error: ImportError) -> None:
+        self.__error = error
+
+    def __use(self, *args: object, **kwargs: object) -> NoReturn:
+        raise ModuleNotFoundError(f"{self.__error}, but your code uses it", name=self.__error.name)
+
+    __call__ = __getitem__ = __iter__ = __mro_entries__ = __enter__ = __add__ = __mul__ = __use
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):  # Python's own questions, such as those of `copy` and `inspect`
+            raise AttributeError(name)
+        self.__use()
+
+
+def run_text(source: str | bytes, file: str, names: dict[str, Any]) -> list[str]:
+    """Run a module or a cell in a namespace, and return the names of packages that could not be imported.
+
+    Args:
+        source: Its text.
+        file: Under which it is compiled.
+        names: The namespace.
+
+    Raises:
+        BaseException: Whatever the text raises, but for the error of an import that stands unguarded at its top level.
+    """
+    tree = ast.parse(source, file)
+    compile(tree, file, "exec", dont_inherit=True)  # what only the compiler refuses keeps all of it from running
+    missing: list[str] = []
+    futures = 0
+    for is_import, statements in groupby(
+        tree.body, lambda statement: isinstance(statement, ast.Import | ast.ImportFrom)
+    ):
+        for part in _single_imports(statements) if is_import else [list(statements)]:
+            code = compile(ast.Module(part, []), file, "exec", flags=futures, dont_inherit=True)
+            futures |= code.co_flags & _FUTURES
+            try:
+                exec(code, names)  # noqa: S102 - the purpose
+            except ImportError as error:
+                if not is_import:
+                    raise
+                missing.append(_put_placeholder(part[0], error, names))
+    return missing
+
+
+def _single_imports(statements: Iterable[ast.stmt]) -> Iterator[list[ast.stmt]]:
+    """Yield import statements one name at a time: of several names, one may be missing."""
+    for statement in statements:
+        if isinstance(statement, ast.Import):
+            singles: list[ast.stmt] = [ast.Import([alias]) for alias in statement.names]
+        elif isinstance(statement, ast.ImportFrom):
+            singles = [ast.ImportFrom(statement.module, [alias], statement.level) for alias in statement.names]
+        yield from ([ast.copy_location(single, statement)] for single in singles)
+
+
+def _put_placeholder(statement: ast.stmt, error: ImportError, names: dict[str, Any]) -> str:
+    """Put a placeholder under the name that an import would have given, and return what is missing."""
+    if not isinstance(statement, ast.Import | ast.ImportFrom):
+        raise error
+    (alias,) = statement.names
+    name = alias.asname or alias.name.partition(".")[0]
+    if name != "*":
+        names.setdefault(name, Placeholder(error))
+    of = f"{statement.module}." if isinstance(statement, ast.ImportFrom) else ""
+    return str(error.name or f"{of}{alias.name}")

@@ -165,11 +165,23 @@ class RunCell(msgspec.Struct, frozen=True, tag="run_cell"):
 
     Attributes:
         weightless: Only build models in it that are counted, as `Count` does; see `student_side.keras_shortcuts`.
+        seconds: After so many it is interrupted, if the code in it lets itself be; 0 for never.
     """
 
     id: str
     source: str
     weightless: bool = False
+    seconds: float = 0.0
+
+
+class Restart(msgspec.Struct, frozen=True, tag="restart"):
+    """Forget all that the notebook's cells have defined."""
+
+
+class Lacking(msgspec.Struct, frozen=True, tag="lacking"):
+    """Say which of these names neither the notebook nor Python itself has."""
+
+    names: list[str]
 
 
 class Read(msgspec.Struct, frozen=True, tag="read"):
@@ -197,9 +209,13 @@ class Train(msgspec.Struct, frozen=True, tag="train"):
     folder: str | None = None
 
 
+class OtherKeras(msgspec.Struct, frozen=True, tag="other_keras"):
+    """Say which layers of another Keras than the course's were made since this was asked last."""
+
+
 Question = (
     Load | StandIn | Call | Wrap | Apply | Gradients | Describe | SetWeights | GetWeights | BuildModel | Count
-    | RunCell | Read | Assign | Train
+    | RunCell | Restart | Lacking | Read | Assign | Train | OtherKeras
 )  # fmt: skip
 
 

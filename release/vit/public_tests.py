@@ -9,8 +9,10 @@ tolerance of 1e-5, and those at the end of a longer chain of layers with 1e-4.
 """
 
 import contextlib
+import functools
 import importlib
 import itertools
+import sys
 
 import numpy as np
 import tensorflow as tf
@@ -38,6 +40,47 @@ def _full_float32():
         yield
     finally:
         settings.enable_tensor_float_32_execution(was_enabled)
+
+
+@contextlib.contextmanager
+def _one_keras():
+    """Fail where layers of Keras 3 were made that cannot work in a model of tf_keras, whatever came of them."""
+    other = getattr(sys.modules.get("keras"), "Layer", None)
+    if other is None or issubclass(keras.layers.Layer, other):
+        yield  # there is no other Keras
+        return
+    made, original = [], other.__init__
+
+    @functools.wraps(original)
+    def noted(self, *args, **kwargs):
+        made.append(self)
+        original(self, *args, **kwargs)
+
+    other.__init__ = noted
+    try:
+        yield
+    except Exception as error:
+        _expect_one_keras(made, error)
+        raise
+    finally:
+        other.__init__ = original
+    _expect_one_keras(made)
+
+
+def _expect_one_keras(made, error=None):
+    """Check that these layers of Keras 3 need nothing of their model: they have no weights and no dropout."""
+    needy = [layer for layer in made if not layer.built or layer.variables or _is_input(layer)]
+    if needy:
+        raise AssertionError(
+            f"{type(needy[0]).__name__}: this is a layer of Keras 3, which `keras` and `tf.keras` are. A model of "
+            "tf_keras neither trains its weights nor tells it whether it trains. Write `import tf_keras as keras`, "
+            "and take every layer and base class from there."
+        ) from error
+
+
+def _is_input(layer):
+    """Whether a layer of Keras 3 is the input of one of its models."""
+    return type(layer).__name__ == "InputLayer"
 
 
 def _expect(condition, message):
@@ -97,6 +140,7 @@ def _attend(q, k, v):
 
 
 @_full_float32()
+@_one_keras()
 def test_scaled_dot_product_attention(seed=0):
     """Test `scaled_dot_product_attention` on a worked example and on its properties.
 
@@ -171,6 +215,7 @@ def _check_attention_extremes(rng):
 
 
 @_full_float32()
+@_one_keras()
 def test_MultiHeadAttention(seed=0):
     """Test `MultiHeadAttention` on a worked example, its parameter count and its properties.
 
@@ -321,6 +366,7 @@ def _check_heads_weights(q, k, v):
 
 
 @_full_float32()
+@_one_keras()
 def test_mlp(seed=0):
     """Test `mlp`: widths, parameters, the non-linearity and when dropout acts.
 
@@ -380,6 +426,7 @@ def _check_dropout(what, model, x, rate):
 
 
 @_full_float32()
+@_one_keras()
 def test_TransformerBlock(seed=0, dropout_rate=0.1):
     """Test `transformerBlock` as part of a functional model.
 
@@ -536,6 +583,7 @@ def test_PatchExtractor():
 
 
 @_full_float32()
+@_one_keras()
 def test_PatchEncoder(seed=0):
     """Test `PatchEncoder`: parameters, class token, positions and projection.
 
@@ -614,6 +662,7 @@ def _check_projection(layer, patches):
 
 
 @_full_float32()
+@_one_keras()
 def test_create_vit_classifier():
     """Test `create_vit_classifier` with small models of different sizes.
 

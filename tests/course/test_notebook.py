@@ -11,8 +11,8 @@ import pytest
 from nbgrader.utils import compute_checksum
 
 from autograder.course.cells import load_cells, text_of
-from autograder.course.notebook import answer_sources, assemble, build_notebook, marking_guides, restore
-from autograder.course.notebook_changes import MOST_NOTES
+from autograder.course.grading_notebook import MOST_NOTES, GradingCell, GradingNotebook, assemble
+from autograder.course.notebook import answer_sources, build_notebook, marking_guides, restore
 from autograder.course.solution_regions import inside_lines, only_needed, outside_lines, stub_module
 from autograder.errors import AssignmentError
 from tests.tiny import TINY_MODULE, TINY_NOTEBOOK
@@ -146,13 +146,19 @@ def named(cells: list[dict[str, Any]], grade_id: str) -> dict[str, Any]:
     return next(one for one in cells if one["metadata"].get("nbgrader", {}).get("grade_id") == grade_id)
 
 
+def always_run(graded: GradingNotebook) -> list[GradingCell]:
+    """The cells that do not wait for a name to be lacking."""
+    return [one for one in graded.cells if not one.on_demand]
+
+
 def test_assemble_takes_given_cells_as_they_are_and_answers_from_the_student() -> None:
     graded = assemble(SOURCE, notebook(*released(parameters="size = 1", total_answer=["total", " = 1"])))
-    assert [(one.id, one.source, one.given, one.parameters) for one in graded.cells] == [
+    assert [(one.id, one.source, one.given, one.parameters) for one in always_run(graded)] == [
         ("parameters", "size = 1000", True, True),
         ("0d2251a34a58", "import utilities", True, False),
         ("total_answer", "total = 1", False, False),
     ]
+    assert [one.id for one in graded.cells if one.on_demand] == ["double", "total"]
     assert graded.missing == ()
     assert graded.notes == ("The given cell parameters was changed; grading uses the original.",)
 
@@ -168,7 +174,7 @@ def test_assemble_takes_given_cells_as_they_are_and_answers_from_the_student() -
 def test_assemble_ignores_metadata(hostile: dict[str, Any]) -> None:
     extra = [cell(None, "import os"), cell("double", "evil"), cell("unknown", "evil"), cell("imports", "evil")]
     graded = assemble(SOURCE, notebook(*extra, hostile, *extra))
-    assert graded.cells == assemble(SOURCE, notebook(cell("total_answer", "mine"))).cells
+    assert always_run(graded) == always_run(assemble(SOURCE, notebook(cell("total_answer", "mine"))))
     assert graded.missing == ()
 
 
@@ -265,8 +271,8 @@ def test_each_change_of_the_structure_gives_a_clear_line(change: str) -> None:
 def test_no_change_of_the_structure_changes_what_is_run_or_recorded(change: str) -> None:
     cells, _ = CHANGES[change]
     untouched, graded = assemble(SOURCE, notebook(*released())), assemble(SOURCE, notebook(*cells))
-    assert [one.id for one in graded.cells] == [one.id for one in untouched.cells]
-    for one, before in zip(graded.cells, untouched.cells, strict=True):
+    for one, before in zip(always_run(graded), always_run(untouched), strict=True):
+        assert one.id == before.id
         assert one.source in (before.source, "")
         assert one.given == before.given
     restored, source = (load_cells(one) for one in (restore(SOURCE, notebook(*cells)), SOURCE))
@@ -290,7 +296,7 @@ def test_many_changes_are_counted_not_listed() -> None:
 
 def test_first_of_two_answers_counts() -> None:
     graded = assemble(SOURCE, notebook(cell("total_answer", "text", "markdown"), *map(_answer, ("one", "two"))))
-    assert graded.cells[-1].source == "one"
+    assert always_run(graded)[-1].source == "one"
 
 
 def _answer(source: str) -> dict[str, Any]:
@@ -318,13 +324,13 @@ def _answer(source: str) -> dict[str, Any]:
 def test_a_notebook_without_the_answer_is_missing_it(student: bytes | None, note: str) -> None:
     graded = assemble(SOURCE, student)
     assert graded.missing == ("total_answer",)
-    assert graded.cells[-1].source == ""
+    assert always_run(graded)[-1].source == ""
     assert note in graded.notes[0]
 
 
 def test_half_characters_are_replaced() -> None:
     graded = assemble(SOURCE, notebook(cell("total_answer", "a = '\ud800'")))
-    assert graded.cells[-1].source == "a = '?'"
+    assert always_run(graded)[-1].source == "a = '?'"
 
 
 def test_answers_and_marking_guides_of_the_source() -> None:

@@ -46,15 +46,49 @@ def test_links_and_special_files_are_left_out(folder: Path, tmp_path: Path) -> N
     assert not [content for content in snapshot.files.values() if b"secret" in content]
 
 
-def test_sizes_are_bounded(folder: Path) -> None:
-    (folder / "large.bin").write_bytes(bytes(2 << 20))
-    with pytest.raises(SubmissionUnreadable, match="larger"):
-        read(folder, max_submission_mib=1)
-    (folder / "large.bin").unlink()
-    for number in range(5):
+def test_what_is_large_beside_module_and_notebook_costs_nothing(folder: Path) -> None:
+    (folder / "a_checkpoint.h5").write_bytes(bytes(2 << 20))
+    (folder / "vit.ipynb").write_text("{}")
+    snapshot = read(folder, max_submission_mib=1)
+    assert set(snapshot.files) == {"utilities.py", "vit.ipynb"}
+    assert snapshot.notes == ("a_checkpoint.h5 has 2 MiB, more than is read; it was left out.",)
+    with (folder / "a_checkpoint.h5").open("wb") as checkpoint:
+        checkpoint.truncate(1400 << 20)
+    assert read(folder).notes == ("a_checkpoint.h5 has 1,400 MiB, more than is read; it was left out.",)
+
+
+def test_a_module_that_is_too_large_is_left_out_alone(folder: Path) -> None:
+    (folder / "utilities.py").write_bytes(bytes(2 << 20))
+    (folder / "vit.ipynb").write_text("{}")
+    snapshot = read(folder, max_submission_mib=1)
+    assert set(snapshot.files) == {"vit.ipynb"}
+    assert snapshot.notes == ("utilities.py has 2 MiB, more than is read; it was left out.",)
+
+
+def test_a_folder_with_too_many_files_is_left_out(folder: Path) -> None:
+    for number in range(9):
+        (folder / "data" / f"{number}").mkdir(parents=True)
+        (folder / "data" / f"{number}.txt").touch()
+    (folder / "notes.txt").touch()
+    snapshot = read(folder, max_submission_files=10)
+    assert set(snapshot.files) == {"notes.txt", "utilities.py"}
+    assert snapshot.notes == ("data holds more files than are read; it was left out.",)
+
+
+def test_of_too_many_files_module_and_notebook_are_read(folder: Path) -> None:
+    for number in range(9):
         (folder / f"{number}.txt").touch()
-    with pytest.raises(SubmissionUnreadable, match="more than 3 files"):
-        read(folder, max_submission_files=3)
+    snapshot = read(folder, max_submission_files=5)
+    assert set(snapshot.files) == {"utilities.py"}
+    assert snapshot.notes == (
+        "Your hand-in holds more files than are read; of it only utilities.py and vit.ipynb were read.",
+    )
+
+
+def test_files_that_are_small_alone_have_a_bound_together(folder: Path) -> None:
+    for name in "abc":
+        (folder / name).write_bytes(bytes(400_000))
+    assert set(read(folder, max_submission_mib=1).files) == {"utilities.py", "a", "b"}
 
 
 def test_one_file_is_a_submission_too(folder: Path) -> None:
@@ -70,8 +104,7 @@ def test_nothing_there_is_wrong_usage(folder: Path) -> None:
 
 def test_a_single_file_is_bounded_too(folder: Path) -> None:
     (folder / "utilities.py").write_bytes(bytes(2 << 20))
-    with pytest.raises(SubmissionUnreadable, match="larger"):
-        read(folder / "utilities.py", max_submission_mib=1)
+    assert read(folder / "utilities.py", max_submission_mib=1).files == {}
 
 
 def test_a_submission_that_is_a_link_is_refused(folder: Path) -> None:

@@ -24,8 +24,7 @@ from nbconvert.writers import FilesWriter
 from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateAssignment
 
-from autograder.course.course import read_course
-from autograder.course.secret import course_secret
+from autograder.course.course import course_secret, read_course
 from autograder.course.submission import Snapshot
 from autograder.errors import RecordingError, ZygoteError
 from autograder.feedback.exporter import write_feedback

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,9 @@ NAMES = ("utilities", "lab", "tools")
 
 
 def lines_of(*sources: str) -> list[str]:
-    heading, *lines = student_requirements(LOCK, dict(zip(NAMES, sources, strict=False))).splitlines()
+    heading, python, *lines = student_requirements(LOCK, dict(zip(NAMES, sources, strict=False))).splitlines()
     assert heading.startswith("# ")
+    assert f"graded with Python {sys.version_info.major}.{sys.version_info.minor}," in python
     return lines
 
 
@@ -55,8 +57,9 @@ def test_the_released_file_has_the_versions_that_grading_uses() -> None:
     released = (REPOSITORY / "release/vit/requirements.txt").read_text()
     modules = ("vit", "utilities", "lab_tools", "public_tests")
     sources = {name: (REPOSITORY / f"solutions/vit/{name}.py").read_text() for name in modules}
-    assert released == student_requirements(lock, sources)
-    asked = [Requirement(line) for line in released.splitlines()[1:]]
+    assert released.splitlines()[2:] == student_requirements(lock, sources).splitlines()[2:]
+    assert "graded with Python 3." in released.splitlines()[1]
+    asked = [Requirement(line) for line in released.splitlines()[2:]]
     locked = [Requirement(line.removesuffix(" \\")) for line in lock.splitlines() if "==" in line]
     assert [requirement for requirement in asked if requirement not in locked] == []
     assert {"transformers", "carbontracker", "tf-keras"} <= {canonicalize_name(requirement.name) for requirement in asked}
@@ -68,4 +71,4 @@ def test_a_course_with_a_lock_builds_the_file(tmp_path: Path) -> None:
     module = tmp_path / "solutions/tiny/utilities.py"
     module.write_text(module.read_text() + "\nimport pandas\n")
     build(tmp_path, "tiny")
-    assert (tmp_path / "source/tiny/requirements.txt").read_text().splitlines()[1:] == ["pandas==3.0.0"]
+    assert (tmp_path / "source/tiny/requirements.txt").read_text().splitlines()[2:] == ["pandas==3.0.0"]

@@ -63,3 +63,47 @@ def test_an_exception_without_text_and_one_with_too_much() -> None:
 
     assert describe_error(1, Mute(), SUBMISSION).message == ""
     assert len(describe_error(1, ValueError("x" * 5000), SUBMISSION).message) == LONGEST_MESSAGE
+
+
+IN_USER_CODE = """in user code:
+
+    File "/submission/utilities.py", line 30, in call  *
+        joined = tf.reshape(pooled, [Q.shape[0]])
+    File "/library/ops.py", line 7, in reshape  **
+
+    TypeError: Failed to convert elements of [None, 6] to Tensor.
+"""
+
+
+def test_what_libraries_put_around_a_message_goes_and_its_place_stays() -> None:
+    layer = "layer 'heads' (type Heads)"
+    around = f"Exception encountered when calling {layer}.\n\n{{}}\n\nCall arguments received by {layer}:\n  • x=1"
+    told = describe_error(1, TypeError(around.format(IN_USER_CODE)), SUBMISSION)
+    assert told.message.strip() == "Failed to convert elements of [None, 6] to Tensor."
+    assert (told.place, told.line) == ("utilities.py, in call", 30)
+    assert (
+        describe_error(1, AttributeError(around.format("no attribute 'to_Q'")), SUBMISSION).message
+        == "no attribute 'to_Q'"
+    )
+    assert describe_error(1, NameError(around.format("name 'os' is not defined")), SUBMISSION).missing == "os"
+
+
+@pytest.mark.parametrize(
+    ("source", "since"),
+    [
+        ("type Pair = tuple[int, int]\n", "3.12"),
+        ("def first[T](items: list[T]) -> T: ...\n", "3.12"),
+        ('name = f"{names["first"]}"\n', "3.12"),
+        ("try:\n    pass\nexcept ValueError, TypeError:\n    pass\n", "3.14"),
+        ("def f(:\n", ""),
+        ("x = = 1\n", ""),
+    ],
+)
+def test_syntax_of_a_newer_python_is_named_as_that(source: str, since: str) -> None:
+    try:
+        compile(source, f"{SUBMISSION}/utilities.py", "exec")
+    except SyntaxError as error:
+        told = describe_error(1, error, SUBMISSION)
+        assert (f"syntax of Python {since}; work is graded with" in told.message) == bool(since)
+    else:
+        pytest.skip("this Python reads it")

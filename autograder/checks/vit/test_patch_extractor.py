@@ -5,7 +5,7 @@ import pytest
 
 from autograder.checking.comparisons import expect, require
 from autograder.checking.gradients import Subject, expect_gradients
-from autograder.checking.mistakes import Mistake, answers
+from autograder.checking.mistakes import Mistake, answers, blame
 from autograder.checking.pictures import patch_picture
 from autograder.checking.readings import values_at
 from autograder.checking.remote import Student, apply
@@ -45,6 +45,11 @@ RESHAPED = Mistake(
     "You only reshape the image, so that a patch holds pixels of whole rows. A patch is a square: the axes must be "
     "split and moved before they are joined.",
     in_order(0, 1, 2, 3, 4, 5),
+)
+TOO_FEW = Mistake(
+    "too_few_patches",
+    "There are fewer patches than the image has squares of that size. With `extract_patches`, `sizes` and `strides` are the "
+    "size of a patch, and `rates` are 1.",
 )
 MISTAKES = (
     Mistake(
@@ -104,6 +109,8 @@ def test_order(student, rng):
     images = draw(rng, 2, 12, 3)
     patches = student.once(make, 12, 3, 4)(images)
     student.show(patch_picture(patches, extract_patches(images, 4), columns=3))
+    if isinstance(patches, np.ndarray) and patches.ndim == 3 and patches.shape[1] < 9:
+        blame(TOO_FEW)
     expect(patches, answers(extract_patches(images, 4), MISTAKES, images, 4), "The patches")
 
 

@@ -209,7 +209,7 @@ def _explain(variables: Variables, sizes: VitSizes, logits: Floats) -> NoReturn:
         if lost == dense_parameters(sizes.head[-1], sizes.classes):
             hint = "The last dense layer has as many as are missing."
         elif lost > 0 and blocks > 1 and lost % blocks == 0:
-            hint = "The difference divides by the number of blocks: compare the parts of one block."
+            hint = f"Perhaps each of the {blocks} blocks lacks {lost // blocks:,}: compare the parts of one block."
         fail(
             f"Expected {right:,} parameters for a small model; got {variables.size:,}. {hint}"
             + (f" {UNSEEN}" if lost > 0 else ""),

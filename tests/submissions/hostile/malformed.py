@@ -233,30 +233,30 @@ def a_module_in_a_folder(folder: Path, world: World) -> None:
 # --- Sizes, numbers and names -------------------------------------------------------------------------------
 
 
-@malformed(NOTHING, "larger than the course allows")
+@malformed(FULL, r"data\.bin has 1,048,576 MiB, more than is read")
 def a_sparse_file_of_a_terabyte(folder: Path, world: World) -> None:
     with (folder / "data.bin").open("wb") as file:
         file.truncate(1 << 40)
 
 
-@malformed(NOTHING, "larger than the course allows")
+@malformed(NO_MODULE, r"utilities\.py has 100 MiB, more than is read")
 def a_module_of_a_hundred_megabytes(folder: Path, world: World) -> None:
     change_module(folder, lambda text: text.encode() + b"#" * (100 << 20))
 
 
-@malformed(NOTHING, "more than 100 files")
+@malformed(FULL, "Your hand-in holds more files than are read")
 def thousands_of_files(folder: Path, world: World) -> None:
     for number in range(3000):
         (folder / f"{number}.txt").touch()
 
 
-@malformed(NOTHING, "more than 100 files")
+@malformed(FULL, "Your hand-in holds more files than are read")
 def thousands_of_links(folder: Path, world: World) -> None:
     for number in range(3000):
         (folder / f"{number}.txt").symlink_to("/etc/passwd")
 
 
-@malformed(NOTHING, "more than 100 files")
+@malformed(FULL, "Your hand-in holds more files than are read")
 def thousands_of_folders(folder: Path, world: World) -> None:
     for number in range(3000):
         (folder / f"{number}").mkdir()
@@ -444,7 +444,7 @@ def a_hundred_megabytes_of_outputs(folder: Path, world: World) -> None:
     change_notebook(folder, lambda data: answer_of(data).update(outputs=[output]))
 
 
-@malformed(NOTHING, "larger than the course allows")
+@malformed(NO_NOTEBOOK, r"\.ipynb has 200 MiB, more than is read")
 def two_hundred_megabytes_of_outputs(folder: Path, world: World) -> None:
     output = {"output_type": "stream", "name": "stdout", "text": "x" * (200 << 20)}
     change_notebook(folder, lambda data: answer_of(data).update(outputs=[output]))

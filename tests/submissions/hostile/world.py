@@ -23,8 +23,7 @@ import pytest
 
 from autograder.config import Settings
 from autograder.course.assignment import load_assignment
-from autograder.course.course import Course
-from autograder.course.secret import course_secret
+from autograder.course.course import Course, course_secret
 from autograder.grading.result_store import CachedGrader
 from autograder.release.build import build
 from autograder.rendering.result_html import render_summary_html, render_task_html

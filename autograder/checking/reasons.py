@@ -1,0 +1,64 @@
+"""What students read of an exception that their code raised: no path of this machine, and what it usually means."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import sysconfig
+
+from autograder import wire
+from autograder.errors import StudentRaised
+from autograder.sandbox.policy import SCRATCH, SUBMISSION
+
+_LIBRARIES = {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values()}
+_INSTALLED = sorted(_LIBRARIES | {os.path.realpath(path) for path in _LIBRARIES}, key=len, reverse=True)
+_PATHS = re.compile(
+    "(?:"
+    + "|".join(
+        [
+            *(re.escape(path) for path in _INSTALLED if path != "/"),
+            rf"(?:/\S*/autograder-\w+)?(?:{SUBMISSION}|{SCRATCH})(?:/notebook)?",
+        ]
+    )
+    + r")/"
+)
+"""Folders of the installation, and those that a student process sees its work in."""
+
+_HINTS = (
+    (r"Dimension value must be integer or None", "A pair stands where one tensor belongs. Which call returns two?"),
+    (
+        r"Matrix size-incompatible|Incompatible shapes.*MatMul|matrix multiply",
+        "The inner sizes of a matrix product differ: one of the two matrices needs another order of its axes.",
+    ),
+    (r"ellipsis", "One of the template's `...` is still there."),
+    (
+        r"Failed to convert elements of [\[(].*None|Failed to convert a NumPy array.*None|\(None, .*must be fully",
+        "While a model is built, the size of the batch is None. Use `tf.shape(x)[0]`, or -1 in a reshape.",
+    ),
+    (
+        r"symbolic tf\.Tensor|You are passing KerasTensor|has no attribute 'numpy'",
+        "NumPy cannot compute with the tensors of a model that is being built: take a layer, or `tf`'s own function.",
+    ),
+    (r"^SystemExit", "`exit`, `quit` and `sys.exit` end your program: take that line out."),
+    (
+        r"^(?:URLError|gaierror|Connection\w*|MaxRetryError|LocalEntryNotFoundError):|URL fetch failure",
+        "There is no network where work is graded: hand in the file, if it is small, or do without.",
+    ),
+    (r"No such file or directory", "Only what you hand in is there when your work is graded, under the same name."),
+)
+"""What an exception usually means, by its kind and text."""
+
+
+def raised(reply: wire.Raised) -> StudentRaised:
+    """Return the fault that a student process tells of, in words for the student."""
+    text = hide_paths(" ".join(reply.message.split()))
+    fault = StudentRaised(reply.exception, text, reply.place, reply.line, reply.missing)
+    told = f"{reply.exception}: {text}"
+    fault.add_hint(next((hint for pattern, hint in _HINTS if re.search(pattern, told)), ""))
+    return fault
+
+
+def hide_paths(text: str) -> str:
+    """Return a text in which files have names but no folders of this machine."""
+    return _PATHS.sub("", text)

@@ -1,0 +1,159 @@
+"""What a cell of a notebook reads and what it makes, by name: read off its text, nothing is run.
+
+A student's cells may hold anything. What cannot be parsed reads nothing, makes nothing and ends nowhere.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+import symtable
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+LONGEST = 200_000
+"""Characters of a cell that is looked at."""
+NOTHING: frozenset[str] = frozenset()
+
+_UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, SystemError)
+"""What Python's parser raises for one text or another; SystemError, where brackets are too deep for its own count."""
+_RUNNING_MAGICS = ("capture", "prun", "time")
+"""Magics of IPython that run the code behind them in the notebook's own namespace."""
+_CELL_MAGIC = re.compile(r"%%(\w+)[^\n]*")
+_LINE_MAGIC = re.compile(rf"(?m)^([ \t]*)%(?:{'|'.join(_RUNNING_MAGICS)})[ \t]+(?=[^\s-])")
+_OTHER_LINE = re.compile(r"(?m)^([ \t]*)[%!?][^\n]*")
+
+
+@dataclass(frozen=True)
+class CellNames:
+    """The names of one cell at its top level.
+
+    Attributes:
+        reads: What it, or a function in it, takes from elsewhere; names of Python itself are among them.
+        makes: What it defines, assigns or imports.
+    """
+
+    reads: frozenset[str] = NOTHING
+    makes: frozenset[str] = NOTHING
+
+
+def plain_code(source: str) -> str:
+    """Return a cell without the magics that only run its code, such as `%%time`; lines keep their numbers.
+
+    IPython drops empty lines at the beginning of a cell, so a comment takes the place of one.
+    """
+    magic = _CELL_MAGIC.match(source.lstrip("\n"))
+    if magic and magic[1] in _RUNNING_MAGICS:
+        source = source.replace(magic[0], "#", 1)
+    return source if magic and magic[1] not in _RUNNING_MAGICS else _LINE_MAGIC.sub(r"\1", source)
+
+
+@functools.lru_cache(maxsize=512)
+def names_of(source: str) -> CellNames:
+    """Return the names of a cell."""
+    at_once, later, made = set[str](), set[str](), set[str]()
+    for statement in _statements(source):
+        names = _names_of_statement(statement)
+        at_once |= names.at_once - made
+        later |= names.later
+        made |= names.makes
+    return CellNames(frozenset(at_once | (later - made)), frozenset(made))
+
+
+def defines_functions(source: str) -> bool:
+    """Whether all statements of a cell define a function or a class."""
+    return all(isinstance(statement, ast.FunctionDef | ast.ClassDef) for statement in _statements(source))
+
+
+def end_of_definitions(source: str, wanted: frozenset[str], *, functions: bool) -> int:
+    """Return the last line of a cell that has a part in what it defines under these names; 0 if some are not there.
+
+    Args:
+        source: The cell.
+        wanted: Names that it must define.
+        functions: Whether these are functions, which are not called before the cell has ended.
+    """
+    statements = [(statement, _names_of_statement(statement)) for statement in _statements(source)]
+    if not wanted <= {name for _, names in statements for name in names.makes}:
+        return 0
+    needed = wanted
+    while True:
+        users = [names for _, names in statements if names.changes & needed]
+        found = needed.union(*(names.at_once | names.later for names in users if functions))
+        if found == needed:
+            break
+        needed = found
+    return max(statement.end_lineno or 0 for statement, names in statements if names.changes & needed)
+
+
+@dataclass(frozen=True)
+class _StatementNames:
+    """The names of one statement at the top level of a cell.
+
+    Attributes:
+        at_once: What it reads when it runs.
+        later: What functions in it read when they are called.
+        changes: What it makes, or changes in place as far as one can see.
+    """
+
+    at_once: frozenset[str]
+    later: frozenset[str]
+    makes: frozenset[str]
+    changes: frozenset[str]
+
+
+def _statements(source: str) -> list[ast.stmt]:
+    if len(source) > LONGEST:
+        return []
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(_OTHER_LINE.sub(r"\1pass", plain_code(source))).body
+    except _UNREADABLE:
+        return []
+
+
+def _names_of_statement(statement: ast.stmt) -> _StatementNames:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            table = symtable.symtable(ast.unparse(statement), "cell", "exec")
+    except _UNREADABLE:
+        return _StatementNames(NOTHING, NOTHING, NOTHING, NOTHING)
+    symbols = table.get_symbols()
+    at_once = {symbol.get_name() for symbol in symbols if symbol.is_referenced()}
+    makes = {symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()}
+    if isinstance(statement, ast.AugAssign):
+        at_once |= makes
+    later = {name for inner in table.get_children() for name in _globals_of(inner)}
+    changes = makes | set(_changed_in_place(statement))
+    return _StatementNames(frozenset(at_once), frozenset(later), frozenset(makes), frozenset(changes))
+
+
+def _globals_of(table: symtable.SymbolTable) -> Iterator[str]:
+    """Yield the names that a function or class takes from the cell's own level or from beyond."""
+    for symbol in table.get_symbols():
+        if symbol.is_global() and symbol.is_referenced():
+            yield symbol.get_name()
+    for inner in table.get_children():
+        yield from _globals_of(inner)
+
+
+def _changed_in_place(statement: ast.stmt) -> Iterator[str]:
+    """Yield names whose objects a statement changes: `d[key] = …`, `f.attribute = …`, `l.append(…)`."""
+    for part in ast.walk(statement):
+        if isinstance(part, ast.Subscript | ast.Attribute) and isinstance(part.ctx, ast.Store | ast.Del):
+            yield from _root_of(part)
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        function = statement.value.func
+        if isinstance(function, ast.Attribute) and function.attr in ("append", "extend", "insert", "pop", "update"):
+            yield from _root_of(function)
+
+
+def _root_of(part: ast.expr) -> Iterator[str]:
+    while isinstance(part, ast.Subscript | ast.Attribute):
+        part = part.value
+    if isinstance(part, ast.Name):
+        yield part.id

@@ -1,0 +1,50 @@
+"""What students read of exceptions."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+
+import pytest
+
+from autograder import wire
+from autograder.checking.reasons import hide_paths, raised
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"{sysconfig.get_paths()['purelib']}/tf_keras/src/engine.py:65", "tf_keras/src/engine.py:65"),
+        (f"{sys.prefix}/share/x", "share/x"),
+        ('File "/submission/utilities.py", line 3', 'File "utilities.py", line 3'),
+        ("No such file: '/scratch/notebook/photo.jpg'", "No such file: 'photo.jpg'"),
+        ("/tmp/autograder-x_1/submission/utilities.py", "utilities.py"),  # noqa: S108 - only a text
+        ("/content/drive/photo.jpg", "/content/drive/photo.jpg"),
+        ("values / sum", "values / sum"),
+    ],
+)
+def test_folders_of_this_machine_are_not_shown(text: str, shown: str) -> None:
+    assert hide_paths(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("exception", "text", "hint"),
+    [
+        ("TypeError", "Dimension value must be integer or None or have an __index__ method", "A pair stands where"),
+        ("InvalidArgumentError", "Matrix size-incompatible: In[0]: [2,3], In[1]: [2,3]", "another order of its axes"),
+        ("ValueError", "Attempt to convert a value (Ellipsis) with a type (<class 'ellipsis'>)", "template's `...`"),
+        ("TypeError", "Failed to convert elements of [None, 6, 12] to Tensor.", "the size of the batch is None"),
+        ("TypeError", "Failed to convert elements of (None, 6, 12) to Tensor.", "the size of the batch is None"),
+        ("NotImplementedError", "Cannot convert a symbolic tf.Tensor (x:0) to a numpy array.", "NumPy cannot compute"),
+        ("SystemExit", "", "take that line out"),
+        ("URLError", "<urlopen error [Errno -3] Temporary failure>", "There is no network"),
+        ("FileNotFoundError", "[Errno 2] No such file or directory: 'my_photo.jpg'", "Only what you hand in"),
+        ("KeyError", "'accuracy'", ""),
+    ],
+)
+def test_what_an_exception_usually_means_is_said(exception: str, text: str, hint: str) -> None:
+    fault = raised(wire.Raised(1, exception, text, place="utilities.py, in f", line=3))
+    assert fault.message.startswith(f"Your code raised {exception}: {text}")
+    assert "(utilities.py, in f, line 3)" in fault.message
+    assert hint in fault.hint
+    assert bool(hint) == bool(fault.hint)

@@ -1,0 +1,91 @@
+"""What cells read and make, read off their texts."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from autograder.course.cell_names import CellNames, end_of_definitions, names_of, plain_code
+
+TRAINING = """import os
+%time print("ready")
+
+def run_experiment(model, data=(Xtrain, Ytrain)):
+    path = os.path.join(folder, "best")
+    return fitted(model, settings["epochs"])
+
+settings = {}
+settings["epochs"] = 3
+settings.update(rate=1)
+history = run_experiment(vit, Xtrain)
+print(undefined)
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "reads", "makes"),
+    [
+        ("x = y", {"y"}, {"x"}),
+        ("x = x + 1", {"x"}, {"x"}),
+        ("x += 1", {"x"}, {"x"}),
+        ("x = 1\ny = x", set(), {"x", "y"}),
+        ("def f(a):\n    return a + b\nb = 1", set(), {"f", "b"}),
+        ("def f(a, c=d):\n    return later(a)", {"d", "later"}, {"f"}),
+        ("x, y = (part / 2 for part in (a, b))", {"a", "b"}, {"x", "y"}),
+        ("import os.path as p\nfrom a import b as c", set(), {"p", "c"}),
+        ("%%time\nx = y", {"y"}, {"x"}),
+        ("%time x = y\n!pip install z\n%matplotlib inline", {"y"}, {"x"}),
+        ("class A(B):\n    size = C\n    def f(self):\n        return D", {"B", "C", "D"}, {"A"}),
+        ("x = (", set(), set()),
+        ("x = " + "-" * 100_000 + "1", set(), set()),
+        ("x" + ".y" * 40_000, set(), set()),
+        ("\0", set(), set()),
+    ],
+)
+def test_names_of_a_cell(source: str, reads: set[str], makes: set[str]) -> None:
+    assert names_of(source) == CellNames(frozenset(reads), frozenset(makes))
+
+
+def test_what_a_function_needs_may_stand_below_it() -> None:
+    reads = names_of(TRAINING).reads
+    assert {"Xtrain", "folder", "fitted", "vit", "undefined"} <= reads
+    assert end_of_definitions(TRAINING, frozenset({"run_experiment"}), functions=True) == 10
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted", "end"),
+    [
+        ("a = 1\nb = 2\nprint(a)", {"a", "b"}, 2),
+        ("a = 1\nb = 2\na.sort()", {"a"}, 1),
+        ("a = [1]\na[0] = 2\nprint(c)", {"a"}, 2),
+        ("a = 1", {"a", "b"}, 0),
+        ("a = (", {"a"}, 0),
+    ],
+)
+def test_where_the_last_of_some_variables_is_made(source: str, wanted: set[str], end: int) -> None:
+    assert end_of_definitions(source, frozenset(wanted), functions=False) == end
+
+
+@pytest.mark.parametrize(
+    ("source", "plain"),
+    [
+        ("%%time\nx = 1", "#\nx = 1"),
+        ("%%capture cell\n%time x = f(1)", "#\nx = f(1)"),
+        ("if y:\n    %time x = 1", "if y:\n    x = 1"),
+        ("%%bash\nls", "%%bash\nls"),
+        ("%timeit f(x)\n%time", "%timeit f(x)\n%time"),
+        ("a = 7 %time", "a = 7 %time"),
+    ],
+)
+def test_magics_that_run_their_code_are_taken_off_it(source: str, plain: str) -> None:
+    assert plain_code(source) == plain
+
+
+def test_our_own_modules_read_what_they_make_or_python_has() -> None:
+    """Precision: in whole modules, nothing is said to be read that is defined in them."""
+    for path in sorted((Path(__file__).parents[2] / "autograder" / "course").glob("*.py")):
+        names = names_of(path.read_text("utf-8"))
+        assert names.reads <= set(dir(__builtins__)) | set(vars(__import__("builtins"))) | {"__file__"}
+        assert names.makes >= {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)}

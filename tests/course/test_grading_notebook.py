@@ -1,0 +1,69 @@
+"""Which cells of a student's notebook may run, and where the names that they lack come from."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from autograder.course.cells import load_cells
+from autograder.course.grading_notebook import GradingNotebook, assemble
+from autograder.course.notebook import build_notebook
+from tests.tiny import TINY_NOTEBOOK
+
+SOURCE = build_notebook(TINY_NOTEBOOK)
+
+
+def with_cells(*sources: str, after: str, name: str | None = None) -> GradingNotebook:
+    """The solved notebook with cells put in after the one with this grade_id."""
+    notebook = json.loads(SOURCE)
+    ids = [cell["metadata"].get("nbgrader", {}).get("grade_id") for cell in notebook["cells"]]
+    metadata = {"nbgrader": {"grade_id": name}} if name else {}
+    added = [{"cell_type": "code", "source": source, "metadata": metadata} for source in sources]
+    place = ids.index(after) + 1
+    notebook["cells"][place:place] = added
+    return assemble(SOURCE, json.dumps(notebook).encode())
+
+
+def test_added_cells_stand_where_the_student_put_them() -> None:
+    graded = with_cells("def helper(): return 1", "helper()", after="double")
+    ids = [cell.id for cell in graded.cells]
+    assert ids[3:6] == [
+        "a cell of your own (the notebook's code cell no. 4)",
+        "a cell of your own (the notebook's code cell no. 5)",
+        "total_answer",
+    ]
+    assert [cell.on_demand for cell in graded.cells if cell.added] == [True, True]
+    assert graded.notes == ()
+
+
+def test_given_cells_without_a_name_are_not_added_ones_unless_they_were_changed() -> None:
+    texts = [cell["source"] for cell in load_cells(SOURCE) if cell["source"] == "import utilities"]
+    assert not [cell for cell in with_cells(*texts, after="double").cells if cell.added]
+    assert [cell.source for cell in with_cells("import utilities, os", after="double").cells if cell.added]
+
+
+def test_both_halves_of_a_split_cell_are_there() -> None:
+    graded = with_cells("rest = 2", after="total_answer", name="total_answer")
+    assert [cell.source for cell in graded.cells if cell.added] == ["rest = 2"]
+    assert not [cell for cell in graded.cells if cell.is_answer and "rest" in cell.source]
+
+
+def test_answers_supply_a_name_before_given_cells_and_those_before_added_ones() -> None:
+    graded = with_cells("size = 5", "total = 6", after="total_answer")
+    end = graded.places["total"]
+    assert graded.makers("size", end)[0].id == "parameters"
+    assert [cell.added for cell in graded.makers("total", end)] == [False, True]
+    assert graded.makers("total", graded.places["total_answer"]) == []
+
+
+@pytest.mark.parametrize("after", ["total", "question_01"])
+def test_what_stands_too_far_down_is_named(after: str) -> None:
+    graded = with_cells("def helper(): return 1", after=after)
+    end = graded.places["total"]
+    assert graded.makers("helper", end) == []
+    assert graded.where_else("helper", end) == (
+        "You define `helper` further down, in a cell of your own (the notebook's code cell no. 6). "
+        "Move it up, into the answer that needs it."
+    )
+    assert graded.where_else("nothing", end) == ""

@@ -1,0 +1,119 @@
+"""What runs in Jupyter runs in grading: names, files, missing packages, modules that stop before their end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from autograder import wire
+from autograder.config import Settings
+from autograder.course.submission import Snapshot
+from autograder.errors import StudentRaised
+from autograder.grading.student_process import StudentProcess
+from autograder.grading.zygote_client import Zygote
+
+pytestmark = pytest.mark.slow
+
+MODULE = b'''
+"""A module as students write it."""
+import json, nothing_of_the_kind as nothing
+from another_package import Layer, other as renamed
+import tensorflow as tf
+try:
+    import guarded_package
+except ImportError:
+    guarded_package = None
+display("loaded")
+get_ipython().run_line_magic("matplotlib", "inline")
+SIZES = json.load(open("sizes.json"))
+
+def annotated(x: tf.Tensor = None): return annotated.__annotations__["x"] is tf.Tensor
+def guarded(): return guarded_package is None
+def uses_placeholder(): return nothing.layers.Special(3)
+def derives():
+    class Own(Layer): pass
+def calls(): return renamed()
+def asks(): return input("How many? ")
+def saves():
+    with open("sizes.json", "a") as file: file.write("\\n")
+    with open("own.txt", "w") as file: file.write("own")
+    return open("own.txt").read()
+def draws():
+    import matplotlib
+    matplotlib.use("TkAgg")
+    import matplotlib.pyplot as plt
+    plt.plot([1, 2])
+    return True
+
+undefined_name
+def below(): return 1
+'''
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[StudentProcess]:
+    files = {"utilities.py": MODULE, "sizes.json": b"[3, 4]", "photos/own.txt": b"a photo"}
+    with Zygote(threads=1) as zygote:
+        process = StudentProcess(zygote, Snapshot(files, "vit.ipynb"), Settings())
+        with pytest.raises(StudentRaised, match=r"NameError: name 'undefined_name' .* line 32"):
+            process.ask(wire.Load("utilities", "def below(): raise NotImplementedError\n"))
+        yield process
+        process.stop()
+
+
+def call(process: StudentProcess, name: str) -> object:
+    return process.ask(wire.Call("module", name, [], {}))
+
+
+def run(process: StudentProcess, source: str, seconds: float = 0.0) -> object:
+    process.ask(wire.Restart())
+    return process.ask(wire.RunCell("answer", source, seconds=seconds))
+
+
+@pytest.mark.parametrize("name", ["annotated", "guarded", "draws"])
+def test_what_works_in_jupyter_works(process: StudentProcess, name: str) -> None:
+    assert call(process, name) is True
+
+
+def test_files_that_were_handed_in_lie_in_a_working_folder_that_can_be_written(process: StudentProcess) -> None:
+    run(process, 'sizes = open("sizes.json").read()\nphoto = open("photos/own.txt").read()')
+    assert process.ask(wire.Read("photo")) == "a photo"
+    assert call(process, "saves") == "own"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("below", "NameError: there is no `below` in utilities.py"),
+        ("uses_placeholder", "ModuleNotFoundError: No module named 'nothing_of_the_kind', but your code uses it"),
+        ("derives", "ModuleNotFoundError: No module named 'another_package', but your code uses it"),
+        ("calls", "ModuleNotFoundError: No module named 'another_package', but your code uses it"),
+        ("asks", r"EOFError: input\(\) waits for somebody to type"),
+    ],
+)
+def test_what_cannot_work_says_why(process: StudentProcess, name: str, reason: str) -> None:
+    with pytest.raises(StudentRaised, match=reason):
+        call(process, name)
+
+
+def test_cells_name_the_packages_that_are_missing(process: StudentProcess) -> None:
+    assert run(process, "import json, google.colab\nfrom google.colab import drive\nx = 1") == (
+        "google.colab",
+        "google.colab",
+    )
+    with pytest.raises(StudentRaised, match="ModuleNotFoundError"):
+        run(process, "if True:\n    import google.colab")
+
+
+def test_a_cell_begins_with_no_names_and_says_which_it_lacks(process: StudentProcess) -> None:
+    run(process, "x = 1")
+    assert process.ask(wire.Lacking(["print", "x", "y", "display"])) == ("y",)
+    process.ask(wire.Restart())
+    assert process.ask(wire.Lacking(["x"])) == ("x",)
+
+
+def test_a_cell_is_interrupted_when_its_time_is_up(process: StudentProcess) -> None:
+    with pytest.raises(StudentRaised, match="Interrupted"):
+        run(process, "import time\ntry:\n    time.sleep(60)\nexcept Exception:\n    pass", seconds=0.2)
+    assert run(process, "x = 1", seconds=5.0) == ()

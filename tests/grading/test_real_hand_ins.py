@@ -1,0 +1,74 @@
+"""What students read of mistakes that real hand-ins had: each reason names the fault, and is said once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import pytest
+
+from autograder.audit.corpus import Variant
+from autograder.checking.comparisons import OTHER_KERAS
+from autograder.course.assignment import load_assignment
+from autograder.course.course import Course, read_course
+from autograder.course.submission import Snapshot
+from autograder.grading.check_runner import collected_checks
+from autograder.grading.grader import Grader
+from autograder.grading.live_submission import GradingCase, LiveSubmission
+from autograder.grading.reference import Reference
+from autograder.grading.zygote_client import Zygote
+from autograder.rendering.result_text import render_text
+from tests.submissions.corpus import ROOT, read_corpus
+
+pytestmark = pytest.mark.slow
+
+ASSIGNMENT = load_assignment(ROOT, "vit")
+CORPUS = read_corpus()
+
+
+def hand_in(*changes: tuple[str, str]) -> Snapshot:
+    """The solved lab with these texts of its module replaced."""
+    return CORPUS.submission(Variant(slug="changed", right=False, replace=changes))
+
+
+@pytest.fixture(scope="module")
+def zygote() -> Iterator[Zygote]:
+    with Zygote(threads=1) as zygote:
+        yield zygote
+
+
+def reasons(zygote: Zygote, snapshot: Snapshot, task: str) -> list[str]:
+    """The reasons of one task in the submission's own process, each once."""
+    reference = Reference.read(ASSIGNMENT)
+    case = GradingCase.begin(read_course(ROOT).settings, ASSIGNMENT, reference, zygote, snapshot)
+    seed = hashlib.sha256(snapshot.digest.encode()).digest()
+    tasks = [ASSIGNMENT.task(task)]
+    with LiveSubmission(case) as live, collected_checks(tasks) as checks:
+        found = checks.run(tasks[0], live.student(tasks[0]), seed)
+    return list(dict.fromkeys(check.message for check in found if check.outcome != "passed"))
+
+
+KERAS_3 = ("import tf_keras as keras\n", "from tensorflow import keras\n")
+
+
+@pytest.mark.parametrize("task", ["multi_head_attention", "mlp", "transformer_block", "patch_encoder"])
+def test_one_import_line_of_another_keras_is_named_in_every_task(zygote: Zygote, task: str) -> None:
+    assert reasons(zygote, hand_in(KERAS_3), task) == [OTHER_KERAS]
+
+
+def test_a_layer_of_another_keras_that_needs_nothing_is_right(zygote: Zygote) -> None:
+    change = ("class PatchExtractor(keras.layers.Layer):", "class PatchExtractor(tf.keras.layers.Layer):")
+    assert reasons(zygote, hand_in(change), "patch_extractor") == []
+
+
+def test_several_mistakes_at_once_keep_their_reasons() -> None:
+    """Each task says what is wrong with it, and no stand-in hides the line where the student's own code stops."""
+    slugs = ("multi-head-without-wq", "block-with-a-name-misspelt")
+    changes = [change for slug in slugs for change in CORPUS.variant(slug).replace]
+    with Grader(Course(ROOT), ASSIGNMENT, threads=1) as grader:
+        result = grader.grade(hand_in((" / tf.sqrt(head_dim)", ""), *changes))
+    text = render_text(result, ASSIGNMENT.titles)
+    assert "has no attribute 'WQ' (utilities.py, in call, line " in text
+    assert "name 'atended' is not defined (utilities.py, in transformerBlock, line " in text
+    assert "Your scores are not scaled." in text
+    assert text.count("has no attribute 'WQ'") == 1
