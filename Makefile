@@ -28,7 +28,7 @@ demo: install
 	$(RUN) report --course demo
 	@echo
 	@echo "gradebook:  demo/gradebook.db"
-	@echo "feedback:   demo/feedback/<student>/vit/feedback.html"
+	@echo "feedback:   demo/feedback/<student>/vit/vit.html"
 	@echo "report:     demo/report/vit/report.html"
 	@echo "next:       $(RUN) check demo/submitted/attention-unscaled/vit"
 

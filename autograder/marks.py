@@ -177,6 +177,7 @@ class ClassMarks:
         automatic: grade_ids of the tasks that checks grade.
         recorded: Whether the gradebook knows the assignment; otherwise only automatic tasks are here.
         titles: Titles of the tasks and questions.
+        heading: Title of the assignment; empty means its name.
     """
 
     assignment: str
@@ -185,6 +186,12 @@ class ClassMarks:
     students: tuple[StudentMarks, ...]
     recorded: bool
     titles: Titles = field(default_factory=dict)
+    heading: str = ""
+
+    @property
+    def title(self) -> str:
+        """What people read in place of the assignment's name."""
+        return self.heading or self.assignment
 
     @property
     def max_score(self) -> float:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import nbformat
 import numpy as np
 
 from autograder.checking.pictures import attention_picture, curve_picture, patch_picture
+from autograder.feedback.notebook_cells import CellOnPage, notebook_cells
 from autograder.feedback.page import recorded_page, render_page
 from autograder.marks import Mark, OpenMark, Person, StudentMarks
 from autograder.results import (
@@ -136,6 +138,39 @@ def _mark(task: TaskResult) -> Mark:
     return Mark(task.id, task.max_score, task.score, waiting=held is not None, open=held)
 
 
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+def example_cells() -> list[CellOnPage]:
+    """Return the cells of a small graded notebook with a cell of each kind."""
+    code, text = nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell
+
+    def marked(name: str, **marking: bool) -> dict[str, object]:
+        return {"nbgrader": {"grade_id": name, "locked": False, "grade": False, "solution": False} | marking}
+
+    table = "<style>td {color: red}</style><table style='position:fixed'><tr><td id='tasks'>1</td></tr></table>"
+    outputs = [
+        nbformat.v4.new_output("stream", text="\x1b[31mepoch 1\x1b[0m\n" + "loss 0.5, " * 40),
+        nbformat.v4.new_output("display_data", data={"image/png": DOT, "text/plain": "<Figure>"}),
+        nbformat.v4.new_output("display_data", data={"text/html": table}),
+        nbformat.v4.new_output("error", ename="ValueError", evalue="<b>no</b>", traceback=[]),
+    ]
+    cells = [
+        text("# Vision Transformers\n\nRead *this* first: $q k^T$.", metadata=marked("intro", locked=True)),
+        code("import utilities  # given", metadata=marked("given", locked=True)),
+        code(
+            "def attention(q, k, v):\n    return 'weights', 1.5  # mine",
+            metadata=marked("attention_answer", solution=True),
+            outputs=outputs,
+        ),
+        code("# checks", metadata=marked("attention", grade=True, locked=True)),
+        text("### Why\n\nBecause it **attends**.", metadata=marked("question_01", grade=True, solution=True)),
+        text("Not yet.", metadata=marked("question_14", grade=True, solution=True)),
+        code("print('my own trial')"),
+    ]
+    return notebook_cells(nbformat.v4.new_notebook(cells=cells), [])
+
+
 def example_page() -> str:
     """Return the page, as `feedback` writes it."""
-    return render_page(recorded_page("vit", example_result(), example_marks(), "vit.html", TITLES))
+    return render_page(recorded_page("Vision Transformers", example_result(), example_marks(), example_cells(), TITLES))

@@ -69,9 +69,9 @@ def save(screenshot: bytes, path: Path) -> None:
 
 def take_feedback(scratch: Path, folder: Path) -> None:
     """Take a picture of the first task of a feedback page."""
-    (scratch / "feedback.html").write_text(example_page(), "utf-8")
+    (scratch / "vit.html").write_text(example_page(), "utf-8")
     with launched() as browser:
-        page = opened_file(browser, scratch / "feedback.html", width=900)
+        page = opened_file(browser, scratch / "vit.html", width=900)
         save(page.locator("article").first.screenshot(), folder / "feedback.png")
 
 

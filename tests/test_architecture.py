@@ -19,6 +19,7 @@ ROOMS = (
     "exports",
     "reports",
     "batch",
+    "collecting",
     "gradebook",
     "deadlines",
     "ledger",

@@ -21,6 +21,7 @@ from autograder.cli import main as cli
 from autograder.cli.arguments import read_words
 from autograder.course.assignment import load_assignment
 from autograder.course.course import read_course
+from autograder.feedback.exporter import write_feedback
 from autograder.files import write_whole
 from autograder.results import from_json, to_json
 from tests.tiny import TinyCourse, tiny_result
@@ -35,11 +36,14 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 OURS = ("python -m autograder", "python -m tests", "python -m benchmarks", "make", "nbgrader")
 SHELL = ("", "sh", "bash", "console")
 
+WORKSHEET = "Identifier,Username,Grade,Maximum Grade,Last modified (grade)"
+"""The heading of Moodle's worksheet, as far as it matters here."""
 NOT_RUN = {
     "python -m autograder release": "starts TensorFlow: tests/test_flow.py runs it, and the last slow test here",
     "python -m autograder build --assignment halves": "needs the page's files: the last slow test here runs it",
     "python -m autograder check": "starts TensorFlow: tests/test_flow.py runs it",
     "python -m autograder grade": "starts TensorFlow: tests/test_flow.py runs it",
+    "python -m autograder collect": "needs a platform's download: tests/collecting/test_collect.py makes them",
     "python -m autograder audit": "starts TensorFlow: tests/audit/test_audit.py runs it on the miniature course",
     "nbgrader generate_assignment": "the page says to use release, which runs the step",
     "nbgrader submit": "a student's command, named in passing",
@@ -175,6 +179,9 @@ def taught(_tiny_template: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         (folder / "submission_secret.txt").write_text("0f" * 64)
         course.record(student, folder, tiny_result(total=1.0))
         write_whole(root / "results" / f"{student}.json", to_json(tiny_result(total=1.0)))
+    write_feedback(course.course, course.assignment)
+    rows = [f"Participant {number},student-{number},,7.00,-\n" for number in (1, 2)]
+    (root / "worksheet.csv").write_text(f"{WORKSHEET}\n{''.join(rows)}")
     yield course
 
 

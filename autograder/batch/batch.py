@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Protocol
 
+from autograder.batch.misplaced import in_folder, misplaced
 from autograder.batch.outcome import GradedSubmission, ResultOrError, internal_error
 from autograder.course.assignment import Assignment
 from autograder.course.course import Course
@@ -29,6 +31,8 @@ AHEAD = 2
 """Submissions handed over for each worker: one that is graded, one that waits for it."""
 MOST_BYTES = 1 << 29
 """Size of all submissions handed over, unless a single one is larger."""
+MOST_REMEDIES = 3
+"""Things in the wrong place that are named where nothing is in the right one."""
 TRIES = 2
 """How often a submission that was handed over when a worker died is graded alone before it is given up."""
 LOST_WORKER = "The machine may be short of memory: end other programs, or grade with --jobs 1."
@@ -77,12 +81,15 @@ def discover(submitted: Path, assignment: str, students: Sequence[str] = ()) -> 
     found = {name: folder for name, folder in folders.items() if folder.is_dir()}
     missing = [name for name in students if one_form(name) not in found]
     if missing:
+        student = missing[0]
         raise UsageError(
-            f"No submission of {missing[0]} in {submitted}: expected {submitted / missing[0] / assignment}.",
-            did_you_mean(missing[0], list(names)),
+            f"No submission of {student} in {submitted}: expected {submitted / student / assignment}.",
+            in_folder(submitted / student, assignment) or did_you_mean(student, set(names) - {one_form(student)}),
         )
     if not found:
-        raise UsageError(f"No submissions in {submitted}.", f"Expected folders <student>/{assignment}/ in it.")
+        remedies = [sentence for _, sentence in islice(misplaced(submitted, assignment), MOST_REMEDIES)]
+        expected = f"Expected folders <student>/{assignment}/ in it."
+        raise UsageError(f"No submissions in {submitted}.", " ".join([expected, *remedies]))
     return found
 
 

@@ -24,8 +24,8 @@ HELP_COLUMN = 28
 class Argument:
     """How a field of a record stands on the command line, in the field's annotation.
 
-    A field `no_record` is an option `--no-record`: a switch if its default is False, else with one value, which is read
-    by the type of the field. A sequence takes any number of words.
+    A field `no_record` is an option `--no-record`, and `from_` is `--from`: a switch if its default is False, else with
+    one value, which is read by the type of the field. A sequence takes any number of words.
 
     Attributes:
         help: What `--help` says.
@@ -179,10 +179,12 @@ def _add_argument(parser: argparse.ArgumentParser, option: Field[Any], kind: obj
         settings["nargs"] = "*"
     if argument.bare is not None:
         settings |= {"nargs": "?", "const": argument.bare}
-    names = [f"--{option.name.replace('_', '-')}"]
+    names = [f"--{option.name.rstrip('_').replace('_', '-')}"]
     if argument.positional:
         names = [option.name]
-    elif argument.short:
+    else:
+        settings["dest"] = option.name
+    if argument.short:
         names.insert(0, argument.short)
     parser.add_argument(*names, **settings)
 

@@ -1,8 +1,7 @@
-"""Commands that show the marks of a class: `feedback`, `report`, `export` and `similarity`."""
+"""Commands that show a class: `feedback`, `report` and `similarity`."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,14 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from autograder.cli.arguments import INSTEAD, Argument, Options
-from autograder.cli.course import open_course, submitted_folder
-from autograder.cli.output import complain, err, out, print_table, write_paths, write_record
+from autograder.cli.course import name_misplaced, open_course, submitted_folder
+from autograder.cli.output import complain, err, out, print_table, similarity_table, write_paths, write_record
 from autograder.cli.progress_bar import shown
-from autograder.cli.tables import similarity_table
 from autograder.course.assignment import Assignment
 from autograder.course.course import Course
 from autograder.errors import UsageError
-from autograder.text import printable, title_of
 
 if TYPE_CHECKING:
     from autograder.marks import ClassMarks
@@ -48,23 +45,6 @@ class ReportOptions(ClassOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportOptions(ClassOptions):
-    """What `export` takes."""
-
-    format: Annotated[
-        str, Argument("csv, canvas, moodle, gradescope, junit, markdown or annotations", "FORMAT", positional=True)
-    ]
-    to: Annotated[Path | None, Argument("by default exports/<assignment>/; - prints it", "DIR")] = None
-    fill: Annotated[Path | None, Argument("a file downloaded from Canvas or Moodle to fill in", "FILE")] = None
-    column: Annotated[str, Argument("heading of the marks in Canvas or Moodle", "TEXT")] = ""
-
-    @property
-    def prints_export(self) -> bool:
-        """Whether what is exported takes the place of the text."""
-        return str(self.to) == "-"
-
-
-@dataclass(frozen=True, kw_only=True)
 class SimilarityOptions(Options):
     """What `similarity` takes."""
 
@@ -74,7 +54,7 @@ class SimilarityOptions(Options):
 
 
 @dataclass(frozen=True)
-class _Class:
+class OpenedClass:
     """A course's assignment, the submissions that are there, and everyone's marks."""
 
     course: Course
@@ -83,7 +63,7 @@ class _Class:
     marks: ClassMarks
 
 
-def _open_class(options: ClassOptions) -> _Class:
+def open_class(options: ClassOptions) -> OpenedClass:
     """Read everyone's marks; submissions may be gone, unless the folder was named."""
     from autograder.batch.batch import discover
     from autograder.batch.class_results import read_results, stored_results
@@ -97,6 +77,7 @@ def _open_class(options: ClassOptions) -> _Class:
         if options.submitted:
             raise
         folders = {}
+    name_misplaced(submitted_folder(course, options.submitted), name)
     if options.results:
         results = read_results(options.results, name)
     else:
@@ -104,7 +85,7 @@ def _open_class(options: ClassOptions) -> _Class:
     marks = class_marks(course, assignment, results)
     if not marks.students:
         complain(f"nobody has marks of {name} yet. Run: python -m autograder grade")
-    return _Class(course, assignment, folders, marks)
+    return OpenedClass(course, assignment, folders, marks)
 
 
 def feedback(options: FeedbackOptions) -> int:
@@ -116,7 +97,7 @@ def feedback(options: FeedbackOptions) -> int:
     with shown("feedback", err, quiet=options.quiet) as progress:
         paths = write_feedback(course, assignment, options.students or None, progress)
     for path in paths:
-        out.print(f"wrote {path.relative_to(course.root)} and feedback.html beside it")
+        out.print(f"wrote {path.relative_to(course.root)}")
     write_paths(options, name, paths)
     return 0
 
@@ -126,7 +107,7 @@ def report(options: ReportOptions) -> int:
     from autograder.reports.class_report import write_report
     from autograder.reports.similarity import similar_pairs, submissions_to_compare
 
-    shown_class = _open_class(options)
+    shown_class = open_class(options)
     course, assignment = shown_class.course, shown_class.assignment
     with shown("comparing", err, quiet=options.quiet) as progress:
         submissions = submissions_to_compare(course, assignment, shown_class.folders, graded=options.submitted is None)
@@ -137,42 +118,6 @@ def report(options: ReportOptions) -> int:
         out.print(f"wrote {path}")
     write_paths(options, assignment.name, paths)
     return 0
-
-
-def export(options: ExportOptions) -> int:
-    """Write marks for other tools."""
-    from autograder.exports import formats
-
-    formats.check_format(options.format, options.fill)
-    if options.prints_export and options.prints_json:
-        raise UsageError("--to - and --json - cannot both print.", "Give one of them a file or a folder.")
-    shown_class = _open_class(options)
-    assignment = shown_class.assignment
-    made = formats.export(shown_class.marks, options.format, options.column, options.fill, shown_class.folders)
-    paths: list[Path] = []
-    if options.prints_export:
-        sys.stdout.write("".join(content.decode() for content in made.files.values()))
-    else:
-        paths = formats.write_export(made, options.to or shown_class.course.root / "exports" / assignment.name)
-        for path in paths:
-            out.print(f"wrote {path}")
-    if made.left_out:
-        complain(f"{options.fill} does not name: {', '.join(made.left_out)}. They are left out.")
-    waiting = sum(bool(student.waiting) for student in shown_class.marks.students)
-    if waiting:
-        complain(f"{waiting} submissions wait for a person; their marks are as of now.")
-    _name_open_tasks(shown_class.marks)
-    write_paths(options, assignment.name, paths, left_out=made.left_out, waiting=waiting)
-    return 1 if made.left_out else 0
-
-
-def _name_open_tasks(marks: ClassMarks) -> None:
-    """Name whose automatic tasks are held, and whose marks are for an earlier hand-in."""
-    for student in marks.students:
-        for what, tasks in (("held", student.held), ("for an earlier hand-in", student.earlier)):
-            if tasks:
-                titles = ", ".join(title_of(mark.id, marks.titles) for mark in tasks)
-                complain(f"{printable(student.person.id)}: {what}: {titles}.")
 
 
 def similarity(options: SimilarityOptions) -> int:

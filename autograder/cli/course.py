@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import replace
 from pathlib import Path
 
 from autograder.cli.arguments import Options
 from autograder.cli.output import complain
 from autograder.course.course import Course, find_root, read_course
+from autograder.suggestions import did_you_mean
+
+SANDBOXES = ("required", "none")
+MOST_SHOWN = 20
+"""Things in the wrong place that are named."""
+
+
+def sandbox_word(word: str) -> str:
+    """Return what `--sandbox` says, if it may."""
+    if word not in SANDBOXES:
+        raise argparse.ArgumentTypeError(f"no choice {word!r}. {did_you_mean(word, SANDBOXES)}")
+    return word
 
 
 def open_course(options: Options, sandbox: str | None = None) -> tuple[Course, str]:
@@ -26,6 +39,17 @@ def open_course(options: Options, sandbox: str | None = None) -> tuple[Course, s
     if course.settings.sandbox == "none":
         complain("--sandbox none: student code runs unconfined.")
     return course, options.assignment or course.settings.assignment
+
+
+def name_misplaced(submitted: Path, assignment: str) -> None:
+    """Name what looks like a hand-in and lies where none is looked for."""
+    from autograder.batch.misplaced import misplaced
+
+    for number, (_, sentence) in enumerate(misplaced(submitted, assignment)):
+        if number == MOST_SHOWN:
+            complain(f"and more in {submitted} that is no folder <student>/{assignment}/.")
+            break
+        complain(sentence)
 
 
 def submitted_folder(course: Course, named: Path | None) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -12,16 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from autograder.cli.arguments import INSTEAD, Argument, Options
-from autograder.cli.course import open_course, submitted_folder
+from autograder.cli.course import name_misplaced, open_course, sandbox_word, submitted_folder
 from autograder.cli.marks_over_time import show_preview
-from autograder.cli.output import complain, err, out, print_table, write_json, write_record
+from autograder.cli.output import complain, err, marks_table, out, print_table, write_json, write_record
 from autograder.cli.progress_bar import shown
-from autograder.cli.tables import marks_table
-from autograder.course.assignment import Assignment
+from autograder.course.assignment import MODULE, Assignment
 from autograder.course.course import Course
 from autograder.course.submission import is_current
 from autograder.errors import UsageError
-from autograder.suggestions import did_you_mean
 from autograder.text import Titles, printable, title_of
 
 if TYPE_CHECKING:
@@ -30,15 +27,8 @@ if TYPE_CHECKING:
     from autograder.gradebook.transactions import Recorded
     from autograder.results import TaskResult
 
-SANDBOXES = ("required", "none")
 MOST_SHOWN = 200
 """Students, and failures, that are listed after grading; what more there are is counted."""
-
-
-def _sandbox(word: str) -> str:
-    if word not in SANDBOXES:
-        raise argparse.ArgumentTypeError(f"no choice {word!r}. {did_you_mean(word, SANDBOXES)}")
-    return word
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +40,7 @@ class SandboxOptions(Options):
         Argument(
             "none runs student code unconfined: only for code you trust; every result says so",
             "required|none",
-            read=_sandbox,
+            read=sandbox_word,
         ),
     ] = None
 
@@ -86,13 +76,15 @@ class GradeOptions(SandboxOptions):
 
 def check(options: CheckOptions) -> int:
     """Grade one submission and print the result."""
+    from autograder.batch.misplaced import in_folder
     from autograder.grading.gpu import UNUSED, may_use_gpu
     from autograder.grading.result_store import checked, grader_for
     from autograder.rendering.result_text import render_text
     from autograder.results import to_json
 
     course, name = open_course(options, options.sandbox)
-    titles = course.assignment(name).titles
+    assignment = course.assignment(name)
+    titles = assignment.titles
     grader = grader_for(course, name)
     with closing(grader), shown("checking", err, quiet=options.quiet, alike=False) as progress:
         progress(0, 1, str(options.path))
@@ -101,8 +93,10 @@ def check(options: CheckOptions) -> int:
         from autograder.feedback.page import render_page, result_page
         from autograder.files import write_whole
 
-        write_whole(options.html, render_page(result_page(result, titles)).encode("utf-8", "replace"))
+        write_whole(options.html, render_page(result_page(assignment.title, result, titles)).encode("utf-8", "replace"))
     out.print(render_text(result, titles), end="")
+    if not {snapshot.notebook, f"{MODULE}.py"} & set(snapshot.files) and (hint := in_folder(options.path, name)):
+        complain(hint)
     write_json(options, to_json(result))
     if may_use_gpu(course.settings) and result.environment.ran_on_cpu:
         complain(UNUSED)
@@ -142,6 +136,7 @@ def grade(options: GradeOptions) -> int:
     else:
         _print_marks(options, assignment, run)
     _print_problems(run)
+    name_misplaced(submitted_folder(course, options.submitted), name)
     if workers.gpu and run.ran_on_cpu:
         complain(UNUSED)
     return 1 if run.failures else 0

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autograder.cli import authoring, class_views, grading, inspection, marks_over_time
+from autograder.cli import authoring, class_views, grading, inspection, marks_over_time, platforms
 from autograder.cli.arguments import Command, Options, read_words
 from autograder.cli.output import complain, out
 from autograder.errors import AutograderError, ConfigError, UsageError
@@ -34,6 +34,15 @@ _TABLE: tuple[Command[Any], ...] = (
         "grade one folder or file; records nothing",
         ["check work/vit", "check utilities.py --json result.json"],
         "0 graded, whatever the marks, 1 an internal error or a problem of the machine, 2 wrong usage.",
+    ),
+    Command(
+        "collect",
+        platforms.CollectOptions,
+        platforms.collect,
+        "put what a platform gave you to download into submitted/",
+        ["collect moodle.zip --roster worksheet.csv", "collect submissions.zip --times times.csv --dry-run"],
+        "0 all collected, 1 some were not (the last lines say which and why), or an internal error or a\n"
+        "problem of the machine, 2 wrong usage.",
     ),
     Command(
         "grade",
@@ -70,11 +79,11 @@ _TABLE: tuple[Command[Any], ...] = (
     ),
     Command(
         "export",
-        class_views.ExportOptions,
-        class_views.export,
-        "write marks for other tools, late penalties taken",
-        ["export canvas --fill gradebook.csv"],
-        "0 written, 1 the file to fill in does not name everyone with marks, or an internal error or a\n"
+        platforms.ExportOptions,
+        platforms.export,
+        "write marks or feedback for other tools",
+        ["export canvas --fill gradebook.csv", "export feedback --for moodle --roster worksheet.csv"],
+        "0 written, 1 somebody had to be left out (the last lines say who), or an internal error or a\n"
         "problem of the machine, 2 wrong usage.",
     ),
     Command(

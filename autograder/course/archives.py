@@ -22,7 +22,8 @@ MOST_MEMBERS = 200_000
 """Members of the largest download of a class."""
 LONGEST_PART = 255
 """Bytes of a file's name on most file systems."""
-MOST_PARTS = 32
+LONGEST_PATH = 500
+"""Bytes of a whole path: a few of them must fit into one another."""
 _ENTRY = 1 << 10
 """Bytes that the archive's list may have for each member: it is held in memory as a whole."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -190,9 +191,12 @@ def _real_name(member: zipfile.ZipInfo) -> str:
 def _parts(name: str) -> tuple[str, ...] | None:
     """Return the parts of a member's path, whatever separates them; None if it leads outside or cannot be a path."""
     parts = tuple(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
-    if not parts or len(parts) > MOST_PARTS or name.startswith(("/", "\\")) or parts[0].endswith(":"):
+    if not parts or name.startswith(("/", "\\")) or parts[0].endswith(":"):
         return None
-    if any(part == ".." or "\0" in part or len(part.encode("utf-8", "replace")) > LONGEST_PART for part in parts):
+    long = len(name.encode("utf-8", "replace")) > LONGEST_PATH
+    if long or any(
+        part == ".." or "\0" in part or len(part.encode("utf-8", "replace")) > LONGEST_PART for part in parts
+    ):
         return None
     return parts
 

@@ -7,7 +7,9 @@ Points stand in one place, the notebook's cell metadata; how tasks hang together
 from __future__ import annotations
 
 import json
+import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,11 +52,16 @@ class Task:
 
 @dataclass(frozen=True)
 class Assignment:
-    """The folders and the automatic tasks of one assignment, in the notebook's order."""
+    """The folders and the automatic tasks of one assignment, in the notebook's order.
+
+    Attributes:
+        title: What people read in place of the name: the notebook's first heading.
+    """
 
     name: str
     root: Path
     tasks: tuple[Task, ...]
+    title: str = ""
 
     @property
     def solution_dir(self) -> Path:
@@ -133,12 +140,13 @@ def load_assignment(root: Path, name: str) -> Assignment:
     if not notebook.is_file():
         check_assignment(root, name)
         raise AssignmentError(f"No built notebook {notebook}.", f"Run: python -m autograder build --assignment {name}")
-    points = _automatic_points(json.loads(notebook.read_text("utf-8")))
+    cells = json.loads(notebook.read_text("utf-8"))["cells"]
+    points = _automatic_points(cells)
     checks_dir = root / "autograder" / "checks" / name
     plan = _read_plan(checks_dir / "tasks.toml")
     _check_match(name, set(points), set(plan), checks_dir)
     tasks = tuple(_task(task_id, worth, plan[task_id], checks_dir) for task_id, worth in points.items())
-    return Assignment(name=name, root=root, tasks=tasks)
+    return Assignment(name=name, root=root, tasks=tasks, title=_heading(cells) or name)
 
 
 def read_titles(root: Path, name: str) -> dict[str, str]:
@@ -171,6 +179,26 @@ def check_graded_here(root: Path, name: str) -> None:
         raise UsageError(problem, f"nbgrader itself releases and grades it, such as with: nbgrader autograde {name}")
 
 
+def read_title(root: Path, name: str) -> str:
+    """Return what people read in place of an assignment's name: its notebook's first heading, or else the name."""
+    notebook = root / "source" / name / f"{name}.ipynb"
+    cells = json.loads(notebook.read_text("utf-8"))["cells"] if notebook.is_file() else []
+    return _heading(cells) or name
+
+
+def given_texts(root: Path, name: str) -> list[str]:
+    """Return the texts of an assignment's cells as students get them; empty if it is not released here."""
+    notebook = root / "release" / name / f"{name}.ipynb"
+    cells = json.loads(notebook.read_text("utf-8"))["cells"] if notebook.is_file() else []
+    return ["".join(cell["source"]) for cell in cells]
+
+
+def _heading(cells: Iterable[dict[str, Any]]) -> str:
+    sources = ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    headings = (found[1].strip() for source in sources if (found := re.search(r"^# +(.+)$", source, re.MULTILINE)))
+    return next(headings, "")
+
+
 def check_assignment(root: Path, name: str) -> None:
     """Refuse the name of an assignment that is not there.
 
@@ -184,11 +212,11 @@ def check_assignment(root: Path, name: str) -> None:
         )
 
 
-def _automatic_points(notebook: dict[str, Any]) -> dict[str, float]:
-    cells = (cell.get("metadata", {}).get("nbgrader", {}) for cell in notebook["cells"])
+def _automatic_points(cells: Iterable[dict[str, Any]]) -> dict[str, float]:
+    marked = (cell.get("metadata", {}).get("nbgrader", {}) for cell in cells)
     return {
         cell["grade_id"]: float(cell["points"])
-        for cell in cells
+        for cell in marked
         if cell.get("grade") and not cell.get("solution") and not cell.get("task")
     }
 

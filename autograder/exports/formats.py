@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from autograder.errors import UsageError
-from autograder.exports import gradescope
+from autograder.exports import classroom50, gradescope
+from autograder.exports.downloaded import KnownIds
 from autograder.exports.github import github_annotations, markdown
 from autograder.exports.junit import junit_xml
 from autograder.exports.spreadsheets import CANVAS_FILE, MOODLE_FILE, Export, canvas_csv, moodle_csv, nbgrader_csv
@@ -19,13 +20,16 @@ FORMATS = {
     "canvas": CANVAS_FILE,
     "moodle": MOODLE_FILE,
     "gradescope": gradescope.FILE,
+    "classroom50": classroom50.FILE,
     "junit": "junit.xml",
     "markdown": "summary.md",
     "annotations": "annotations.txt",
 }
 """The file of each format; Gradescope has one in a folder for each student."""
-FILLED = ("canvas", "moodle")
+FILLED = ("canvas", "moodle", "classroom50")
 """Formats that can fill in a downloaded file."""
+FINAL = ("canvas", "moodle", "gradescope", "classroom50")
+"""Formats whose marks students see at once: they go out when everything is marked, or when that is asked for."""
 
 
 def check_format(kind: str, downloaded: Path | None) -> None:
@@ -36,8 +40,10 @@ def check_format(kind: str, downloaded: Path | None) -> None:
     """
     if kind not in FORMATS:
         raise UsageError(f"No format {kind!r}.", did_you_mean(kind, FORMATS))
+    if kind == "classroom50" and downloaded is None:
+        raise UsageError("classroom50 fills in a file that is there.", "Name it: --fill scores.json")
     if downloaded is not None and kind not in FILLED:
-        raise UsageError(f"The format {kind} fills in no file.", f"--fill is for {' and '.join(FILLED)}.")
+        raise UsageError(f"The format {kind} fills in no file.", f"--fill is for {', '.join(FILLED)}.")
 
 
 def export(
@@ -46,6 +52,7 @@ def export(
     column: str = "",
     downloaded: Path | None = None,
     folders: Mapping[str, Path] | None = None,
+    known: KnownIds | None = None,
 ) -> Export:
     """Return the files of one of `FORMATS`.
 
@@ -53,17 +60,20 @@ def export(
         marks: The class.
         kind: The format.
         column: Heading of the marks in Canvas or Moodle; empty means the usual one.
-        downloaded: A file of Canvas or Moodle to fill in.
+        downloaded: A file of a platform to fill in.
         folders: Student to submission folder, for annotations.
+        known: Ids that the gradebook does not hold.
 
     Raises:
         UsageError: If there is no such format, or the downloaded file does not fit.
     """
     check_format(kind, downloaded)
     if kind == "canvas":
-        return canvas_csv(marks, column, downloaded)
+        return canvas_csv(marks, column, downloaded, known)
     if kind == "moodle":
-        return moodle_csv(marks, column, downloaded)
+        return moodle_csv(marks, column, downloaded, known)
+    if kind == "classroom50" and downloaded is not None:
+        return classroom50.classroom50_scores(marks, column, downloaded, known or {})
     if kind == "gradescope":
         return Export(gradescope.gradescope_files(marks))
     content: dict[str, Callable[[], bytes]] = {

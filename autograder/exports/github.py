@@ -17,7 +17,7 @@ from autograder.course.assignment import MODULE
 from autograder.marks import ClassMarks, StudentMarks
 from autograder.rendering.result_views import points_in_words
 from autograder.reports.item_analysis import misconceptions
-from autograder.results import TaskResult, said_once
+from autograder.results import TaskResult
 from autograder.text import Titles, escape_markdown, escape_workflow_command, title_of
 
 MOST_MISTAKES = 10
@@ -36,7 +36,7 @@ class Annotation:
 def markdown(marks: ClassMarks) -> str:
     """Return a summary for a job's page: append it to $GITHUB_STEP_SUMMARY."""
     totals = [student.total for student in marks.students if student.submitted]
-    lines = [f"# {escape_markdown(marks.assignment)}: marks", ""]
+    lines = [f"# {escape_markdown(marks.title)}: marks", ""]
     if totals:
         median, mean = float(np.median(totals)), float(np.mean(totals))
         lines.append(f"{len(totals)} submissions, median {median:g}, mean {mean:.1f} of {marks.max_score:g} points.")
@@ -104,7 +104,7 @@ def _annotation(student: StudentMarks, titles: Titles) -> Annotation | None:
 
 
 def _lost(task: TaskResult, titles: Titles) -> list[str]:
-    failed = [check.message for check in said_once(task.checks) if check.outcome == "failed"]
+    failed = dict.fromkeys(check.message for check in task.checks if check.outcome == "failed")
     return [f"{title_of(task.id, titles)}: {points_in_words(task.score, task.max_score)}", *failed]
 
 

@@ -1,7 +1,6 @@
-"""Write feedback for students: nbgrader's page, cleaned, and one page of ours beside it.
+"""Write feedback for students: one page each, under the name of the notebook, which is what every channel delivers.
 
-nbgrader's own `generate_feedback` makes both, so formgrader's button writes them, too, and they appear together or not
-at all.
+nbgrader's own `generate_feedback` makes it, so formgrader's button writes it, too.
 """
 
 from __future__ import annotations
@@ -14,19 +13,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import nbformat
-from nbconvert.exporters import HTMLExporter
+from nbconvert.exporters import Exporter, HTMLExporter
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateFeedback
 from nbgrader.coursedir import CourseDirectory
 
-from autograder.course.assignment import Assignment, is_plain, read_titles
+from autograder.course.assignment import Assignment, given_texts, is_plain, read_title, read_titles
 from autograder.course.course import Course
 from autograder.errors import RecordingError, UsageError
-from autograder.feedback.page import PAGE, recorded_page, render_page
+from autograder.feedback.notebook_cells import notebook_cells
+from autograder.feedback.page import recorded_page, render_page
 from autograder.gradebook.course_lock import course_lock
-from autograder.gradebook.graded_notebook import MARKING_GUIDE, recorded_result, settled_cell
+from autograder.gradebook.graded_notebook import MARKING_GUIDE, recorded_result
 from autograder.gradebook.nbgrader_steps import (
     StepFailed,
     course_directory,
@@ -40,17 +39,13 @@ from autograder.progress import ProgressListener, no_progress
 from autograder.rendering.sanitising import clean_html, markdown2html
 from autograder.suggestions import did_you_mean
 
-LINK = (
-    f"**[All of your feedback on one page]({PAGE})**, with pictures, where you were given that file beside this one; "
-    "each of its tasks leads back to a cell below."
-)
 Resources = dict[str, Any]
 
 
 class FeedbackExporter(HTMLExporter):  # type: ignore[misc]
-    """Renders what students see: cleaned, and without the marking guides that formgrader shows.
+    """Writes the page that a student reads: our own, with the notebook below, cleaned and without marking guides.
 
-    Within one of nbgrader's steps it also makes the page beside this one; the two link to each other.
+    Outside nbgrader's steps, where nothing says whose notebook it is, it writes the notebook alone.
     """
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - nbconvert's
@@ -62,33 +57,27 @@ class FeedbackExporter(HTMLExporter):  # type: ignore[misc]
     def from_notebook_node(
         self, nb: NotebookNode, resources: Resources | None = None, **kwargs: object
     ) -> tuple[str, Resources]:
-        """Convert a notebook to HTML, and make our own page where nbgrader says whose it is."""
-        cells = [cell for cell in nb.cells if cell.metadata.get("autograder") != MARKING_GUIDE]
+        """Convert a notebook to the student's page."""
         names = (resources or {}).get("nbgrader")
         if not names or is_plain(Path(CourseDirectory(config=self.config).root), names["assignment"]):
-            return self._converted(nb, cells, resources, **kwargs)
+            cells = [cell for cell in nb.cells if cell.metadata.get("autograder") != MARKING_GUIDE]
+            shown = NotebookNode({**nb, "cells": cells})
+            page: tuple[str, Resources] = super().from_notebook_node(shown, resources, **kwargs)
+            return page
         order = [cell.metadata.get("nbgrader", {}).get("grade_id", "") for cell in nb.cells]
         with Gradebook(names["db_url"]) as book:
             marks = student_marks(book, names, order, self.config)
-        titles = read_titles(Path(CourseDirectory(config=self.config).root), names["assignment"])
-        result = recorded_result(nb)
-        if result is not None:
-            settled = [mark.id for mark in marks.tasks.values() if mark.by_hand]
-            cells = [settled_cell(cell, result, settled, titles) for cell in cells]
-        cells.insert(0, nbformat.v4.new_markdown_cell(LINK, id="feedback-page"))
-        html, resources = self._converted(nb, cells, resources, **kwargs)
-        page = recorded_page(names["assignment"], result, marks, f"{names['notebook']}.html", titles)
-        own_page = render_page(page).encode("utf-8", "replace")
-        resources["outputs"] = {**resources.get("outputs", {}), PAGE: own_page}
-        return html, resources
-
-    def _converted(
-        self, nb: NotebookNode, cells: list[NotebookNode], resources: Resources | None, **kwargs: object
-    ) -> tuple[str, Resources]:
-        """Convert a notebook with these cells in place of its own."""
-        shown = NotebookNode({**nb, "cells": cells})
-        page: tuple[str, Resources] = super().from_notebook_node(shown, resources, **kwargs)
-        return page
+        root = Path(CourseDirectory(config=self.config).root)
+        assignment = names["assignment"]
+        own = recorded_page(
+            title=read_title(root, assignment),
+            result=recorded_result(nb),
+            marks=marks,
+            cells=notebook_cells(nb, given_texts(root, assignment)),
+            titles=read_titles(root, assignment),
+        )
+        _, resources = Exporter.from_notebook_node(self, nb, resources, **kwargs)
+        return render_page(own).encode("utf-8", "replace").decode(), resources
 
 
 def write_feedback(
@@ -106,7 +95,7 @@ def write_feedback(
         progress: Receives progress updates.
 
     Returns:
-        nbgrader's pages, one for each student; `feedback.html` lies beside each.
+        The pages, one for each student.
 
     Raises:
         UsageError: If a student, or everyone, has no recorded result.
@@ -127,6 +116,16 @@ def write_feedback(
         pages.append(_write_page(course, assignment.name, student))
     progress(len(pages), len(chosen), "")
     return pages
+
+
+def written_pages(course: Course, assignment: str) -> dict[str, Path]:
+    """Return student to feedback page, of everyone whose page is there."""
+    coursedir = course_directory(course, assignment)
+    pages = (
+        (student, output_folder(course_directory(course, assignment, student_id=student), "feedback_directory"))
+        for student in _recorded_students(coursedir, assignment)
+    )
+    return {student: page for student, folder in pages if (page := folder / f"{assignment}.html").is_file()}
 
 
 def _recorded_students(coursedir: CourseDirectory, assignment: str) -> list[str]:

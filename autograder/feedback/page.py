@@ -6,19 +6,21 @@ page's own policy lets nothing run and nothing load from anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import quote
 
 from autograder.feedback.drawings import draw
+from autograder.feedback.notebook_cells import CellOnPage
 from autograder.marks import Mark, StudentMarks
 from autograder.rendering.page_templates import load_asset, load_template, policy_hash
-from autograder.rendering.result_views import EARLIER, HELD, CheckView, anchor_of, task_view
+from autograder.rendering.result_views import EARLIER, HELD, CheckView, task_view
 from autograder.results import SubmissionResult, TaskResult
 from autograder.text import Titles, slug_in_words, title_of
 
-PAGE = "feedback.html"
+TEMPLATE = "feedback.html"
 STATES = {
     "full": ("✓", "full points"),
     "part": ("◐", "some points"),
@@ -52,7 +54,7 @@ class TaskOnPage:
     """One automatic task as the page shows it.
 
     Attributes:
-        link: To the task in nbgrader's page; empty where there is none.
+        link: To the task in the notebook below; empty where it is not there.
         notes: What concerns the task as a whole.
         checks: What the checks found; empty where only the points are known.
         mistakes: Slugs of the recognised mistakes.
@@ -94,9 +96,10 @@ class FeedbackPage:
     """All that the page shows.
 
     Attributes:
+        assignment: Its title.
         student: Whose page it is; None if that is not known.
         marks: What the gradebook says; None without one.
-        notebook_page: Link to nbgrader's page; empty if there is none.
+        cells: The notebook; empty without one.
         notes: What the student should know of the hand-in as a whole.
         has_result: Whether it is known what the checks found.
     """
@@ -104,7 +107,7 @@ class FeedbackPage:
     assignment: str
     student: str | None
     marks: StudentMarks | None
-    notebook_page: str
+    cells: tuple[CellOnPage, ...]
     notes: tuple[str, ...]
     has_result: bool
     tasks: tuple[TaskOnPage, ...]
@@ -130,6 +133,22 @@ class FeedbackPage:
     def unmarked(self) -> list[QuestionOnPage]:
         """Questions that wait for a person."""
         return [question for question in self.questions if question.points.score is None]
+
+    @cached_property
+    def grade_ids(self) -> frozenset[str]:
+        """The named cells of the notebook."""
+        return frozenset(cell.grade_id for cell in self.cells)
+
+    @property
+    def passages(self) -> list[tuple[bool, list[CellOnPage]]]:
+        """The notebook, what was given and what the student wrote in turns."""
+        groups = itertools.groupby(self.cells, lambda cell: cell.whose == "given")
+        return [(is_given, list(cells)) for is_given, cells in groups]
+
+    @cached_property
+    def parts(self) -> dict[str, TaskOnPage | QuestionOnPage]:
+        """Tasks and marked questions by id: those that have a place of their own on the page."""
+        return {part.id: part for part in self.overview}
 
     @property
     def overview(self) -> list[TaskOnPage | QuestionOnPage]:
@@ -162,66 +181,67 @@ class FeedbackPage:
 
 def render_page(page: FeedbackPage) -> str:
     """Return the page as HTML."""
-    style = load_asset("base.css", "feedback.css")
-    template = load_template(PAGE, points=_number)
+    style = load_asset("base.css", "feedback.css", "notebook.css")
+    template = load_template(TEMPLATE, points=_number)
     return template.render(page=page, states=STATES, draw=draw, style=style, style_hash=policy_hash(style))
 
 
-def result_page(result: SubmissionResult, titles: Titles) -> FeedbackPage:
+def result_page(title: str, result: SubmissionResult, titles: Titles) -> FeedbackPage:
     """Return the page of a result that no gradebook knows: it is about the automatic tasks alone.
 
     Args:
+        title: Of the assignment.
         result: What the checks found.
         titles: The tasks' titles.
     """
     return FeedbackPage(
-        assignment=result.assignment,
+        assignment=title,
         student=result.submission.student,
         marks=None,
-        notebook_page="",
+        cells=(),
         notes=result.notes,
         has_result=True,
-        tasks=tuple(_graded_task(task, None, "", titles) for task in result.tasks),
+        tasks=tuple(_graded_task(task, None, (), titles) for task in result.tasks),
         questions=(),
         titles=titles,
     )
 
 
 def recorded_page(
-    assignment: str, result: SubmissionResult | None, marks: StudentMarks, notebook_page: str, titles: Titles
+    title: str, result: SubmissionResult | None, marks: StudentMarks, cells: Sequence[CellOnPage], titles: Titles
 ) -> FeedbackPage:
     """Return the page of a submission in the gradebook.
 
     Args:
-        assignment: Name of the assignment.
+        title: Of the assignment.
         result: What the checks found; None if it is not known any more.
         marks: What the gradebook says.
-        notebook_page: Name of nbgrader's page, which lies beside this one.
+        cells: The graded notebook.
         titles: The tasks' titles.
     """
-    link = quote(notebook_page)
+    there = {cell.grade_id for cell in cells}
     if result is None:
-        tasks = tuple(_task_without_result(mark, link, titles) for mark in marks.tasks.values())
+        tasks = tuple(_task_without_result(mark, there, titles) for mark in marks.tasks.values())
     else:
-        tasks = tuple(_graded_task(task, marks.tasks.get(task.id), link, titles) for task in result.tasks)
+        tasks = tuple(_graded_task(task, marks.tasks.get(task.id), there, titles) for task in result.tasks)
     return FeedbackPage(
-        assignment=assignment,
+        assignment=title,
         student=marks.person.id,
         marks=marks,
-        notebook_page=link,
+        cells=tuple(cells),
         notes=(*((EARLIER,) if marks.earlier else ()), *(result.notes if result else ())),
         has_result=result is not None,
         tasks=tasks,
-        questions=tuple(_question(mark, link, titles) for mark in marks.questions.values()),
+        questions=tuple(_question(mark, there, titles) for mark in marks.questions.values()),
         titles=titles,
     )
 
 
-def _graded_task(task: TaskResult, mark: Mark | None, link: str, titles: Titles) -> TaskOnPage:
+def _graded_task(task: TaskResult, mark: Mark | None, there: Collection[str], titles: Titles) -> TaskOnPage:
     view = task_view(task, titles, settled=mark is not None)  # then the gradebook tells what waits
     held = mark.is_held if mark else bool(task.held)
     points = Points(mark.score if mark else task.score, task.max_score, held)
-    here = f"{link}#{anchor_of(task.id)}" if link else ""
+    here = _link(task.id, there)
     if points.score is None:  # the result is that of an earlier hand-in
         return TaskOnPage(task.id, view.title, points, here, notes=(UNGRADED,))
     notes = [*_open_notes(mark), *_change_notes(mark), *view.notes]
@@ -232,10 +252,15 @@ def _graded_task(task: TaskResult, mark: Mark | None, link: str, titles: Titles)
     return TaskOnPage(task.id, view.title, points, here, tuple(notes), view.checks, mistakes)
 
 
-def _task_without_result(mark: Mark, link: str, titles: Titles) -> TaskOnPage:
-    here = f"{link}#{quote(mark.id)}" if link else ""
+def _link(grade_id: str, there: Collection[str]) -> str:
+    """Return a link to a cell of the notebook; empty if it is not there."""
+    return f"#cell-{quote(grade_id)}" if grade_id in there else ""
+
+
+def _task_without_result(mark: Mark, there: Collection[str], titles: Titles) -> TaskOnPage:
     points = Points(mark.score, mark.max_score, mark.is_held)
-    return TaskOnPage(mark.id, title_of(mark.id, titles), points, here, (*_open_notes(mark), *_change_notes(mark)))
+    notes = (*_open_notes(mark), *_change_notes(mark))
+    return TaskOnPage(mark.id, title_of(mark.id, titles), points, _link(mark.id, there), notes)
 
 
 def _open_notes(mark: Mark | None) -> Iterator[str]:
@@ -251,10 +276,9 @@ def _change_notes(mark: Mark | None) -> Iterator[str]:
         yield f"Changed since {earlier.recorded:%Y-%m-%d %H:%M} UTC ({earlier.points:g} then), because {earlier.why}."
 
 
-def _question(mark: Mark, link: str, titles: Titles) -> QuestionOnPage:
-    points = Points(mark.score, mark.max_score)
-    here = f"{link}#{mark.id}" if link else ""
-    return QuestionOnPage(mark.id, title_of(mark.id, titles), points, mark.comment, here, tuple(_change_notes(mark)))
+def _question(mark: Mark, there: Collection[str], titles: Titles) -> QuestionOnPage:
+    points, notes = Points(mark.score, mark.max_score), tuple(_change_notes(mark))
+    return QuestionOnPage(mark.id, title_of(mark.id, titles), points, mark.comment, _link(mark.id, there), notes)
 
 
 def _sum(points: Iterable[Points]) -> Points:

@@ -56,6 +56,7 @@ def class_marks(
         students=tuple(marks for _, marks in sorted(students.items())),
         recorded=recorded,
         titles=assignment.titles,
+        heading=assignment.title,
     )
 
 

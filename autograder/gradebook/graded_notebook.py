@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Collection
 
 import msgspec
 import nbformat
@@ -34,24 +33,6 @@ def show_result(nb: NotebookNode, result: SubmissionResult, titles: Titles) -> N
         if task is not None:
             cell.outputs = [_shown_as(render_task_html(task, titles), render_task_text(task, titles))]
     nb.cells.insert(0, _summary_cell(result, titles))
-
-
-def settled_cell(
-    cell: NotebookNode, result: SubmissionResult, settled: Collection[str], titles: Titles
-) -> NotebookNode:
-    """Return a graded notebook's cell as students see it; a held task that a person has marked since waits no longer.
-
-    Args:
-        cell: From a graded notebook; it stays as it is.
-        result: What the checks found.
-        settled: The tasks that a person has marked.
-        titles: The tasks' titles.
-    """
-    task = result.task(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
-    if task is None or not task.held or task.id not in settled:
-        return cell
-    html = render_task_html(task, titles, settled=True)
-    return NotebookNode({**cell, "outputs": [_shown_as(html, render_task_text(task, titles))]})
 
 
 def add_guides(nb: NotebookNode, guides: dict[str, str]) -> None:

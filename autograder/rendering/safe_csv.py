@@ -49,13 +49,14 @@ def safe_cell(value: Value) -> str:
     return clean(f"'{inside}" if _FORMULA.match(value) else inside)
 
 
-def csv_bytes(rows: Iterable[Sequence[Value]], encoding: str = "utf-8") -> bytes:
+def csv_bytes(rows: Iterable[Sequence[Value]], encoding: str = "utf-8", delimiter: str = ",") -> bytes:
     """Return rows as a CSV file.
 
     Args:
         rows: The first one holds the headings.
+        delimiter: What separates cells.
         encoding: `utf-8-sig` for files that people open in Excel, which otherwise garbles names.
     """
     file = io.StringIO(newline="")
-    csv.writer(file).writerows([safe_cell(value) for value in row] for row in rows)
+    csv.writer(file, delimiter=delimiter).writerows([safe_cell(value) for value in row] for row in rows)
     return file.getvalue().encode(encoding, "replace")

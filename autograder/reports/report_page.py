@@ -29,6 +29,7 @@ MOST_PAIRS = 50
 """Similar pairs that are shown."""
 STATES = {
     "late": "late",
+    "untimed": "hand-in time unknown",
     "held": "held",
     "earlier": "mark for an earlier hand-in",
     "waiting": "waiting for marking",
@@ -225,6 +226,7 @@ def student_row(marks: ClassMarks, student: StudentMarks) -> StudentRow:
     errors = sum(check.outcome == "error" for check in checks)
     applies = {
         "late": student.seconds_late > 0,
+        "untimed": student.submitted and student.due is not None and student.handed_in is None,
         "held": bool(student.held),
         "earlier": bool(student.earlier),
         "waiting": bool(student.to_mark),

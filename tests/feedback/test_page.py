@@ -5,13 +5,16 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from markupsafe import Markup
 from nbgrader.api import Gradebook
 from nbgrader.auth import Authenticator
 from nbgrader.converters import GenerateFeedback
@@ -23,7 +26,8 @@ from autograder.cli import main as cli
 from autograder.errors import RecordingError
 from autograder.feedback import exporter as feedback
 from autograder.feedback.exporter import write_feedback
-from autograder.feedback.page import PAGE, UNGRADED, recorded_page, render_page, result_page
+from autograder.feedback.notebook_cells import CellOnPage, notebook_cells
+from autograder.feedback.page import UNGRADED, recorded_page, render_page, result_page
 from autograder.gradebook.graded_notebook import RESULT, SUMMARY
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
 from autograder.grading import result_store as store
@@ -44,9 +48,9 @@ from tests.one_student import HOSTILE
 from tests.tiny import TITLES, TinyCourse, tiny_result
 
 GOLDEN = """\
-tiny: your feedback
+Doubling: your feedback
 For ada.
-Your notebook with the same remarks beside your cells
+Your notebook with the same remarks is below
 Points
 3.75 of 7 points so far
 automatic tasks, of 5 3.25
@@ -82,10 +86,18 @@ Well <i>said</i>.
 See your answer to Question 1
 Not marked yet
 A person marks these; until then they count as 0:
-Question 2 , 1 points
+Question 2, 1 points
 Other comments
 Double answer
-Short & good."""
+Short & good.
+Your notebook
+Doubling : 1.25 of 3 points
+checks
+Adding up : 2 of 2 points
+checks
+Question 1 : 1 of 1 points. Your answer
+answer
+Well <i>said</i>."""
 
 
 def tiny_marks(result: SubmissionResult, **changes: Any) -> StudentMarks:
@@ -124,8 +136,15 @@ def words(page: str) -> str:
     return " ".join(lines_of(page).split())
 
 
+CELLS = (
+    CellOnPage("double", "check", Markup("checks")),
+    CellOnPage("total", "check", Markup("checks")),
+    CellOnPage("question_01", "question", Markup("answer")),
+)
+
+
 def shown(result: SubmissionResult, **changes: Any) -> str:
-    return render_page(recorded_page("tiny", result, tiny_marks(result, **changes), "tiny.html", TITLES))
+    return render_page(recorded_page("Doubling", result, tiny_marks(result, **changes), CELLS, TITLES))
 
 
 def one_task(result: SubmissionResult, **changes: Any) -> SubmissionResult:
@@ -146,7 +165,7 @@ def test_it_is_the_same_each_time() -> None:
 
 
 def test_without_a_gradebook_it_is_about_the_automatic_tasks_and_leads_nowhere() -> None:
-    page = render_page(result_page(tiny_result(double=1.25), TITLES))
+    page = render_page(result_page("Doubling", tiny_result(double=1.25), TITLES))
     assert "3.25 of 5 points in the automatic tasks" in words(page)
     assert "question" not in words(page)
     links = [str(tag["href"]) for tag in BeautifulSoup(page, "html.parser").find_all("a")]
@@ -185,20 +204,17 @@ def test_what_could_not_be_graded_anew_says_so_and_shows_no_old_reason() -> None
 
 
 def test_where_only_points_are_known_they_are_shown() -> None:
-    said = words(render_page(recorded_page("tiny", None, tiny_marks(tiny_result(double=1.25)), "tiny.html", TITLES)))
+    said = words(render_page(recorded_page("Doubling", None, tiny_marks(tiny_result(double=1.25)), CELLS, TITLES)))
     assert "Doubling ◐ 1.25 of 3 points" in said
     assert "Only the points are known here" in said
 
 
 def test_links_lead_to_the_cells() -> None:
     links = {str(tag["href"]) for tag in BeautifulSoup(example_page(), "html.parser").find_all("a")}
-    assert links >= {
-        "vit.html",
-        "vit.html#task-attention",
-        "vit.html#question_01",
-        "vit.html#question_14",
-        "vit.html#comment-attention_answer",
-    }
+    wanted = ("attention", "question_01", "question_14", "attention_answer")
+    assert links >= {"#notebook", "#part-attention", *(f"#cell-{name}" for name in wanted)}
+    ids = {str(tag["id"]) for tag in BeautifulSoup(example_page(), "html.parser").find_all(id=True)}
+    assert {link[1:] for link in links if link.startswith("#")} <= ids
 
 
 def test_pictures_stand_with_what_failed_and_curves_always() -> None:
@@ -211,12 +227,60 @@ def test_pictures_stand_with_what_failed_and_curves_always() -> None:
     ]
     result = example_result()
     checks = tuple(msgspec.structs.replace(check, outcome="passed") for check in result.tasks[0].checks)
-    page = render_page(result_page(one_task(result, checks=checks), {}))
+    page = render_page(result_page("vit", one_task(result, checks=checks), {}))
     assert "Your attention weights" not in page
     assert "How your small model" in page
 
 
+def test_the_notebook_shows_what_the_student_wrote_and_folds_what_was_given() -> None:
+    soup = BeautifulSoup(example_page(), "html.parser")
+    given = soup.find("details", class_="given")
+    assert given is not None and "Vision Transformers" in given.find("summary").get_text()  # type: ignore[union-attr]
+    kinds = [str(tag["class"][1]) for tag in soup.find_all(class_="nbcell")]
+    assert kinds == ["given", "given", "answer", "check", "question", "question", "added"]
+    answer = soup.find(id="cell-attention_answer")
+    assert answer is not None
+    assert "epoch 1" in answer.get_text() and "\x1b" not in answer.get_text()
+    assert answer.find("img", src=re.compile("^data:image/png;base64,")) is not None
+    assert "ValueError: <b>no</b>" in answer.get_text()
+    assert "Nice use of einsum." in answer.get_text()
+    question = soup.find(id="cell-question_01")
+    assert question is not None and "Question 1: 2 of 2 points" in " ".join(question.get_text().split())
+    check = soup.find(id="cell-attention")
+    assert check is not None and check.find("a", href="#part-attention") is not None
+
+
+def test_no_style_class_or_id_of_a_cell_reaches_the_page() -> None:
+    soup = BeautifulSoup(attacked(), "html.parser")
+    notebook = soup.find("section", attrs={"aria-labelledby": "notebook"})
+    assert notebook is not None
+    assert not notebook.find_all(["script", "style", "iframe", "svg"])
+    assert not notebook.find_all(style=True)
+    assert len(soup.find_all(id="points")) == 1
+    assert not notebook.find_all(class_="total")
+    assert not [tag for tag in soup.find_all("img") if not str(tag.get("src", "data:")).startswith("data:")]
+
+
 # --- that it is safe and well made ----------------------------------------------------------------------------
+
+
+def hostile_cells() -> list[CellOnPage]:
+    """A notebook that attacks in names, text, code and outputs."""
+    covers = '<p id="points" class="total" style="position:fixed;inset:0">72</p><style>*{display:none}</style>'
+    script = "<script>alert(1)</script><img src=x onerror=alert(1)><iframe src='https://example.org'></iframe>"
+    outputs = [
+        nbformat.v4.new_output("display_data", data={"text/html": covers + script}),
+        nbformat.v4.new_output("display_data", data={"image/png": '"><script>alert(1)</script>'}),
+        nbformat.v4.new_output("display_data", data={"image/svg+xml": script, "text/plain": script}),
+        nbformat.v4.new_output("stream", text=script + "x" * 60_000),
+    ]
+    marking = {"nbgrader": {"grade_id": HOSTILE, "solution": True}}
+    picture = "![x](https://example.org/x.png)"
+    cells = [
+        nbformat.v4.new_markdown_cell(f"# {HOSTILE}\n\n{covers}{script}\n\n{picture}"),
+        nbformat.v4.new_code_cell(f"x = 1  # {HOSTILE}{script}", metadata=marking, outputs=outputs),
+    ]
+    return notebook_cells(nbformat.v4.new_notebook(cells=cells), [])
 
 
 def attacked() -> str:
@@ -235,13 +299,13 @@ def attacked() -> str:
     result = msgspec.structs.replace(result, tasks=tasks, notes=(HOSTILE, '"><img src=x onerror=alert(1)>', "\ud800"))
     question = Mark("question_01", 1.0, 0.5, by_hand=True, comment=HOSTILE)
     marks = tiny_marks(result, person=Person(HOSTILE), questions={question.id: question}, remarks={HOSTILE: HOSTILE})
-    return render_page(recorded_page("vit", result, marks, 'x".html', {}))
+    return render_page(recorded_page(HOSTILE, result, marks, hostile_cells(), {}))
 
 
 def test_what_students_write_stays_text() -> None:
     page = attacked()
     soup = BeautifulSoup(page, "html.parser")
-    assert not soup.find_all(["script", "img", "iframe", "link", "object", "base", "form"])
+    assert not soup.find_all(["script", "iframe", "link", "object", "base", "form"])
     assert not [tag for tag in soup.find_all(True) if any(name.startswith("on") for name in tag.attrs)]
     assert not {"\x1b", "\x00", "\ud800"} & set(page)
     assert "<script>alert(1)</script>" in soup.get_text()
@@ -252,10 +316,10 @@ def test_nothing_in_it_points_outside() -> None:
     names = ("href", "src", "srcset", "xlink:href", "action", "data")
     found = [str(tag[name]) for tag in soup.find_all(True) for name in names if tag.has_attr(name)]
     assert found
-    assert not [address for address in found if not address.startswith(("#", "vit.html"))]
+    assert not [address for address in found if not address.startswith(("#", "data:image/"))]
     policy = soup.find("meta", attrs={"http-equiv": "Content-Security-Policy"})
     assert policy is not None
-    assert str(policy["content"]).startswith("default-src 'none'; style-src 'sha256-")
+    assert str(policy["content"]).startswith("default-src 'none'; img-src data:; style-src 'sha256-")
     assert "http" not in example_page().replace("http-equiv", "")
 
 
@@ -284,24 +348,21 @@ def put_down(course: TinyCourse, **changes: Any) -> Path:
     """Record a result of ada's and return where her page will be."""
     notebook = json.dumps(course.released_notebook()).encode()
     course.record("ada", course.hand_in("ada", notebook), tiny_result(**changes))
-    return course.root / "feedback/ada/tiny" / PAGE
+    return course.root / "feedback/ada/tiny/tiny.html"
 
 
-def test_it_lies_beside_nbgraders_page_and_both_link(released_course: TinyCourse) -> None:
+def test_it_is_the_one_page_and_holds_the_notebook(released_course: TinyCourse) -> None:
     page = put_down(released_course, double=1.25, notes=("A note.",))
-    (theirs,) = write_feedback(released_course.course, released_course.assignment)
-    assert page.parent == theirs.parent
-    ours = BeautifulSoup(page.read_text(), "html.parser")
-    targets = {str(tag["href"]) for tag in ours.find_all("a") if str(tag["href"]).startswith("tiny.html#")}
-    assert targets >= {"tiny.html#task-double", "tiny.html#task-total", "tiny.html#question_01"}
-    there = BeautifulSoup(theirs.read_text(), "html.parser")
-    assert there.find("a", href=PAGE)
+    assert write_feedback(released_course.course, released_course.assignment) == [page]
+    assert [path.name for path in page.parent.rglob("*.html")] == ["tiny.html"]
+    soup = BeautifulSoup(page.read_text(), "html.parser")
+    targets = {str(tag["href"]) for tag in soup.find_all("a")}
+    assert targets >= {"#cell-double", "#cell-total", "#cell-question_01"}
     for target in targets:
-        name = target.partition("#")[2]
-        assert there.find(id=name) or there.find("a", attrs={"name": name})
+        assert soup.find(id=target[1:])
+    assert soup.find("h1").get_text() == "Doubling: your feedback"  # type: ignore[union-attr]
     assert "double is <b>wrong</b>" in words(page.read_text())
     assert "A note." in words(page.read_text())
-    assert page.stat().st_mode == theirs.stat().st_mode
 
 
 def test_marks_comments_and_todays_late_penalty_are_in_it(released_course: TinyCourse) -> None:
@@ -314,7 +375,7 @@ def test_marks_comments_and_todays_late_penalty_are_in_it(released_course: TinyC
         book.find_comment("total_answer", "tiny", "tiny", "ada").manual_comment = "Neat."
         book.db.commit()
     write_feedback(course.course, course.assignment)
-    said = words((course.root / "feedback/ada/tiny" / PAGE).read_text())
+    said = words((course.root / "feedback/ada/tiny/tiny.html").read_text())
     assert "2.5 of 7 points automatic" in said
     assert "late penalty, 1 d 0 h late −2.5" in said
     assert "1 of 2 points Say what it costs." in said
@@ -324,7 +385,7 @@ def test_marks_comments_and_todays_late_penalty_are_in_it(released_course: TinyC
 def test_a_question_that_nobody_marked_waits(released_course: TinyCourse) -> None:
     record_late(released_course)
     write_feedback(released_course.course, released_course.assignment)
-    said = words((released_course.root / "feedback/ada/tiny" / PAGE).read_text())
+    said = words((released_course.root / "feedback/ada/tiny/tiny.html").read_text())
     assert "4 of 7 points so far" in said
     assert "1 of 1 waits for a person" in said
 
@@ -340,10 +401,10 @@ def test_after_grading_failed_the_page_says_that_its_points_are_for_an_earlier_h
     assert "3.25 of 7 points" in said
 
 
-def test_a_page_that_fails_leaves_both_old_pages(released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_that_fails_leaves_the_old_one(released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> None:
     page = put_down(released_course, double=1.25)
     write_feedback(released_course.course, released_course.assignment)
-    before = {path.name: path.read_bytes() for path in page.parent.glob("*.html")}
+    before = page.read_bytes()
     put_down(released_course)
 
     def fail(*args: object) -> str:
@@ -353,10 +414,9 @@ def test_a_page_that_fails_leaves_both_old_pages(released_course: TinyCourse, mo
         patch.setattr(feedback, "render_page", fail)
         with pytest.raises(RecordingError, match="no page today"):
             write_feedback(released_course.course, released_course.assignment)
-    assert {path.name: path.read_bytes() for path in page.parent.glob("*.html")} == before
-    assert len(before) == 2
+    assert page.read_bytes() == before
     write_feedback(released_course.course, released_course.assignment)
-    assert page.read_bytes() != before[PAGE]
+    assert page.read_bytes() != before
 
 
 def test_nbgraders_own_command_and_formgraders_button_write_it_too(released_course: TinyCourse) -> None:
@@ -370,8 +430,7 @@ def test_nbgraders_own_command_and_formgraders_button_write_it_too(released_cour
 
 
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # nbgrader's
-def test_the_exchange_hands_out_nbgraders_page_alone(released_course: TinyCourse, tmp_path: Path) -> None:
-    """As docs/feedback.md says; should nbgrader ever hand out all pages, that has to be changed."""
+def test_the_exchange_hands_out_the_whole_page(released_course: TinyCourse, tmp_path: Path) -> None:
     course, secret = released_course, "0a" * 64
     folder = course.hand_in("ada", json.dumps(course.released_notebook()).encode())
     for name, text in (("timestamp.txt", "2030-01-02 00:00:00 UTC"), ("submission_secret.txt", secret)):
@@ -386,11 +445,11 @@ def test_the_exchange_hands_out_nbgraders_page_alone(released_course: TinyCourse
     for kind in (ExchangeReleaseFeedback, ExchangeFetchFeedback):
         kind(coursedir=coursedir, authenticator=Authenticator(), log=logging.Logger("quiet", 99), **paths).start()
     released = {path.name for path in (tmp_path / "exchange/x/feedback").iterdir()}
-    names = [notebook_hash(secret=secret, notebook_id=name) for name in ("tiny", "feedback")]
-    assert released == {f"{name}.html" for name in names}
+    assert released == {f"{notebook_hash(secret=secret, notebook_id='tiny')}.html"}
     fetched = list((tmp_path / "tiny/feedback").rglob("*.html"))
     assert [path.name for path in fetched] == ["tiny.html"]
-    assert "where you were given that file" in fetched[0].read_text()
+    assert fetched[0].read_bytes() == (course.root / "feedback/ada/tiny/tiny.html").read_bytes()
+    assert "1.25 of 3 points" in words(fetched[0].read_text())
 
 
 def test_a_cell_of_the_students_cannot_pose_as_the_result(released_course: TinyCourse) -> None:
@@ -402,7 +461,7 @@ def test_a_cell_of_the_students_cannot_pose_as_the_result(released_course: TinyC
     folder = course.hand_in("ada", json.dumps(notebook).encode())
     course.record("ada", folder, tiny_result(double=1.25))
     write_feedback(course.course, course.assignment)
-    said = words((course.root / "feedback/ada/tiny" / PAGE).read_text())
+    said = words((course.root / "feedback/ada/tiny/tiny.html").read_text())
     assert "1.25 of 3 points" in said
     assert "I am the best." not in said
 
@@ -460,7 +519,7 @@ def test_check_writes_a_page(
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page with all that a page can show."""
-    path = tmp_path_factory.mktemp("page") / PAGE
+    path = tmp_path_factory.mktemp("page") / "vit.html"
     path.write_text(example_page())
     return path
 
@@ -529,8 +588,8 @@ def test_the_browser_asks_for_nothing_else_and_refuses_nothing(browser: Browser,
 @IN_BROWSER
 @pytest.mark.slow
 def test_a_hostile_page_runs_nothing(browser: Browser, tmp_path: Path) -> None:
-    (tmp_path / PAGE).write_text(attacked())
-    page = opened_without_alerts(browser, tmp_path / PAGE)
+    (tmp_path / "vit.html").write_text(attacked())
+    page = opened_without_alerts(browser, tmp_path / "vit.html")
     assert page.locator("article").count() == 13
 
 

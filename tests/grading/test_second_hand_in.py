@@ -168,7 +168,7 @@ def hand_in(module: str) -> Snapshot:
 def shown(result: SubmissionResult) -> str:
     """Return all that a student gets back: JSON, text and page."""
     text = render_text(result, ASSIGNMENT.titles)
-    return "\n".join([to_json(result).decode(), text, render_page(result_page(result, ASSIGNMENT.titles))])
+    return "\n".join([to_json(result).decode(), text, render_page(result_page("vit", result, ASSIGNMENT.titles))])
 
 
 def fragments(text: str) -> set[str]:

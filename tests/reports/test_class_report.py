@@ -100,7 +100,12 @@ def test_states_of_a_student() -> None:
     assert student_row(one_student(), one_student().students[0]).states == ("late", "waiting")
     assert student_row(one_student(), StudentMarks(Person("x"))).states == ("missing",)
     assert student_row(one_student(), StudentMarks(Person("x"), submitted=True)).states == ("unknown",)
-    assert set(STATES) == {"late", "held", "earlier", "waiting", "unknown", "missing"}
+    unknown = one_student(handed_in=None, seconds_late=0.0, penalty=0.0)
+    assert student_row(unknown, unknown.students[0]).states == ("untimed", "waiting")
+    assert "Nobody who is known to be. Nobody knows when these were handed in: ada." in words(
+        soup(unknown), "attention"
+    )
+    assert set(STATES) == {"late", "untimed", "held", "earlier", "waiting", "unknown", "missing"}
 
 
 def test_an_error_that_only_the_gradebook_tells_of_is_shown(released_course: TinyCourse) -> None:

@@ -1,0 +1,1 @@
+"""From a platform's download to hand-ins that can be graded."""

@@ -1,0 +1,270 @@
+"""Lay out a platform's download as `submitted/<student>/<assignment>/`, and remember where everything came from.
+
+Nothing is lost: what a later hand-in replaces is kept, and each file of the download is accounted for.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from autograder.collecting.hand_ins import Download, HandIn, Owner
+from autograder.collecting.platforms import sort_by_hand_in
+from autograder.collecting.records import Record, Records, digest_of, read_folder
+from autograder.collecting.roster import ROSTER, Nobody, Roster, course_roster
+from autograder.collecting.source import Source, opened_source
+from autograder.collecting.times import read_time, read_times, worksheet_times
+from autograder.collecting.work import NOT_OURS, Fate, find_work
+from autograder.course.assignment import MODULE, Assignment
+from autograder.course.course import Course
+from autograder.files import write_whole
+from autograder.gradebook.course_lock import course_lock
+
+TIMESTAMP = "timestamp.txt"
+State = Literal["new", "replaced", "unchanged", "older", "nothing to grade", "refused"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to collect.
+
+    Attributes:
+        source: The download: a zip file or a folder.
+        platform: Where it comes from; None recognises it.
+        roster: Who is who; None takes `roster.csv` of the course, if there is one.
+        times: A table of times; None if the download has to tell them.
+        dry_run: Write nothing.
+    """
+
+    source: Path
+    platform: str | None = None
+    roster: Path | None = None
+    times: Path | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one hand-in.
+
+    Attributes:
+        owner: As the platform writes it.
+        student: The id in the gradebook; empty if that is not known.
+        time: When the platform took it, in UTC; None if that is not known.
+        state: What was done with it.
+        fates: What became of each of its files.
+        why: Why it was refused.
+    """
+
+    owner: str
+    student: str
+    state: State
+    time: datetime | None = None
+    fates: tuple[Fate, ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What became of a download.
+
+    Attributes:
+        others: Each file that belongs to no hand-in, and why.
+    """
+
+    platform: str
+    rows: tuple[Row, ...]
+    others: Mapping[str, str]
+
+    @property
+    def problems(self) -> tuple[Row, ...]:
+        """Hand-ins that a person has to look at."""
+        return tuple(row for row in self.rows if row.state in ("refused", "nothing to grade"))
+
+
+def collect(course: Course, assignment: Assignment, submitted: Path, request: Request) -> Collected:
+    """Lay out the hand-ins of a download.
+
+    Args:
+        course: The course.
+        assignment: What they are for.
+        submitted: Where folders `<student>/<assignment>/` are.
+        request: What to collect.
+
+    Raises:
+        UsageError: If the download, the roster or the times cannot be read.
+        ArchiveUnreadable: If the download is a file and no zip file.
+    """
+    roster = course_roster(course, request.roster)
+    times = _times(roster, request, course.settings.zone)
+    with opened_source(request.source) as source, course_lock(course.state_dir):
+        download = Download(source, request.source.resolve().name.removesuffix(".zip"), assignment.name)
+        contents = sort_by_hand_in(download, request.platform)
+        layout = _Layout(course, assignment, submitted, Records(course, assignment.name), contents.platform, request)
+        rows: list[Row] = []
+        by_student, refused = _by_student(contents.hand_ins, roster, contents.platform)
+        for student, hand_ins in sorted(by_student.items()):
+            rows += layout.add(source, student, hand_ins, times.get(student))
+        layout.finish()
+    return Collected(contents.platform, (*rows, *refused), contents.others)
+
+
+def _times(roster: Roster, request: Request, zone: tzinfo) -> dict[str, datetime]:
+    told = worksheet_times(roster.where, roster, zone) if roster.where else {}
+    return told | (read_times(request.times, roster, zone) if request.times else {})
+
+
+def _by_student(
+    hand_ins: Sequence[HandIn], roster: Roster, platform: str
+) -> tuple[dict[str, list[tuple[Owner, HandIn]]], list[Row]]:
+    """Return the hand-ins of each student, and those of nobody."""
+    found: dict[str, list[tuple[Owner, HandIn]]] = {}
+    refused = []
+    for hand_in in hand_ins:
+        for owner in hand_in.owners:
+            try:
+                student = _student(owner, roster, platform)
+            except Nobody as error:
+                fates = tuple(Fate(name, why="belongs to nobody") for name in hand_in.files)
+                refused.append(Row(owner.shown, "", "refused", hand_in.time, fates, str(error)))
+            else:
+                found.setdefault(student, []).append((owner, hand_in))
+    return found, refused
+
+
+def _student(owner: Owner, roster: Roster, platform: str) -> str:
+    if roster.people:
+        student = roster.find(owner).student
+    elif platform == "folder":
+        student = owner.ids["student"]
+    else:
+        raise Nobody(f"is nobody yet: there is no {ROSTER}, and no --roster")
+    if (
+        student != student.strip()
+        or not student.strip(".")
+        or set(student) & set('/\\*?[]<>&"')
+        or student[0] in "=+-@"
+    ):
+        raise Nobody(f"would be {student!r}, which cannot be a student's id")
+    return student
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Puts hand-ins where they are graded."""
+
+    course: Course
+    assignment: Assignment
+    submitted: Path
+    records: Records
+    platform: str
+    request: Request
+
+    def add(
+        self, source: Source, student: str, hand_ins: list[tuple[Owner, HandIn]], time: datetime | None
+    ) -> list[Row]:
+        """Lay out a student's hand-ins: the last counts, the others are kept."""
+        timed = [(owner, replace(hand_in, time=time or hand_in.time)) for owner, hand_in in hand_ins]
+        if len(timed) > 1:
+            known = {hand_in.time for _, hand_in in hand_ins if hand_in.time}
+            if len(known) < len(timed):
+                names = " and ".join(owner.shown for owner, _ in timed)
+                why = f"{names} are both {student}'s, and nothing says which came last: leave one out"
+                return [
+                    Row(owner.shown, student, "refused", hand_in.time, _refused(hand_in), why)
+                    for owner, hand_in in timed
+                ]
+            timed = sorted(hand_ins, key=lambda each: each[1].time or datetime.min)
+        return [self._add_one(source, student, owner, hand_in) for owner, hand_in in timed]
+
+    def finish(self) -> None:
+        """Write what is remembered."""
+        if not self.request.dry_run:
+            self.records.save()
+
+    def _add_one(self, source: Source, student: str, owner: Owner, hand_in: HandIn) -> Row:
+        work = find_work(source, hand_in, self.assignment.name, self.course.settings)
+        digest = digest_of(work.files or work.others)
+        row = Row(owner.shown, student, "nothing to grade", hand_in.time, work.fates)
+        if not work.files:
+            self._keep_others(student, digest, work.others)
+            return replace(row, why=f"holds neither {self.assignment.name}.ipynb nor {MODULE}.py")
+        record = Record(
+            digest=digest,
+            platform=self.platform,
+            download=self.request.source.name,
+            owner=owner.shown,
+            collected=datetime.now(UTC).replace(tzinfo=None),
+            time=hand_in.time,
+            files={fate.became: fate.original for fate in work.fates if fate.became},
+            left_out={fate.original: fate.why for fate in work.fates if not fate.became},
+            ids={kind: value for kind, value in owner.ids.items() if kind != "student"},
+            way_back=dict(hand_in.way_back),
+        )
+        state = self._state(student, record)
+        self._keep_others(student, digest, work.others)
+        if not self.request.dry_run:
+            if state == "older":
+                self.records.keep(student, digest, work.files)
+            else:
+                self._put(student, work.files, record, state)
+        return replace(row, state=state)
+
+    def _state(self, student: str, record: Record) -> State:
+        """Return what is to be done with a hand-in."""
+        folder = self.submitted / student / self.assignment.name
+        there = read_folder(folder)
+        if not there:
+            return "new"
+        if digest_of(_without_extras(there)) == record.digest:
+            return "unchanged"
+        known = self.records.of(student)
+        before = known[-1].time if known else read_time(there.get(TIMESTAMP, b"").decode("utf-8", "replace"), UTC)
+        if record.time and before:
+            return "older" if record.time < before else "replaced"
+        return "older" if record.digest in {each.digest for each in known[:-1]} else "replaced"
+
+    def _put(self, student: str, files: Mapping[str, bytes], record: Record, state: State) -> None:
+        folder = self.submitted / student / self.assignment.name
+        if state == "replaced":
+            there = _without_extras(read_folder(folder))
+            self.records.keep(student, digest_of(there), there)
+        if state != "unchanged":
+            _replace_folder(folder, files)
+        before = next((known for known in self.records.of(student) if known.digest == record.digest), None)
+        if before is not None:
+            time = record.time or before.time
+            record = msgspec.structs.replace(record, collected=before.collected, download=before.download, time=time)
+        if record.time:
+            write_whole(folder / TIMESTAMP, f"{record.time:%Y-%m-%d %H:%M:%S} UTC\n".encode())
+        self.records.add(student, record)
+
+    def _keep_others(self, student: str, digest: str, files: Mapping[str, bytes]) -> None:
+        if not self.request.dry_run:
+            self.records.keep_others(student, digest, files)
+
+
+def _refused(hand_in: HandIn) -> tuple[Fate, ...]:
+    return tuple(Fate(name, why="was not taken") for name in hand_in.files)
+
+
+def _without_extras(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {name: content for name, content in files.items() if name not in NOT_OURS}
+
+
+def _replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Put files in the place of a folder: there is the old one, the new one or none."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-", ignore_cleanup_errors=True) as name:
+        for path, content in files.items():
+            write_whole(Path(name, "new", path), content)
+        if folder.exists():
+            folder.rename(Path(name, "old"))
+        shutil.move(Path(name, "new"), folder)

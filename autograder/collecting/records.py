@@ -1,0 +1,158 @@
+"""What is remembered of each hand-in that was collected, in `.autograder/collected/<assignment>/`.
+
+`hand_ins.json` says where each came from, when, and what its files were called. Earlier hand-ins, and files that gave
+way to others, lie beside it in `<student>/<digest>/`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from autograder.collecting.roster import Roster, course_roster, folded
+from autograder.course.course import Course
+from autograder.errors import ConfigError
+from autograder.files import write_whole
+
+RECORDS = "hand_ins.json"
+LONGEST_NAME = 60
+"""Characters of the name that a kept file gets."""
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One hand-in.
+
+    Attributes:
+        digest: Of its files.
+        platform: Where it came from.
+        download: Name of the zip file or folder.
+        owner: As the platform writes it.
+        time: When the platform took it, in UTC; None where that is not known.
+        collected: In UTC.
+        files: Path in the submission to the path in the download.
+        left_out: Path in the download to the reason.
+        ids: Kind of id to the id that the platform has for the owner.
+        way_back: What the platform needs to find the owner of a feedback file again.
+    """
+
+    digest: str
+    platform: str
+    download: str
+    owner: str
+    collected: datetime
+    time: datetime | None = None
+    files: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+    ids: dict[str, str] = {}
+    way_back: dict[str, str] = {}
+
+
+class _File(msgspec.Struct):
+    """All records of an assignment: student to hand-ins, the one that counts last."""
+
+    schema: int = 1
+    students: dict[str, list[Record]] = {}
+
+
+class Records:
+    """The records of an assignment.
+
+    Args:
+        course: The course.
+        assignment: Name of the assignment.
+
+    Raises:
+        ConfigError: If the file cannot be read.
+    """
+
+    def __init__(self, course: Course, assignment: str) -> None:
+        self.folder = course.state_dir / "collected" / assignment
+        path = self.folder / RECORDS
+        try:
+            self._known = msgspec.json.decode(path.read_bytes(), type=_File) if path.is_file() else _File()
+        except (OSError, msgspec.MsgspecError) as error:
+            raise ConfigError(f"{path} cannot be read: {error}.", "Put an older copy in its place.") from error
+
+    def of(self, student: str) -> tuple[Record, ...]:
+        """Return the hand-ins of a student, the one that counts last."""
+        return tuple(self._known.students.get(student, ()))
+
+    @property
+    def students(self) -> Mapping[str, Sequence[Record]]:
+        """All hand-ins by student."""
+        return self._known.students
+
+    def last(self, platform: str) -> dict[str, Record]:
+        """Return the hand-in that counts, by student, of everyone whose came from a platform."""
+        lasts = {student: records[-1] for student, records in self._known.students.items() if records}
+        return {student: record for student, record in lasts.items() if record.platform == platform}
+
+    def add(self, student: str, record: Record) -> None:
+        """Remember a hand-in as the one that counts; one with the same files before gives way to it."""
+        before = [known for known in self.of(student) if known.digest != record.digest]
+        self._known.students[student] = [*before, record]
+
+    def keep(self, student: str, digest: str, files: Mapping[str, bytes]) -> None:
+        """Keep an earlier hand-in."""
+        for name, content in files.items():
+            write_whole(self._folder_of(student, digest) / name, content)
+
+    def keep_others(self, student: str, digest: str, files: Mapping[str, bytes]) -> None:
+        """Keep what belongs to a hand-in and is no part of it, by its path in the download."""
+        for place, (name, content) in enumerate(files.items()):
+            last = re.split("[/!]", name)[-1]
+            write_whole(self._folder_of(student, digest) / "others" / f"{place:03}-{last}"[:LONGEST_NAME], content)
+
+    def _folder_of(self, student: str, digest: str) -> Path:
+        return self.folder / student / digest.removeprefix("sha256:")[:16]
+
+    def save(self) -> None:
+        """Write the records."""
+        content = msgspec.json.format(msgspec.json.encode(self._known, order="sorted"), indent=2)
+        write_whole(self.folder / RECORDS, bytes(content) + b"\n")
+
+
+def digest_of(files: Mapping[str, bytes]) -> str:
+    """Return a digest of names and contents, as `sha256:<hex>`."""
+    whole = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        whole.update(f"{len(name.encode())} {len(content)}\n".encode() + name.encode() + content)
+    return f"sha256:{whole.hexdigest()}"
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    """Return the plain files below a folder, by path; empty if it is not there."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def known_ids(course: Course, assignment: str, named: Path | None = None) -> dict[str, dict[str, str]]:
+    """Return kind of id to id to student; an id that two sources give to two students is left out.
+
+    Raises:
+        UsageError: If the roster cannot be read.
+        ConfigError: If the records cannot be read.
+    """
+    known: dict[str, dict[str, str]] = {}
+    doubtful: set[tuple[str, str]] = set()
+    for kind, value, student in _all(course_roster(course, named), Records(course, assignment)):
+        if known.setdefault(kind, {}).setdefault(folded(value), student) != student:
+            doubtful.add((kind, folded(value)))
+    for kind, value in doubtful:
+        del known[kind][value]
+    return known
+
+
+def _all(roster: Roster, records: Records) -> Iterator[tuple[str, str, str]]:
+    for person in roster.people:
+        for kind, value in person.ids.items():
+            yield kind, value, person.student
+    for student, hand_ins in records.students.items():
+        for record in hand_ins:
+            for kind, value in record.ids.items():
+                yield kind, value, student

@@ -1,0 +1,245 @@
+"""Who is who: the course's students and what platforms call them.
+
+`roster.csv` in the course folder has a column `student`, the id in the gradebook, and any of those below. Lists that
+platforms give out are read as they are: Moodle's grading worksheet, Canvas' gradebook, Gradescope's roster, GitHub
+Classroom's and Classroom 50's. A name that fits nobody, or two people, is refused and never guessed.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autograder.collecting.hand_ins import Owner
+from autograder.course.course import Course
+from autograder.errors import UsageError
+from autograder.rendering.tables import Table, read_table
+
+HEADINGS = {
+    "student": ("student", "student id", "student_id"),
+    "name": ("name", "full name", "vollständiger name", "nom complet", "nombre completo", "nome completo"),
+    "first": ("first name", "firstname", "given name", "vorname", "prénom", "nombre", "nome", "voornaam"),
+    "last": ("last name", "lastname", "surname", "family name", "nachname", "nom", "apellido(s)", "cognome"),
+    "email": ("email", "e-mail", "mail", "email address", "e-mail-adresse", "adresse de courriel", "e-mailadres"),
+    "login": ("login", "username", "sis login id", "anmeldename", "nom d'utilisateur", "nombre de usuario"),
+    "gradescope": ("gradescope", "sid", "sis user id", "id number", "id-nummer", "matrikelnummer"),
+    "moodle": ("moodle", "identifier", "participant", "identifiant", "identificador", "identificatie"),
+    "canvas": ("canvas", "canvas id", "canvas user id", "lms user id"),
+    "canvas_anonymous": ("canvas anonymous", "anonymous id"),
+    "github": ("github", "github username", "github_username"),
+}
+"""What a column holds, and its headings, in small letters; spaces and underscores are the same."""
+ROSTER = "roster.csv"
+"""The roster in the course folder."""
+IDS = ("student", "email", "login", "gradescope", "moodle", "canvas", "canvas_anonymous", "github")
+"""Columns that each name one person."""
+_ANONYMOUS = frozenset(
+    "participant teilnehmer/in teilnehmer participante partecipante deelnemer deltagare deltager uczestnik".split()
+)
+"""What Moodle calls everybody where names are hidden."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """One student of the roster.
+
+    Attributes:
+        student: The id in the gradebook.
+        ids: Column to id, for those of `IDS` that are known.
+        names: The full name, in every form that the roster has.
+    """
+
+    student: str
+    ids: Mapping[str, str]
+    names: tuple[str, ...] = ()
+
+
+class Nobody(Exception):
+    """An owner who cannot be found; the message says why."""
+
+
+@dataclass(frozen=True)
+class Roster:
+    """The students of a course.
+
+    Attributes:
+        people: All of them.
+        where: The file, for messages; None where there is none, and whoever hands in is a student.
+    """
+
+    people: tuple[Person, ...] = ()
+    where: Path | None = None
+    _by_id: dict[tuple[str, str], list[Person]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        for person in self.people:
+            for kind, value in person.ids.items():
+                self._by_id.setdefault((kind, folded(value)), []).append(person)
+
+    def find(self, owner: Owner) -> Person:
+        """Return the person whom a platform names.
+
+        Raises:
+            Nobody: If it is nobody, or may be more than one.
+        """
+        by_id = _unique(person for kind, value in owner.ids.items() for person in self._with_id(kind, value))
+        if len(by_id) > 1:
+            raise Nobody(f"its ids belong to {_list(by_id)}")
+        if by_id:
+            return self._checked(owner, by_id[0])
+        by_name = _unique(person for person in self.people if _is_called(person, owner.name))
+        if len(by_name) > 1:
+            raise Nobody(f"this is the name of {_list(by_name)}: an id has to tell them apart")
+        if not by_name:
+            raise Nobody("matches nobody")
+        known = {kind: by_name[0].ids[kind] for kind in owner.ids if kind in by_name[0].ids and kind != "student"}
+        if known:
+            kind, value = next(iter(known.items()))
+            raise Nobody(f"has the name of {by_name[0].student}, who has another {kind} id: {value}")
+        return by_name[0]
+
+    def _with_id(self, kind: str, value: str) -> Iterable[Person]:
+        if kind == "repository":  # <classroom>-<assignment>-<account>, and accounts may have hyphens, too
+            accounts = (value[place + 1 :] for place, letter in enumerate(value) if letter == "-")
+            return [person for account in (value, *accounts) for person in self._with_id("github", account)]
+        kinds = ("student", "email", "login") if kind == "student" else (kind,)
+        return [person for each in kinds for person in self._by_id.get((each, folded(value)), ())]
+
+    def _checked(self, owner: Owner, person: Person) -> Person:
+        """Return a person found by an id, unless the platform's name is that of somebody else."""
+        if not owner.name or "student" in owner.ids or folded(owner.name) in _ANONYMOUS or not person.names:
+            return person
+        if _is_called(person, owner.name):
+            return person
+        if any(_is_called(each, owner.name) for each in self.people) or not _shares_a_word(person, owner.name):
+            raise Nobody(f"has the id of {person.student} and another name")
+        return person
+
+
+def read_roster(path: Path) -> Roster:
+    """Read a roster of our own or a platform's.
+
+    Raises:
+        UsageError: If it cannot be read, names nobody, or names one person twice.
+    """
+    table = read_table(path)
+    columns = person_columns(table)
+    people = [_person(columns, row) for row in table.rows]
+    found = tuple(person for person in people if person is not None)
+    if not found:
+        raise UsageError(
+            f"{path} names no students.", "It needs a column student, email, username or another id of theirs."
+        )
+    _check_unique(path, found)
+    return Roster(found, path)
+
+
+def course_roster(course: Course, named: Path | None = None) -> Roster:
+    """Return who is who: by the roster that is named, or by the course's own, if there is one.
+
+    Raises:
+        UsageError: If it cannot be read.
+    """
+    path = named or course.root / ROSTER
+    return read_roster(path) if named or path.is_file() else Roster()
+
+
+def folded(text: str) -> str:
+    """Return a text as it is compared: two Unicode forms, or two cases, of one name are the same."""
+    return unicodedata.normalize("NFC", " ".join(text.split())).casefold()
+
+
+def person_columns(table: Table) -> dict[str, Callable[[list[str]], str]]:
+    """Return what reads each kind of column."""
+    headings = [folded(heading.replace("_", " ")) for heading in table.heading]
+    known = {name.replace("_", " "): kind for kind, names in HEADINGS.items() for name in names}
+    kinds = [known.get(heading, "") for heading in headings]
+    if "id" in headings and ("section" in headings or "sis login id" in headings):  # Canvas' gradebook
+        kinds[headings.index("id")] = "canvas"
+        kinds = ["name" if kind == "student" else kind for kind in kinds]
+    elif "github id" in headings:
+        names = {"identifier": "student", "username": "github", "github username": "github"}
+        kinds = [names.get(heading, kind) for heading, kind in zip(headings, kinds, strict=True)]
+    elif "moodle" not in kinds and kinds[:1] == [""] and _holds_participants(table):
+        kinds[0] = "moodle"
+    return {kind: _reader(place, kind) for place, kind in reversed(list(enumerate(kinds))) if kind}
+
+
+def _reader(place: int, kind: str) -> Callable[[list[str]], str]:
+    def read(row: list[str]) -> str:
+        cell = row[place].strip()
+        if kind == "moodle":  # `Participant 70013`
+            digits = re.search(r"\d+$", cell)
+            return digits[0] if digits else ""
+        return cell
+
+    return read
+
+
+def _holds_participants(table: Table) -> bool:
+    """Whether the first column is that of Moodle's worksheet in a language that is not known here."""
+    cells = [re.fullmatch(r"(\D+)\d+", row[0]) for row in table.rows]
+    return bool(cells) and all(cells) and len({match[1] for match in cells if match}) == 1
+
+
+def _person(columns: Mapping[str, Callable[[list[str]], str]], row: list[str]) -> Person | None:
+    cells = {kind: read(row) for kind, read in columns.items()}
+    ids = {kind: cells[kind] for kind in IDS if cells.get(kind)}
+    if not ids or (set(ids) == {"canvas"} and not cells["canvas"].isdecimal()):  # a row of Canvas' own
+        return None
+    minted = (ids.get(kind) for kind in ("student", "login", "github", "email", "gradescope"))
+    student = next((value for value in minted if value), None)
+    if student is None:
+        kind, value = next(iter(ids.items()))
+        student = f"{kind}-{value}"
+    first, last = cells.get("first", ""), cells.get("last", "")
+    names = (cells.get("name", ""), f"{first} {last}".strip())
+    return Person(student, {**ids, "student": student}, tuple(name for name in names if name))
+
+
+def _check_unique(path: Path, people: Iterable[Person]) -> None:
+    """Refuse a roster in which an id belongs to two people."""
+    seen: dict[tuple[str, str], Person] = {}
+    for person in people:
+        for kind, value in person.ids.items():
+            other = seen.setdefault((kind, folded(value)), person)
+            if other is not person:
+                raise UsageError(
+                    f"{path}: {kind} {value} stands there twice, for {other.student} and {person.student}.",
+                    "Each id may belong to one student.",
+                )
+
+
+def _is_called(person: Person, name: str) -> bool:
+    """Whether a platform's name may be that of a person, whatever it has dropped: order, case, signs, spaces."""
+    wanted = _words(name)
+    return bool(wanted) and any(_same(_words(known), wanted) for known in person.names)
+
+
+def _shares_a_word(person: Person, name: str) -> bool:
+    """Whether a platform's name may be a form of a person's: Canvas leaves no spaces, so words are looked for in it."""
+    return any(word in "".join(_words(name)) for known in person.names for word in _words(known))
+
+
+def _same(known: list[str], wanted: list[str]) -> bool:
+    if sorted(known) == sorted(wanted):
+        return True
+    turns = ("".join(known[place:] + known[:place]) for place in range(len(known)))
+    return "".join(wanted) in turns  # Canvas leaves no spaces
+
+
+def _words(name: str) -> list[str]:
+    plain = folded(name)
+    letters = (letter if letter.isalnum() or unicodedata.category(letter).startswith("M") else " " for letter in plain)
+    return "".join(letter for letter, sign in zip(letters, plain, strict=True) if sign not in "'’`´\"&.").split()
+
+
+def _unique(people: Iterable[Person]) -> list[Person]:
+    return list({person.student: person for person in people}.values())
+
+
+def _list(people: Iterable[Person]) -> str:
+    return " and ".join(person.student for person in people)

@@ -1,0 +1,86 @@
+"""Feedback pages under the names by which a platform finds their students again, in one zip file to upload there.
+
+Reference:
+    Moodle, `mod/assign/feedback/file/importziplib.php`; Canvas, `infer_comment_context_from_filename`.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from autograder.collecting.hand_ins import Owner
+from autograder.collecting.records import Record, Records
+from autograder.collecting.roster import Nobody, Person, Roster, course_roster
+from autograder.course.course import Course
+from autograder.errors import UsageError
+from autograder.exports.spreadsheets import Export
+from autograder.suggestions import did_you_mean
+
+PARTICIPANT = "Participant"
+"""What Moodle calls somebody whose name is hidden: it reads the number alone."""
+
+
+def feedback_zip(
+    course: Course, assignment: str, pages: Mapping[str, Path], platform: str, roster: Path | None
+) -> Export:
+    """Return a zip file with everyone's feedback page.
+
+    Args:
+        course: The course.
+        assignment: Name of the assignment.
+        pages: Student to page.
+        platform: A key of `PLATFORMS`.
+        roster: Who is who, such as Moodle's worksheet; None takes the course's own, if there is one.
+
+    Raises:
+        UsageError: If there is no such platform, no page, or the roster cannot be read.
+    """
+    if platform not in PLATFORMS:
+        raise UsageError(f"No way to hand out feedback for {platform!r}.", did_you_mean(platform, PLATFORMS))
+    if not pages:
+        raise UsageError(f"There is no feedback for {assignment} yet.", "Run: python -m autograder feedback")
+    people, records = course_roster(course, roster), Records(course, assignment).last(platform)
+    name_of = PLATFORMS[platform]
+    left_out, buffer = [], io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for student, page in sorted(pages.items()):
+            name = name_of(_person(people, student), records.get(student), f"{assignment}.html")
+            if name:
+                archive.writestr(zipfile.ZipInfo(name), page.read_bytes(), zipfile.ZIP_DEFLATED)
+            else:
+                left_out.append(student)
+    return Export({f"feedback-{platform}.zip": buffer.getvalue()}, tuple(left_out))
+
+
+def _person(roster: Roster, student: str) -> Person | None:
+    try:
+        return roster.find(Owner(student, {"student": student}))
+    except Nobody:
+        return None
+
+
+def _moodle_name(person: Person | None, record: Record | None, page: str) -> str:
+    """Return the path in Moodle's zip file: folder and number have to be there, the name is for people."""
+    number = person.ids.get("moodle", "") if person else ""
+    name = person.names[0] if person and person.names else ""
+    if record is not None:
+        number, name = number or record.way_back.get("participant", ""), name or record.way_back.get("name", "")
+    plain = re.sub(r"\.\.+|[\x00-\x1f&<>\"`|':\\/_~*?]", " ", name).strip(" .") or PARTICIPANT
+    return f"{plain}_{number}_assignsubmission_file/{page}" if number else ""
+
+
+def _canvas_name(person: Person | None, record: Record | None, page: str) -> str:
+    """Return the name of a file for Canvas: it has to name an attachment of the last hand-in."""
+    back = record.way_back if record else {}
+    return f"{back['prefix']}_{back['attachment']}_{page}" if back.get("attachment") else ""
+
+
+PLATFORMS: dict[str, Callable[[Person | None, Record | None, str], str]] = {
+    "moodle": _moodle_name,
+    "canvas": _canvas_name,
+}
+"""Platforms that take feedback as one zip file, and what names a page there; an empty name leaves it out."""

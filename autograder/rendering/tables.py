@@ -1,0 +1,54 @@
+"""Tables that platforms and people write: commas, semicolons or tabs, with or without a mark of their encoding."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.errors import UsageError
+
+MOST_BYTES = 64 << 20
+_DELIMITERS = ",;\t"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text; every row is as long as the heading.
+
+    Attributes:
+        delimiter: What separates cells.
+        bom: Whether the file begins with a byte order mark.
+    """
+
+    path: Path
+    heading: list[str]
+    rows: list[list[str]]
+    delimiter: str = ","
+    bom: bool = False
+
+
+def read_table(path: Path) -> Table:
+    """Read a table.
+
+    Raises:
+        UsageError: If it cannot be read as one.
+    """
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UsageError(f"{path} is too large for a table of students.")
+        content = path.read_bytes()
+        text = content.decode(_encoding(content))
+        delimiter = max(_DELIMITERS, key=text.split("\n", 1)[0].count)  # the first of equal ones
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path} cannot be read as CSV: {error}.", "Save it as CSV, in UTF-8.") from error
+    heading = [cell.strip() for cell in rows[0]] if rows else []
+    padding = [""] * len(heading)
+    cut = [[*row, *padding][: len(heading)] for row in rows[1:] if any(cell.strip() for cell in row)]
+    return Table(path, heading, cut, delimiter, content.startswith(b"\xef\xbb\xbf"))
+
+
+def _encoding(content: bytes) -> str:
+    return "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
