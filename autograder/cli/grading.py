@@ -95,7 +95,8 @@ def check(options: CheckOptions) -> int:
 
         write_whole(options.html, render_page(result_page(assignment.title, result, titles)).encode("utf-8", "replace"))
     out.print(render_text(result, titles), end="")
-    if not {snapshot.notebook, f"{MODULE}.py"} & set(snapshot.files) and (hint := in_folder(options.path, name)):
+    own = (f"{name}.ipynb", f"{MODULE}.py")
+    if not any((options.path / file).exists() for file in own) and (hint := in_folder(options.path, name)):
         complain(hint)
     write_json(options, to_json(result))
     if may_use_gpu(course.settings) and result.environment.ran_on_cpu:
