@@ -26,6 +26,15 @@ SHARED_TEXTS = ("tasks.toml", "parameters.py", "quick_names.py", "stand_ins.py",
 PACKAGE = Path(__file__).parents[1]
 GRADING_ROOMS = ("grading", "checking", "student_side")
 """Where following imports begins. Grading starts the student side as a program, so no import leads there."""
+DECIDES_NOTHING = (
+    "sandbox/remedies.py",  # what to do about a missing layer: grading stops, whatever the words are
+    "suggestions.py",  # words of errors that end a command
+    "files.py",  # how files are written, not what is in them
+    "course/snapshot_store.py",  # where snapshots lie; they are found by the digest of what they hold
+    "course/rubrics.py",  # marking by hand
+    "rendering/picture_kinds.py",  # what a page may show
+)
+"""Modules that grading imports and no automatic mark depends on: to reword them regrades nobody."""
 _NOT_RULES = ("jobs", "timezone")
 
 
@@ -111,13 +120,17 @@ def _imported_names(path: Path) -> Iterator[str]:
 
 
 def _module_of_package(package: Path, name: str) -> Path | None:
-    """Return a module's file; checks are digested task by task, and the package's own `__init__` is its version."""
+    """Return the file of a module that counts.
+
+    Checks do not: they are digested task by task. Nor does the package's own `__init__`, which is its version.
+    """
     first, *rest = name.split(".")
     if first != "autograder" or not rest or rest[0] == "checks":
         return None
     place = package.joinpath(*rest)
     candidates = (place.with_suffix(".py"), place / "__init__.py")
-    return next((path for path in candidates if path.is_file()), None)
+    ignored = {package / module for module in DECIDES_NOTHING}
+    return next((path for path in candidates if path.is_file() and path not in ignored), None)
 
 
 def _neighbour(folder: Path, name: str) -> Path | None:

@@ -174,8 +174,12 @@ def replace_in(path: Path, old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["cli/main.py", "reports/class_report.py", "feedback/page.py", "release/leaks.py", "__init__.py"]
-)
+    "module",
+    [
+        "cli/main.py", "reports/class_report.py", "feedback/page.py", "release/leaks.py", "__init__.py",
+        *rules_digest.DECIDES_NOTHING,
+    ],
+)  # fmt: skip
 def test_what_decides_no_marks_regrades_nobody(
     course: TinyCourse, package: Path, monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
