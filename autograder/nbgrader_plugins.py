@@ -2,7 +2,7 @@
 
 from autograder.exports.csv_plugin import QuotedCsvExport
 from autograder.feedback.exporter import FeedbackExporter
-from autograder.gradebook.autograding import RecordGrades, SubmissionExporter, forget_scores
+from autograder.gradebook.autograding import RecordGrades, SubmissionExporter
 from autograder.gradebook.nbgrader_steps import prepare_nbgrader
 from autograder.release.exporter import ReleaseExporter
 from autograder.rendering.sanitising import clean_html, markdown2html
@@ -14,7 +14,6 @@ __all__ = [
     "ReleaseExporter",
     "SubmissionExporter",
     "clean_html",
-    "forget_scores",
     "markdown2html",
     "prepare_nbgrader",
 ]

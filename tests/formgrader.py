@@ -96,7 +96,7 @@ def give(page: Page, points: str, comment: str) -> None:
 
 
 def press(page: Page, address: str, assignment: str, button: str) -> None:
-    """Press one of the buttons beside the only submission, wait until it is done, and load the page anew."""
+    """Press one of the buttons beside the only submission, wait until it is done, and reload the page."""
     go(page, address, f"manage_submissions/{assignment}", f"td.{button} a")
     page.click(f"td.{button} a")
     page.wait_for_selector(".modal.in", timeout=WORK_MILLISECONDS)

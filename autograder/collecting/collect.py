@@ -24,6 +24,7 @@ from autograder.collecting.times import read_time, read_times, worksheet_times
 from autograder.collecting.work import NOT_OURS, Fate, find_work
 from autograder.course.assignment import MODULE, Assignment
 from autograder.course.course import Course
+from autograder.deadlines.times import nbgrader_text
 from autograder.files import write_whole
 from autograder.gradebook.course_lock import course_lock
 
@@ -243,7 +244,7 @@ class _Layout:
             time = record.time or before.time
             record = msgspec.structs.replace(record, collected=before.collected, download=before.download, time=time)
         if record.time:
-            write_whole(folder / TIMESTAMP, f"{record.time:%Y-%m-%d %H:%M:%S} UTC\n".encode())
+            write_whole(folder / TIMESTAMP, f"{nbgrader_text(record.time)}\n".encode())
         self.records.add(student, record)
 
     def _keep_others(self, student: str, digest: str, files: Mapping[str, bytes]) -> None:

@@ -1,7 +1,7 @@
 """Extra time for single students: a table of our own in nbgrader's database, which recording hands on to nbgrader.
 
-nbgrader keeps an extension with the submission, so it can be granted only to who has handed in, and moves with the due
-date. Here it is a time, granted before or after, and late penalties follow it either way.
+nbgrader keeps an extension with the submission, so it can be granted only to students who have handed in, and moves
+with the due date. Here it is a time, granted before or after, and late penalties follow it either way.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def _submitted_timestamp(self: nbgrader.apps.api.NbGraderAPI, assignment: str, s
 
 
 def _with_due_zone(write: Callable[..., Any]) -> Callable[..., Any]:
-    """Return one of the gradebook's methods so that it takes a due date without a zone for one in the course's."""
+    """Return one of the gradebook's methods, made to read a due date that names no zone in the course's zone."""
 
     @wraps(write)
     def written(self: Gradebook, name: str, **values: Any) -> Any:  # noqa: ANN401 - nbgrader's

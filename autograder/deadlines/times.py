@@ -106,8 +106,8 @@ def show_time(time: datetime, zone: tzinfo) -> str:
 
 
 def nbgrader_text(time: datetime) -> str:
-    """Return a time in UTC as nbgrader's exchange writes it."""
-    return f"{time.strftime('%Y-%m-%d %H:%M:%S.%f')} UTC"
+    """Return a time in UTC as `timestamp.txt` holds it."""
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _date(parts: Mapping[str, str | None], plain: str) -> tuple[int, int, int]:

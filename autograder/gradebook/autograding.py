@@ -197,10 +197,6 @@ def _source_notebook(coursedir: CourseDirectory, assignment: str) -> bytes:
     return path.read_bytes() if path.is_file() else b'{"cells": []}'
 
 
-def forget_scores(**names: object) -> None:
-    """Do nothing: old scores stay until new ones are there. Settings of older courses name this as a hook."""
-
-
 def write_scores(submitted: SubmittedNotebook, nb: NotebookNode, result: SubmissionResult) -> None:
     """Set every score of a submission, an explicit 0 too, and what nbgrader says to unanswered questions.
 

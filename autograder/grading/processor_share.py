@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FAIR_SHARE = 0.5
-"""Of one processor's time: who got as much had a fair chance, and who was kept waiting for longer had not."""
+"""Share of one processor's time: a process that got this much had a fair chance; one that waited longer did not."""
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 

@@ -118,9 +118,8 @@ class StudentProcess:
         self.alive = False
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-        ended = select.select([self._pidfd], [], [], END_SECONDS)[
-            0
-        ]  # of its namespace's first process: the last to end
+        # The first process of its namespace: the last to end.
+        ended, _, _ = select.select([self._pidfd], [], [], END_SECONDS)
         for descriptor in (self._requests, self._replies, self._pidfd):
             os.close(descriptor)
         self._watchdog.close()

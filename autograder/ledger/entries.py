@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import Literal, get_args
+from typing import Literal
 
 import msgspec
 
@@ -25,7 +25,6 @@ Reason = Literal[
     "outside",
 ]
 """Why a mark changed. Rules are all else that grading depends on: its code, the course's texts, the libraries."""
-REASONS: tuple[Reason, ...] = get_args(Reason)
 IN_WORDS: Mapping[Reason, str] = {
     "new hand-in": "you handed in again",
     "changed check": "a check of this task was changed",

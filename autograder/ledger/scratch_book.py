@@ -20,7 +20,6 @@ from autograder.ledger.entries import BookState, TaskMark
 Row = dict[str, object]
 _SCRATCH = "sqlite:///file:autograder-scratch-"
 _TABLES: Mapping[str, sqlalchemy.Table] = Base.metadata.tables
-_OF_ASSIGNMENT = ("course", "assignment", "notebook", "base_cell", "source_cell")
 _KINDS_OF_CELLS = ("grade_cells", "solution_cells", "task_cells")
 _GRADED: Mapping[str, tuple[str, ...]] = {
     "student": (),

@@ -1,4 +1,4 @@
-"""What code meets in Jupyter, offered here as far as a process without a person, a screen and a network can."""
+"""The names and folders that code finds in Jupyter, as far as they work without a person, a screen or a network."""
 
 from __future__ import annotations
 

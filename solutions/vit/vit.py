@@ -58,7 +58,7 @@
 # The first cell makes the notebook load `utilities.py` again whenever you have saved it, so that you
 # seldom need to restart. One thing it cannot do: a *class* that was imported before keeps some of its
 # old parts, which fails with `super(type, obj): obj must be an instance or subtype of type` once you
-# add a method such as `build` that calls `super()`. Therefore the cells below import a class anew
+# add a method such as `build` that calls `super()`. Therefore the cells below re-import a class
 # where they use it; do the same in cells of your own. If you see that message, restart the kernel
 # and run all cells.
 #

@@ -18,7 +18,7 @@ EVENING = datetime(2030, 5, 3, 17, 30)
     "text",
     [
         "2030-05-03 19:30 CEST", "2030-05-03 19:30 +0200", "2030-05-03 19:30 +02:00", "2030-05-03 19:30 +2",
-        "2030-05-03T19:30+0200", "2030-05-03T17:30:00Z", "2030-05-03 17:30:00.000000 UTC", "2030-05-03 18:30 CET",
+        "2030-05-03T19:30+0200", "2030-05-03T17:30:00Z", "2030-05-03 17:30:00 UTC", "2030-05-03 18:30 CET",
         "2030-05-03 19:30 Europe/Berlin", "20300503 19:30 CEST", "2030/5/3 19:30 CEST", "3 May 2030 19:30 CEST",
         "Fri, 3 May 2030 19:30:00 +0200", "May 3, 2030, 7:30 pm CEST", "3. May 2030 19:30 MESZ",
         "2030-05-03 10:30 -0700", "2030-05-03 13:30 EDT", "  2030-05-03\t19:30   CEST\r\n",
@@ -86,6 +86,6 @@ def test_bytes_that_are_no_text_are_refused() -> None:
 def test_times_are_shown_in_the_courses_zone() -> None:
     assert show_time(EVENING, BERLIN) == "2030-05-03 19:30 CEST"
     assert show_time(EVENING, UTC) == "2030-05-03 17:30 UTC"
-    assert nbgrader_text(EVENING) == "2030-05-03 17:30:00.000000 UTC"
+    assert nbgrader_text(EVENING) == "2030-05-03 17:30:00 UTC"
     with pytest.raises(UnreadableTime, match="no time zone"):
         read_zone("Mars/Olympus")
