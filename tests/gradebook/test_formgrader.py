@@ -67,7 +67,7 @@ def test_marks_given_in_formgrader_last(released_course: TinyCourse, tmp_path: P
         assert book.find_submission("tiny", "ada").score == 6.5
     (feedback,) = write_feedback(course.course, course.assignment)
     text = feedback.read_text()
-    assert "6.5 / 7.0" in " ".join(text.split())
+    assert "<strong>6.5</strong> of 7 points" in " ".join(text.split())
     assert "Say what it costs." in text
     assert {file: (feedback.parent / file).read_text() for file in HANDED_IN} == HANDED_IN  # for the exchange
     assert RUBRIC not in text
