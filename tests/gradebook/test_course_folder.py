@@ -136,7 +136,7 @@ def test_nbgraders_own_commands_in_such_a_folder(released_course: TinyCourse) ->
         book.db.commit()
     said = nbgrader(course, "generate_feedback", "tiny", "--force")
     assert "No notebooks were matched" not in said
-    assert (course.root / "feedback/ada/tiny/feedback.html").is_file(), said
+    assert (course.root / "feedback/ada/tiny/tiny.html").is_file(), said
     assert "autograde" not in nbgrader(course, "export", f"--to={course.root / 'marks.csv'}")
     rows = (course.root / "marks.csv").read_text().splitlines()
     assert any(row.split(",")[-4:-1] == ["3.25", "0.5", "2.75"] for row in rows if ",ada," in row), rows
