@@ -1,14 +1,13 @@
-"""How much of a processor a student process got: whether a time-out is its own fault or the machine's."""
+"""The time that a student process could run: what others took of the processor is not counted against it."""
 
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-FAIR_SHARE = 0.5
-"""Share of one processor's time: a process that got this much had a fair chance; one that waited longer did not."""
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
@@ -24,18 +23,37 @@ class ProcessorTime:
     used: float = 0.0
     waited: float = 0.0
 
-    def starved_since(self, before: ProcessorTime, seconds: float) -> bool:
-        """Return whether the process was kept from running.
+    def own_share(self, before: ProcessorTime, seconds: float) -> float:
+        """Return how many of the last seconds the process could run, or did nothing of its own accord.
 
-        A process whose own threads keep each other waiting has used a processor's time; one that sleeps or waits for
-        something else did not wait for a processor.
+        A process whose own threads keep each other waiting uses a processor all the time, so that nothing is taken off.
 
         Args:
             before: What it had at the beginning.
             seconds: Wall-clock time since then.
         """
-        fair = FAIR_SHARE * seconds
-        return self.used - before.used < fair and self.waited - before.waited > fair
+        return max(self.used - before.used, seconds - (self.waited - before.waited))
+
+
+class FairClock:
+    """Counts a process's own share of the time, from now on.
+
+    Args:
+        pidfd: A descriptor of the process.
+    """
+
+    def __init__(self, pidfd: int) -> None:
+        self._pidfd = pidfd
+        self._began = time.monotonic()
+        self._before = processor_time(pidfd)
+
+    def wall(self) -> float:
+        """Return the seconds since the beginning."""
+        return time.monotonic() - self._began
+
+    def own(self) -> float:
+        """Return the process's own share of them; see `ProcessorTime.own_share`."""
+        return processor_time(self._pidfd).own_share(self._before, self.wall())
 
 
 def processor_time(pidfd: int) -> ProcessorTime:

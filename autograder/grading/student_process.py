@@ -26,7 +26,7 @@ from autograder.errors import (
     ZygoteError,
 )
 from autograder.grading.gpu import require_gpu
-from autograder.grading.processor_share import processor_time
+from autograder.grading.processor_share import FairClock
 from autograder.grading.zygote_client import SPAWN_SECONDS, Zygote, first_reply
 from autograder.results import Environment
 from autograder.sandbox import cgroup
@@ -39,6 +39,10 @@ END_SECONDS = 30.0
 """How long a process that was killed may take to end."""
 REPORT_SECONDS = 5.0
 """How long the watchdog may take to report."""
+PATIENCE = 5
+"""How many times its limit a question may take while the process is kept waiting for a processor."""
+SHORTEST_WAIT = 0.05
+"""Seconds after which it is looked at again how long the process was kept waiting."""
 _BUSY = "The machine was too busy: this submission's process waited for a processor and ran into its time limit."
 _LESS_BESIDE = "End other programs, or grade with fewer --jobs, then grade it again."
 
@@ -132,16 +136,17 @@ class StudentProcess:
         if not self.alive:
             raise StudentDied("Your code's process had already ended.")
         number, self._next_id = self._next_id, self._next_id + 1
-        deadline = time.monotonic() + seconds
-        before = processor_time(self._pidfd)
         try:
-            wire.write_frame(self._requests, wire.encode_frame(wire.Request(number, question)), deadline)
-            reply = wire.decode_reply(wire.read_frame(self._replies, self._settings.max_reply_mib << 20, deadline))
-        except StudentTimeout as error:
-            starved = processor_time(self._pidfd).starved_since(before, seconds)
+            request = wire.encode_frame(wire.Request(number, question))
+            wire.write_frame(self._requests, request, time.monotonic() + seconds)
+            self._await_reply(seconds)
+            body = wire.read_frame(self._replies, self._settings.max_reply_mib << 20, time.monotonic() + seconds)
+            reply = wire.decode_reply(body)
+        except MachineBusy:
             self.stop()
-            if starved:
-                raise MachineBusy(_BUSY, _LESS_BESIDE) from error
+            raise
+        except StudentTimeout as error:
+            self.stop()
             raise StudentTimeout(
                 f"Your code gave no answer within {seconds:.3g} s and was stopped. Is there a loop that never ends?"
             ) from error
@@ -156,6 +161,22 @@ class StudentProcess:
             self.stop()
             raise MalformedReply("Your code's answer does not belong to the question.")
         return reply
+
+    def _await_reply(self, seconds: float) -> None:
+        """Wait until a reply begins, for as long as the process itself may take.
+
+        Raises:
+            StudentTimeout: If none came in its own share of the time.
+            MachineBusy: If it still has some left after several times as long.
+        """
+        clock = FairClock(self._pidfd)
+        left = seconds
+        while not select.select([self._replies], [], [], max(left, SHORTEST_WAIT))[0]:
+            left = seconds - clock.own()
+            if left <= 0:
+                raise StudentTimeout("No answer came in time.")
+            if clock.wall() > PATIENCE * seconds:
+                raise MachineBusy(_BUSY, _LESS_BESIDE)
 
     def _overrun(self) -> str:
         """Return a sentence on the bound for which the watchdog ended the process; empty if it did not."""

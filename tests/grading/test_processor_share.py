@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from autograder.grading.processor_share import ProcessorTime, processor_time
+from autograder.grading.processor_share import FairClock, ProcessorTime, processor_time
 
 SPIN = "while True: pass"
 SLEEP = "import time; time.sleep(600)"
@@ -27,24 +27,24 @@ def running(program: str) -> Iterator[int]:
         process.kill()
 
 
-def starved(program: str, beside: int) -> bool:
-    """Return whether a program is kept from running by some that spin on the same processor."""
+def own_share(program: str, beside: int) -> float:
+    """Return the share of a program's time that is its own, where some others spin on the same processor."""
     with ExitStack() as stack:
         for _ in range(beside):
             stack.enter_context(running(SPIN))
         pidfd = stack.enter_context(running(program))
         time.sleep(1.0)  # all have begun
-        before, began = processor_time(pidfd), time.monotonic()
+        clock = FairClock(pidfd)
         time.sleep(1.5)
-        return processor_time(pidfd).starved_since(before, time.monotonic() - began)
+        return clock.own() / clock.wall()
 
 
-def test_who_waits_for_a_processor_is_starved() -> None:
-    assert starved(SPIN, beside=5)
+def test_who_waits_for_a_processor_is_given_that_time() -> None:
+    assert own_share(SPIN, beside=5) < 0.5
 
 
 def test_who_sleeps_is_not() -> None:
-    assert not starved(SLEEP, beside=0)
+    assert own_share(SLEEP, beside=0) > 0.9
 
 
 def test_a_process_that_ended_had_nothing() -> None:
@@ -54,8 +54,9 @@ def test_a_process_that_ended_had_nothing() -> None:
     os.close(pidfd)
 
 
-def test_half_of_a_processor_is_a_fair_share() -> None:
-    """Who has many threads keeps itself waiting, and uses a processor."""
-    assert not ProcessorTime(6.0, 9.0).starved_since(ProcessorTime(1.0, 1.0), 10.0)
-    assert ProcessorTime(5.0, 7.0).starved_since(ProcessorTime(1.0, 1.0), 10.0)
-    assert not ProcessorTime(5.0, 5.0).starved_since(ProcessorTime(1.0, 1.0), 10.0)
+def test_only_what_others_took_is_taken_off() -> None:
+    """Who has many threads keeps itself waiting, and uses a processor all the time."""
+    before = ProcessorTime(1.0, 1.0)
+    assert ProcessorTime(1.0, 1.0).own_share(before, 10.0) == 10.0
+    assert ProcessorTime(4.0, 8.0).own_share(before, 10.0) == 3.0
+    assert ProcessorTime(11.0, 10.9).own_share(before, 10.0) == 10.0
