@@ -16,6 +16,7 @@ LAYERS = ("namespaces", "landlock", "seccomp", "rlimits", "memory")
 BOUNDS_OF_MEMORY = ("cgroup", "watchdog")
 """What `memory` stands for: the first that the machine has. A course may also name one of them."""
 
+ZONE_REMEDY = "Write it like Europe/Berlin or UTC."
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Amount = Annotated[int, msgspec.Meta(gt=0)]
 
@@ -97,17 +98,17 @@ def settings_from(section: Mapping[str, object]) -> Settings:
         except msgspec.ValidationError as error:
             raise ConfigError(f"c.Autograder.{key} cannot be {value!r}.", f"{error}.") from error
         _check_choice(key, values[key])
-    if "timezone" in values:
-        _check_zone(str(values["timezone"]))
+    if "timezone" in values and find_zone(str(values["timezone"])) is None:
+        raise ConfigError(f"c.Autograder.timezone: there is no zone {values['timezone']!r}.", ZONE_REMEDY)
     return Settings(**values)
 
 
-def _check_zone(name: str) -> None:
+def find_zone(name: str) -> ZoneInfo | None:
+    """Return the time zone of this name; None if there is none."""
     try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        problem = f"c.Autograder.timezone: there is no zone {name!r}."
-        raise ConfigError(problem, "Write it like Europe/Berlin or UTC.") from error
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
 
 
 def _check_choice(key: str, value: str | tuple[str, ...]) -> None:

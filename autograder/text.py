@@ -42,6 +42,17 @@ def printable(name: str) -> str:
     return name if name.isprintable() and (is_visible(name) or not name) else ascii(name)
 
 
+def problem_with_id(student: str) -> str:
+    """Return why a name cannot be a student's id, as the end of a sentence; empty if it can."""
+    if not student.strip(".") or student != student.strip() or "/" in student or not student.strip("*"):
+        return "nbgrader reads it as a pattern, or as another folder"
+    if set(student) & set('<>&"') or not student.isprintable():
+        return "formgrader's pages would read it as HTML"
+    if student[0] in "=+-@":
+        return "spreadsheets would read it as a formula"
+    return ""
+
+
 def one_form(name: str) -> str:
     """Return a name in the one form of Unicode that stands for all: macOS writes accents as characters of their own."""
     return unicodedata.normalize("NFC", name)

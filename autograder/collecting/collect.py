@@ -5,11 +5,10 @@ Nothing is lost: what a later hand-in replaces is kept, and each file of the dow
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Literal
 
@@ -17,18 +16,20 @@ import msgspec
 
 from autograder.collecting.hand_ins import Download, HandIn, Owner
 from autograder.collecting.platforms import sort_by_hand_in
-from autograder.collecting.records import Record, Records, digest_of, read_folder
+from autograder.collecting.records import Record, Records, read_folder
 from autograder.collecting.roster import ROSTER, Nobody, Roster, course_roster
 from autograder.collecting.source import Source, opened_source
-from autograder.collecting.times import read_time, read_times, worksheet_times
+from autograder.collecting.times import read_times, worksheet_times
 from autograder.collecting.work import NOT_OURS, Fate, find_work
 from autograder.course.assignment import MODULE, Assignment
 from autograder.course.course import Course
-from autograder.deadlines.times import nbgrader_text
-from autograder.files import write_whole
+from autograder.deadlines.nbgrader_times import TIMESTAMP_FILE, read_timestamp
+from autograder.deadlines.times import UnreadableTime, nbgrader_text
+from autograder.files import digest_of, replaced_folder, write_whole
 from autograder.gradebook.course_lock import course_lock
+from autograder.ledger.connections import utc_now
+from autograder.text import problem_with_id
 
-TIMESTAMP = "timestamp.txt"
 State = Literal["new", "replaced", "unchanged", "older", "nothing to grade", "refused"]
 
 
@@ -147,13 +148,8 @@ def _student(owner: Owner, roster: Roster, platform: str) -> str:
         student = owner.ids["student"]
     else:
         raise Nobody(f"is nobody yet: there is no {ROSTER}, and no --roster")
-    if (
-        student != student.strip()
-        or not student.strip(".")
-        or set(student) & set('/\\*?[]<>&"')
-        or student[0] in "=+-@"
-    ):
-        raise Nobody(f"would be {student!r}, which cannot be a student's id")
+    if problem := problem_with_id(student):
+        raise Nobody(f"would be {student!r}, which cannot be a student's id: {problem}")
     return student
 
 
@@ -202,7 +198,7 @@ class _Layout:
             platform=self.platform,
             download=self.request.source.name,
             owner=owner.shown,
-            collected=datetime.now(UTC).replace(tzinfo=None),
+            collected=utc_now(),
             time=hand_in.time,
             files={fate.became: fate.original for fate in work.fates if fate.became},
             left_out={fate.original: fate.why for fate in work.fates if not fate.became},
@@ -227,7 +223,7 @@ class _Layout:
         if digest_of(_without_extras(there)) == record.digest:
             return "unchanged"
         known = self.records.of(student)
-        before = known[-1].time if known else read_time(there.get(TIMESTAMP, b"").decode("utf-8", "replace"), UTC)
+        before = known[-1].time if known else _time_of(there)
         if record.time and before:
             return "older" if record.time < before else "replaced"
         return "older" if record.digest in {each.digest for each in known[:-1]} else "replaced"
@@ -238,18 +234,27 @@ class _Layout:
             there = _without_extras(read_folder(folder))
             self.records.keep(student, digest_of(there), there)
         if state != "unchanged":
-            _replace_folder(folder, files)
+            with replaced_folder(folder) as new:
+                for name, content in files.items():
+                    write_whole(new / name, content)
         before = next((known for known in self.records.of(student) if known.digest == record.digest), None)
         if before is not None:
             time = record.time or before.time
             record = msgspec.structs.replace(record, collected=before.collected, download=before.download, time=time)
         if record.time:
-            write_whole(folder / TIMESTAMP, f"{nbgrader_text(record.time)}\n".encode())
+            write_whole(folder / TIMESTAMP_FILE, f"{nbgrader_text(record.time)}\n".encode())
         self.records.add(student, record)
 
     def _keep_others(self, student: str, digest: str, files: Mapping[str, bytes]) -> None:
         if not self.request.dry_run:
             self.records.keep_others(student, digest, files)
+
+
+def _time_of(files: Mapping[str, bytes]) -> datetime | None:
+    """Return when a submission was handed in, in UTC, by its `timestamp.txt`; None if it does not say."""
+    with suppress(UnreadableTime):
+        return read_timestamp(files.get(TIMESTAMP_FILE, b""), TIMESTAMP_FILE)
+    return None
 
 
 def _refused(hand_in: HandIn) -> tuple[Fate, ...]:
@@ -258,14 +263,3 @@ def _refused(hand_in: HandIn) -> tuple[Fate, ...]:
 
 def _without_extras(files: Mapping[str, bytes]) -> dict[str, bytes]:
     return {name: content for name, content in files.items() if name not in NOT_OURS}
-
-
-def _replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Put files in the place of a folder: there is the old one, the new one or none."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-", ignore_cleanup_errors=True) as name:
-        for path, content in files.items():
-            write_whole(Path(name, "new", path), content)
-        if folder.exists():
-            folder.rename(Path(name, "old"))
-        shutil.move(Path(name, "new"), folder)

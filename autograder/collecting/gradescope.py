@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from autograder.collecting.hand_ins import Contents, Download, HandIn, Owner
-from autograder.collecting.times import read_time
+from autograder.collecting.times import known_time
 from autograder.course.archives import MemberUnreadable
 from autograder.errors import UsageError
 
@@ -68,7 +68,7 @@ def _time(value: object) -> datetime | None:
     """Return a time in UTC without a zone."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
-    return read_time(value, UTC) if isinstance(value, str) else None
+    return known_time(value, UTC) if isinstance(value, str) else None
 
 
 def _metadata_file(download: Download) -> str | None:

@@ -6,7 +6,6 @@ way to others, lie beside it in `<student>/<digest>/`.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -115,14 +114,6 @@ class Records:
         """Write the records."""
         content = msgspec.json.format(msgspec.json.encode(self._known, order="sorted"), indent=2)
         write_whole(self.folder / RECORDS, bytes(content) + b"\n")
-
-
-def digest_of(files: Mapping[str, bytes]) -> str:
-    """Return a digest of names and contents, as `sha256:<hex>`."""
-    whole = hashlib.sha256()
-    for name, content in sorted(files.items()):
-        whole.update(f"{len(name.encode())} {len(content)}\n".encode() + name.encode() + content)
-    return f"sha256:{whole.hexdigest()}"
 
 
 def read_folder(folder: Path) -> dict[str, bytes]:

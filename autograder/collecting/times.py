@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, tzinfo
+from contextlib import suppress
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 from autograder.collecting.hand_ins import Owner
 from autograder.collecting.roster import Nobody, Roster, folded, person_columns
+from autograder.deadlines.times import UnreadableTime, read_time
 from autograder.errors import UsageError
 from autograder.rendering.tables import Table, read_table
 
@@ -26,31 +27,18 @@ HEADINGS = (
     "ultima modifica (consegna)",
 )
 """Headings of a column of times, in small letters; spaces and underscores are the same."""
-_MONTHS = "january february march april may june july august september october november december".split()
-_WORDS = re.compile(
-    r"(?:\w+, )?(?P<day>\d{1,2}) (?P<month>\w+) (?P<year>\d{4}), "
-    r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?: (?P<half>[AP]M))?",
-    re.IGNORECASE,
-)
-"""As Moodle writes it in English: `Wednesday, 1 May 2030, 5:30 PM`."""
 
 
-def read_time(text: str, zone: tzinfo) -> datetime | None:
-    """Return a time in UTC without a zone; None if it cannot be read.
+def known_time(text: str, zone: tzinfo) -> datetime | None:
+    """Return the time that a platform tells, in UTC without a zone; None if it cannot be read, or in two ways.
 
     Args:
-        text: As `2030-05-01 17:30:00+02:00`, `2030-05-01 17:30:00 UTC` or as Moodle writes it in English.
+        text: As `2030-05-01 17:30:00+02:00`, or `Wednesday, 1 May 2030, 5:30 PM`, which is Moodle's.
         zone: Where it is meant if it names no zone.
     """
-    plain = " ".join(text.split()).replace("\u202f", " ")
-    words = _WORDS.fullmatch(plain)
-    try:
-        time = _from_words(words) if words else datetime.fromisoformat(re.sub(r" ?(UTC|GMT)$", "+00:00", plain))
-    except ValueError:
-        return None
-    if time is None:
-        return None
-    return (time if time.tzinfo else time.replace(tzinfo=zone)).astimezone(UTC).replace(tzinfo=None)
+    with suppress(UnreadableTime):
+        return read_time(text, zone)
+    return None
 
 
 def read_times(path: Path, roster: Roster, zone: tzinfo) -> dict[str, datetime]:
@@ -65,12 +53,10 @@ def read_times(path: Path, roster: Roster, zone: tzinfo) -> dict[str, datetime]:
         raise UsageError(f"{path} has no column of times.", f"Give one of its columns the heading {HEADINGS[0]}.")
     times: dict[str, datetime] = {}
     for student, cell in _cells(table, place, roster).items():
-        time = read_time(cell, zone)
-        if time is None:
-            raise UsageError(
-                f"{path}: {cell!r} of {student} is no time that can be read.", "Write it as 2030-05-01 17:30 UTC."
-            )
-        times[student] = time
+        try:
+            times[student] = read_time(cell, zone)
+        except UnreadableTime as error:
+            raise UsageError(f"{path}: {cell!r} of {student} is no time that can be read.", error.remedy) from error
     return times
 
 
@@ -79,7 +65,7 @@ def worksheet_times(path: Path, roster: Roster, zone: tzinfo) -> dict[str, datet
     table = read_table(path)
     place = time_column(table)
     cells = _cells(table, place, roster) if place is not None else {}
-    times = {student: read_time(cell, zone) for student, cell in cells.items()}
+    times = {student: known_time(cell, zone) for student, cell in cells.items()}
     return {student: time for student, time in times.items() if time is not None}
 
 
@@ -104,12 +90,3 @@ def _cells(table: Table, place: int, roster: Roster) -> Mapping[str, str]:
             continue
         found[student] = cell
     return found
-
-
-def _from_words(words: re.Match[str]) -> datetime | None:
-    month, hour = words["month"].casefold(), int(words["hour"])
-    if month not in _MONTHS:
-        return None
-    if words["half"]:
-        hour = hour % 12 + (12 if words["half"].upper() == "PM" else 0)
-    return datetime(int(words["year"]), _MONTHS.index(month) + 1, int(words["day"]), hour, int(words["minute"]))

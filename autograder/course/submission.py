@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import sys
@@ -19,6 +18,7 @@ from autograder.course.archives import read_zip
 from autograder.course.assignment import MODULE
 from autograder.course.cells import without_outputs
 from autograder.errors import ArchiveUnreadable, AutograderError, SubmissionUnreadable, UsageError
+from autograder.files import digest_of
 from autograder.text import clean_name, is_source_text
 
 _IGNORED = {"__pycache__", ".ipynb_checkpoints", ".git", "feedback"}
@@ -48,10 +48,7 @@ class Snapshot:
     @property
     def digest(self) -> str:
         """SHA-256 over all names and contents, as `sha256:<hex>`."""
-        whole = hashlib.sha256()
-        for name, content in sorted(self.files.items()):
-            whole.update(f"{len(name.encode())} {len(content)}\n".encode() + name.encode() + content)
-        return f"sha256:{whole.hexdigest()}"
+        return digest_of(self.files)
 
     @property
     def module_bytes(self) -> bytes | None:

@@ -6,15 +6,15 @@ with the due date. Here it is a time, granted before or after, and late penaltie
 
 from __future__ import annotations
 
-import functools
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 import sqlalchemy
 from nbgrader.api import Assignment, Gradebook, MissingEntry
 
 from autograder.deadlines.times import UnreadableTime, read_time
 from autograder.errors import UsageError
+from autograder.ledger.connections import engine_of, utc_now
 
 _EXTENSIONS = sqlalchemy.Table(
     "autograder_extensions",
@@ -63,13 +63,13 @@ def write_extension(book: Gradebook, assignment: Assignment, student: str, until
     connection.execute(_EXTENSIONS.delete().where(*_of(str(assignment.name), student)))
     if until is not None:
         row: dict[str, object] = {"assignment": str(assignment.name), "student": student, "until": until}
-        connection.execute(_EXTENSIONS.insert().values(row | {"granted": datetime.now(UTC).replace(tzinfo=None)}))
+        connection.execute(_EXTENSIONS.insert().values(row | {"granted": utc_now()}))
     hand_on(book, assignment, student, until)
 
 
 def granted_until(db_url: str, assignment: str, student: str) -> datetime | None:
     """Return until when a student may hand in, in UTC, by the gradebook at this address; None without a grant."""
-    with _engine(db_url).connect() as connection:
+    with engine_of(db_url).connect() as connection:
         return _granted(connection, assignment).get(student)
 
 
@@ -95,12 +95,6 @@ def read_extensions(book: Gradebook, assignment: Assignment) -> dict[str, dateti
         if submission.extension is not None and due is not None
     }
     return dict(sorted((own | _granted(book.db.connection(), str(assignment.name))).items()))
-
-
-@functools.cache
-def _engine(url: str) -> sqlalchemy.Engine:
-    """Return this process's engine, which keeps no connection."""
-    return sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
 
 
 def _granted(connection: sqlalchemy.Connection, assignment: str) -> dict[str, datetime]:

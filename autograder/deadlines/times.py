@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
+from autograder.config import ZONE_REMEDY, find_zone
 from autograder.errors import UsageError
 
 EXAMPLE = "2030-05-03 19:30 UTC"
@@ -94,10 +95,10 @@ def read_zone(name: str) -> ZoneInfo:
     Raises:
         UnreadableTime: If there is none.
     """
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise UnreadableTime(f"There is no time zone {name!r}.", "Write it like Europe/Berlin or UTC.") from error
+    zone = find_zone(name)
+    if zone is None:
+        raise UnreadableTime(f"There is no time zone {name!r}.", ZONE_REMEDY)
+    return zone
 
 
 def show_time(time: datetime, zone: tzinfo) -> str:

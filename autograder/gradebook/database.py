@@ -24,6 +24,7 @@ from nbgrader.dbutil import ALEMBIC_DIR
 from sqlalchemy.orm import aliased
 
 from autograder.errors import RecordingError
+from autograder.ledger.connections import engine_of
 from autograder.ledger.open_marks import read_open_marks_of
 from autograder.marks import OpenState
 
@@ -72,7 +73,7 @@ def transaction(coursedir: CourseDirectory) -> Iterator[sqlalchemy.Connection]:
     """
     if not has_gradebook(coursedir) and _folder_of(coursedir).is_dir():  # SQLite would make an empty one
         raise RecordingError(f"The gradebook does not know the assignment {coursedir.assignment_id}.", REGISTER)
-    with _named_errors(coursedir), _engine(coursedir.db_url).begin() as connection:
+    with _named_errors(coursedir), engine_of(coursedir.db_url).begin() as connection:
         yield connection
 
 
@@ -95,7 +96,7 @@ def recorded_scores(coursedir: CourseDirectory) -> Recorded:
         RecordingError: If the database cannot be used.
     """
     asked = {"assignment": coursedir.assignment_id, "student": coursedir.student_id}
-    with _named_errors(coursedir), _engine(coursedir.db_url).connect() as connection:
+    with _named_errors(coursedir), engine_of(coursedir.db_url).connect() as connection:
         rows = automatic_rows(connection, **asked)
         marks = read_open_marks_of(connection, asked["assignment"], asked["student"])
     due, extension = (rows[0].duedate, rows[0].extension) if rows else (None, None)
@@ -111,7 +112,7 @@ def automatic_rows(connection: sqlalchemy.Connection, assignment: str, student: 
 def is_outdated(url: sqlalchemy.URL) -> bool:
     """Return whether another version of nbgrader made a gradebook, so that this one cannot read it."""
     try:
-        with _engine(url.render_as_string(hide_password=False)).connect() as connection:
+        with engine_of(url.render_as_string(hide_password=False)).connect() as connection:
             tables = sqlalchemy.inspect(connection).get_table_names()
             if "alembic_version" not in tables:
                 return "assignment" in tables
@@ -130,12 +131,6 @@ def _newest_version() -> str | None:
 def _wait_when_busy(connection: object, record: object) -> None:
     if isinstance(connection, sqlite3.Connection):
         connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
-
-
-@functools.cache
-def _engine(url: str) -> sqlalchemy.Engine:
-    """Return this process's engine: it keeps compiled statements, which a `Gradebook` would not, and no connection."""
-    return sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
 
 
 @functools.cache

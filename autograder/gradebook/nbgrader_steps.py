@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 import warnings
 from copy import deepcopy
 from pathlib import Path
@@ -27,6 +26,7 @@ from traitlets.config import Config
 
 from autograder.course.course import Course, course_from, import_beside_settings
 from autograder.deadlines.nbgrader_times import set_due_zone
+from autograder.files import replaced_folder
 
 
 class StepFailed(Exception):
@@ -142,7 +142,8 @@ def run_staged(step: BaseConverter, output: str, staging: Path) -> bool:
         run_step(step)
         made = output_folder(coursedir, output)
         if made.is_dir():
-            _replace_folder(made, final)
+            with replaced_folder(final) as new:
+                shutil.move(made, new)  # copies, should this be another file system
             return True
     except OSError as error:
         raise StepFailed(f"{type(error).__name__}: {error}") from error
@@ -154,16 +155,6 @@ def run_staged(step: BaseConverter, output: str, staging: Path) -> bool:
 def output_folder(coursedir: CourseDirectory, output: str) -> Path:
     """Return where a step writes for the student and the assignment of this course directory."""
     return Path(coursedir.format_path(getattr(coursedir, output), coursedir.student_id, coursedir.assignment_id))
-
-
-def _replace_folder(made: Path, final: Path) -> None:
-    """Put a folder in the place of another; where this is cut short there is the one, the other or none."""
-    final.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=final.parent, prefix=f".{final.name}-", ignore_cleanup_errors=True) as name:
-        shutil.move(made, Path(name, "new"))  # copies, should this be another file system
-        if final.exists():
-            final.rename(Path(name, "old"))
-        Path(name, "new").rename(final)
 
 
 def _make_alembic_known() -> None:

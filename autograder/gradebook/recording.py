@@ -30,6 +30,7 @@ from autograder.gradebook.transactions import Graded, Keeper, Recorded, check_re
 from autograder.grading.rules_digest import read_rules
 from autograder.ledger.history import last_entry
 from autograder.results import SubmissionResult
+from autograder.text import problem_with_id
 
 RECORDER = "autograder.nbgrader_plugins.RecordGrades"
 TICKET_FILE = "submission_secret.txt"
@@ -71,7 +72,8 @@ class Recorder:
             RecordingError: If the gradebook does not hold these scores afterwards; then the old ones stay.
             UnreadableTime: If it cannot be told when the work was handed in; then, too.
         """
-        _check_name(student)
+        if problem := problem_with_id(student):
+            raise RecordingError(f"{student!r} cannot be a student's id: {problem}.", "Rename the submission's folder.")
         coursedir = course_directory(self._course, self._assignment.name, student_id=student)
         recording = Recording(self._course, self._assignment, coursedir, snapshot, result, self._rules)
         try:
@@ -117,17 +119,6 @@ class Recorder:
                 last = last_entry(book, self._assignment.name, recording.student)
             if last is None or last.submission != recording.snapshot.digest:
                 self._keeper.flag((self._assignment.name, recording.student), why)
-
-
-def _check_name(student: str) -> None:
-    remedy = "Rename the submission's folder."
-    if not student.strip(".") or student != student.strip() or "/" in student or not student.strip("*"):
-        problem = "nbgrader reads it as a pattern, or as another folder."
-        raise RecordingError(f"{student!r} cannot be a student's id: {problem}", remedy)
-    if set(student) & set('<>&"') or not student.isprintable():
-        raise RecordingError(f"{student!r} cannot be a student's id: formgrader's pages would read it as HTML.", remedy)
-    if student[0] in "=+-@":
-        raise RecordingError(f"{student!r} cannot be a student's id: spreadsheets would read it as a formula.", remedy)
 
 
 def _files_for_nbgrader(recording: Recording) -> dict[str, bytes]:

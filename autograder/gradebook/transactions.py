@@ -22,10 +22,11 @@ from autograder.errors import RecordingError
 from autograder.gradebook.course_lock import course_lock
 from autograder.gradebook.database import REGISTER, automatic_rows, transaction
 from autograder.grading.rules_digest import Rules
+from autograder.ledger.connections import utc_now
 from autograder.ledger.entries import BookState, Change, Entry, TaskMark, changes, reasons
 from autograder.ledger.history import append, entries_of, is_committed, students_with_history
 from autograder.ledger.open_marks import write_held_tasks, write_ungraded
-from autograder.ledger.outside import account, note_outside, utc_now, with_outside
+from autograder.ledger.outside import account, note_outside, with_outside
 from autograder.ledger.scratch_book import ScratchBook, read_book_state, students_in_book
 from autograder.ledger.unfinished import finish, settle, stage
 from autograder.marks import OpenState

@@ -9,10 +9,10 @@ formgrader writes such marks without us.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 
 import sqlalchemy
 
+from autograder.ledger.connections import utc_now
 from autograder.marks import OpenMark, OpenState
 from autograder.results import TaskResult
 from autograder.text import clean
@@ -88,7 +88,7 @@ def _replace(
     _OPEN_MARKS.create(connection, checkfirst=True)
     before = read_open_marks_of(connection, assignment, student)
     connection.execute(_OPEN_MARKS.delete().where(*_of(assignment, student)))
-    now = datetime.now(UTC).replace(tzinfo=None)
+    now = utc_now()
     for task, (state, why) in marks.items():
         since = before[task].since if task in before else now
         row: dict[str, object] = {"assignment": assignment, "student": student, "task": task, "submission": digest}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import getpass
-from datetime import UTC, datetime
 
 import msgspec
 import sqlalchemy
 
+from autograder.ledger.connections import utc_now
 from autograder.ledger.entries import NO_MARK, BookState, Entry, outside_reasons
 from autograder.ledger.history import append, last_entry
 from autograder.ledger.open_marks import read_open_marks_of
@@ -67,11 +67,6 @@ def note_outside(connection: sqlalchemy.Connection, assignment: str, student: st
     if entry is not None and is_new:
         append(connection, assignment, student, entry)
     return entry
-
-
-def utc_now() -> datetime:
-    """Return the time in UTC without a zone, as nbgrader's dates."""
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def account() -> str:

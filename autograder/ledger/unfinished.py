@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+from autograder.files import replaced_folder
 
 _FOLDER, _PLACE = "folder", "place"
 
@@ -48,16 +49,12 @@ def finish(waiting: Path) -> None:
         OSError: If that cannot be done; the folder waits on.
     """
     final = Path(os.path.normpath(waiting.parents[1] / (waiting / _PLACE).read_text("utf-8")))
-    final.parent.mkdir(parents=True, exist_ok=True)
-    for left in final.parent.iterdir():  # of a process that was killed here
+    for left in final.parent.glob("*"):  # of a process that was killed here
         if left.name.startswith(f".{final.name}-"):
             shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=final.parent, prefix=f".{final.name}-", ignore_cleanup_errors=True) as name:
+    with replaced_folder(final) as new:
         # What waits stays whole until its copy is in place; links, so that this costs nothing on one file system.
-        shutil.copytree(waiting / _FOLDER, Path(name, "new"), copy_function=_link_or_copy)
-        if final.exists():
-            final.rename(Path(name, "old"))
-        Path(name, "new").rename(final)
+        shutil.copytree(waiting / _FOLDER, new, copy_function=_link_or_copy)
     _sync(final.parent)
     discard(waiting)
 
