@@ -137,7 +137,7 @@ def _is_the_same(own: str, other: str) -> bool:
 def sentences_of(checks_dir: Path) -> frozenset[str]:
     """Return every constant text in the checks of an assignment and in what they are written with."""
     rooms = (checks_dir, *map(Path, checking.__path__))
-    texts = (path.read_text("utf-8") for room in rooms for path in sorted(room.glob("*.py")))
+    texts = (path.read_text("utf-8") for room in rooms for path in sorted(room.rglob("*.py")))
     return frozenset(text for source in texts for text in _constants(source))
 
 

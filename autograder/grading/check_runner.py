@@ -265,7 +265,7 @@ def _may_be_for_another_keras(error: BaseException | None) -> bool:
 
 
 def _make_importable(checks_dir: Path) -> None:
-    """Let checks import their neighbours as `autograder.checks.<assignment>.<module>`, in any course folder."""
+    """Let checks import what lies beside and below them, as `autograder.checks.<assignment>.…`, in any course."""
     parent = str(checks_dir.parent)
     package = sys.modules.get("autograder.checks")
     if package is not None and list(package.__path__) == [parent]:

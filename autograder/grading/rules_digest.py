@@ -13,6 +13,7 @@ import platform
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from importlib.metadata import version
+from itertools import accumulate
 from pathlib import Path
 
 import msgspec
@@ -78,8 +79,8 @@ def grading_digest(package: Path) -> str:
 
 
 def checks_digest(checks: Path) -> str:
-    """Return the SHA-256 of one file of checks and of its neighbours that it imports, directly or not."""
-    return _digest_files(_import_closure([checks], functools.partial(_neighbour, checks.parent)))
+    """Return the SHA-256 of one file of checks and of what it imports of its assignment's folder, directly or not."""
+    return _digest_files(_import_closure([checks], functools.partial(_module_of_checks, checks.parents[1])))
 
 
 def _instructors_texts(assignment: Assignment) -> Iterator[Path]:
@@ -107,16 +108,19 @@ def _import_closure(start: Iterable[Path], find: Callable[[str], Path | None]) -
 
 
 def _imported_names(path: Path) -> Iterator[str]:
-    """Yield the dotted names that a file imports, wherever the import stands.
+    """Yield the dotted names that a file imports, wherever the import stands, and the packages that hold them.
 
     `from package import name` gives `package.name`, too, which may be a module.
     """
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:  # importing a.b.c runs a's and a.b's own code first
+            yield from accumulate(name.split("."), "{}.{}".format)
 
 
 def _module_of_package(package: Path, name: str) -> Path | None:
@@ -127,16 +131,22 @@ def _module_of_package(package: Path, name: str) -> Path | None:
     first, *rest = name.split(".")
     if first != "autograder" or not rest or rest[0] == "checks":
         return None
-    place = package.joinpath(*rest)
-    candidates = (place.with_suffix(".py"), place / "__init__.py")
-    ignored = {package / module for module in DECIDES_NOTHING}
-    return next((path for path in candidates if path.is_file() and path not in ignored), None)
+    path = _file_of(package.joinpath(*rest))
+    return None if path in {package / module for module in DECIDES_NOTHING} else path
 
 
-def _neighbour(folder: Path, name: str) -> Path | None:
-    """Return the file of a module beside the checks, which import each other as `autograder.checks.<name>.<module>`."""
-    path = folder / f"{name.rpartition('.')[2]}.py"
-    return path if name.startswith("autograder.checks.") and path.is_file() else None
+def _module_of_checks(all_checks: Path, name: str) -> Path | None:
+    """Return the file of `autograder.checks.<assignment>.<module>`, which may lie in folders below the assignment's."""
+    package, *place = name.split(".")
+    if package != "autograder" or place[:1] != ["checks"]:
+        return None
+    return _file_of(all_checks.joinpath(*place[1:]))
+
+
+def _file_of(module: Path) -> Path | None:
+    """Return the file of a module, or of a package's own code, whose path is given without an ending."""
+    candidates = (module / "__init__.py", module.parent / f"{module.name}.py")  # in the order in which Python looks
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def _digest_files(paths: Iterable[Path]) -> str:

@@ -54,6 +54,8 @@ def test_what_the_own_process_said_too_is_shown() -> None:
 
 def test_constant_texts_are_the_closed_list(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text('SENTENCES = {"slug": "A long " "sentence."}\nfail(f"got {shape} of it")\n')
+    (tmp_path / "readings").mkdir()
+    (tmp_path / "readings" / "parts.py").write_text('UNSEEN = "A part is missing."\n')
     found = sentences_of(tmp_path)
-    assert {"slug", "A long sentence.", "Your code's answer could not be read."} <= found
+    assert {"slug", "A long sentence.", "A part is missing.", "Your code's answer could not be read."} <= found
     assert not {"got ", " of it"} & found

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import pytest
 
 from autograder import wire
 from autograder.checking.remote import Student
+from autograder.course.assignment import load_assignment
 from autograder.errors import AssignmentError
 from autograder.grading.check_runner import collected_checks
 from tests.hidden_checks import run_checks
@@ -42,6 +44,24 @@ def test_a_conftest_above_the_checks_is_not_run(tiny_course: TinyCourse) -> None
     )
     (check,) = run_checks(task, STUDENT, b"seed")
     assert check.message == "ValueError: ours"
+
+
+def test_each_course_has_the_modules_below_its_own_checks(
+    tiny_course: TinyCourse, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """One process may grade for two courses whose assignments, folders and modules have the same names."""
+    copy = tmp_path_factory.mktemp("another") / "course"
+    shutil.copytree(tiny_course.root, copy)
+    courses = {"ours": tiny_course.assignment, "theirs": load_assignment(copy, "tiny")}
+    for name, assignment in courses.items():
+        (assignment.checks_dir / "readings").mkdir()
+        (assignment.checks_dir / "readings" / "names.py").write_text(f"NAME = {name!r}\n")
+        assignment.task("double").checks.write_text(
+            "from autograder.checks.tiny.readings.names import NAME\n\n\ndef test_name():\n    raise ValueError(NAME)\n"
+        )
+    for name in ("ours", "theirs", "ours"):
+        (check,) = run_checks(courses[name].task("double"), STUDENT, b"seed")
+        assert check.message == f"ValueError: {name}"
 
 
 @pytest.mark.parametrize(

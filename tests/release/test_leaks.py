@@ -80,6 +80,17 @@ def test_gate_finds_a_long_line_of_a_check_even_where_the_sources_show_it(releas
     assert "a line of a hidden check" in problems_of(released_course, released_course.assignment.release_dir)[0]
 
 
+def test_gate_knows_the_folders_below_the_checks(released_course: TinyCourse) -> None:
+    course = released_course
+    hidden = course.assignment.checks_dir / "readings/parts.py"
+    hidden.parent.mkdir()
+    hidden.write_text("halves_of_the_whole = whole.reshape(2, 3, 5).sum(axis=(1, 2))\n")
+    (course.assignment.release_dir / "parts.py").write_text(hidden.read_text())
+    found = problems_of(course, course.assignment.release_dir)
+    assert any("a line of a hidden check" in sentence for sentence in found), found
+    assert any("has the name of a hidden check" in sentence for sentence in found), found
+
+
 def test_gate_finds_outputs(released_course: TinyCourse) -> None:
     path = released_course.root / "release/tiny/tiny.ipynb"
     notebook = json.loads(path.read_text())
