@@ -13,8 +13,7 @@ from autograder import wire
 from autograder.checking.comparisons import Floats
 from autograder.checking.readings import values_at
 from autograder.checking.remote import Layer, Student
-from autograder.checks.vit.encoders import EncoderOracle
-from autograder.checks.vit.oracle import (
+from autograder.checks.vit.oracles.vision_transformer import (
     Activation,
     Block,
     Dense,
@@ -33,6 +32,7 @@ from autograder.checks.vit.oracle import (
     mlp,
     relu,
 )
+from autograder.checks.vit.readings.encoders import EncoderOracle
 from tests.numpy_layers import NumpyLayer
 
 Drop = Callable[[float, Sequence[int]], Keep]

@@ -39,6 +39,9 @@ VOCABULARY = ("config", "errors", "files", "marks", "progress", "results", "sugg
 """Modules at the package's root; they import each other alone."""
 PRINT_OR_EXIT = {"print", "sys.stdout.write", "sys.stderr.write", "sys.exit", "exit", "quit", "SystemExit"}
 MOST_MODULES = 12
+"""In a folder; the check files of an assignment, one for each task, count by themselves."""
+BESIDE_CHECKS = {"alternatives", "conftest", "parameters", "quick_names", "stand_ins"}
+"""Modules that grading looks for beside the check files; all others lie in folders by subject."""
 MOST_LINES = 320
 MODULES = sorted(
     path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__"
@@ -69,6 +72,10 @@ def named(path: Path) -> str:
     return ".".join(path.with_suffix("").parts)
 
 
+def is_check_file(path: Path) -> bool:
+    return path.parts[0] == "checks" and path.name.startswith("test_")
+
+
 def test_every_module_has_its_room() -> None:
     assert {room_of(named(path)) for path in MODULES} == set(ROOMS)
 
@@ -96,10 +103,21 @@ def test_imports_are_absolute(path: Path) -> None:
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
 
 
-@pytest.mark.parametrize("room", [room for room in ROOMS if (PACKAGE / room).is_dir() and room != "checks"])
-def test_a_room_is_small(room: str) -> None:
-    modules = [path for path in (PACKAGE / room).glob("*.py") if path.stem != "__init__"]
-    assert len(modules) <= MOST_MODULES
+FOLDERS = sorted({path.parent for path in MODULES} - {Path()})
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=str)
+def test_a_folder_is_small(folder: Path) -> None:
+    modules = [path.stem for path in MODULES if path.parent == folder and path.stem != "__init__"]
+    checks = [module for module in modules if is_check_file(folder / module)]
+    assert len(checks) <= MOST_MODULES
+    assert len(modules) - len(checks) <= MOST_MODULES
+
+
+@pytest.mark.parametrize("assignment", sorted((PACKAGE / "checks").iterdir()), ids=lambda folder: folder.name)
+def test_what_checks_share_lies_in_folders_by_subject(assignment: Path) -> None:
+    beside = {path.stem for path in assignment.glob("*.py") if not is_check_file(path.relative_to(PACKAGE))}
+    assert beside <= BESIDE_CHECKS
 
 
 def test_the_root_is_small() -> None:

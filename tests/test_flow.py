@@ -122,7 +122,7 @@ def test_feedback_teaches_and_hides_the_checks(course: Path) -> None:
             assert check["message"] in page
     lines = {
         line.strip()
-        for path in (ROOT / "autograder" / "checks" / "vit").glob("*.py")
+        for path in (ROOT / "autograder" / "checks" / "vit").rglob("*.py")
         for line in path.read_text().splitlines()
         if len(line.strip()) > 30 and not line.strip().startswith(("import", "from", "@pytest", '"'))
     }

@@ -12,7 +12,7 @@ import pytest
 from autograder.audit.audit import Scope, audit
 from autograder.audit.records import Audit
 from autograder.audit.worker import Subject
-from autograder.checks.vit.oracle import layer_norm
+from autograder.checks.vit.oracles.vision_transformer import layer_norm
 from autograder.cli.main import main
 from autograder.course.assignment import load_assignment
 from autograder.course.course import Course

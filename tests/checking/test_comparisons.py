@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from autograder.checking.comparisons import Answers, agrees, close, describe, expect, expect_array, rounded
-from autograder.checks.vit.oracle import layer_norm
+from autograder.checks.vit.oracles.vision_transformer import layer_norm
 from autograder.errors import CheckFailed
 
 RIGHT = np.linspace(-1, 1, 6).reshape(2, 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autograder.checks.vit.rigged_training import LATE, PLAIN, RiggedTraining, rig_training
+from autograder.checks.vit.training.rigged_training import LATE, PLAIN, RiggedTraining, rig_training
 from tests.hidden_checks import DRAWS, load_checks
 
 TRAINING = load_checks("training")

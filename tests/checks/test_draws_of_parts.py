@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from autograder.checking.mistakes import Mistake
-from autograder.checks.vit.block_mistakes import OF_BLOCKS
-from autograder.checks.vit.oracle import relu
+from autograder.checks.vit.mistakes.blocks import OF_BLOCKS
+from autograder.checks.vit.oracles.vision_transformer import relu
 from autograder.errors import CheckFailed
 from tests.hidden_checks import DRAWS, load_checks
 from tests.numpy_submission import STYLES, NumpySubmission, Style

@@ -11,10 +11,10 @@ import pytest
 
 from autograder.checking.comparisons import Floats, close
 from autograder.checking.readings import first_reading, values_at
-from autograder.checks.vit.discovery import Undiscovered, discover
-from autograder.checks.vit.heads import OF_HEADS, SMALL
-from autograder.checks.vit.layouts import Sizes, projections
-from autograder.checks.vit.oracle import Projections, attention, multi_head_attention, softmax, swap
+from autograder.checks.vit.oracles.vision_transformer import Projections, attention, multi_head_attention, softmax, swap
+from autograder.checks.vit.readings.discovery import Undiscovered, discover
+from autograder.checks.vit.readings.heads import OF_HEADS, SMALL
+from autograder.checks.vit.readings.layouts import Sizes, projections
 
 SIZES = Sizes(heads=3, dk=10, dv=11, width=4)
 EQUAL = Sizes(heads=3, dk=6, dv=6, width=6)

@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograder.checks.vit.learning import CHANCE, HELD_OUT, LEAST, SIZES, Learned, draw_patterns, what_was_learned
+from autograder.checks.vit.training.learning import (
+    CHANCE,
+    HELD_OUT,
+    LEAST,
+    SIZES,
+    Learned,
+    draw_patterns,
+    what_was_learned,
+)
 
 Floats = np.ndarray[Any, Any]
 CLASSES = SIZES.classes

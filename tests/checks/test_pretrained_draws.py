@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograder.checks.vit.hugging_face import resized
+from autograder.checks.vit.oracles.hugging_face import resized
 from autograder.errors import CheckFailed
 from tests.hidden_checks import DRAWS, load_checks
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autograder.checking.comparisons import Floats
-from autograder.checks.vit.rigged_training import (
+from autograder.checks.vit.training.rigged_training import (
     EPOCHS,
     LATE,
     OF_TEST,
@@ -17,7 +17,7 @@ from autograder.checks.vit.rigged_training import (
     RiggedTraining,
     in_batches,
 )
-from autograder.checks.vit.trajectories import OF_LOGITS, Network, Recipe, adam_w, follow, rms_prop, sgd
+from autograder.checks.vit.training.trajectories import OF_LOGITS, Network, Recipe, adam_w, follow, rms_prop, sgd
 from tests.hidden_checks import load_checks
 
 TRAINING = load_checks("training")

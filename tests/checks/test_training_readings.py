@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from autograder.checking.testimony import TrainOutcome
-from autograder.checks.vit.rigged_training import (
+from autograder.checks.vit.training.rigged_training import (
     EPOCHS,
     OF_TEST,
     OF_VALIDATION,
@@ -18,7 +18,7 @@ from autograder.checks.vit.rigged_training import (
     Points,
     RiggedTraining,
 )
-from autograder.checks.vit.training_readings import Reading, read_training
+from autograder.checks.vit.training.training_readings import Reading, read_training
 from autograder.errors import CheckFailed
 from tests.hidden_checks import load_checks
 

@@ -127,9 +127,9 @@ def test_only_the_task_in_error_is_graded_again(course: TinyCourse, monkeypatch:
 @pytest.mark.parametrize(
     ("name", "changed"),
     [
-        ("layouts", {"multi_head_attention", "transformer_block", "vit_model"}),
-        ("data", {"data_split", "preprocessing"}),
-        ("hugging_face", {"pretrained"}),
+        ("readings/layouts", {"multi_head_attention", "transformer_block", "vit_model", "training"}),
+        ("training/data", {"data_split", "preprocessing"}),
+        ("oracles/hugging_face", {"pretrained"}),
         ("test_mlp", {"mlp"}),
     ],
 )
@@ -145,6 +145,22 @@ def test_a_shared_module_counts_for_the_tasks_that_import_it(tmp_path: Path, nam
     path.write_text(path.read_text() + "\n# changed\n")
     after = digests()
     assert {task for task in before if before[task] != after[task]} == changed
+
+
+@pytest.mark.parametrize(
+    "name", ["numbers.py", "__init__.py", "readings/__init__.py", "readings/deep/blocks.py", "readings/deep/rows.py"]
+)
+def test_modules_in_folders_below_the_checks_count(tmp_path: Path, name: str) -> None:
+    texts = {
+        "test_it.py": "import autograder.checks.all.readings.deep.blocks\nfrom autograder.checks.all import numbers",
+        "readings/deep/blocks.py": "def f():\n    from autograder.checks.all.readings.deep.rows import ROWS",
+    }
+    for path in ("test_it.py", "numbers.py", "__init__.py", "readings/__init__.py", "readings/deep/rows.py", *texts):
+        (tmp_path / "all" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "all" / path).write_text(texts.get(path, ""))
+    before = checks_digest(tmp_path / "all/test_it.py")
+    (tmp_path / "all" / name).write_text(texts.get(name, "") + "\nCHANGED = True\n")
+    assert checks_digest(tmp_path / "all/test_it.py") != before
 
 
 def test_a_result_of_another_submission_is_not_taken(course: TinyCourse) -> None:

@@ -146,7 +146,8 @@ def test_tensorflow_works_inside(student: StudentProcess) -> None:
 def test_files_outside_cannot_be_read(student: StudentProcess, tmp_path: Path) -> None:
     secret = tmp_path / "gradebook.db"
     secret.write_text("secret")
-    checks = Path(__file__).parents[2] / "autograder" / "checks" / "vit" / "oracle.py"
+    checks = Path(__file__).parents[2] / "autograder/checks/vit/oracles/vision_transformer.py"
+    assert checks.is_file()
     for path in (secret, checks, "/etc/passwd", "/root/.bashrc", "/etc/shadow", f"/proc/{os.getpid()}/environ"):
         with pytest.raises(StudentRaised, match=MISSING):
             call(student, "read", str(path))

@@ -8,8 +8,8 @@ from autograder.checking.gradients import Subject, expect_gradients
 from autograder.checking.mistakes import Mistake, answers, blame
 from autograder.checking.pictures import attention_picture
 from autograder.checking.remote import Student
-from autograder.checks.vit.attention_mistakes import OF_ATTENTION
-from autograder.checks.vit.oracle import attention, swap
+from autograder.checks.vit.mistakes.attention import OF_ATTENTION
+from autograder.checks.vit.oracles.vision_transformer import attention, swap
 
 BATCH, QUERIES, KEYS, HEAD_DIM, VALUE_DIM = 2, 5, 7, 6, 3
 

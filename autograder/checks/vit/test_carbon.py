@@ -11,8 +11,8 @@ import pytest
 
 from autograder.checking.comparisons import fail, require
 from autograder.checking.mistakes import Mistake, blame
-from autograder.checks.vit.rigged_training import BATCH_SIZE, EPOCHS, PLAIN, in_batches, rig_training
-from autograder.checks.vit.training_readings import read_training, trainable_model
+from autograder.checks.vit.training.rigged_training import BATCH_SIZE, EPOCHS, PLAIN, in_batches, rig_training
+from autograder.checks.vit.training.training_readings import read_training, trainable_model
 
 LOGS = "footprint"
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")

@@ -10,7 +10,7 @@ import pytest
 
 from autograder.checking.comparisons import describe, fail, require
 from autograder.checking.mistakes import Mistake, blame
-from autograder.checks.vit.data import LabelledImages, draw_images
+from autograder.checks.vit.training.data import LabelledImages, draw_images
 
 SURE = 5.5
 """Standard deviations. A random split is farther from the mean once in 25 million; the closest that is not, taking every

@@ -11,10 +11,10 @@ from autograder.checking.mistakes import answers, blame
 from autograder.checking.readings import positions_in, values_at
 from autograder.checking.remote import Student, node
 from autograder.checking.variables import Variables
-from autograder.checks.vit.counting import expect_size
-from autograder.checks.vit.network_dropout import ALWAYS_ON, NetworkInTraining, ask_in_training
-from autograder.checks.vit.networks import dense_layers, enliven, read_network
-from autograder.checks.vit.oracle import dense_parameters, mlp
+from autograder.checks.vit.dropout.networks import ALWAYS_ON, NetworkInTraining, ask_in_training
+from autograder.checks.vit.oracles.vision_transformer import dense_parameters, mlp
+from autograder.checks.vit.readings.counting import expect_size
+from autograder.checks.vit.readings.networks import dense_layers, enliven, read_network
 from autograder.errors import CheckFailed
 
 BATCH, TOKENS, WIDTH, RATE = 2, 6, 5, 0.3

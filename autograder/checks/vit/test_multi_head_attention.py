@@ -1,7 +1,7 @@
 """Hidden checks of `MultiHeadAttention(n_heads, proj_size, dk, dv, return_attention_weights=False)`.
 
 All weights of the layer are set, and a reading is looked for: which of its variables are which projection. Under it,
-the layer must compute multi-head attention, whatever it is asked. See `heads.py`.
+the layer must compute multi-head attention, whatever it is asked. See `readings/heads.py`.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from autograder.checking.gradients import Subject, expect_gradients
 from autograder.checking.mistakes import Mistake, answers, blame
 from autograder.checking.readings import positions_in
 from autograder.checking.remote import apply
-from autograder.checks.vit.heads import BATCH, EQUAL, SIZES, draw, read_heads
+from autograder.checks.vit.readings.heads import BATCH, EQUAL, SIZES, draw, read_heads
 
 TOKENS, QUERIES, KEYS = 6, 5, 7
 

@@ -9,9 +9,9 @@ from autograder.checking.mistakes import answers, blame
 from autograder.checking.readings import ABSENT, positions_in, values_at
 from autograder.checking.remote import Student, apply
 from autograder.checking.variables import Variables
-from autograder.checks.vit.counting import expect_size
-from autograder.checks.vit.encoders import NO_BIAS, TOKEN_NOT_TRAINABLE, read_encoder
-from autograder.checks.vit.oracle import dense_parameters
+from autograder.checks.vit.oracles.vision_transformer import dense_parameters
+from autograder.checks.vit.readings.counting import expect_size
+from autograder.checks.vit.readings.encoders import NO_BIAS, TOKEN_NOT_TRAINABLE, read_encoder
 from autograder.errors import CheckFailed
 
 BATCH, PATCHES, PATCH_DIM, WIDTH = 3, 5, 10, 7

@@ -10,8 +10,8 @@ from autograder.checking.pictures import patch_picture
 from autograder.checking.readings import values_at
 from autograder.checking.remote import Student, apply
 from autograder.checking.variables import Variables
-from autograder.checks.vit.networks import dense_layers
-from autograder.checks.vit.oracle import dense, extract_patches
+from autograder.checks.vit.oracles.vision_transformer import dense, extract_patches
+from autograder.checks.vit.readings.networks import dense_layers
 
 
 def grid_of(images, size):

@@ -10,7 +10,7 @@ import pytest
 
 from autograder.checking.comparisons import close, describe, fail, require
 from autograder.checking.mistakes import Mistake, blame
-from autograder.checks.vit.data import CLASSES, LabelledImages, draw_images
+from autograder.checks.vit.training.data import CLASSES, LabelledImages, draw_images
 
 TOLERANCE = 1e-3  # two neighbouring pixel values are 8e-3 apart
 

@@ -10,8 +10,8 @@ import pytest
 
 from autograder.checking.comparisons import describe, fail, require
 from autograder.checking.mistakes import Mistake, blame
-from autograder.checks.vit.hugging_face import logits, resized, shapes, short_name
-from autograder.checks.vit.oracle import softmax
+from autograder.checks.vit.oracles.hugging_face import logits, resized, shapes, short_name
+from autograder.checks.vit.oracles.vision_transformer import softmax
 
 CLASSES, SIDE, PATCH, HEADS = 12, 32, 8, 2
 FIVE, MORE = 5, 7  # labels that are asked for

@@ -12,11 +12,19 @@ import pytest
 from autograder.checking.comparisons import fail, require
 from autograder.checking.mistakes import Mistake, blame
 from autograder.checking.pictures import curve_picture
-from autograder.checks.vit import learning
-from autograder.checks.vit.rigged_training import BATCH_SIZE, EPOCHS, LATE, PLAIN, SAMPLES, in_batches, rig_training
-from autograder.checks.vit.training_readings import NOTHING_LEARNED, read_training, trainable_model
-from autograder.checks.vit.trajectories import OF_PROBABILITIES, adam_w, ams_grad, rms_prop, sgd
-from autograder.checks.vit.vits import read_vit
+from autograder.checks.vit.readings.vits import read_vit
+from autograder.checks.vit.training import learning
+from autograder.checks.vit.training.rigged_training import (
+    BATCH_SIZE,
+    EPOCHS,
+    LATE,
+    PLAIN,
+    SAMPLES,
+    in_batches,
+    rig_training,
+)
+from autograder.checks.vit.training.training_readings import NOTHING_LEARNED, read_training, trainable_model
+from autograder.checks.vit.training.trajectories import OF_PROBABILITIES, adam_w, ams_grad, rms_prop, sgd
 
 FOLDER = "checkpoints"
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")

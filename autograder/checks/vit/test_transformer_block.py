@@ -11,14 +11,14 @@ from autograder.checking.gradients import Subject, expect_gradients
 from autograder.checking.mistakes import Mistake, answers, blame
 from autograder.checking.readings import moved_to, positions_in, values_at
 from autograder.checking.variables import Variables, without
-from autograder.checks.vit.block_dropout import attention_in_training, network_in_training
-from autograder.checks.vit.block_mistakes import NO_ATTENTION_DROPOUT
-from autograder.checks.vit.block_parts import BlockSizes
-from autograder.checks.vit.blocks import BATCH, draw_tokens, read_block
-from autograder.checks.vit.counting import expect_size
-from autograder.checks.vit.network_dropout import ALWAYS_ON, blame_for_dropout, expect_frequencies
-from autograder.checks.vit.networks import enliven
-from autograder.checks.vit.oracle import dense_parameters
+from autograder.checks.vit.dropout.blocks import attention_in_training, network_in_training
+from autograder.checks.vit.dropout.networks import ALWAYS_ON, blame_for_dropout, expect_frequencies
+from autograder.checks.vit.mistakes.blocks import NO_ATTENTION_DROPOUT
+from autograder.checks.vit.oracles.vision_transformer import dense_parameters
+from autograder.checks.vit.readings.block_parts import BlockSizes
+from autograder.checks.vit.readings.blocks import BATCH, draw_tokens, read_block
+from autograder.checks.vit.readings.counting import expect_size
+from autograder.checks.vit.readings.networks import enliven
 from autograder.errors import CheckFailed
 
 SIZES = BlockSizes(tokens=6, model_dim=5, heads=2, hidden=4)

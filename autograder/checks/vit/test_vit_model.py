@@ -12,10 +12,10 @@ from autograder.checking.gradients import Subject, expect_gradients
 from autograder.checking.mistakes import answers, blame
 from autograder.checking.readings import positions_in
 from autograder.checking.remote import Layer, Student
-from autograder.checks.vit.network_dropout import NEVER_ON, RATES, blame_for_dropout, expect_frequencies
-from autograder.checks.vit.oracle import vit_parameters
-from autograder.checks.vit.vit_dropout import vit_in_training
-from autograder.checks.vit.vits import BATCH, VitSizes, read_vit
+from autograder.checks.vit.dropout.networks import NEVER_ON, RATES, blame_for_dropout, expect_frequencies
+from autograder.checks.vit.dropout.vits import vit_in_training
+from autograder.checks.vit.oracles.vision_transformer import vit_parameters
+from autograder.checks.vit.readings.vits import BATCH, VitSizes, read_vit
 from autograder.errors import CheckFailed, StudentFault
 
 SIZES = VitSizes(side=9, channels=2, patch_size=3, model_dim=4, heads=3, layers=2, head=(7, 11), classes=5)

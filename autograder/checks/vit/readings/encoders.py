@@ -13,8 +13,8 @@ from autograder.checking.mistakes import Mistake, blame
 from autograder.checking.readings import ABSENT, values_at
 from autograder.checking.remote import Layer
 from autograder.checking.variables import Positions, Variables, is_vector
-from autograder.checks.vit.counting import UNSEEN
-from autograder.checks.vit.oracle import Dense, Encoder, dense, encode_patches
+from autograder.checks.vit.oracles.vision_transformer import Dense, Encoder, dense, encode_patches
+from autograder.checks.vit.readings.counting import UNSEEN
 
 EncoderOracle = Callable[[Floats, Encoder], Floats]
 

@@ -73,7 +73,7 @@ def blame_for_dropout(
 
 
 @dataclass(frozen=True)
-class Dropped:
+class NetworkDropout:
     """How dropout was found to act after the layers of an mlp.
 
     Attributes:
@@ -114,7 +114,7 @@ class NetworkInTraining:
         if faults[0] is not None and all(faults):
             raise faults[0]
 
-    def _explanations(self, rate: float) -> list[Dropped]:
+    def _explanations(self, rate: float) -> list[NetworkDropout]:
         """Return how dropout of this rate explains the samples; nothing if it does not.
 
         There are two ways where a normalisation hides how often in a row a unit was scaled up.
@@ -124,7 +124,7 @@ class NetworkInTraining:
             outcomes, dropped = self._outcomes(rate, times)
             kept = outcomes.decode(self.samples)
             if kept is not None:
-                found.append(Dropped(kept.split(dropped), times))
+                found.append(NetworkDropout(kept.split(dropped), times))
         return found
 
     def _outcomes(self, rate: float, times: int) -> tuple[Outcomes, list[int]]:
@@ -170,6 +170,6 @@ def expect_frequencies(layers: Sequence[Kept], shares: Sequence[float]) -> None:
         raise fault
 
 
-def shares_of(found: Dropped, widths: Sequence[int], rate: float) -> list[float]:
+def shares_of(found: NetworkDropout, widths: Sequence[int], rate: float) -> list[float]:
     """Return how often a unit of each layer is kept."""
     return [*[1 - rate for _ in widths[:-1]], (1 - rate) ** found.times]

@@ -1,4 +1,4 @@
-"""Mistakes of a transformer block that keep its parts; each one's oracle takes what `oracle.block` takes."""
+"""Mistakes of a transformer block that keep its parts; an oracle takes what `vision_transformer.block` takes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from autograder.checking.mistakes import Mistake
-from autograder.checks.vit.counting import UNSEEN
-from autograder.checks.vit.oracle import Block, Floats, Keep, mlp, multi_head_attention, normalise
+from autograder.checks.vit.oracles.vision_transformer import Block, Floats, Keep, mlp, multi_head_attention, normalise
+from autograder.checks.vit.readings.counting import UNSEEN
 
 Layer = Callable[[Floats], Floats]
 BlockOracle = Callable[..., Floats]
-"""Takes tokens, parameters and dropout's factors, as `oracle.block` does."""
+"""Takes tokens, parameters and dropout's factors, as `vision_transformer.block` does."""
 
 
 def _wired(formula: Callable[[Floats, Layer, Layer, Layer, Layer], Floats]) -> BlockOracle:

@@ -11,10 +11,10 @@ from autograder.checking.comparisons import Floats, agrees
 from autograder.checking.dropout import Kept, Outcomes, all_masks, kept_factors
 from autograder.checking.readings import positions_in, values_at
 from autograder.checking.variables import without
-from autograder.checks.vit.blocks import ReadBlock, draw_tokens, unsure
-from autograder.checks.vit.network_dropout import RATES, NetworkInTraining, ask_in_training, network_factors
-from autograder.checks.vit.networks import enliven
-from autograder.checks.vit.oracle import Block
+from autograder.checks.vit.dropout.networks import RATES, NetworkInTraining, ask_in_training, network_factors
+from autograder.checks.vit.oracles.vision_transformer import Block
+from autograder.checks.vit.readings.blocks import ReadBlock, draw_tokens, unsure
+from autograder.checks.vit.readings.networks import enliven
 
 CLEAR = 2e-5
 """A fifth of dropout's tolerance: what the epsilons may do to an outcome as far as they are unknown."""

@@ -1,4 +1,4 @@
-"""Mistakes of a whole model that keep its parts; each one's oracle takes what `oracle.vit` takes."""
+"""Mistakes of a whole model that keep its parts; an oracle takes what `vision_transformer.vit` takes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ from collections.abc import Callable
 
 from autograder.checking.comparisons import Floats
 from autograder.checking.mistakes import Mistake
-from autograder.checks.vit.oracle import Encoder, Vit, block, dense, encode_patches, extract_patches, mlp, softmax, vit
+from autograder.checks.vit.oracles.vision_transformer import (
+    Encoder,
+    Vit,
+    block,
+    dense,
+    encode_patches,
+    extract_patches,
+    mlp,
+    softmax,
+    vit,
+)
 
 VitOracle = Callable[..., Floats]
 

@@ -17,11 +17,17 @@ from autograder.checking.mistakes import Mistake
 from autograder.checking.readings import first_reading, values_at
 from autograder.checking.remote import Layer, Student
 from autograder.checking.variables import Variables, is_vector
-from autograder.checks.vit.attention_mistakes import SCALING, SOFTMAX_OVER_QUERIES
-from autograder.checks.vit.counting import expect_size
-from autograder.checks.vit.discovery import Undiscovered, discover
-from autograder.checks.vit.layouts import Sizes, matrices, projections
-from autograder.checks.vit.oracle import Projections, attention, merge, multi_head_attention, project
+from autograder.checks.vit.mistakes.attention import SCALING, SOFTMAX_OVER_QUERIES
+from autograder.checks.vit.oracles.vision_transformer import (
+    Projections,
+    attention,
+    merge,
+    multi_head_attention,
+    project,
+)
+from autograder.checks.vit.readings.counting import expect_size
+from autograder.checks.vit.readings.discovery import Undiscovered, discover
+from autograder.checks.vit.readings.layouts import Sizes, matrices, projections
 from autograder.errors import CheckFailed
 
 BATCH, TOKENS = 2, 6

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from autograder.checking.variables import Positions, Variables, is_vector
-from autograder.checks.vit.oracle import Projections
+from autograder.checks.vit.oracles.vision_transformer import Projections
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from autograder.checking.mistakes import blame
 from autograder.checking.readings import moved_to
 from autograder.checking.remote import Layer, Student, node
 from autograder.checking.variables import Positions, Variables, is_vector
-from autograder.checks.vit.block_mistakes import NO_ATTENTION, NO_MLP, NORM_MISSING, NORM_OVER_OTHER_AXIS
-from autograder.checks.vit.heads import discover_heads
-from autograder.checks.vit.layouts import Sizes, projections
-from autograder.checks.vit.oracle import Dense, Projections
+from autograder.checks.vit.mistakes.blocks import NO_ATTENTION, NO_MLP, NORM_MISSING, NORM_OVER_OTHER_AXIS
+from autograder.checks.vit.oracles.vision_transformer import Dense, Projections
+from autograder.checks.vit.readings.heads import discover_heads
+from autograder.checks.vit.readings.layouts import Sizes, projections
 
 
 @dataclass(frozen=True)

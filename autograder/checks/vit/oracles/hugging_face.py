@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from autograder.checks.vit.oracle import Floats, attention, extract_patches, gelu, layer_norm
+from autograder.checks.vit.oracles.vision_transformer import Floats, attention, extract_patches, gelu, layer_norm
 
 Weights = Mapping[str, Floats]
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]

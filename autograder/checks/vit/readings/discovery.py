@@ -25,8 +25,8 @@ import numpy as np
 
 from autograder.checking.comparisons import Floats
 from autograder.checking.variables import Positions
-from autograder.checks.vit.layouts import Sizes
-from autograder.checks.vit.oracle import Projections, swap
+from autograder.checks.vit.oracles.vision_transformer import Projections, swap
+from autograder.checks.vit.readings.layouts import Sizes
 
 Answer = Callable[[Floats, Floats, Floats, Floats], Floats]
 """Returns the layer's output `(batch, queries, width)` for the values of all scalars, Q, K and V."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from autograder.checking.mistakes import Mistake
-from autograder.checks.vit.oracle import Attend, Floats, softmax, swap
+from autograder.checks.vit.oracles.vision_transformer import Attend, Floats, softmax, swap
 
 
 def _of_scores(weights: Callable[[Floats, Floats, Floats, Floats], Floats]) -> Attend:

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from autograder.checks.vit.oracle import Floats, softmax
+from autograder.checks.vit.oracles.vision_transformer import Floats, softmax
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras' defaults
 WEIGHT_DECAY = 0.004  # AdamW's default

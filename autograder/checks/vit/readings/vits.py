@@ -17,13 +17,9 @@ from autograder.checking.mistakes import Mistake, blame
 from autograder.checking.readings import ABSENT, all_readings, moved_to, values_at
 from autograder.checking.remote import Layer, Student
 from autograder.checking.variables import Positions, Variables
-from autograder.checks.vit.block_parts import BlockSizes
-from autograder.checks.vit.blocks import ReadBlock, read_block
-from autograder.checks.vit.counting import UNSEEN
-from autograder.checks.vit.encoders import ReadEncoder, encoder_candidates, read_encoder
-from autograder.checks.vit.network_dropout import ALWAYS_ON
-from autograder.checks.vit.networks import DRAWS, STYLES, calm_output, dense_layers, enliven
-from autograder.checks.vit.oracle import (
+from autograder.checks.vit.dropout.networks import ALWAYS_ON
+from autograder.checks.vit.mistakes.vits import FLATTENED, OF_MODELS, VitOracle
+from autograder.checks.vit.oracles.vision_transformer import (
     Dense,
     Encoder,
     Mlp,
@@ -32,7 +28,11 @@ from autograder.checks.vit.oracle import (
     vit,
     vit_parameters,
 )
-from autograder.checks.vit.vit_mistakes import FLATTENED, OF_MODELS, VitOracle
+from autograder.checks.vit.readings.block_parts import BlockSizes
+from autograder.checks.vit.readings.blocks import ReadBlock, read_block
+from autograder.checks.vit.readings.counting import UNSEEN
+from autograder.checks.vit.readings.encoders import ReadEncoder, encoder_candidates, read_encoder
+from autograder.checks.vit.readings.networks import DRAWS, STYLES, calm_output, dense_layers, enliven
 from autograder.errors import CheckFailed, StudentFault
 
 BATCH = 6

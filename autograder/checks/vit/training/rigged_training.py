@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from autograder.checking.mistakes import Mistake
-from autograder.checks.vit.oracle import Floats, softmax
-from autograder.checks.vit.trajectories import Network, Recipe, Trajectory, follow
+from autograder.checks.vit.oracles.vision_transformer import Floats, softmax
+from autograder.checks.vit.training.trajectories import Network, Recipe, Trajectory, follow
 
 SHAPE, FEATURES, CLASSES = (3, 3, 1), 9, 4
 OF_VALIDATION, OF_TEST = 7, 8

@@ -14,8 +14,8 @@ from autograder.checking.comparisons import close, expect_array, fail
 from autograder.checking.mistakes import Mistake, blame
 from autograder.checking.remote import Layer, Student, apply
 from autograder.checking.testimony import Curve, TrainOutcome
-from autograder.checks.vit.oracle import Floats
-from autograder.checks.vit.rigged_training import (
+from autograder.checks.vit.oracles.vision_transformer import Floats
+from autograder.checks.vit.training.rigged_training import (
     CLASSES,
     EPOCHS,
     OF_TEST,
@@ -24,7 +24,7 @@ from autograder.checks.vit.rigged_training import (
     Points,
     RiggedTraining,
 )
-from autograder.checks.vit.trajectories import Trajectory
+from autograder.checks.vit.training.trajectories import Trajectory
 
 EXACT = 1.5e-5
 """Of a weight. Training in float32 is right to 4e-6; the closest wrong one, AMSGrad, is off by 8e-5 or more."""

@@ -11,10 +11,10 @@ from autograder.checking.comparisons import Floats, agrees
 from autograder.checking.dropout import Kept, Masks, Outcomes, all_masks, kept_factors, split_masks
 from autograder.checking.readings import positions_in, values_at
 from autograder.checking.variables import without
-from autograder.checks.vit.blocks import unsure
-from autograder.checks.vit.network_dropout import ask_in_training
-from autograder.checks.vit.oracle import Vit, vit
-from autograder.checks.vit.vits import ReadVit
+from autograder.checks.vit.dropout.networks import ask_in_training
+from autograder.checks.vit.oracles.vision_transformer import Vit, vit
+from autograder.checks.vit.readings.blocks import unsure
+from autograder.checks.vit.readings.vits import ReadVit
 
 TOLERANCE, CLEAR = 1e-5, 2e-6
 """The two normalisations and the head leave little of the attention's rate in the logits, but float32 leaves more."""
@@ -26,7 +26,7 @@ TRIES = 50
 
 
 @dataclass(frozen=True)
-class Dropped:
+class VitDropout:
     """How dropout was found to act.
 
     Attributes:
@@ -60,14 +60,14 @@ class VitInTraining:
         calm = self.model.oracle(self.image, self.weights, self.model.sizes.patch_size)
         return agrees(self.samples, np.broadcast_to(calm, self.samples.shape))
 
-    def dropped(self, attention_rate: float, head_rate: float) -> Dropped | None:
+    def dropped(self, attention_rate: float, head_rate: float) -> VitDropout | None:
         """Return how dropout of these rates explains the samples; None if it does not."""
         for times in (0, 1, 2):
             widths, masks = _masks(self.model, times)
             values = _outcomes(self.model, self.image, self.weights, (attention_rate, head_rate), times)
             kept = Outcomes(values, masks).decode(self.samples, TOLERANCE)
             if kept is not None:
-                return Dropped(kept.split(widths), times)
+                return VitDropout(kept.split(widths), times)
         return None
 
     def has_any_of(self, rates: Iterable[tuple[float, float]]) -> bool:
@@ -113,7 +113,7 @@ def _is_telling(model: ReadVit, image: Floats, weights: Vit, rates: tuple[float,
 
 
 def _masks(model: ReadVit, times: int) -> tuple[list[int], Masks]:
-    """Return the widths of what is dropped, and all ways to drop some of it; see `Dropped`."""
+    """Return the widths of what is dropped, and all ways to drop some of it; see `VitDropout`."""
     head = list(model.sizes.head) if times else list(model.sizes.head[:-1])
     widths = [model.sizes.model_dim, *head]
     return widths, all_masks(sum(widths))

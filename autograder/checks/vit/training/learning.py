@@ -13,7 +13,7 @@ import numpy as np
 
 from autograder.checking.comparisons import Floats, expect_array, fail
 from autograder.checking.readings import ABSENT
-from autograder.checks.vit.vits import ReadVit, VitSizes
+from autograder.checks.vit.readings.vits import ReadVit, VitSizes
 
 SIZES = VitSizes(side=6, channels=1, patch_size=3, model_dim=8, heads=3, layers=1, head=(20, 12), classes=6)
 EPOCHS, BATCH_SIZE, RATE = 3, 32, 0.01

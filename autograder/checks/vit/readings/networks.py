@@ -14,9 +14,9 @@ from autograder.checking.mistakes import Mistake, blame
 from autograder.checking.readings import ABSENT, all_readings
 from autograder.checking.remote import Layer
 from autograder.checking.variables import Positions, Variables
-from autograder.checks.vit.counting import UNSEEN
-from autograder.checks.vit.network_dropout import ALWAYS_ON
-from autograder.checks.vit.oracle import ACTIVATIONS, Activation, Dense, Keep, Mlp, mlp
+from autograder.checks.vit.dropout.networks import ALWAYS_ON
+from autograder.checks.vit.oracles.vision_transformer import ACTIVATIONS, Activation, Dense, Keep, Mlp, mlp
+from autograder.checks.vit.readings.counting import UNSEEN
 
 
 def identity(x: Floats) -> Floats:
@@ -77,7 +77,7 @@ def dense_layers(positions: Sequence[Positions], widths: Sequence[int]) -> tuple
 
 
 @dataclass(frozen=True)
-class Network:
+class ReadNetwork:
     """A submission's mlp as it was read.
 
     Attributes:
@@ -111,7 +111,7 @@ def calm_output(layer: Layer, x: Floats, shape: Sequence[int]) -> Floats:
     return output
 
 
-def read_network(variables: Variables, x: Floats, widths: Sequence[int], rng: np.random.Generator) -> Network:
+def read_network(variables: Variables, x: Floats, widths: Sequence[int], rng: np.random.Generator) -> ReadNetwork:
     """Find out how a submission's mlp is to be read.
 
     Args:
@@ -133,7 +133,7 @@ def read_network(variables: Variables, x: Floats, widths: Sequence[int], rng: np
                 again = _draw_and_ask(variables, x, widths[-1], rng)
                 left = list(all_readings(left, again[0], partial(oracle, x), again[1]))
         if left:
-            return Network(variables, left[0], mistake)
+            return ReadNetwork(variables, left[0], mistake)
     require(bool(output.any()), "The output: all values are zero.", "only_zeros")
     fail("The output is not that of the dense layers in turn, with ReLU or GELU after each but the last.")
 

@@ -17,12 +17,18 @@ from autograder.checking.mistakes import Mistake
 from autograder.checking.readings import values_at
 from autograder.checking.remote import Layer, Student
 from autograder.checking.variables import Variables, without
-from autograder.checks.vit.block_mistakes import OF_BLOCKS, BlockOracle
-from autograder.checks.vit.block_parts import BlockSizes, Parts, blame_for_shapes, sorted_by_discovery, sorted_by_shape
-from autograder.checks.vit.heads import has_known_layout
-from autograder.checks.vit.network_dropout import ALWAYS_ON
-from autograder.checks.vit.networks import DRAWS, STYLES, calm_output
-from autograder.checks.vit.oracle import Block, Dense, Mlp, Norm, block
+from autograder.checks.vit.dropout.networks import ALWAYS_ON
+from autograder.checks.vit.mistakes.blocks import OF_BLOCKS, BlockOracle
+from autograder.checks.vit.oracles.vision_transformer import Block, Dense, Mlp, Norm, block
+from autograder.checks.vit.readings.block_parts import (
+    BlockSizes,
+    Parts,
+    blame_for_shapes,
+    sorted_by_discovery,
+    sorted_by_shape,
+)
+from autograder.checks.vit.readings.heads import has_known_layout
+from autograder.checks.vit.readings.networks import DRAWS, STYLES, calm_output
 from autograder.errors import CheckFailed
 
 BATCH = 3
