@@ -89,7 +89,12 @@ class StudentFault(Exception):
 
     Args:
         message: One or two sentences for the student: what was asked and what happened.
+
+    Attributes:
+        exception: Kind of the exception that is behind it; empty where there is none.
     """
+
+    exception = ""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -142,12 +147,16 @@ class CheckFailed(StudentFault):
     """A hidden check found a wrong answer.
 
     Args:
-        message: The reason, in words a student can act on.
+        reason: The reason, in words a student can act on; several where each may be the one.
         misconception: Slug of the recognised mistake, such as `unscaled`.
+
+    Attributes:
+        sentences: The reasons one by one; `message` has them all.
     """
 
-    def __init__(self, message: str, misconception: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, reason: str | tuple[str, ...], misconception: str | None = None) -> None:
+        self.sentences = (reason,) if isinstance(reason, str) else reason
+        super().__init__(" Or: ".join(self.sentences))
         self.misconception = misconception
 
 
@@ -160,7 +169,6 @@ class CellStopped(CheckFailed):
         hint: What to do about it; may be empty.
 
     Attributes:
-        exception: Its kind.
         line: The line of the cell.
         what: What happened, as a part of a sentence.
     """

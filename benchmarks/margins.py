@@ -61,10 +61,12 @@ class Watcher:
     def watching(self) -> Iterator[None]:
         """Look on while it is open."""
         agrees = self._beside(comparisons.agrees, self._see_answer)
-        result: Callable[..., CheckResult] = check_runner._Plugin._result
+        end: Callable[..., check_runner.CheckEnding] = check_runner._Plugin._ending
 
-        def filing(plugin: check_runner._Plugin, *about: Any) -> CheckResult:  # noqa: ANN401 - pytest's own
-            return self._file(result(plugin, *about))
+        def filing(plugin: check_runner._Plugin, *about: Any) -> check_runner.CheckEnding:  # noqa: ANN401 - pytest's
+            ending = end(plugin, *about)
+            self._file(ending.result)
+            return ending
 
         with ExitStack() as stack:
             for place, name, stand_in in (
@@ -73,7 +75,7 @@ class Watcher:
                 (gradients, "relative_error", self._beside(gradients.relative_error, self._see_gradient)),
                 (dropout, "frequency_errors", self._beside(frequency_errors, self._see_frequency)),
                 (dropout, "independence_errors", self._beside(independence_errors, self._see_masks)),
-                (check_runner._Plugin, "_result", filing),
+                (check_runner._Plugin, "_ending", filing),
             ):
                 stack.enter_context(mock.patch.object(place, name, stand_in))
             yield
@@ -86,11 +88,10 @@ class Watcher:
 
         return both
 
-    def _file(self, result: CheckResult) -> CheckResult:
+    def _file(self, result: CheckResult) -> None:
         if result.outcome != "passed":
             self._now.lost = f"{result.outcome}: {result.message}"
         self.checks[result.id], self._now = self._now, Seen()
-        return result
 
     def _see_answer(
         self, agrees: bool, got: object, value: Floats, tolerance: float = comparisons.FLOAT32_TOLERANCE

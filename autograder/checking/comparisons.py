@@ -32,9 +32,9 @@ OBSERVATIONS = ("wrong_shape", "not_finite", "wrong_number_of_weights", "wrong_p
 """Slugs that say what is observably wrong, not which mistake made it so."""
 
 
-def fail(message: str, misconception: str | None = None) -> NoReturn:
-    """End the check: the answer is wrong for this reason."""
-    raise CheckFailed(message, misconception)
+def fail(reason: str | tuple[str, ...], misconception: str | None = None) -> NoReturn:
+    """End the check: the answer is wrong for this reason, or for one of these."""
+    raise CheckFailed(reason, misconception)
 
 
 def require(condition: bool, message: str, misconception: str | None = None) -> None:
@@ -137,7 +137,7 @@ def expect(got: object, answers: Answers, what: str, tolerance: float = FLOAT32_
     distinct = {slug: value for slug, value in answers.wrong.items() if not agrees(value, answers.right[0], 1e-3)}
     found = [slug for slug, value in distinct.items() if agrees(array, value, 10 * tolerance)]
     if found:
-        fail(" Or: ".join(answers.sentences[slug] for slug in found), "+".join(found))
+        fail(tuple(answers.sentences[slug] for slug in found), "+".join(found))
     array = expect_array(array, answers.right[0].shape, what)
     if not array.any():
         fail(f"{what}: all values are zero.", "only_zeros")

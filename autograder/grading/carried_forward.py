@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +18,7 @@ import msgspec
 
 from autograder import checking
 from autograder.course.assignment import Task
-from autograder.grading.check_runner import Checks
+from autograder.grading.check_runner import CheckEnding, Checks
 from autograder.grading.live_submission import GradingCase, LiveSubmission
 from autograder.grading.reference import StandIns
 from autograder.results import CheckResult
@@ -34,8 +33,6 @@ OBSERVED = {
 }
 """What is observably wrong, where the check's own message also tells values."""
 BROKEN = "The check could not be finished."
-_EXCEPTION = re.compile(r"(?:Your code raised|The notebook's cell `\w+` stops with) (\w{1,40}): ")
-_BETWEEN = " Or: "  # between the sentences of several mistakes; see `comparisons.expect`
 
 
 class StandInRuns:
@@ -71,25 +68,26 @@ class StandInRuns:
             live.close()
         self._live.clear()
 
-    def run(self, task: Task, wrong: Sequence[Task], own: tuple[CheckResult, ...] = ()) -> tuple[CheckResult, ...]:
+    def run(self, task: Task, wrong: Sequence[Task], own: tuple[CheckEnding, ...] = ()) -> tuple[CheckResult, ...]:
         """Return the checks of a task, each as well as it went.
 
         Args:
             task: The task.
             wrong: Earlier tasks whose parts are replaced.
-            own: The checks in the submission's own process, if they were run there: those that passed stay so.
+            own: How they ended in the submission's own process, if they were run there: those that passed stay so.
         """
         self._stand_in_for(wrong)
-        alone = {check.id: check for check in own}
-        best, tried = dict(alone), set[str]()
+        alone = {ending.result.id: ending for ending in own}
+        best, tried = {name: ending.result for name, ending in alone.items()}, set[str]()
         for choice in self._choices:
             passed = frozenset(name for name, check in best.items() if check.outcome == "passed")
             if best and len(passed) == len(best):
                 break
-            for check in self._checks.run(task, self._submission(choice).student(task), self._seed, passed):
-                if check.outcome == "passed" or check.id not in tried:
-                    best[check.id] = withheld(check, alone.get(check.id), self._closed_list)
-                    tried.add(check.id)
+            for ending in self._checks.endings(task, self._submission(choice).student(task), self._seed, passed):
+                name = ending.result.id
+                if ending.result.outcome == "passed" or name not in tried:
+                    best[name] = withheld(ending, alone.get(name), self._closed_list)
+                    tried.add(name)
         return tuple(best.values())
 
     def _submission(self, choice: StandIns) -> LiveSubmission:
@@ -105,32 +103,32 @@ class StandInRuns:
             self._choices = self._case.reference.stand_ins_for(self._wrong)
 
 
-def withheld(check: CheckResult, own: CheckResult | None, closed_list: frozenset[str]) -> CheckResult:
+def withheld(ending: CheckEnding, own: CheckEnding | None, closed_list: frozenset[str]) -> CheckResult:
     """Return a check that was run with stand-ins as it may be shown.
 
     Args:
-        check: As it ended there.
-        own: As it ended in the submission's own process, if it was run there.
+        ending: How it ended there.
+        own: How it ended in the submission's own process, if it was run there.
         closed_list: Sentences and slugs that may be shown, since nobody but the checks' author chose them.
     """
+    check = ending.result
     slugs = tuple(slug for slug in check.misconceptions if slug in closed_list)
     if check.outcome == "passed":
         message = ""
-    elif own is not None and own.outcome == check.outcome and _is_the_same(own.message, check.message):
-        message = own.message
+    elif own is not None and own.result.outcome == check.outcome and _is_the_same(own, ending):
+        message = own.result.message
     elif check.outcome == "error":
         message = BROKEN
-    elif set(check.message.split(_BETWEEN)) <= closed_list:
+    elif set(ending.sentences) <= closed_list:
         message = check.message
     else:
         message = " ".join([STILL_WRONG, *(OBSERVED[slug] for slug in slugs if slug in OBSERVED)])
     return msgspec.structs.replace(check, message=message, misconception="+".join(slugs) or None, pictures=())
 
 
-def _is_the_same(own: str, other: str) -> bool:
-    """Whether two messages are one, or tell of an exception of the same kind."""
-    kinds = [_EXCEPTION.search(message) for message in (own, other)]
-    return own == other or (kinds[0] is not None and kinds[1] is not None and kinds[0][1] == kinds[1][1])
+def _is_the_same(own: CheckEnding, other: CheckEnding) -> bool:
+    """Whether a check ended twice with the same message, or with an exception of the same kind."""
+    return own.result.message == other.result.message or own.exception == other.exception != ""
 
 
 @functools.cache

@@ -102,6 +102,20 @@ def _pytest_session(words: list[str], plugin: object) -> Iterator[pytest.Session
         config._ensure_unconfigure()
 
 
+@dataclass(frozen=True)
+class CheckEnding:
+    """How a check ended.
+
+    Attributes:
+        sentences: The reasons one by one, of which the result's message is made.
+        exception: Kind of the exception that the student's code raised; empty if it raised none.
+    """
+
+    result: CheckResult
+    sentences: tuple[str, ...] = ()
+    exception: str = ""
+
+
 class Checks:
     """The hidden checks of some tasks, collected, as `collected_checks` gives them."""
 
@@ -114,6 +128,12 @@ class Checks:
     def run(
         self, task: Task, student: Student, seed: bytes, without: frozenset[str] = frozenset()
     ) -> tuple[CheckResult, ...]:
+        """Run one task's checks and return their results; for arguments and errors see `endings`."""
+        return tuple(ending.result for ending in self.endings(task, student, seed, without))
+
+    def endings(
+        self, task: Task, student: Student, seed: bytes, without: frozenset[str] = frozenset()
+    ) -> tuple[CheckEnding, ...]:
         """Run one task's checks; any number of times, each time with fixtures of its own.
 
         Args:
@@ -136,14 +156,14 @@ class Checks:
                     raise running.fatal
         except pytest.exit.Exception as ended:
             raise AssignmentError(f"A check in {task.checks} ended pytest: {ended}") from ended
-        if not running.results:
+        if not running.endings:
             raise AssignmentError(f"There is no check in {task.checks}.")
-        return tuple(running.results)
+        return tuple(running.endings)
 
 
 @dataclass
 class _RunningTask:
-    """The task whose checks run now, and what came of them so far.
+    """The task whose checks run now, and how they ended so far.
 
     Attributes:
         fatal: An error that ends grading, not only the check.
@@ -152,7 +172,7 @@ class _RunningTask:
     task: Task
     student: Student
     seed: bytes
-    results: list[CheckResult] = field(default_factory=list)
+    endings: list[CheckEnding] = field(default_factory=list)
     fatal: AutograderError | None = None
 
 
@@ -212,18 +232,18 @@ class _Plugin:
         if isinstance(error, AutograderError):
             self.running.fatal = error
         elif call.when == "call" or error is not None:
-            self.running.results.append(self._result(item, call, error))
+            self.running.endings.append(self._ending(item, call, error))
         return report
 
-    def _result(self, item: pytest.Item, call: pytest.CallInfo[None], error: BaseException | None) -> CheckResult:
+    def _ending(self, item: pytest.Item, call: pytest.CallInfo[None], error: BaseException | None) -> CheckEnding:
         marker = item.get_closest_marker("check")
         check_id = _check_id(self.running.task, item)
         sentence = check_id.partition("::")[2].replace("_", " ").capitalize() + "."
-        outcome, message, misconception = _verdict(error)
         if _may_be_for_another_keras(error) and self.running.student.makes_layers_of_another_keras():
-            message, misconception = OTHER_KERAS, "other_keras"
+            error = CheckFailed(OTHER_KERAS, "other_keras")
+        outcome, message, misconception = _verdict(error)
         message = message if len(message) <= LONGEST_REASON else f"{message[:LONGEST_REASON]} …"
-        return CheckResult(
+        result = CheckResult(
             id=check_id,
             sentence=str(marker.args[0]) if marker and marker.args else sentence,
             outcome=outcome,
@@ -233,6 +253,8 @@ class _Plugin:
             duration=round(call.duration, 4),
             pictures=self.running.student.take_pictures(),
         )
+        exception = error.exception if isinstance(error, StudentFault) else ""
+        return CheckEnding(result, error.sentences if isinstance(error, CheckFailed) else (message,), exception)
 
 
 def _check_id(task: Task, item: pytest.Item) -> str:

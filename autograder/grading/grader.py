@@ -15,7 +15,7 @@ from autograder.course.assignment import MODULE, Assignment, Task
 from autograder.course.course import Course, course_secret
 from autograder.course.submission import Snapshot
 from autograder.grading.carried_forward import StandInRuns
-from autograder.grading.check_runner import Checks, collected_checks
+from autograder.grading.check_runner import CheckEnding, Checks, collected_checks
 from autograder.grading.gpu import wants_gpu
 from autograder.grading.live_submission import GradingCase, LiveSubmission
 from autograder.grading.reference import Reference
@@ -136,7 +136,7 @@ class _SubmissionGrading:
     def grade_all(self, cached: CachedTask) -> tuple[TaskResult, ...]:
         """Return the results of all tasks, in their order; those that are cached are not graded again."""
         tasks = self._case.assignment.tasks
-        pending = {task.id: result for task in tasks if (result := self._grade_alone(task, cached)) is not None}
+        pending = {task.id: endings for task in tasks if (endings := self._grade_alone(task, cached)) is not None}
         self._own.close()  # for good, before a process starts that holds stand-ins: the two could talk to each other
         if pending:
             with StandInRuns(self._case, self._checks, self._seed) as runs:
@@ -145,33 +145,40 @@ class _SubmissionGrading:
                         self._settled[task.id] = self._carry_forward(task, pending[task.id], cached, runs)
         return tuple(self._settled[task.id] for task in tasks)
 
-    def _grade_alone(self, task: Task, cached: CachedTask) -> TaskResult | None:
-        """Settle a task in the submission's own process; return its result if stand-ins might still improve it."""
+    def _grade_alone(self, task: Task, cached: CachedTask) -> tuple[CheckEnding, ...] | None:
+        """Settle a task in the submission's own process; return how its checks ended if stand-ins might improve it."""
         known = all(earlier in self._settled for earlier in task.builds_on)
         wrong = self._wrong_before(task)
         result = cached(task, wrong) if known else None
         if result is None:
             student = self._own.student(task, hurried=self._own.timed_out and (bool(wrong) or not known))
-            result = _task_result(task, self._checks.run(task, student, self._seed))
+            endings = self._checks.endings(task, student, self._seed)
+            result = _alone(task, endings)
             if result.score < task.points and (wrong or not known):
-                return result
+                return endings
         self._settled[task.id] = result
         return None
 
-    def _carry_forward(self, task: Task, alone: TaskResult, cached: CachedTask, runs: StandInRuns) -> TaskResult:
+    def _carry_forward(
+        self, task: Task, alone: tuple[CheckEnding, ...], cached: CachedTask, runs: StandInRuns
+    ) -> TaskResult:
         """Return the result of a task with stand-ins for what is wrong before it, if anything is after all."""
         wrong = self._wrong_before(task)
         if not wrong:
-            return alone
+            return _alone(task, alone)
         result = cached(task, wrong)
         if result is not None:
             return result
-        return _task_result(task, runs.run(task, wrong, alone.checks), carried_forward=True)
+        return _task_result(task, runs.run(task, wrong, alone), carried_forward=True)
 
     def _wrong_before(self, task: Task) -> tuple[Task, ...]:
         """Return the earlier tasks that it builds on and that are known to be wrong."""
         settled = (self._case.assignment.task(name) for name in task.builds_on if name in self._settled)
         return tuple(earlier for earlier in settled if self._settled[earlier.id].score < earlier.points)
+
+
+def _alone(task: Task, endings: tuple[CheckEnding, ...]) -> TaskResult:
+    return _task_result(task, tuple(ending.result for ending in endings))
 
 
 def _task_result(task: Task, checks: tuple[CheckResult, ...], *, carried_forward: bool = False) -> TaskResult:

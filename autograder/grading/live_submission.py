@@ -216,6 +216,7 @@ class LiveSubmission:
         except StudentFault as fault:
             if self._load_fault is None:
                 self._load_fault = CheckFailed(f"{MODULE}.py could not be imported. {fault.message}")
+                self._load_fault.exception = fault.exception
                 what = self._load_fault.message.rstrip(".")
                 self._notes.append(f"{what}. What it defines above that line is graded.")
         else:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from autograder.errors import CellStopped, CheckFailed, StudentRaised
 from autograder.grading.carried_forward import BROKEN, OBSERVED, STILL_WRONG, sentences_of, withheld
+from autograder.grading.check_runner import CheckEnding
 from autograder.results import AttentionPicture, CheckResult, Outcome
 
 CLOSED = frozenset({"Your scores are not scaled.", "Your softmax is missing.", "unscaled", "wrong_shape"})
 RAISED = "Your code raised ValueError: def attention(q, k, v) (utilities.py, in call, line 3)"
+EITHER = ("Your scores are not scaled.", "Your softmax is missing.")
 PICTURE = AttentionPicture(got=((1.0,),), right=((1.0,),))
 
 
-def check(message: str, misconception: str | None = None, outcome: Outcome = "failed") -> CheckResult:
-    return CheckResult(
-        id="a", outcome=outcome, weight=1.0, message=message, misconception=misconception, pictures=(PICTURE,)
+def check(reason: str | tuple[str, ...], misconception: str | None = None, outcome: Outcome = "failed") -> CheckEnding:
+    error = CheckFailed(reason, misconception)
+    result = CheckResult(
+        id="a", outcome=outcome, weight=1.0, message=error.message, misconception=misconception, pictures=(PICTURE,)
     )
+    return CheckEnding(result, error.sentences)
+
+
+def raised(exception: str, message: str = RAISED) -> CheckEnding:
+    return replace(check(message), exception=exception)
 
 
 @pytest.mark.parametrize(
@@ -25,31 +35,39 @@ def check(message: str, misconception: str | None = None, outcome: Outcome = "fa
     [
         (check("Your scores are not scaled.", "unscaled"), ("Your scores are not scaled.", "unscaled")),
         (
-            check("Your scores are not scaled. Or: Your softmax is missing.", "unscaled"),
+            check(EITHER, "unscaled"),
             ("Your scores are not scaled. Or: Your softmax is missing.", "unscaled"),
         ),
-        (check("Your scores are not scaled. Or: return q @ k", "unscaled+return"), (STILL_WRONG, "unscaled")),
+        (check((EITHER[0], "return q @ k"), "unscaled+return"), (STILL_WRONG, "unscaled")),
         (
             check("The output must have shape (2, 3); got (7, 9).", "wrong_shape"),
             (f"{STILL_WRONG} {OBSERVED['wrong_shape']}", "wrong_shape"),
         ),
-        (check(RAISED), (STILL_WRONG, None)),
+        (raised("ValueError"), (STILL_WRONG, None)),
         (check("ValueError: return q @ k", outcome="error"), (BROKEN, None)),
         (check("return q @ k", "return q @ k", outcome="passed"), ("", None)),
         (check("return q @ k", outcome="skipped"), (STILL_WRONG, None)),
     ],
 )
-def test_only_a_closed_list_is_shown(seen: CheckResult, shown: tuple[str, str | None]) -> None:
+def test_only_a_closed_list_is_shown(seen: CheckEnding, shown: tuple[str, str | None]) -> None:
     told = withheld(seen, None, CLOSED)
     assert (told.message, told.misconception) == shown
-    assert told.outcome == seen.outcome
+    assert told.outcome == seen.result.outcome
     assert told.pictures == ()
 
 
 def test_what_the_own_process_said_too_is_shown() -> None:
-    assert withheld(check(RAISED), check(RAISED), CLOSED).message == RAISED
-    assert withheld(check(RAISED + " more"), check(RAISED), CLOSED).message == RAISED
-    assert withheld(check(RAISED), check(RAISED.replace("ValueError", "KeyError")), CLOSED).message == STILL_WRONG
+    own = raised("ValueError")
+    assert withheld(own, own, CLOSED).message == RAISED
+    assert withheld(raised("ValueError", RAISED + " more"), own, CLOSED).message == RAISED
+    assert withheld(own, raised("KeyError", RAISED.replace("ValueError", "KeyError")), CLOSED).message == STILL_WRONG
+    assert withheld(check("return q @ k"), check("another reason"), CLOSED).message == STILL_WRONG
+
+
+def test_the_kind_of_an_exception_stays_with_what_tells_of_it() -> None:
+    error = StudentRaised("ValueError", "no")
+    assert CellStopped("attention", error).exception == error.exception == "ValueError"
+    assert CheckFailed("wrong").exception == ""
 
 
 def test_constant_texts_are_the_closed_list(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from autograder.course.course import Course
 from autograder.course.submission import Snapshot
 from autograder.feedback.page import render_page, result_page
 from autograder.grading import carried_forward
+from autograder.grading.check_runner import CheckEnding
 from autograder.grading.grader import Grader
 from autograder.rendering.result_text import render_text
 from autograder.results import CheckResult, SubmissionResult, to_json
@@ -230,9 +231,9 @@ def test_a_second_hand_in_gains_nothing(grader: Grader, monkeypatch: pytest.Monk
     beside: list[str] = []
     withheld = carried_forward.withheld
 
-    def noted(check: CheckResult, own: CheckResult | None, closed_list: frozenset[str]) -> CheckResult:
-        beside.append(check.message)
-        return withheld(check, own, closed_list)
+    def noted(ending: CheckEnding, own: CheckEnding | None, closed_list: frozenset[str]) -> CheckResult:
+        beside.append(ending.result.message)
+        return withheld(ending, own, closed_list)
 
     monkeypatch.setattr(carried_forward, "withheld", noted)
     first = grader.grade(hand_in(THIEF))
