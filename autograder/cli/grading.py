@@ -17,8 +17,8 @@ from autograder.cli.output import complain, err, marks_table, out, print_table, 
 from autograder.cli.progress_bar import shown
 from autograder.course.assignment import MODULE, Assignment
 from autograder.course.course import Course
-from autograder.course.submission import is_current
-from autograder.errors import UsageError
+from autograder.course.submission import read_submission
+from autograder.errors import AutograderError, UsageError
 from autograder.text import Titles, printable, title_of
 
 if TYPE_CHECKING:
@@ -177,7 +177,11 @@ def _is_outdated(course: Course, assignment: Assignment, graded: GradedSubmissio
     """Return whether something else was handed in while a submission was graded."""
     if graded.snapshot is None or graded.cached:
         return False
-    return not is_current(graded.snapshot, graded.folder, assignment.name, course.settings)
+    try:
+        now = read_submission(graded.folder, assignment.name, course.settings)
+    except (AutograderError, OSError):  # gone, or something else stands there
+        return True
+    return now.digest != graded.snapshot.digest
 
 
 class _Run:

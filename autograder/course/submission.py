@@ -8,7 +8,7 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from itertools import islice
 from pathlib import Path
@@ -17,9 +17,9 @@ from autograder.config import Settings
 from autograder.course.archives import read_zip
 from autograder.course.assignment import MODULE
 from autograder.course.cells import without_outputs
-from autograder.errors import ArchiveUnreadable, AutograderError, SubmissionUnreadable, UsageError
+from autograder.errors import ArchiveUnreadable, SubmissionUnreadable, UsageError
 from autograder.files import digest_of
-from autograder.text import clean_name, is_source_text
+from autograder.text import clean_name, is_source_text, without_surrogates
 
 _IGNORED = {"__pycache__", ".ipynb_checkpoints", ".git", "feedback"}
 _DEEPEST = 8
@@ -39,11 +39,13 @@ class Snapshot:
         files: Relative POSIX path to content; links and special files are left out.
         notebook: Name of the assignment's notebook file.
         notes: What was left out or cannot work, in words for the student.
+        left_out: Name of what was not read, or not as a whole, to the sentence on it.
     """
 
     files: dict[str, bytes]
     notebook: str
     notes: tuple[str, ...] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -102,15 +104,7 @@ def read_submission(path: Path, assignment: str, settings: Settings) -> Snapshot
             raise SubmissionUnreadable("The folder could not be read.", "Hand it in again.") from error
     else:
         raise UsageError(f"No submission at {path}.", f"Name a folder that holds {MODULE}.py and {notebook}.")
-    return Snapshot(reader.files, notebook, tuple(reader.all_notes()))
-
-
-def is_current(snapshot: Snapshot, path: Path, assignment: str, settings: Settings) -> bool:
-    """Return whether a submission still is what was read: a student may hand in again at any time."""
-    try:
-        return read_submission(path, assignment, settings).digest == snapshot.digest
-    except (AutograderError, OSError):  # gone, or something else stands there
-        return False
+    return Snapshot(reader.files, notebook, tuple(reader.all_notes()), reader.left_out)
 
 
 class _Reader:
@@ -125,15 +119,15 @@ class _Reader:
         self._most_bytes = settings.max_submission_mib << 20
         self._bytes_left = self._most_bytes
         self._entries_left = settings.max_submission_files
-        self._notes: list[str] = []
         self.files: dict[str, bytes] = {}
+        self.left_out: dict[str, str] = {}
 
     def read_folder(self, folder: int) -> None:
         """Read module and notebook of an open folder, then small files beside and below them."""
         for name in self._first:
             with suppress(FileNotFoundError):
                 if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-                    self._notes.append(f"{clean_name(name)} is a folder. Hand in the file itself.")
+                    self._leave_out(name, "is a folder. Hand in the file itself.")
                 else:
                     self.read_file(folder, name, name)
         self._read_others(folder, ())
@@ -144,11 +138,12 @@ class _Reader:
             relative.encode()
             self.files[relative] = self._content(folder, name, relative)
         except UnicodeEncodeError:
-            self._notes.append(f"The name {clean_name(relative)} is not UTF-8; the file was left out. Rename it.")
+            note = f"The name {clean_name(relative)} is not UTF-8; the file was left out. Rename it."
+            self.left_out[without_surrogates(relative)] = note
         except _LeftOut as reason:
-            self._notes.append(f"{clean_name(relative)} {reason}")
+            self._leave_out(relative, str(reason))
         except OSError:
-            self._notes.append(f"{clean_name(relative)} could not be opened; it was left out.")
+            self._leave_out(relative, "could not be opened; it was left out.")
 
     def read_archive(self, path: Path) -> None:
         """Read a zip file into memory; a folder around the work is taken off.
@@ -160,7 +155,8 @@ class _Reader:
             found, left_out = read_zip(path, self._most_bytes, self._entries_left)
         except ArchiveUnreadable as error:
             raise SubmissionUnreadable(f"{clean_name(path.name)}: {error.problem}", error.remedy) from error
-        self._notes += [f"{clean_name(file.name)} {file.why}; it was left out." for file in left_out]
+        for file in left_out:
+            self._leave_out(file.name, f"{file.why}; it was left out.")
         start = _folder_of_work(found, self._notebook)
         for name, content in found.items():
             relative = name.removeprefix(start)
@@ -169,9 +165,9 @@ class _Reader:
 
     def all_notes(self) -> Iterator[str]:
         """Yield sentences for the student: on what was left out, then on what cannot work."""
-        yield from self._notes[:_MOST_NOTES]
-        if len(self._notes) > _MOST_NOTES:
-            yield f"{len(self._notes) - _MOST_NOTES} more files were left out."
+        yield from islice(self.left_out.values(), _MOST_NOTES)
+        if len(self.left_out) > _MOST_NOTES:
+            yield f"{len(self.left_out) - _MOST_NOTES} more files were left out."
         yield from _module_notes(self.files)
         yield from _shadow_notes(self.files)
 
@@ -182,7 +178,7 @@ class _Reader:
         if len(names) > self._entries_left:
             which = clean_name("/".join(parents)) if parents else "Your hand-in"
             kept = "it was left out" if parents else f"of it only {MODULE}.py and {self._notebook} were read"
-            self._notes.append(f"{which} holds more files than are read; {kept}.")
+            self.left_out[without_surrogates("/".join(parents))] = f"{which} holds more files than are read; {kept}."
             return
         self._entries_left -= len(names)
         folders = []
@@ -198,13 +194,13 @@ class _Reader:
 
     def _read_below(self, folder: int, name: str, parents: tuple[str, ...]) -> None:
         if len(parents) > _DEEPEST:
-            self._notes.append(f"{clean_name('/'.join(parents))} lies too deep; it was left out.")
+            self._leave_out("/".join(parents), "lies too deep; it was left out.")
             return
         try:
             with _opened(name, folder) as below:
                 self._read_others(below, parents)
         except OSError:
-            self._notes.append(f"{clean_name('/'.join(parents))} could not be opened; it was left out.")
+            self._leave_out("/".join(parents), "could not be opened; it was left out.")
 
     def _content(self, folder: int, name: str, relative: str) -> bytes:
         """Return a regular file's content.
@@ -241,8 +237,12 @@ class _Reader:
         if slim is None or len(slim) > self._most_bytes:
             raise _too_large(len(notebook))
         size = len(notebook) >> 20
-        self._notes.append(f"Your notebook has {size} MiB; its outputs were left out. Clear them before you hand in.")
+        note = f"Your notebook has {size} MiB; its outputs were left out. Clear them before you hand in."
+        self.left_out[self._notebook] = note
         return slim
+
+    def _leave_out(self, name: str, why: str) -> None:
+        self.left_out[without_surrogates(name)] = f"{clean_name(name)} {why}"
 
 
 def _folder_of_work(names: Iterable[str], notebook: str) -> str:

@@ -192,8 +192,8 @@ class LiveSubmission:
         """Start a process and load the module; if loading ends the process, start one without the module."""
         own = self._case.snapshot.module_bytes is not None and not self._fatal_module
         if not own and self._load_fault is None:
-            left_out = (note for note in self._case.snapshot.notes if note.startswith(f"{MODULE}.py "))
-            self._load_fault = StudentFault(next(left_out, f"You handed in no {MODULE}.py."))
+            reason = self._case.snapshot.left_out.get(f"{MODULE}.py", f"You handed in no {MODULE}.py.")
+            self._load_fault = StudentFault(reason)
         process = StudentProcess(self._case.zygote, self._case.snapshot, self._case.settings)
         self._load(process, own)
         if not process.alive:

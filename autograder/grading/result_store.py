@@ -11,7 +11,7 @@ import functools
 import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -218,7 +218,7 @@ def read_for_check(path: Path, assignment: str, settings: Settings) -> Snapshot:
         notebook = build_notebook(script.decode())
     except Exception:  # a hand-in may hold anything under this name, which jupytext and YAML then meet
         note = f"{assignment}.py is not read as a notebook. Hand in {snapshot.notebook}."
-        return Snapshot(snapshot.files, snapshot.notebook, (*snapshot.notes, note))
+        return replace(snapshot, notes=(*snapshot.notes, note))
     return Snapshot({**snapshot.files, snapshot.notebook: notebook}, snapshot.notebook)
 
 

@@ -63,6 +63,7 @@ def test_a_module_that_is_too_large_is_left_out_alone(folder: Path) -> None:
     snapshot = read(folder, max_submission_mib=1)
     assert set(snapshot.files) == {"vit.ipynb"}
     assert snapshot.notes == ("utilities.py has 2 MiB, more than is read; it was left out.",)
+    assert snapshot.left_out == {"utilities.py": snapshot.notes[0]}
 
 
 def test_a_folder_with_too_many_files_is_left_out(folder: Path) -> None:
@@ -136,6 +137,7 @@ def test_a_name_that_is_no_text_is_left_out(folder: Path) -> None:
     assert set(snapshot.files) == {"utilities.py"}
     assert snapshot.digest
     assert "is not UTF-8" in "".join(snapshot.notes)
+    assert [name.isascii() for name in snapshot.left_out] == [True]  # a stored snapshot is UTF-8
 
 
 def zipped(path: Path, files: dict[str, bytes]) -> Path:
