@@ -113,6 +113,7 @@ class StudentRaised(StudentFault):
 
     Attributes:
         hint: What to do about it; empty where nothing is known.
+        interrupted: Whether it was interrupted, since it ran longer than the question allowed.
     """
 
     def __init__(self, exception: str, text: str, place: str = "", line: int = 0, missing: str = "") -> None:
@@ -120,6 +121,7 @@ class StudentRaised(StudentFault):
         super().__init__(f"Your code raised {exception}: {text}{where}")
         self.exception = exception
         self.hint = ""
+        self.interrupted = False
         self.text = text
         self.line = line
         self.missing = missing

@@ -13,7 +13,8 @@ import msgspec
 Outcome = Literal["passed", "failed", "error", "skipped"]
 
 SCHEMA = 1
-
+UNREADABLE = "submission"
+"""Name of the one check that each task has where the submission could not be read at all."""
 
 Numbers = tuple[float | None, ...]
 """Rounded numbers of a bounded size; None stands for what was none, or was not finite."""
@@ -150,6 +151,11 @@ class SubmissionResult(msgspec.Struct, frozen=True, kw_only=True):
     def has_error(self) -> bool:
         """Whether any check ended in an internal error, so that a task is held."""
         return any(task.held for task in self.tasks)
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether the submission could not be read at all, so that nothing in it was checked."""
+        return all(check.id == f"{task.id}::{UNREADABLE}" for task in self.tasks for check in task.checks)
 
     def task(self, task_id: str) -> TaskResult | None:
         """Return the task with this id, or None."""

@@ -48,6 +48,7 @@ REPLIES: list[wire.Reply] = [
     *(wire.Answer(1, value) for value in _VALUES),
     wire.Raised(1, "ValueError", "no", place="utilities.py, in f", line=3),
     wire.Raised(2, "NameError", "there is none", missing="total"),
+    wire.Raised(3, "Interrupted", "", interrupted=True),
     wire.Ready(wire.Environment(tensorflow="2.21", device="cpu", sandbox=("namespaces",))),
     wire.Refused("landlock", "missing"),
 ]

@@ -54,6 +54,7 @@ def raised(reply: wire.Raised) -> StudentRaised:
     """Return the fault that a student process tells of, in words for the student."""
     text = hide_paths(" ".join(reply.message.split()))
     fault = StudentRaised(reply.exception, text, reply.place, reply.line, reply.missing)
+    fault.interrupted = reply.interrupted
     told = f"{reply.exception}: {text}"
     fault.add_hint(next((hint for pattern, hint in _HINTS if re.search(pattern, told)), ""))
     return fault

@@ -20,7 +20,7 @@ from autograder.course.assignment import MODULE, Assignment, Task
 from autograder.course.grading_notebook import GradingNotebook, assemble
 from autograder.course.submission import Snapshot
 from autograder.errors import CheckFailed, StudentFault, StudentRaised, StudentTimeout, ZygoteError
-from autograder.grading.notebook_run import NotebookRun, missing_packages
+from autograder.grading.notebook_run import CellPart, NotebookRun, missing_packages
 from autograder.grading.reference import NO_STAND_INS, Reference, StandIns
 from autograder.grading.student_process import StudentProcess
 from autograder.grading.zygote_client import Zygote
@@ -80,7 +80,7 @@ class LiveSubmission:
         self._stand_ins = stand_ins
         self._process: StudentProcess | None = None
         self._notebook: NotebookRun | None = None
-        self._deadly_cells: dict[str, StudentFault] = {}
+        self._deadly_cells: dict[tuple[str, CellPart], StudentFault] = {}
         self._notes: list[str] = []
         self._load_fault: StudentFault | None = None
         self._fatal_module = False  # loading the module ended a process: it is not tried again

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from typing import Literal
 
 from autograder import wire
 from autograder.course.cell_names import end_of_definitions, names_of
@@ -31,6 +32,8 @@ REST_SECONDS = 3.0
 SUPPLY_SECONDS = 10.0
 """How long it waits for a cell that only supplies a name."""
 MOST_PACKAGES = 5
+CellPart = Literal["definitions", "rest"]
+"""All up to where a cell has defined what it must, or what follows."""
 
 
 class NotebookRun:
@@ -43,7 +46,7 @@ class NotebookRun:
         stand_ins: Whose cells are run in place of the student's.
         process: Where the cells are run.
         limit: Returns how many seconds the next cell may take.
-        deadly: What became of cells that ended a process, by their id: they are not tried again. Grows.
+        deadly: What became of parts of cells that ended a process, by the cell's id: not tried again. Grows.
 
     Attributes:
         notes: Sentences for the student about cells that were not run as they stand.
@@ -58,7 +61,7 @@ class NotebookRun:
         stand_ins: StandIns,
         process: StudentProcess,
         limit: Callable[[], float],
-        deadly: dict[str, StudentFault],
+        deadly: dict[tuple[str, CellPart], StudentFault],
     ) -> None:
         self.task = task
         self.notes: list[str] = []
@@ -70,7 +73,9 @@ class NotebookRun:
         self._limit = limit
         self._end = notebook.places.get(task, len(notebook.cells))
         self._deadly = deadly
-        self._faults: dict[str, StudentFault | None] = dict(deadly)
+        self._faults: dict[str, StudentFault | None] = {
+            cell: fault for (cell, part), fault in deadly.items() if part == "definitions"
+        }
         process.ask(wire.Restart(), limit())
 
     @property
@@ -104,7 +109,7 @@ class NotebookRun:
         """
         self._process.ask(wire.Assign(dict(variables)), self._limit())
         for cell in self._notebook.cells:
-            if not cell.given and cell.id in self._faults and cell.id not in self._deadly:
+            if not cell.given and cell.id in self._faults and (cell.id, "definitions") not in self._deadly:
                 del self._faults[cell.id]
                 self._run_once(cell)
 
@@ -150,18 +155,16 @@ class NotebookRun:
 
     def _run_rest(self, cell: GradingCell, rest: str) -> None:
         """Run what follows in a cell after it has defined what it must: what goes wrong there is a note."""
-        name = f"{cell.id}, the rest"
-        if name in self._deadly:
+        if (cell.id, "rest") in self._deadly:
             return
         try:
-            self._ask(cell, rest, REST_SECONDS)
+            self._ask(cell, rest, REST_SECONDS, part="rest")
         except (StudentDied, StudentTimeout, MalformedReply) as fault:
-            self._deadly[name] = self._deadly.pop(cell.id)
             self.ended_by_rest = True
             self.notes.append(f"The cell `{cell.id}` is graded for what it defines. What follows: {fault.message}")
             raise
         except StudentRaised as error:
-            if error.exception == "Interrupted":
+            if error.interrupted:
                 what = "takes longer than grading waits for it"
             elif error.missing and self._notebook.makers(error.missing, self._end):
                 return  # it would be there in the whole notebook
@@ -169,12 +172,12 @@ class NotebookRun:
                 what = CellStopped(cell.id, error).what
             self.notes.append(f"The cell `{cell.id}` is graded for what it defines; what follows there {what}.")
 
-    def _ask(self, cell: GradingCell, source: str, seconds: float = 0.0) -> None:
+    def _ask(self, cell: GradingCell, source: str, seconds: float = 0.0, part: CellPart = "definitions") -> None:
         """Run a text in the name of a cell."""
         try:
             found = self._process.ask(wire.RunCell(cell.id, source, cell.weightless, seconds), self._limit())
         except (StudentDied, StudentTimeout, MalformedReply) as fault:
-            self._deadly[cell.id] = fault
+            self._deadly[cell.id, part] = fault
             raise
         self.notes += missing_packages(found, f"a cell of your notebook (`{cell.id}`)")
 

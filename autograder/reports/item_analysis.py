@@ -20,8 +20,6 @@ from autograder.text import slug_in_words, title_of
 Floats = NDArray[np.float64]
 FEWEST = 5
 """Students that a correlation needs at least; with fewer it says nothing."""
-UNREADABLE = "::submission"
-"""End of the id of the one check that a task has where the submission could not be read."""
 EASY, HARD = 0.95, 0.3
 """Share that passed from which on a check is remarked as easy, and below which as hard."""
 WEAK = 0.1
@@ -123,7 +121,7 @@ def check_figures(results: Sequence[SubmissionResult]) -> list[CheckFigures]:
     Args:
         results: One for each student.
     """
-    results = [result for result in results if not all(check.id.endswith(UNREADABLE) for check in _checks(result))]
+    results = [result for result in results if not result.is_unreadable]
     seen = {check.id: (task.id, check.sentence) for result in results for task in result.tasks for check in task.checks}
     order = {task.id: place for result in results[:1] for place, task in enumerate(result.tasks)}
     names = sorted(seen, key=lambda name: order.get(seen[name][0], len(order)))

@@ -8,6 +8,7 @@ import traceback
 from pathlib import Path
 
 from autograder import wire
+from autograder.student_side.jupyter import Interrupted
 
 CELL_FILE = "cell "
 """How the file name of a notebook cell begins, under which it is compiled."""
@@ -56,6 +57,7 @@ def describe_error(number: int, error: BaseException, submission: str) -> wire.R
         missing=_missing_name(error),
         place=place,
         line=line,
+        interrupted=isinstance(error, Interrupted),
     )
 
 

@@ -242,6 +242,7 @@ class Raised(msgspec.Struct, frozen=True, tag="raised", forbid_unknown_fields=Tr
         missing: The name that a NameError misses; empty for other exceptions.
         place: File or cell, and function, where it was raised.
         line: Line of the student's file or cell, 0 if unknown.
+        interrupted: It ran longer than the question allows; nothing of its own went wrong.
     """
 
     id: int
@@ -250,6 +251,7 @@ class Raised(msgspec.Struct, frozen=True, tag="raised", forbid_unknown_fields=Tr
     missing: _Words = ""
     place: _Words = ""
     line: int = 0
+    interrupted: bool = False
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready", forbid_unknown_fields=True):

@@ -114,6 +114,7 @@ def test_a_cell_begins_with_no_names_and_says_which_it_lacks(process: StudentPro
 
 
 def test_a_cell_is_interrupted_when_its_time_is_up(process: StudentProcess) -> None:
-    with pytest.raises(StudentRaised, match="Interrupted"):
+    with pytest.raises(StudentRaised, match="Interrupted") as told:
         run(process, "import time\ntry:\n    time.sleep(60)\nexcept Exception:\n    pass", seconds=0.2)
+    assert told.value.interrupted
     assert run(process, "x = 1", seconds=5.0) == ()

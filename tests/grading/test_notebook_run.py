@@ -12,7 +12,7 @@ from autograder import wire
 from autograder.course.grading_notebook import assemble
 from autograder.course.notebook import answer_sources, build_notebook
 from autograder.errors import StudentFault, StudentRaised, StudentTimeout
-from autograder.grading.notebook_run import NotebookRun
+from autograder.grading.notebook_run import CellPart, NotebookRun
 from autograder.grading.reference import NO_STAND_INS, Reference
 
 LAB = """# %%
@@ -88,7 +88,10 @@ def notebook(*added: tuple[str, str], **answers: str) -> bytes:
     return json.dumps({"nbformat": 4, "cells": cells}).encode()
 
 
-def run(task: str, handed_in: bytes, deadly: dict[str, StudentFault] | None = None) -> tuple[NotebookRun, PlainProcess]:
+Deadly = dict[tuple[str, CellPart], StudentFault]
+
+
+def run(task: str, handed_in: bytes, deadly: Deadly | None = None) -> tuple[NotebookRun, PlainProcess]:
     """Run one task's answer."""
     process: Any = PlainProcess()
     graded = assemble(SOURCE, handed_in)
@@ -173,7 +176,7 @@ def test_what_comes_before_the_definitions_stops_the_cell() -> None:
 
 
 def test_a_cell_that_ended_the_process_is_not_tried_again() -> None:
-    deadly: dict[str, StudentFault] = {}
+    deadly: Deadly = {}
     handed_in = notebook(sort_answer="ordered = 'endless'")
     with pytest.raises(StudentTimeout):
         run("count", handed_in, deadly)
@@ -184,7 +187,7 @@ def test_a_cell_that_ended_the_process_is_not_tried_again() -> None:
 
 
 def test_what_follows_the_definitions_may_end_the_process_once() -> None:
-    deadly: dict[str, StudentFault] = {}
+    deadly: Deadly = {}
     handed_in = notebook(sort_answer="ordered = [1]\nendless")
     with pytest.raises(StudentTimeout):
         run("sort", handed_in, deadly)

@@ -77,6 +77,7 @@ def test_an_unreadable_submission_says_nothing_of_checks() -> None:
     task = TaskResult(id="a", score=0.0, max_score=4.0, checks=(refused,))
     (good,) = class_of(["pf"])
     unreadable = type(good)(**{name: getattr(good, name) for name in good.__struct_fields__} | {"tasks": (task,)})
+    assert (good.is_unreadable, unreadable.is_unreadable) == (False, True)
     assert [(figure.id, figure.checked) for figure in check_figures([good, unreadable])] == [("a::c0", 1), ("a::c1", 1)]
 
 
