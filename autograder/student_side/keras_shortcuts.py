@@ -1,9 +1,10 @@
-"""Shortcuts into private names of TensorFlow and Keras, each of which saves at least 5 % of a submission's cpu time.
+"""Shortcuts into private names of TensorFlow and Keras.
 
+Each saves at least 5 % of a submission's cpu time; for the one exception see docs/performance.md.
 `benchmarks.shortcuts` measures them, and docs/performance.md has the figures. TensorFlow and Keras do much for programs
 that run for hours; a student process lives for seconds. Nothing here changes what a model computes, beyond the rounding
 of an optimiser's step. When the libraries move on, tests/student_side/test_keras_shortcuts.py says which name is gone;
-each shortcut can be taken out without the others.
+each shortcut can be taken out without the others. What Keras tells by a private name alone is asked here, too.
 """
 
 from __future__ import annotations
@@ -192,6 +193,23 @@ def _make_variables(model: Any, labels: Any) -> None:  # noqa: ANN401 - a compil
     model.optimizer.build(model.trainable_variables)
     model.compiled_loss.build(answer)
     model.compiled_metrics.build(answer, tf.convert_to_tensor(labels[:1]))
+
+
+def layers_inside(layer: Any) -> list[Any]:  # noqa: ANN401 - any Keras layer
+    """Return the layers inside a layer, at any depth, in the order in which they were given to it.
+
+    `submodules`, the public way, goes by the names of attributes. Breaks when Keras renames `_flatten_layers`.
+    """
+    return list(layer._flatten_layers(include_self=False))
+
+
+def refuses_training(layer: Any) -> bool:  # noqa: ANN401 - any Keras layer
+    """Whether a layer takes no argument `training`, as Keras itself decides it: no public name tells.
+
+    When Keras renames `_call_spec`, no layer refuses it any more, and calls of those that do raise.
+    """
+    spec = getattr(layer, "_call_spec", None)
+    return spec is not None and not spec.expects_training_arg
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import tf_keras as keras
 from autograder import wire
 from autograder.student_side import grader_layers
 from autograder.student_side.conversion import Converter, as_written
-from autograder.student_side.keras_shortcuts import weightless
+from autograder.student_side.keras_shortcuts import layers_inside, refuses_training, weightless
 from autograder.student_side.submitted_code import SubmittedModule
 
 SETTINGS = ("rate", "epsilon", "axis", "units")
@@ -73,7 +73,7 @@ class LayerAnswers:
         weights = _distinct(layer.weights)
         positions = {id(weight): index for index, weight in enumerate(weights)}
         trainable = {id(weight) for weight in layer.trainable_weights}
-        inside = layer.layers if isinstance(layer, keras.Model) else layer._flatten_layers(include_self=False)
+        inside = layer.layers if isinstance(layer, keras.Model) else layers_inside(layer)
         weight_rows = [_weight_row(weight, id(weight) in trainable) for weight in weights]
         layer_rows = [self._layer_row(part, positions) for part in inside]
         penalty = sum(float(tf.reduce_sum(loss)) for loss in layer.losses) if layer.built else 0.0
@@ -154,10 +154,9 @@ class _FunctionLayer(keras.layers.Layer):  # type: ignore[misc]
 
 def _call(layer: Any, inputs: Sequence[Any], training: bool | None) -> Any:  # noqa: ANN401 - any layer
     """Call a layer, with the flag `training` only if one is asked for and the layer takes it."""
-    spec = getattr(layer, "_call_spec", None)
     if isinstance(layer, keras.Model) and len(inputs) > 1:
         inputs = [list(inputs)]  # a model takes all its inputs as one argument
-    if training is None or (spec is not None and not spec.expects_training_arg):
+    if training is None or refuses_training(layer):
         return layer(*inputs)
     return layer(*inputs, training=training)
 
@@ -186,7 +185,9 @@ def _parameters_in(weights: Iterable[Any]) -> int:
 class OtherKeras(MetaPathFinder):
     """Notes which layers of Keras 3, which `tf.keras` and `keras` are, a student's code makes; it is imported late.
 
-    A model of tf_keras does not see the weights of such a layer, and tells it nothing of training.
+    A model of tf_keras does not see the weights of such a layer, and tells it nothing of training. Keras 3 has no
+    public place where every layer passes, so its class is watched in the private module that defines it. When that
+    moves, no layer is noted any more: students then read what Keras itself says of the mixture.
     """
 
     MODULE = "keras.src.layers.layer"

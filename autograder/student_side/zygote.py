@@ -91,7 +91,10 @@ def _is_closed(control: socket.socket) -> bool:
 
 
 def import_preloaded() -> None:
-    """Import PRELOADED without Keras 3, which the course does not use; `tf.keras` imports it when code asks for it."""
+    """Import PRELOADED without Keras 3, which the course does not use; `tf.keras` imports it when code asks for it.
+
+    TensorFlow does without it where this private module cannot be imported. When that moves, Keras 3 is imported, too.
+    """
     name = "keras.src.optimizers"
     sys.modules[name] = None  # type: ignore[assignment]  # Python's way to say that there is no such module
     try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -121,6 +123,8 @@ def private_names():
         (keras.layers.Layer, ("_keras_tensor_symbolic_call", "_maybe_build", "_name_scope", "_set_save_spec")),
         (data_adapter, ("ALL_ADAPTER_CLS", "TensorLikeDataAdapter", "DataAdapter", "_process_tensorlike")),
         (model, ("compiled_loss", "compiled_metrics")),
+        (model, ("_flatten_layers", "_call_spec")),
+        (model._call_spec, ("expects_training_arg",)),
         (gen_random_ops, ("random_standard_normal", "random_uniform", "truncated_normal")),
         (gen_stateless_random_ops_v2, ("stateless_random_normal_v2", "stateless_truncated_normal_v2")),
     )
@@ -247,6 +251,15 @@ def test_layers_that_do_not_fit_are_still_told(student: Student, mistake: str) -
 def test_the_private_names_are_still_there(student: Student) -> None:
     """If this fails, a library has moved on: see the docstring of the shortcut that uses the name."""
     assert student.call("private_names") == ()
+
+
+def test_the_private_modules_of_keras_3_are_still_there() -> None:
+    """If this fails, Keras 3 has moved on: see `OtherKeras` and the zygote's `import_preloaded`."""
+    keras_3 = find_spec("keras")
+    assert keras_3 is not None
+    (folder,) = map(Path, keras_3.submodule_search_locations or ())
+    assert "\nclass Layer(" in (folder / "src/layers/layer.py").read_text("utf-8")
+    assert (folder / "src/optimizers/__init__.py").is_file()
 
 
 def test_a_counted_model_begins_with_numbers_that_are_all_alike(student: Student, process: StudentProcess) -> None:
