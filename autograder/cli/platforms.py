@@ -18,7 +18,7 @@ from autograder.suggestions import did_you_mean
 from autograder.text import clean_name, printable, title_of
 
 if TYPE_CHECKING:
-    from autograder.collecting.collect import Collected, Row
+    from autograder.collecting.collect import Collected, HandInRow
     from autograder.exports.spreadsheets import Export
     from autograder.marks import ClassMarks
 
@@ -52,11 +52,11 @@ class CollectOptions(Options):
 
 def collect(options: CollectOptions) -> int:
     """Lay out what a platform gave to download, and print what became of it."""
-    from autograder.collecting.collect import Request
+    from autograder.collecting.collect import CollectRequest
     from autograder.collecting.collect import collect as lay_out
 
     course, name = open_course(options)
-    request = Request(options.source, options.from_, options.roster, options.times, options.dry_run)
+    request = CollectRequest(options.source, options.from_, options.roster, options.times, options.dry_run)
     collected = lay_out(course, course.assignment(name), submitted_folder(course, options.submitted), request)
     print_table(collected_table(name, collected))
     _print_left_out(collected)
@@ -75,7 +75,7 @@ def _print_left_out(collected: Collected) -> None:
             out.print(f"  and {len(lines) - MOST_SHOWN} more, which --json FILE lists")
 
 
-def _left_out(rows: tuple[Row, ...]) -> Iterator[str]:
+def _left_out(rows: tuple[HandInRow, ...]) -> Iterator[str]:
     for row in rows:
         if row.state != "refused":
             whose = f"{printable(row.student)}: "

@@ -34,7 +34,7 @@ State = Literal["new", "replaced", "unchanged", "older", "nothing to grade", "re
 
 
 @dataclass(frozen=True)
-class Request:
+class CollectRequest:
     """What to collect.
 
     Attributes:
@@ -53,7 +53,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Row:
+class HandInRow:
     """What became of one hand-in.
 
     Attributes:
@@ -82,16 +82,16 @@ class Collected:
     """
 
     platform: str
-    rows: tuple[Row, ...]
+    rows: tuple[HandInRow, ...]
     others: Mapping[str, str]
 
     @property
-    def problems(self) -> tuple[Row, ...]:
+    def problems(self) -> tuple[HandInRow, ...]:
         """Hand-ins that a person has to look at."""
         return tuple(row for row in self.rows if row.state in ("refused", "nothing to grade"))
 
 
-def collect(course: Course, assignment: Assignment, submitted: Path, request: Request) -> Collected:
+def collect(course: Course, assignment: Assignment, submitted: Path, request: CollectRequest) -> Collected:
     """Lay out the hand-ins of a download.
 
     Args:
@@ -110,7 +110,7 @@ def collect(course: Course, assignment: Assignment, submitted: Path, request: Re
         download = Download(source, request.source.resolve().name.removesuffix(".zip"), assignment.name)
         contents = sort_by_hand_in(download, request.platform)
         layout = _Layout(course, assignment, submitted, Records(course, assignment.name), contents.platform, request)
-        rows: list[Row] = []
+        rows: list[HandInRow] = []
         by_student, refused = _by_student(contents.hand_ins, roster, contents.platform)
         for student, hand_ins in sorted(by_student.items()):
             rows += layout.add(source, student, hand_ins, times.get(student))
@@ -118,14 +118,14 @@ def collect(course: Course, assignment: Assignment, submitted: Path, request: Re
     return Collected(contents.platform, (*rows, *refused), contents.others)
 
 
-def _times(roster: Roster, request: Request, zone: tzinfo) -> dict[str, datetime]:
+def _times(roster: Roster, request: CollectRequest, zone: tzinfo) -> dict[str, datetime]:
     told = worksheet_times(roster.where, roster, zone) if roster.where else {}
     return told | (read_times(request.times, roster, zone) if request.times else {})
 
 
 def _by_student(
     hand_ins: Sequence[HandIn], roster: Roster, platform: str
-) -> tuple[dict[str, list[tuple[Owner, HandIn]]], list[Row]]:
+) -> tuple[dict[str, list[tuple[Owner, HandIn]]], list[HandInRow]]:
     """Return the hand-ins of each student, and those of nobody."""
     found: dict[str, list[tuple[Owner, HandIn]]] = {}
     refused = []
@@ -135,7 +135,7 @@ def _by_student(
                 student = _student(owner, roster, platform)
             except Nobody as error:
                 fates = tuple(Fate(name, why="belongs to nobody") for name in hand_in.files)
-                refused.append(Row(owner.shown, "", "refused", hand_in.time, fates, str(error)))
+                refused.append(HandInRow(owner.shown, "", "refused", hand_in.time, fates, str(error)))
             else:
                 found.setdefault(student, []).append((owner, hand_in))
     return found, refused
@@ -162,11 +162,11 @@ class _Layout:
     submitted: Path
     records: Records
     platform: str
-    request: Request
+    request: CollectRequest
 
     def add(
         self, source: Source, student: str, hand_ins: list[tuple[Owner, HandIn]], time: datetime | None
-    ) -> list[Row]:
+    ) -> list[HandInRow]:
         """Lay out a student's hand-ins: the last counts, the others are kept."""
         timed = [(owner, replace(hand_in, time=time or hand_in.time)) for owner, hand_in in hand_ins]
         if len(timed) > 1:
@@ -175,7 +175,7 @@ class _Layout:
                 names = " and ".join(owner.shown for owner, _ in timed)
                 why = f"{names} are both {student}'s, and nothing says which came last: leave one out"
                 return [
-                    Row(owner.shown, student, "refused", hand_in.time, _refused(hand_in), why)
+                    HandInRow(owner.shown, student, "refused", hand_in.time, _refused(hand_in), why)
                     for owner, hand_in in timed
                 ]
             timed = sorted(hand_ins, key=lambda each: each[1].time or datetime.min)
@@ -186,10 +186,10 @@ class _Layout:
         if not self.request.dry_run:
             self.records.save()
 
-    def _add_one(self, source: Source, student: str, owner: Owner, hand_in: HandIn) -> Row:
+    def _add_one(self, source: Source, student: str, owner: Owner, hand_in: HandIn) -> HandInRow:
         work = find_work(source, hand_in, self.assignment.name, self.course.settings)
         digest = digest_of(work.files or work.others)
-        row = Row(owner.shown, student, "nothing to grade", hand_in.time, work.fates)
+        row = HandInRow(owner.shown, student, "nothing to grade", hand_in.time, work.fates)
         if not work.files:
             self._keep_others(student, digest, work.others)
             return replace(row, why=f"holds neither {self.assignment.name}.ipynb nor {MODULE}.py")

@@ -16,7 +16,7 @@ from pathlib import Path
 from autograder.collecting.hand_ins import Owner
 from autograder.course.course import Course
 from autograder.errors import UsageError
-from autograder.rendering.tables import Table, read_table
+from autograder.rendering.tables import TextTable, read_table
 
 HEADINGS = {
     "student": ("student", "student id", "student_id"),
@@ -43,7 +43,7 @@ _ANONYMOUS = frozenset(
 
 
 @dataclass(frozen=True)
-class Person:
+class RosterEntry:
     """One student of the roster.
 
     Attributes:
@@ -70,16 +70,16 @@ class Roster:
         where: The file, for messages; None where there is none, and whoever hands in is a student.
     """
 
-    people: tuple[Person, ...] = ()
+    people: tuple[RosterEntry, ...] = ()
     where: Path | None = None
-    _by_id: dict[tuple[str, str], list[Person]] = field(default_factory=dict, repr=False)
+    _by_id: dict[tuple[str, str], list[RosterEntry]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         for person in self.people:
             for kind, value in person.ids.items():
                 self._by_id.setdefault((kind, folded(value)), []).append(person)
 
-    def find(self, owner: Owner) -> Person:
+    def find(self, owner: Owner) -> RosterEntry:
         """Return the person whom a platform names.
 
         Raises:
@@ -101,14 +101,14 @@ class Roster:
             raise Nobody(f"has the name of {by_name[0].student}, who has another {kind} id: {value}")
         return by_name[0]
 
-    def _with_id(self, kind: str, value: str) -> Iterable[Person]:
+    def _with_id(self, kind: str, value: str) -> Iterable[RosterEntry]:
         if kind == "repository":  # <classroom>-<assignment>-<account>, and accounts may have hyphens, too
             accounts = (value[place + 1 :] for place, letter in enumerate(value) if letter == "-")
             return [person for account in (value, *accounts) for person in self._with_id("github", account)]
         kinds = ("student", "email", "login") if kind == "student" else (kind,)
         return [person for each in kinds for person in self._by_id.get((each, folded(value)), ())]
 
-    def _checked(self, owner: Owner, person: Person) -> Person:
+    def _checked(self, owner: Owner, person: RosterEntry) -> RosterEntry:
         """Return a person found by an id, unless the platform's name is that of somebody else."""
         if not owner.name or "student" in owner.ids or folded(owner.name) in _ANONYMOUS or not person.names:
             return person
@@ -152,7 +152,7 @@ def folded(text: str) -> str:
     return unicodedata.normalize("NFC", " ".join(text.split())).casefold()
 
 
-def person_columns(table: Table) -> dict[str, Callable[[list[str]], str]]:
+def person_columns(table: TextTable) -> dict[str, Callable[[list[str]], str]]:
     """Return what reads each kind of column."""
     headings = [folded(heading.replace("_", " ")) for heading in table.heading]
     known = {name.replace("_", " "): kind for kind, names in HEADINGS.items() for name in names}
@@ -179,13 +179,13 @@ def _reader(place: int, kind: str) -> Callable[[list[str]], str]:
     return read
 
 
-def _holds_participants(table: Table) -> bool:
+def _holds_participants(table: TextTable) -> bool:
     """Whether the first column is that of Moodle's worksheet in a language that is not known here."""
     cells = [re.fullmatch(r"(\D+)\d+", row[0]) for row in table.rows]
     return bool(cells) and all(cells) and len({match[1] for match in cells if match}) == 1
 
 
-def _person(columns: Mapping[str, Callable[[list[str]], str]], row: list[str]) -> Person | None:
+def _person(columns: Mapping[str, Callable[[list[str]], str]], row: list[str]) -> RosterEntry | None:
     cells = {kind: read(row) for kind, read in columns.items()}
     ids = {kind: cells[kind] for kind in IDS if cells.get(kind)}
     if not ids or (set(ids) == {"canvas"} and not cells["canvas"].isdecimal()):  # a row of Canvas' own
@@ -197,12 +197,12 @@ def _person(columns: Mapping[str, Callable[[list[str]], str]], row: list[str]) -
         student = f"{kind}-{value}"
     first, last = cells.get("first", ""), cells.get("last", "")
     names = (cells.get("name", ""), f"{first} {last}".strip())
-    return Person(student, {**ids, "student": student}, tuple(name for name in names if name))
+    return RosterEntry(student, {**ids, "student": student}, tuple(name for name in names if name))
 
 
-def _check_unique(path: Path, people: Iterable[Person]) -> None:
+def _check_unique(path: Path, people: Iterable[RosterEntry]) -> None:
     """Refuse a roster in which an id belongs to two people."""
-    seen: dict[tuple[str, str], Person] = {}
+    seen: dict[tuple[str, str], RosterEntry] = {}
     for person in people:
         for kind, value in person.ids.items():
             other = seen.setdefault((kind, folded(value)), person)
@@ -213,13 +213,13 @@ def _check_unique(path: Path, people: Iterable[Person]) -> None:
                 )
 
 
-def _is_called(person: Person, name: str) -> bool:
+def _is_called(person: RosterEntry, name: str) -> bool:
     """Whether a platform's name may be that of a person, whatever it has dropped: order, case, signs, spaces."""
     wanted = _words(name)
     return bool(wanted) and any(_same(_words(known), wanted) for known in person.names)
 
 
-def _shares_a_word(person: Person, name: str) -> bool:
+def _shares_a_word(person: RosterEntry, name: str) -> bool:
     """Whether a platform's name may be a form of a person's: Canvas leaves no spaces, so words are looked for in it."""
     return any(word in "".join(_words(name)) for known in person.names for word in _words(known))
 
@@ -237,9 +237,9 @@ def _words(name: str) -> list[str]:
     return "".join(letter for letter, sign in zip(letters, plain, strict=True) if sign not in "'’`´\"&.").split()
 
 
-def _unique(people: Iterable[Person]) -> list[Person]:
+def _unique(people: Iterable[RosterEntry]) -> list[RosterEntry]:
     return list({person.student: person for person in people}.values())
 
 
-def _list(people: Iterable[Person]) -> str:
+def _list(people: Iterable[RosterEntry]) -> str:
     return " and ".join(person.student for person in people)

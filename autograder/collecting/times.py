@@ -11,7 +11,7 @@ from autograder.collecting.hand_ins import Owner
 from autograder.collecting.roster import Nobody, Roster, folded, person_columns
 from autograder.deadlines.times import UnreadableTime, read_time
 from autograder.errors import UsageError
-from autograder.rendering.tables import Table, read_table
+from autograder.rendering.tables import TextTable, read_table
 
 HEADINGS = (
     "time",
@@ -69,13 +69,13 @@ def worksheet_times(path: Path, roster: Roster, zone: tzinfo) -> dict[str, datet
     return {student: time for student, time in times.items() if time is not None}
 
 
-def time_column(table: Table) -> int | None:
+def time_column(table: TextTable) -> int | None:
     """Return the place of the column of times."""
     headings = [folded(heading.replace("_", " ")) for heading in table.heading]
     return next((headings.index(name) for name in HEADINGS if name in headings), None)
 
 
-def _cells(table: Table, place: int, roster: Roster) -> Mapping[str, str]:
+def _cells(table: TextTable, place: int, roster: Roster) -> Mapping[str, str]:
     """Return student to cell, of everyone whom the roster knows; without a roster of everyone named."""
     columns = person_columns(table)
     found: dict[str, str] = {}

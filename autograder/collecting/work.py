@@ -46,7 +46,7 @@ class Fate:
 
 
 @dataclass(frozen=True)
-class Work:
+class HandedInWork:
     """What is graded of one hand-in.
 
     Attributes:
@@ -80,7 +80,7 @@ class _File:
         return self.path.suffix.lower() in _ARCHIVES
 
 
-def find_work(source: Source, hand_in: HandIn, assignment: str, settings: Settings) -> Work:
+def find_work(source: Source, hand_in: HandIn, assignment: str, settings: Settings) -> HandedInWork:
     """Read a hand-in and find what is to be graded.
 
     Args:
@@ -103,7 +103,7 @@ def find_work(source: Source, hand_in: HandIn, assignment: str, settings: Settin
     rest = [file for file in files if file not in others and file not in chosen.values()]
     if not chosen:
         fates += [Fate(file.original, why=_neither(file)) for file in rest]
-        return Work({}, tuple(fates), {file.original: file.content for file in rest})
+        return HandedInWork({}, tuple(fates), {file.original: file.content for file in rest})
     work = {name: file.content for name, file in chosen.items()}
     base = next(iter(chosen.values())).path.parent
     for file in rest:
@@ -115,7 +115,7 @@ def find_work(source: Source, hand_in: HandIn, assignment: str, settings: Settin
         else:
             work[name] = file.content
             fates.append(Fate(file.original, name))
-    return Work(work, tuple(fates), {file.original: file.content for file in others})
+    return HandedInWork(work, tuple(fates), {file.original: file.content for file in others})
 
 
 def _is_taken(name: str, files: Iterable[str]) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from autograder.collecting.roster import folded, person_columns
 from autograder.errors import UsageError
 from autograder.marks import ClassMarks, StudentMarks
-from autograder.rendering.tables import Table, read_table
+from autograder.rendering.tables import TextTable, read_table
 
 KnownIds = Mapping[str, Mapping[str, str]]
 """Kind of id, such as `moodle` or `canvas`, to id to student, from the roster and from what was collected."""
@@ -33,7 +33,7 @@ class Downloaded:
         known: Ids that the gradebook does not hold.
     """
 
-    table: Table
+    table: TextTable
     marks: ClassMarks
     known: KnownIds = field(default_factory=dict)
 

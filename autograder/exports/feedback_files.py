@@ -14,7 +14,7 @@ from pathlib import Path
 
 from autograder.collecting.hand_ins import Owner
 from autograder.collecting.records import Record, Records
-from autograder.collecting.roster import Nobody, Person, Roster, course_roster
+from autograder.collecting.roster import Nobody, Roster, RosterEntry, course_roster
 from autograder.course.course import Course
 from autograder.errors import UsageError
 from autograder.exports.spreadsheets import Export
@@ -56,14 +56,14 @@ def feedback_zip(
     return Export({f"feedback-{platform}.zip": buffer.getvalue()}, tuple(left_out))
 
 
-def _person(roster: Roster, student: str) -> Person | None:
+def _person(roster: Roster, student: str) -> RosterEntry | None:
     try:
         return roster.find(Owner(student, {"student": student}))
     except Nobody:
         return None
 
 
-def _moodle_name(person: Person | None, record: Record | None, page: str) -> str:
+def _moodle_name(person: RosterEntry | None, record: Record | None, page: str) -> str:
     """Return the path in Moodle's zip file: folder and number have to be there, the name is for people."""
     number = person.ids.get("moodle", "") if person else ""
     name = person.names[0] if person and person.names else ""
@@ -73,13 +73,13 @@ def _moodle_name(person: Person | None, record: Record | None, page: str) -> str
     return f"{plain}_{number}_assignsubmission_file/{page}" if number else ""
 
 
-def _canvas_name(person: Person | None, record: Record | None, page: str) -> str:
+def _canvas_name(person: RosterEntry | None, record: Record | None, page: str) -> str:
     """Return the name of a file for Canvas: it has to name an attachment of the last hand-in."""
     back = record.way_back if record else {}
     return f"{back['prefix']}_{back['attachment']}_{page}" if back.get("attachment") else ""
 
 
-PLATFORMS: dict[str, Callable[[Person | None, Record | None, str], str]] = {
+PLATFORMS: dict[str, Callable[[RosterEntry | None, Record | None, str], str]] = {
     "moodle": _moodle_name,
     "canvas": _canvas_name,
 }

@@ -15,7 +15,7 @@ from autograder.errors import UsageError
 from autograder.exports.downloaded import KnownIds, check_points, left_out, open_downloaded
 from autograder.marks import ClassMarks, StudentMarks
 from autograder.rendering.safe_csv import NBGRADER_COLUMNS, Value, csv_bytes
-from autograder.rendering.tables import Table
+from autograder.rendering.tables import TextTable
 
 CANVAS_FILE, MOODLE_FILE = "canvas.csv", "moodle.csv"
 CANVAS_COLUMNS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
@@ -157,7 +157,7 @@ def _filled_worksheet(marks: ClassMarks, path: Path, known: KnownIds) -> Export:
     return Export({MOODLE_FILE: csv_bytes(filled)}, left_out(marks, named))
 
 
-def _grade_columns(path: Path, table: Table) -> tuple[int, int]:
+def _grade_columns(path: Path, table: TextTable) -> tuple[int, int]:
     """Return the places of the grade and of the maximum grade, which stands right after it."""
     headings = [folded(heading) for heading in table.heading]
     place = next((headings.index(name) for name in GRADE_HEADINGS if name in headings), None)

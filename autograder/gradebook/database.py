@@ -37,7 +37,7 @@ UPGRADE = "Copy it somewhere safe, then run in the course folder: nbgrader db up
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedScores:
     """What the gradebook holds of one student's submission.
 
     Attributes:
@@ -89,7 +89,7 @@ def _folder_of(coursedir: CourseDirectory) -> Path:
     return Path(sqlalchemy.engine.make_url(coursedir.db_url).database or "").parent
 
 
-def recorded_scores(coursedir: CourseDirectory) -> Recorded:
+def recorded_scores(coursedir: CourseDirectory) -> RecordedScores:
     """Return what is recorded for the student and the assignment of this course directory.
 
     Raises:
@@ -101,7 +101,7 @@ def recorded_scores(coursedir: CourseDirectory) -> Recorded:
         marks = read_open_marks_of(connection, asked["assignment"], asked["student"])
     due, extension = (rows[0].duedate, rows[0].extension) if rows else (None, None)
     states = {task: mark.state for task, mark in marks.items()}
-    return Recorded({row.name: row.auto_score for row in rows}, due, extension, states)
+    return RecordedScores({row.name: row.auto_score for row in rows}, due, extension, states)
 
 
 def automatic_rows(connection: sqlalchemy.Connection, assignment: str, student: str) -> Sequence[sqlalchemy.Row[Any]]:

@@ -14,7 +14,7 @@ _DELIMITERS = ",;\t"
 
 
 @dataclass(frozen=True)
-class Table:
+class TextTable:
     """A table of text; every row is as long as the heading.
 
     Attributes:
@@ -29,7 +29,7 @@ class Table:
     bom: bool = False
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path) -> TextTable:
     """Read a table.
 
     Raises:
@@ -47,7 +47,7 @@ def read_table(path: Path) -> Table:
     heading = [cell.strip() for cell in rows[0]] if rows else []
     padding = [""] * len(heading)
     cut = [[*row, *padding][: len(heading)] for row in rows[1:] if any(cell.strip() for cell in row)]
-    return Table(path, heading, cut, delimiter, content.startswith(b"\xef\xbb\xbf"))
+    return TextTable(path, heading, cut, delimiter, content.startswith(b"\xef\xbb\xbf"))
 
 
 def _encoding(content: bytes) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.collecting.collect import Collected, Request, Row, collect
+from autograder.collecting.collect import Collected, CollectRequest, HandInRow, collect
 from autograder.collecting.records import Records
 from autograder.errors import UsageError
 from tests.collecting import downloads
@@ -33,7 +33,7 @@ def download_of(platform: str, folder: Path) -> Path:
     return makers[platform]()
 
 
-def run(course: TinyCourse, request: Request) -> Collected:
+def run(course: TinyCourse, request: CollectRequest) -> Collected:
     return collect(course.course, course.assignment, course.root / "submitted", request)
 
 
@@ -50,7 +50,7 @@ def expected_of(platform: str, student: Student) -> dict[str, bytes]:
     return expected
 
 
-def row_of(collected: Collected, student: Student) -> Row:
+def row_of(collected: Collected, student: Student) -> HandInRow:
     (row,) = (row for row in collected.rows if row.student == student.id)
     return row
 
@@ -66,7 +66,7 @@ def test_everybody_gets_what_is_theirs_and_every_file_is_accounted_for(
     course: TinyCourse, tmp_path: Path, platform: str
 ) -> None:
     source = download_of(platform, tmp_path)
-    collected = run(course, Request(source))
+    collected = run(course, CollectRequest(source))
     assert collected.platform == platform
     for student in ROSTER:
         found = files_of(course, student)
@@ -112,7 +112,7 @@ def test_moodle_in_its_other_layouts_forms_and_with_its_worksheet(tiny_course: T
         sheet.write_bytes(downloads.moodle_worksheet("tiny", 7, language, delimiter, anonymous))
         for layout in (downloads.FOLDERS, downloads.OLD_FOLDERS, downloads.FLAT):
             source = downloads.moodle_zip(tmp_path / "m.zip", "tiny", layout, anonymous, "NFD")
-            collected = run(tiny_course, Request(source, roster=sheet, dry_run=True))
+            collected = run(tiny_course, CollectRequest(source, roster=sheet, dry_run=True))
             found = {row.owner.rpartition("_")[2]: row.student for row in collected.rows}
             for student in ROSTER:
                 assert found[str(student.moodle)] == (f"moodle-{student.moodle}" if anonymous else student.id)
@@ -126,11 +126,11 @@ def test_canvas_by_its_gradebook_by_names_and_anonymous(tiny_course: TinyCourse,
     book = tmp_path / "gradebook.csv"
     for delimiter, split in ((",", False), (";", True)):
         book.write_bytes(downloads.canvas_gradebook(7, delimiter, split))
-        collected = run(tiny_course, Request(source, roster=book, dry_run=True))
+        collected = run(tiny_course, CollectRequest(source, roster=book, dry_run=True))
         assert {row.student for row in collected.rows} == {"", *(student.id for student in ROSTER)}
     names = tmp_path / "names.csv"
     names.write_bytes(downloads.table([["student", "name"], *([s.id, f"{s.first} {s.last}"] for s in ROSTER)]))
-    collected = run(tiny_course, Request(source, roster=names, dry_run=True))
+    collected = run(tiny_course, CollectRequest(source, roster=names, dry_run=True))
     refused = {row.owner: row.why for row in collected.problems if not row.student}
     namesakes = [why for owner, why in refused.items() if owner.startswith("leesam")]
     assert namesakes == ["this is the name of s05 and s06: an id has to tell them apart"] * 2
@@ -138,7 +138,7 @@ def test_canvas_by_its_gradebook_by_names_and_anonymous(tiny_course: TinyCourse,
     hidden = downloads.canvas_zip(tmp_path / "a.zip", "tiny", anonymous=True)
     rows = [[s.id, downloads.canvas_anonymous(s)] for s in ROSTER]
     names.write_bytes(downloads.table([["student", "anonymous id"], *rows]))
-    collected = run(tiny_course, Request(hidden, roster=names, dry_run=True))
+    collected = run(tiny_course, CollectRequest(hidden, roster=names, dry_run=True))
     assert len({row.student for row in collected.rows}) == len(STUDENTS)
 
 
@@ -146,14 +146,14 @@ def test_github_with_either_classrooms_roster(tiny_course: TinyCourse, tmp_path:
     source = downloads.github_folder(tmp_path, "tiny")
     roster = tmp_path / "roster-from-github.csv"
     roster.write_bytes(downloads.classroom_roster())
-    collected = run(tiny_course, Request(source, roster=roster, dry_run=True))
+    collected = run(tiny_course, CollectRequest(source, roster=roster, dry_run=True))
     assert {row.student for row in collected.rows} == {"", *(student.id for student in ROSTER)}
     roster.write_bytes(downloads.classroom50_roster())
-    collected = run(tiny_course, Request(source, roster=roster, dry_run=True))
+    collected = run(tiny_course, CollectRequest(source, roster=roster, dry_run=True))
     assert {row.student for row in collected.rows} == {"", *(student.login for student in ROSTER)}
     loose = tmp_path / "clones"
     shutil.copytree(source, loose)
-    collected = run(tiny_course, Request(loose, roster=roster, dry_run=True))
+    collected = run(tiny_course, CollectRequest(loose, roster=roster, dry_run=True))
     assert collected.platform == "github"
     owners = {row.owner: row.why for row in collected.problems}
     assert "lab-one-sam-lee" in owners  # may also be the account lee, of a course lab-one-sam
@@ -166,7 +166,7 @@ def test_a_folder_without_a_roster_names_students_itself(tiny_course: TinyCourse
     (source / "readme.txt").write_bytes(b"")
     (source / "link").symlink_to("/etc/passwd")
     os.mkfifo(source / "pipe")
-    collected = run(tiny_course, Request(source))
+    collected = run(tiny_course, CollectRequest(source))
     assert {row.student for row in collected.rows} == {*(student.id for student in STUDENTS), "ben", "zoe"}
     assert collected.others["link"] == "is a link"
     assert set(collected.others) >= {"readme.txt", "pipe"}
@@ -176,23 +176,23 @@ def test_a_folder_without_a_roster_names_students_itself(tiny_course: TinyCourse
 def test_times_come_from_a_table_where_the_platform_tells_none(course: TinyCourse, tmp_path: Path) -> None:
     source, times = downloads.canvas_zip(tmp_path / "c.zip", "tiny"), tmp_path / "times.csv"
     times.write_bytes(downloads.times_table("tiny"))
-    collected = run(course, Request(source, times=times))
+    collected = run(course, CollectRequest(source, times=times))
     wanted = downloads.handed_in(STUDENTS[8], "tiny").replace(tzinfo=None)
     assert row_of(collected, STUDENTS[8]).time == wanted
     assert files_of(course, STUDENTS[8])["timestamp.txt"] == f"{wanted} UTC\n".encode()
     times.write_text("student,time\ns08,yesterday\n")
     with pytest.raises(UsageError, match="'yesterday' of s08 is no time"):
-        run(course, Request(source, times=times))
+        run(course, CollectRequest(source, times=times))
     times.write_text("student,when\ns08,2030\n")
     with pytest.raises(UsageError, match="no column of times"):
-        run(course, Request(source, times=times))
+        run(course, CollectRequest(source, times=times))
 
 
 def test_repeating_it_changes_nothing(course: TinyCourse, tmp_path: Path) -> None:
     source = downloads.gradescope_zip(tmp_path / "g.zip", "tiny")
-    run(course, Request(source))
+    run(course, CollectRequest(source))
     before = tree(course.root)
-    again = run(course, Request(source))
+    again = run(course, CollectRequest(source))
     assert tree(course.root) == before
     assert {row.state for row in again.rows} == {"unchanged", "nothing to grade", "refused"}
 
@@ -212,7 +212,7 @@ def test_the_last_hand_in_counts_and_the_others_are_kept(course: TinyCourse, tmp
             (source / ada.id / name).parent.mkdir(parents=True, exist_ok=True)
             (source / ada.id / name).write_bytes(content)
         times.write_text(f"student,time\n{ada.id},{time}\n" if time else "student,time\n")
-        return run(course, Request(source, times=times)).rows[0].state
+        return run(course, CollectRequest(source, times=times)).rows[0].state
 
     assert hand_in("a", "2030-05-01 10:00 UTC") == "new"
     assert hand_in("b", "2030-05-01 12:00 UTC") == "replaced"
@@ -236,7 +236,7 @@ def kept(records: Records, student: Student, digest: str, files: Mapping[str, by
 
 def test_what_lay_there_by_hand_is_kept(course: TinyCourse, tmp_path: Path) -> None:
     course.hand_in("s00", b"{}", "by_hand = 1\n")
-    run(course, Request(download_of("canvas", tmp_path)))
+    run(course, CollectRequest(download_of("canvas", tmp_path)))
     found = [path for path in (course.root / ".autograder/collected").rglob("utilities.py") if path.is_file()]
     assert b"by_hand = 1\n" in [path.read_bytes() for path in found]
 
@@ -246,7 +246,7 @@ def test_two_folders_of_one_student_are_refused_unless_times_tell(course: TinyCo
     for folder in ("s00", "S00", "s01"):
         (source / folder).mkdir(parents=True)
         (source / folder / "utilities.py").write_text(f"x = {folder!r}\n")
-    collected = run(course, Request(source))
+    collected = run(course, CollectRequest(source))
     assert {row.owner for row in collected.problems} == {"s00", "S00"}
     assert "nothing says which came last" in collected.problems[0].why
 
@@ -257,16 +257,16 @@ def test_two_readings_are_refused_and_from_decides(tiny_course: TinyCourse, tmp_
         [("a/submission_metadata.yml", b"{}\n"), ("a/Ada_12_assignsubmission_file/tiny.ipynb", b"{}")],
     )
     with pytest.raises(UsageError, match=r"Moodle or Gradescope.*--from moodle\|gradescope"):
-        run(tiny_course, Request(source))
-    assert run(tiny_course, Request(source, platform="moodle", dry_run=True)).platform == "moodle"
+        run(tiny_course, CollectRequest(source))
+    assert run(tiny_course, CollectRequest(source, platform="moodle", dry_run=True)).platform == "moodle"
     with pytest.raises(UsageError, match="Nothing in x looks like a hand-in from Canvas"):
-        run(tiny_course, Request(source, platform="canvas"))
+        run(tiny_course, CollectRequest(source, platform="canvas"))
     with pytest.raises(UsageError, match="There is nothing at"):
-        run(tiny_course, Request(tmp_path / "none.zip"))
+        run(tiny_course, CollectRequest(tmp_path / "none.zip"))
 
 
 def test_without_a_roster_nobody_is_guessed(tiny_course: TinyCourse, tmp_path: Path) -> None:
-    collected = run(tiny_course, Request(download_of("moodle", tmp_path)))
+    collected = run(tiny_course, CollectRequest(download_of("moodle", tmp_path)))
     assert {row.state for row in collected.rows} == {"refused"}
     assert not list((tiny_course.root / "submitted").glob("*"))
 
@@ -276,7 +276,7 @@ def test_an_id_and_a_name_that_disagree_are_refused(course: TinyCourse, tmp_path
     ada, zoe = STUDENTS[:2]
     wrong = f"{zoe.first} {zoe.last}_{ada.moodle}_assignsubmission_file/utilities.py"
     group = f"Group 3_{zoe.moodle}_assignsubmission_file/utilities.py"
-    collected = run(course, Request(downloads.written_zip(tmp_path / "m.zip", [(wrong, b"x"), (group, b"y")])))
+    collected = run(course, CollectRequest(downloads.written_zip(tmp_path / "m.zip", [(wrong, b"x"), (group, b"y")])))
     why = {row.owner.rpartition("_")[0]: row.why for row in collected.problems}
     assert why["Zoë Müller"] == "has the id of s00 and another name"
     assert why["Group 3"] == "has the id of s01 and another name"
@@ -296,7 +296,7 @@ def test_a_roster_that_says_nothing_or_two_things(
 ) -> None:
     (tmp_path / "roster.csv").write_text(content)
     with pytest.raises(UsageError, match=message):
-        run(tiny_course, Request(download_of("moodle", tmp_path), roster=tmp_path / "roster.csv"))
+        run(tiny_course, CollectRequest(download_of("moodle", tmp_path), roster=tmp_path / "roster.csv"))
 
 
 def test_large_files_are_left_out_and_cost_nothing(course: TinyCourse, tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_large_files_are_left_out_and_cost_nothing(course: TinyCourse, tmp_path:
     both = upload_of(STUDENTS[0], "tiny").expected
     upload = zipped({"a-checkpoint.h5": bytes(3 << 20), **both})
     source = downloads.written_zip(tmp_path / "c.zip", [("obrienada_4000_9_w.zip", upload)])
-    collected = collect(small, course.assignment, course.root / "submitted", Request(source))
+    collected = collect(small, course.assignment, course.root / "submitted", CollectRequest(source))
     assert files_of(course, STUDENTS[0]) == both
     lost = {fate.original.rpartition("!")[2]: fate.why for fate in collected.rows[0].fates if not fate.became}
     assert lost["a-checkpoint.h5"] == "is larger than the course allows"
@@ -313,6 +313,6 @@ def test_large_files_are_left_out_and_cost_nothing(course: TinyCourse, tmp_path:
 def test_a_file_where_a_folder_has_to_be(course: TinyCourse, tmp_path: Path) -> None:
     upload = zipped([("utilities.py", b"x = 1"), ("tiny.ipynb", b"{}"), ("a", b"file"), ("a/b.txt", b"below")])
     source = downloads.written_zip(tmp_path / "c.zip", [("obrienada_4000_9_w.zip", upload)])
-    collected = run(course, Request(source))
+    collected = run(course, CollectRequest(source))
     assert set(files_of(course, STUDENTS[0])) == {"utilities.py", "tiny.ipynb", "a"}
     assert any(fate.why == "has the name of another file, a/b.txt" for fate in collected.rows[0].fates)

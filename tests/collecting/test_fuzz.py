@@ -12,7 +12,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
-from autograder.collecting.collect import Collected, Request, collect
+from autograder.collecting.collect import Collected, CollectRequest, collect
 from autograder.collecting.hand_ins import Download
 from autograder.collecting.platforms import PLATFORMS
 from autograder.collecting.source import opened_source
@@ -83,7 +83,7 @@ def test_hostile_hand_ins_reach_nothing_and_cost_nobody_else_anything(tiny_cours
     for _ in range(ROUNDS):
         with warnings.catch_warnings(action="ignore"):
             source = hostile_download(draw, tmp_path / "m.zip")
-        collected = collect(small, tiny_course.assignment, submitted, Request(source, "moodle"))
+        collected = collect(small, tiny_course.assignment, submitted, CollectRequest(source, "moodle"))
         after = {path for path in tmp_path.rglob("*") if not path.is_relative_to(kept)} - {source}
         assert all(path.is_relative_to(submitted) for path in after - before)
         assert all(path.is_file() or path.is_dir() for path in after)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from autograder.collecting.collect import Request, collect
+from autograder.collecting.collect import CollectRequest, collect
 from autograder.collecting.records import known_ids
 from autograder.errors import UsageError
 from autograder.exports.feedback_files import feedback_zip
@@ -51,7 +51,7 @@ def pages_of(folder: Path, students: Iterable[Student] = ROSTER) -> dict[str, Pa
 
 def collected(course: TinyCourse, source: Path) -> None:
     (course.root / "roster.csv").write_bytes(downloads.own_roster())
-    collect(course.course, course.assignment, course.root / "submitted", Request(source))
+    collect(course.course, course.assignment, course.root / "submitted", CollectRequest(source))
 
 
 # --- feedback -------------------------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ def test_canvas_finds_everyone_by_an_attachment(tiny_course: TinyCourse, tmp_pat
     rows = [[s.id, s.canvas, downloads.canvas_anonymous(s)] for s in ROSTER]
     (tiny_course.root / "roster.csv").write_bytes(downloads.table([["student", "canvas", "canvas anonymous"], *rows]))
     source = downloads.canvas_zip(tmp_path / "c.zip", "tiny", anonymous)
-    collect(tiny_course.course, tiny_course.assignment, tiny_course.root / "submitted", Request(source))
+    collect(tiny_course.course, tiny_course.assignment, tiny_course.root / "submitted", CollectRequest(source))
     made = feedback_zip(tiny_course.course, "tiny", pages_of(tmp_path), "canvas", None)
     attachments = {
         downloads.canvas_attachment(s, number): (s.canvas, name)
