@@ -32,7 +32,7 @@ from autograder.course.submission import read_submission
 from autograder.gradebook.database import transaction
 from autograder.gradebook.graded_notebook import recorded_result
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
-from autograder.gradebook.transactions import Keeper
+from autograder.gradebook.transactions import GradebookWriter
 from autograder.grading.result_store import ReadSubmission
 from autograder.grading.rules_digest import read_rules
 from autograder.ledger.history import last_entry
@@ -140,8 +140,8 @@ class Found:
 
 def look(course: TinyCourse) -> Found:
     """Compare the gradebook, then start again as the next command would, and compare the graded notebook."""
-    keeper = Keeper(course.course, course_directory(course.course, "tiny"), "test")
-    with transaction(keeper.coursedir) as book:
+    writer = GradebookWriter(course.course, course_directory(course.course, "tiny"), "test")
+    with transaction(writer.coursedir) as book:
         last = last_entry(book, *WHOSE)
         state = current_state(book, *WHOSE)
     if last is None or state.handed_in is None:
@@ -155,7 +155,7 @@ def look(course: TinyCourse) -> Found:
     if (marks, state.penalty, last.submission, last.book) != expected:
         return Found(number, f"gradebook: {marks}, {state.penalty}, {last}", unfinished=False)
     unfinished = any((course.course.state_dir / "unfinished").glob("*"))
-    keeper.settle()
+    writer.settle()
     return Found(number, _wrong_in_folder(course, number), unfinished)
 
 

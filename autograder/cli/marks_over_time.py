@@ -40,15 +40,16 @@ class HistoryOptions(Options):
 def history(options: HistoryOptions) -> int:
     """Print what changed a student's marks, when, by which command, and why."""
     from autograder.gradebook.nbgrader_steps import course_directory
-    from autograder.gradebook.transactions import Keeper
+    from autograder.gradebook.transactions import GradebookWriter
+    from autograder.ledger.entries import SubmissionKey
 
     course, name = open_course(options)
-    keeper = Keeper(course, course_directory(course, name), options.command)
-    told = keeper.history((name, options.student))
+    writer = GradebookWriter(course, course_directory(course, name), options.command)
+    told = writer.history(SubmissionKey(name, options.student))
     if not told:
         raise UsageError(
             f"The gradebook knows no marks of {options.student} for {name}.",
-            did_you_mean(options.student, sorted(keeper.students())),
+            did_you_mean(options.student, sorted(writer.students())),
         )
     known = {task for recorded in told for task in recorded.entry.book.marks}
     for task in options.tasks:

@@ -2,8 +2,8 @@
 
 By itself nbgrader first removes the student's graded notebook, commits the time of the new hand-in, grades, commits
 scores and then the late penalty, and removes the folder again where anything fails. Here it works on a copy of the
-student's rows and in a folder of its own. When it is through, `Keeper` puts both in the place of the old ones; if it
-fails or is killed before that, nothing has changed.
+student's rows and in a folder of its own. When it is through, `GradebookWriter` puts both in the place of the old
+ones; if it fails or is killed before that, nothing has changed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from nbgrader.coursedir import CourseDirectory
 from autograder.course.course import Course, course_from
 from autograder.errors import AutograderError, RecordingError
 from autograder.gradebook.database import transaction
-from autograder.gradebook.transactions import Graded, Keeper, Recorded, Whose, Work
+from autograder.gradebook.transactions import GradebookWriter, Graded, Recorded, Work
+from autograder.ledger.entries import SubmissionKey
 from autograder.ledger.scratch_book import ScratchBook, scratch_book
 
 GRADED = "autograder_graded"
@@ -43,7 +44,7 @@ class _Student:
         graded: What the checks found; None until then, or where nbgrader grades alone.
     """
 
-    whose: Whose
+    key: SubmissionKey
     copies: ExitStack
     scratch: ScratchBook
     graded: Graded | None = None
@@ -53,14 +54,14 @@ class IsolatedAutograde(Autograde):  # type: ignore[misc]
     """Grades as nbgrader does, and leaves the old marks until the new ones are there.
 
     Attributes:
-        keeper: Writes into the gradebook; None means that of nbgrader's configuration.
+        gradebook_writer: Writes into the gradebook; None means that of nbgrader's configuration.
         command: What the history names as the origin.
         flags_failures: Whether marks are flagged as those of an earlier hand-in where grading fails.
         recorded: What came of the last student; None if nothing was recorded.
         failure: Why the last student's marks could not be recorded, in our own words.
     """
 
-    keeper: Keeper | None = None
+    gradebook_writer: GradebookWriter | None = None
     command = "nbgrader autograde"
     flags_failures = True
     recorded: Recorded | None = None
@@ -70,8 +71,8 @@ class IsolatedAutograde(Autograde):  # type: ignore[misc]
     def convert_notebooks(self) -> None:
         """Grade everyone who was chosen; afterwards nbgrader sees its own folders again."""
         usual = self.coursedir
-        course = self.keeper.course if self.keeper else course_from(Path(usual.root), self.config)
-        self.keeper = self.keeper or Keeper(course, usual, self.command)
+        course = self.gradebook_writer.course if self.gradebook_writer else course_from(Path(usual.root), self.config)
+        self.gradebook_writer = self.gradebook_writer or GradebookWriter(course, usual, self.command)
         with _work_folder(course) as name:
             # Even where nbgrader cleans up after a failure, it reaches nothing but this folder.
             self.coursedir: Any = _apart(usual, Path(name))
@@ -84,17 +85,17 @@ class IsolatedAutograde(Autograde):  # type: ignore[misc]
     def init_destination(self, assignment_id: str, student_id: str) -> bool:
         """Prepare the copies for one student; return whether to grade at all, which nbgrader decides as ever."""
         self._end_student()
-        usual = self._keeper.coursedir
+        usual = self._gradebook_writer.coursedir
         there = Path(usual.format_path(usual.autograded_directory, student_id, assignment_id))
         if there.is_dir() and (not self.force or self.coursedir.notebook_id != "*"):
             shutil.copytree(there, self._format_dest(assignment_id, student_id))  # what nbgrader looks at, or leaves
         if not super().init_destination(assignment_id, student_id):
             return False
-        whose, copies = (assignment_id, student_id), ExitStack()
+        key, copies = SubmissionKey(assignment_id, student_id), ExitStack()
         with transaction(usual) as book:
-            scratch = copies.enter_context(scratch_book(book, *whose))
+            scratch = copies.enter_context(scratch_book(book, *key))
         self.coursedir.db_url = scratch.url
-        self._student, self.recorded = _Student(whose, copies, scratch), None
+        self._student, self.recorded = _Student(key, copies, scratch), None
         return True
 
     def write_single_notebook(self, output: str, resources: Resources) -> None:
@@ -110,22 +111,22 @@ class IsolatedAutograde(Autograde):  # type: ignore[misc]
             return
         work = Work(self._student.scratch, Path(self._format_dest(assignment_id, student_id)), self._student.graded)
         try:
-            self.recorded = self._keeper.keep(self._student.whose, work)
+            self.recorded = self._gradebook_writer.record(self._student.key, work)
         except (AutograderError, OSError) as error:
             self.failure = error
             raise
         if self.coursedir.groupshared:
-            apart, self.coursedir = self.coursedir, self._keeper.coursedir
+            apart, self.coursedir = self.coursedir, self._gradebook_writer.coursedir
             try:
                 super().set_permissions(assignment_id, student_id)  # also of the folder above all students'
             finally:
                 self.coursedir = apart  # before nbgrader cleans up after a failure
 
     @property
-    def _keeper(self) -> Keeper:
-        if self.keeper is None:
+    def _gradebook_writer(self) -> GradebookWriter:
+        if self.gradebook_writer is None:
             raise RecordingError("nbgrader began to grade without a gradebook.")
-        return self.keeper
+        return self.gradebook_writer
 
     def _end_student(self) -> None:
         """Let go of one student's copies, and flag the old marks where no new ones were recorded."""
@@ -135,7 +136,7 @@ class IsolatedAutograde(Autograde):  # type: ignore[misc]
         student.copies.close()
         if self.recorded is None and self.flags_failures:
             with suppress(AutograderError, OSError):  # the old marks stay all the same
-                self._keeper.flag(student.whose, UNFINISHED)
+                self._gradebook_writer.flag(student.key, UNFINISHED)
 
 
 def _work_folder(course: Course) -> tempfile.TemporaryDirectory[str]:

@@ -26,8 +26,9 @@ from autograder.gradebook.database import transaction
 from autograder.gradebook.isolated_autograde import IsolatedAutograde
 from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, run_step
 from autograder.gradebook.record_stamp import Recording, is_recorded, write_stamp
-from autograder.gradebook.transactions import Graded, Keeper, Recorded, check_registered
+from autograder.gradebook.transactions import GradebookWriter, Graded, Recorded, check_registered
 from autograder.grading.rules_digest import read_rules
+from autograder.ledger.entries import SubmissionKey
 from autograder.ledger.history import last_entry
 from autograder.results import SubmissionResult
 from autograder.text import problem_with_id
@@ -54,7 +55,7 @@ class Recorder:
         late_policy(course.nbgrader)
         self._course = course
         self._assignment = assignment
-        self._keeper = Keeper(course, course_directory(course, assignment.name), "grade", preview)
+        self._writer = GradebookWriter(course, course_directory(course, assignment.name), "grade", preview)
         self._rules = read_rules(course, assignment)
 
     def record(self, student: str, snapshot: Snapshot, result: SubmissionResult) -> Recorded | None:
@@ -98,27 +99,27 @@ class Recorder:
         """
         if not student.isprintable():  # never recorded, and no database takes bytes that are no text
             return None
-        return self._keeper.flag((self._assignment.name, student), why)
+        return self._writer.flag(SubmissionKey(self._assignment.name, student), why)
 
     def _record(self, recording: Recording) -> Recorded | None:
-        self._keeper.settle()
+        self._writer.settle()
         if is_recorded(recording):
             return None
-        with transaction(self._keeper.coursedir) as book:
+        with transaction(self._writer.coursedir) as book:
             check_registered(book, self._assignment.name)
         with _staged(recording, _files_for_nbgrader(recording)) as staging:
-            recorded = _autograde(recording, staging, self._keeper)
-        if not self._keeper.preview:
+            recorded = _autograde(recording, staging, self._writer)
+        if not self._writer.preview:
             write_stamp(recording)
         return recorded
 
     def _flag_if_new(self, recording: Recording, why: str) -> None:
         """Flag the old marks, if they are for an earlier hand-in than the one that could not be recorded."""
         with suppress(AutograderError, OSError):
-            with transaction(self._keeper.coursedir) as book:
+            with transaction(self._writer.coursedir) as book:
                 last = last_entry(book, self._assignment.name, recording.student)
             if last is None or last.submission != recording.snapshot.digest:
-                self._keeper.flag((self._assignment.name, recording.student), why)
+                self._writer.flag(SubmissionKey(self._assignment.name, recording.student), why)
 
 
 def _files_for_nbgrader(recording: Recording) -> dict[str, bytes]:
@@ -162,7 +163,7 @@ def _staged(recording: Recording, files: Mapping[str, bytes]) -> Iterator[Path]:
         ) from error
 
 
-def _autograde(recording: Recording, staging: Path, keeper: Keeper) -> Recorded:
+def _autograde(recording: Recording, staging: Path, writer: GradebookWriter) -> Recorded:
     """Run nbgrader's `autograde` on a staged submission, with the result that is known already.
 
     Raises:
@@ -184,7 +185,7 @@ def _autograde(recording: Recording, staging: Path, keeper: Keeper) -> Recorded:
     step.autograde_preprocessors = [given if name == RECORDER else name for name in step.autograde_preprocessors]
     # Metadata is checked at the end, on what is written; to check it here, too, takes a sixth of the time.
     step.sanitize_preprocessors = [kind for kind in step.sanitize_preprocessors if kind is not CheckCellMetadata]
-    step.keeper, step.flags_failures = keeper, False  # whoever called says why it failed
+    step.gradebook_writer, step.flags_failures = writer, False  # whoever called says why it failed
     try:
         run_step(step)
     except StepFailed as error:

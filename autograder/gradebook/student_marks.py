@@ -10,7 +10,7 @@ from nbgrader.api import Student as BookStudent
 from traitlets.config import Config
 
 from autograder.deadlines.late_policy import LatePolicy, late_policy
-from autograder.ledger.entries import last_changes
+from autograder.ledger.entries import SubmissionKey, last_changes
 from autograder.ledger.history import entries_of
 from autograder.ledger.open_marks import read_open_marks_of
 from autograder.ledger.outside import with_outside
@@ -111,9 +111,9 @@ def _opened(mark: Mark, known: OpenMark | None) -> Mark:
 
 def _earlier_marks(book: Gradebook, names: dict[str, str]) -> dict[str, Earlier]:
     """Return what each mark was before it changed last, marks that were given outside since then included."""
-    connection, whose = book.db.connection(), (names["assignment"], names["student"])
-    last, is_new = with_outside(connection, *whose)
-    entries = entries_of(connection, *whose)
+    connection, key = book.db.connection(), SubmissionKey(names["assignment"], names["student"])
+    last, is_new = with_outside(connection, *key)
+    entries = entries_of(connection, *key)
     return last_changes([*entries, last] if last is not None and is_new else entries)
 
 

@@ -23,7 +23,7 @@ from autograder.gradebook.course_lock import course_lock
 from autograder.gradebook.database import REGISTER, automatic_rows, transaction
 from autograder.grading.rules_digest import Rules
 from autograder.ledger.connections import utc_now
-from autograder.ledger.entries import BookState, Change, Entry, TaskMark, changes, reasons
+from autograder.ledger.entries import BookState, Change, Entry, SubmissionKey, TaskMark, changes, reasons
 from autograder.ledger.history import append, entries_of, is_committed, students_with_history
 from autograder.ledger.open_marks import write_held_tasks, write_ungraded
 from autograder.ledger.outside import account, note_outside, with_outside
@@ -31,9 +31,6 @@ from autograder.ledger.scratch_book import ScratchBook, read_book_state, student
 from autograder.ledger.unfinished import finish, settle, stage
 from autograder.marks import OpenState
 from autograder.results import SubmissionResult
-
-Whose = tuple[str, str]
-"""Assignment and student."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class Keeper:
+class GradebookWriter:
     """Writes into a course's gradebook.
 
     Attributes:
@@ -114,7 +111,7 @@ class Keeper:
             with transaction(self.coursedir) as book:
                 settle(self.course.state_dir, lambda recording: is_committed(book, recording))
 
-    def keep(self, whose: Whose, work: Work) -> Recorded:
+    def record(self, key: SubmissionKey, work: Work) -> Recorded:
         """Put new scores, states and the graded notebook in the place of the old ones, and tell the history.
 
         Raises:
@@ -126,26 +123,27 @@ class Keeper:
         with course_lock(self.course.state_dir):
             self.settle()
             with transaction(self.coursedir) as book:
-                last, is_new = with_outside(book, *whose)
-                recorded = self._recorded(whose, work, recording, last)
+                last, is_new = with_outside(book, *key)
+                recorded = self._recorded(key, work, recording, last)
                 if self.preview:
                     return recorded
-                final = Path(self.coursedir.format_path(self.coursedir.autograded_directory, whose[1], whose[0]))
+                folders = self.coursedir.autograded_directory
+                final = Path(self.coursedir.format_path(folders, key.student, key.assignment))
                 waiting = stage(self.course.state_dir, recording, work.folder, final)
                 if last is not None and is_new:
-                    append(book, *whose, last)
+                    append(book, *key, last)
                 work.scratch.write_to(book)
                 tasks, digest = (work.graded.result.tasks, work.graded.submission) if work.graded else ((), "")
-                write_held_tasks(book, whose, tasks, digest)
-                append(book, *whose, recorded.entry)
-            _finish(waiting, whose[1])  # the transaction is committed
+                write_held_tasks(book, key, tasks, digest)
+                append(book, *key, recorded.entry)
+            _finish(waiting, key.student)  # the transaction is committed
         return recorded
 
-    def flag(self, whose: Whose, why: str) -> Recorded | None:
+    def flag(self, key: SubmissionKey, why: str) -> Recorded | None:
         """Say of a student's automatic marks that they are for an earlier hand-in, since the last cannot be graded.
 
         Args:
-            whose: Assignment and student.
+            key: The submission that cannot be graded.
             why: What went wrong.
 
         Returns:
@@ -157,23 +155,23 @@ class Keeper:
         with course_lock(self.course.state_dir):
             self.settle()
             with transaction(self.coursedir) as book:
-                last, is_new = with_outside(book, *whose)
+                last, is_new = with_outside(book, *key)
                 if last is None or not last.book.marks:
                     return None
-                rows = automatic_rows(book, *whose)
+                rows = automatic_rows(book, *key)
                 states = _states_if_ungraded(last.book, {row.name for row in rows})
                 entry = self._ungraded(last, states, why)
                 if not self.preview:
                     if is_new:
-                        append(book, *whose, last)
+                        append(book, *key, last)
                     ids = [row.id for row in rows]
                     book.execute(sqlalchemy.update(Grade).where(Grade.id.in_(ids)).values(needs_manual_grade=True))
-                    write_ungraded(book, whose, states, why)
+                    write_ungraded(book, key, states, why)
                     if entry.why:
-                        append(book, *whose, entry)
+                        append(book, *key, entry)
         return Recorded(last.book, entry)
 
-    def history(self, whose: Whose) -> list[Recorded]:
+    def history(self, key: SubmissionKey) -> list[Recorded]:
         """Return a student's history, oldest first, after what changed outside was added to it.
 
         Raises:
@@ -182,8 +180,8 @@ class Keeper:
         with course_lock(self.course.state_dir):
             self.settle()
             with transaction(self.coursedir) as book:
-                note_outside(book, *whose)
-                entries = entries_of(book, *whose)
+                note_outside(book, *key)
+                entries = entries_of(book, *key)
         befores = [BookState(), *(entry.book for entry in entries)]
         return [Recorded(before, entry) for before, entry in zip(befores, entries, strict=False)]
 
@@ -197,7 +195,7 @@ class Keeper:
         with transaction(self.coursedir) as book:
             return students_in_book(book, assignment) | students_with_history(book, assignment)
 
-    def _recorded(self, whose: Whose, work: Work, recording: str, last: Entry | None) -> Recorded:
+    def _recorded(self, key: SubmissionKey, work: Work, recording: str, last: Entry | None) -> Recorded:
         before = last.book if last else BookState()
         graded = work.graded
         entry = Entry(
@@ -207,7 +205,7 @@ class Keeper:
             recording=recording,
             submission=graded.submission if graded else "",
             rules=graded.rules if graded else None,
-            book=_state_after(read_book_state(work.scratch.connection, *whose), before, graded),
+            book=_state_after(read_book_state(work.scratch.connection, *key), before, graded),
         )
         return Recorded(before, msgspec.structs.replace(entry, why=reasons(last, entry)))
 

@@ -6,12 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from autograder.grading.rules_digest import Rules
 from autograder.marks import Earlier, OpenState
+
+
+class SubmissionKey(NamedTuple):
+    """What names a submission in the gradebook."""
+
+    assignment: str
+    student: str
+
 
 Reason = Literal[
     "new hand-in",

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 import sqlalchemy
 
 from autograder.ledger.connections import utc_now
+from autograder.ledger.entries import SubmissionKey
 from autograder.marks import OpenMark, OpenState
 from autograder.results import TaskResult
 from autograder.text import clean
@@ -46,45 +47,45 @@ def read_open_marks_of(connection: sqlalchemy.Connection, assignment: str, stude
 
 
 def write_held_tasks(
-    connection: sqlalchemy.Connection, whose: tuple[str, str], tasks: Iterable[TaskResult], digest: str
+    connection: sqlalchemy.Connection, key: SubmissionKey, tasks: Iterable[TaskResult], digest: str
 ) -> None:
     """Take a student's tasks out of the table, but for those that a new result holds; nothing is committed here.
 
     Args:
         connection: In the transaction that also writes the scores.
-        whose: Assignment and student.
+        key: The submission.
         tasks: What the checks found.
         digest: The submission that was graded.
     """
-    _replace(connection, whose, {task.id: ("held", _reason(task)) for task in tasks if task.held}, digest)
+    _replace(connection, key, {task.id: ("held", _reason(task)) for task in tasks if task.held}, digest)
 
 
 def write_ungraded(
-    connection: sqlalchemy.Connection, whose: tuple[str, str], states: Mapping[str, OpenState], why: str
+    connection: sqlalchemy.Connection, key: SubmissionKey, states: Mapping[str, OpenState], why: str
 ) -> None:
     """Put all tasks of a student into the table, since the last hand-in could not be graded; nothing is committed.
 
     Args:
         connection: In the transaction that also writes what nbgrader shows of it.
-        whose: Assignment and student.
+        key: The submission.
         states: State by task: with a score it is for an earlier hand-in, without one the task is held.
         why: What went wrong.
     """
-    _replace(connection, whose, {task: (state, why) for task, state in states.items()}, "")
+    _replace(connection, key, {task: (state, why) for task, state in states.items()}, "")
 
 
 def _replace(
-    connection: sqlalchemy.Connection, whose: tuple[str, str], marks: Mapping[str, tuple[str, str]], digest: str
+    connection: sqlalchemy.Connection, key: SubmissionKey, marks: Mapping[str, tuple[str, str]], digest: str
 ) -> None:
     """Replace a student's rows; a task that was there before keeps its date.
 
     Args:
         connection: Of the transaction that this is part of.
-        whose: Assignment and student.
+        key: The submission.
         marks: State and reason by task.
         digest: The submission that was graded; empty if none could be.
     """
-    assignment, student = whose
+    assignment, student = key
     _OPEN_MARKS.create(connection, checkfirst=True)
     before = read_open_marks_of(connection, assignment, student)
     connection.execute(_OPEN_MARKS.delete().where(*_of(assignment, student)))

@@ -35,9 +35,10 @@ from autograder.course.submission import Snapshot, read_submission
 from autograder.feedback.exporter import write_feedback
 from autograder.gradebook.database import transaction
 from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, run_step
-from autograder.gradebook.transactions import Keeper, Recorded
+from autograder.gradebook.transactions import GradebookWriter, Recorded
 from autograder.grading import result_store as store
 from autograder.grading.rules_digest import read_rules
+from autograder.ledger.entries import SubmissionKey
 from autograder.ledger.outside import current_state
 from autograder.results import Submission, SubmissionResult
 from tests.page_text import Page
@@ -73,8 +74,8 @@ def make_stricter(course: TinyCourse, task: str) -> None:
     path.write_text(path.read_text() + "# stricter\n")
 
 
-def keeper_of(course: TinyCourse) -> Keeper:
-    return Keeper(course.course, course_directory(course.course, "tiny"), "test")
+def writer_of(course: TinyCourse) -> GradebookWriter:
+    return GradebookWriter(course.course, course_directory(course.course, "tiny"), "test")
 
 
 def record(course: TinyCourse, student: str) -> None:
@@ -190,7 +191,7 @@ class MarksOverTime(RuleBasedStateMachine):
     def kill(self, which: int, nbgrader: bool, where: str) -> None:
         """End recording at one place, with nothing after it."""
         names = self.handed_in()
-        with suppress(Killed), ended_by(Killed(), where), patch.object(Keeper, "flag"):
+        with suppress(Killed), ended_by(Killed(), where), patch.object(GradebookWriter, "flag"):
             (autograde if nbgrader else record)(self.course, names[which % len(names)])
 
     @rule(which=st.integers(0, 3), nbgrader=st.booleans(), where=st.sampled_from(sorted(BREAKING)))
@@ -236,15 +237,15 @@ class MarksOverTime(RuleBasedStateMachine):
 
     def state(self, student: str) -> Any:
         """What the gradebook holds of one student."""
-        with transaction(keeper_of(self.course).coursedir) as book:
+        with transaction(writer_of(self.course).coursedir) as book:
             return current_state(book, "tiny", student)
 
     @invariant()
     def the_history_replays_to_the_gradebook(self) -> None:
         """The last entry is the gradebook, and each difference between two entries has a reason."""
-        keeper = keeper_of(self.course)
-        for student in keeper.students():
-            told = keeper.history(("tiny", student))
+        writer = writer_of(self.course)
+        for student in writer.students():
+            told = writer.history(SubmissionKey("tiny", student))
             replayed = told[-1].entry.book
             plain = {task: msgspec.structs.replace(mark, stand_in=False) for task, mark in replayed.marks.items()}
             assert msgspec.structs.replace(replayed, marks=plain) == self.state(student)
@@ -327,7 +328,7 @@ def test_a_preview_and_the_grade_after_it_tell_the_same_changes(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    course, keeper = released_course, keeper_of(released_course)
+    course, writer = released_course, writer_of(released_course)
     students = [f"student-{number:02}" for number in range(30)]
     for number, student in enumerate(students):
         hand_in(course, student, number % 5)
@@ -349,7 +350,7 @@ def test_a_preview_and_the_grade_after_it_tell_the_same_changes(
     assert run(course, "grade", "--quiet", "--jobs", "1") == 0
     told = {}
     for student in students:
-        last = keeper.history(("tiny", student))[-1]
+        last = writer.history(SubmissionKey("tiny", student))[-1]
         changes = [change for change in last.changes if change.counts and last.entry.command == "grade"]
         told[student] = [
             {"task": each.task, "before": each.before.points, "after": each.after.points, "why": each.why}
@@ -440,7 +441,7 @@ def test_a_changed_setting_and_a_stand_in_are_told(released_course: TinyCourse) 
     tasks = (msgspec.structs.replace(result.tasks[0], carried_forward=True), result.tasks[1])
     course.record("ada", folder, msgspec.structs.replace(result, tasks=tasks))
     course.record("ada", folder, tiny_result(double=2.0))
-    why = [recorded.entry.why.get("double") for recorded in keeper_of(course).history(("tiny", "ada"))]
+    why = [recorded.entry.why.get("double") for recorded in writer_of(course).history(SubmissionKey("tiny", "ada"))]
     assert why == ["new hand-in", "changed setting", "stand-in", "stand-in"]
 
 
@@ -452,6 +453,6 @@ def test_marks_of_an_older_gradebook_begin_the_history(released_course: TinyCour
         book.db.connection().exec_driver_sql("DROP TABLE autograder_history")
         book.db.commit()
     course.record("ada", folder, tiny_result(double=0.0))
-    first, second = keeper_of(course).history(("tiny", "ada"))
+    first, second = writer_of(course).history(SubmissionKey("tiny", "ada"))
     assert (first.entry.command, first.entry.why, first.entry.book.marks["double"].points) == ("outside", {}, 3.0)
     assert second.entry.why == {"double": "graded again"}
