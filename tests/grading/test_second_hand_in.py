@@ -94,8 +94,11 @@ def send():
         for path, bit in zip(FILES, bits):
             if bit == "1":
                 file = open(path)
-                fcntl.flock(file, fcntl.LOCK_SH)
-                HELD.append(file)
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH)
+                    HELD.append(file)
+                except OSError:
+                    pass
     return f"{listen()} {text}"
 
 
