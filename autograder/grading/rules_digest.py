@@ -30,7 +30,7 @@ GRADING_ROOMS = ("grading", "checking", "student_side")
 DECIDES_NOTHING = (
     "sandbox/remedies.py",  # what to do about a missing layer: grading stops, whatever the words are
     "suggestions.py",  # words of errors that end a command
-    "files.py",  # how files are written, not what is in them
+    "files.py",  # how files are written; the submission's digest, which it makes, is itself in each result's key
     "course/snapshot_store.py",  # where snapshots lie; they are found by the digest of what they hold
     "course/rubrics.py",  # marking by hand
     "rendering/picture_kinds.py",  # what a page may show
