@@ -10,15 +10,18 @@ import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from autograder.feedback.drawings import draw
-from autograder.feedback.notebook_cells import CellOnPage
 from autograder.marks import Mark, StudentMarks
 from autograder.rendering.page_templates import load_asset, load_template, policy_hash
 from autograder.rendering.result_views import EARLIER, HELD, CheckView, task_view
 from autograder.results import SubmissionResult, TaskResult
 from autograder.text import Titles, slug_in_words, title_of
+
+if TYPE_CHECKING:
+    from autograder.feedback.notebook_cells import CellOnPage  # imports nbconvert, which `check --html` can do without
 
 TEMPLATE = "feedback.html"
 STATES = {
