@@ -1,7 +1,8 @@
 """Extra time for single students: a table of our own in nbgrader's database, which recording hands on to nbgrader.
 
 nbgrader keeps an extension with the submission, so it can be granted only to students who have handed in, and moves
-with the due date. Here it is a time, granted before or after, and late penalties follow it either way.
+with the due date. Here it is a time, granted before or after, and late penalties follow it either way. It never takes
+time away: where the due date is later, that holds.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from datetime import datetime, timedelta, tzinfo
 
 import sqlalchemy
-from nbgrader.api import Assignment, Gradebook, MissingEntry
+from nbgrader.api import Assignment, Gradebook, MissingEntry, SubmittedAssignment
 
 from autograder.deadlines.times import UnreadableTime, read_time
 from autograder.errors import UsageError
@@ -70,7 +71,7 @@ def write_extension(book: Gradebook, assignment: Assignment, student: str, until
 def granted_until(db_url: str, assignment: str, student: str) -> datetime | None:
     """Return until when a student may hand in, in UTC, by the gradebook at this address; None without a grant."""
     with engine_of(db_url).connect() as connection:
-        return _granted(connection, assignment).get(student)
+        return granted_times(connection, assignment).get(student)
 
 
 def hand_on(book: Gradebook, assignment: Assignment, student: str, until: datetime | None) -> None:
@@ -82,8 +83,8 @@ def hand_on(book: Gradebook, assignment: Assignment, student: str, until: dateti
         submission = book.find_submission(assignment.name, student)
     except MissingEntry:
         return
-    late = until is not None and assignment.duedate is not None
-    submission.extension = until - assignment.duedate if late else None
+    due = assignment.duedate
+    submission.extension = max(until, due) - due if until is not None and due is not None else None
 
 
 def read_extensions(book: Gradebook, assignment: Assignment) -> dict[str, datetime]:
@@ -94,10 +95,33 @@ def read_extensions(book: Gradebook, assignment: Assignment) -> dict[str, dateti
         for submission in assignment.submissions
         if submission.extension is not None and due is not None
     }
-    return dict(sorted((own | _granted(book.db.connection(), str(assignment.name))).items()))
+    extensions = sorted((own | granted_times(book.db.connection(), str(assignment.name))).items())
+    return {student: until if due is None else max(until, due) for student, until in extensions}
 
 
-def _granted(connection: sqlalchemy.Connection, assignment: str) -> dict[str, datetime]:
+def due_of(submission: SubmittedAssignment, until: datetime | None = None) -> datetime | None:
+    """Return when a submission is due, in UTC; None without a due date.
+
+    Args:
+        submission: From the gradebook.
+        until: What `granted_times` has for its student; without it nbgrader's own extension counts.
+    """
+    due: datetime | None = submission.assignment.duedate
+    if due is None:
+        return None
+    return max(due, until or due + (submission.extension or timedelta()))
+
+
+def seconds_late(submission: SubmittedAssignment, until: datetime | None) -> float:
+    """Return by how much a submission is late, with `until` as in `due_of`; 0 if in time or without a time."""
+    due = due_of(submission, until)
+    if due is None or submission.timestamp is None:
+        return 0.0
+    return max(0.0, float((submission.timestamp - due).total_seconds()))
+
+
+def granted_times(connection: sqlalchemy.Connection, assignment: str) -> dict[str, datetime]:
+    """Return until when each student with a grant of ours may hand in, in UTC; the due date may be later by now."""
     if not sqlalchemy.inspect(connection).has_table(_EXTENSIONS.name):
         return {}
     rows = connection.execute(_EXTENSIONS.select().where(_EXTENSIONS.c.assignment == assignment))

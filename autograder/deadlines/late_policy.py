@@ -27,13 +27,16 @@ class LatePolicy:
     def __init__(self, policy: AssignLatePenalties | None) -> None:
         self._policy = policy
 
-    def penalty(self, submission: SubmittedAssignment) -> float:
+    def penalty(self, submission: SubmittedAssignment, seconds: float) -> float:
         """Return the points that lateness takes from a submission today: never below 0 nor above its score.
+
+        Args:
+            submission: From the gradebook.
+            seconds: By how much it is late: see `extensions.seconds_late`.
 
         Raises:
             ConfigError: If the course's policy fails.
         """
-        seconds = submission.total_seconds_late
         if self._policy is None or seconds <= 0:
             return 0.0
         notebooks: list[SubmittedNotebook] = submission.notebooks

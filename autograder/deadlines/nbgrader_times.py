@@ -1,4 +1,4 @@
-"""Let nbgrader read times as `times` does: in our commands, in its own, and in formgrader.
+"""Let nbgrader read times as `times` does, and due dates as `extensions`: in our commands, its own, and formgrader.
 
 Importing this room is enough. nbgrader reads a due date as UTC where it names no zone; here it is the course's zone.
 """
@@ -18,9 +18,10 @@ import nbgrader.coursedir
 import nbgrader.exchange.default.collect
 import nbgrader.server_extensions.formgrader.handlers
 import nbgrader.utils
-from nbgrader.api import Gradebook
+from nbgrader.api import Gradebook, SubmittedAssignment
 from nbgrader.coursedir import CourseDirectory
 
+from autograder.deadlines.extensions import due_of
 from autograder.deadlines.times import UnreadableTime, decode_time, read_time
 
 TIMESTAMP_FILE = "timestamp.txt"
@@ -99,6 +100,7 @@ def _teach_nbgrader() -> None:
         module.to_numeric_tz = lambda zone: zone
     CourseDirectory.get_existing_timestamp = _existing_timestamp
     nbgrader.apps.api.NbGraderAPI.get_submitted_timestamp = _submitted_timestamp
+    SubmittedAssignment.duedate = property(due_of)  # nbgrader's fails for an extension without a due date
     for method in ("add_assignment", "update_or_create_assignment"):
         setattr(Gradebook, method, _with_due_zone(getattr(Gradebook, method)))
 

@@ -35,7 +35,7 @@ _DATES = (
     rf"{_WEEKDAY}{_MONTH} (?P<d>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<year>\d{{4}})",
 )
 _SECONDS = r"(?::(?P<seconds>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?"
-_CLOCK = rf"(?P<hour>\d{{1,2}}):(?P<minute>\d{{2}}){_SECONDS}(?:\s*(?P<half>[ap]m))?"
+_CLOCK = rf"(?P<hour>\d{{1,2}}):(?P<minute>\d{{2}}){_SECONDS}(?:\s*(?P<half>[ap]m)(?![A-Za-z]))?"
 _ZONE = r"(?P<offset>[+-]\d{1,2}(?::?\d{2})?)|(?P<zone>[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*)"
 _FORMS = tuple(re.compile(rf"{date}(?:(?:,?\s+|t){_CLOCK}\s*(?:{_ZONE})?)?", re.IGNORECASE) for date in _DATES)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 from nbgrader.api import Assignment, Gradebook, MissingEntry, Student
 from nbgrader.plugins import ExportPlugin
 
+from autograder.deadlines.extensions import granted_times, seconds_late
 from autograder.deadlines.late_policy import LatePolicy, late_policy
 from autograder.files import write_whole
 from autograder.rendering.safe_csv import NBGRADER_COLUMNS, Value, csv_bytes
@@ -22,23 +24,27 @@ class QuotedCsvExport(ExportPlugin):  # type: ignore[misc]
     def export(self, gradebook: Gradebook) -> None:
         """Write the marks of all assignments and students, or of those asked for."""
         policy = late_policy(self.config)
-        rows = [
-            _book_row(gradebook, assignment, student, policy)
-            for assignment in gradebook.assignments
-            if not self.assignment or assignment.name in map(str, self.assignment)
-            for student in gradebook.students
-            if not self.student or student.id in map(str, self.student)
-        ]
+        rows: list[list[Value]] = []
+        for assignment in gradebook.assignments:
+            if not self.assignment or assignment.name in map(str, self.assignment):
+                granted = granted_times(gradebook.db.connection(), str(assignment.name))
+                rows += [
+                    _book_row(gradebook, assignment, student, policy, granted.get(str(student.id)))
+                    for student in gradebook.students
+                    if not self.student or student.id in map(str, self.student)
+                ]
         write_whole(Path(self.to or "grades.csv"), csv_bytes([NBGRADER_COLUMNS, *rows]))
 
 
-def _book_row(gradebook: Gradebook, assignment: Assignment, student: Student, policy: LatePolicy) -> list[Value]:
+def _book_row(
+    gradebook: Gradebook, assignment: Assignment, student: Student, policy: LatePolicy, until: datetime | None
+) -> list[Value]:
     known: list[Value] = [student.id, student.last_name, student.first_name, student.email]
     due = str(assignment.duedate or "")
     try:
         submission = gradebook.find_submission(assignment.name, student.id)
     except MissingEntry:
         return [assignment.name, due, "", *known, 0.0, 0.0, 0.0, assignment.max_score]
-    penalty = policy.penalty(submission)
+    penalty = policy.penalty(submission, seconds_late(submission, until))
     scores: list[Value] = [submission.score, penalty, max(0.0, submission.score - penalty), assignment.max_score]
     return [assignment.name, due, str(submission.timestamp or ""), *known, *scores]

@@ -10,6 +10,7 @@ from nbgrader.api import BaseCell, Gradebook, MissingEntry
 
 from autograder.course.assignment import Assignment
 from autograder.course.course import Course
+from autograder.deadlines.extensions import granted_times
 from autograder.deadlines.late_policy import LatePolicy, late_policy
 from autograder.gradebook.database import has_gradebook, open_book
 from autograder.gradebook.nbgrader_steps import course_directory
@@ -82,10 +83,11 @@ def _graded_cells(assignment: BookAssignment) -> Iterator[BaseCell]:
 
 def _recorded_marks(book: Gradebook, assignment: BookAssignment, policy: LatePolicy) -> dict[str, StudentMarks]:
     students = {str(student.id): StudentMarks(person_of(student)) for student in book.students}
-    known = read_open_marks(book.db.connection(), str(assignment.name))
+    connection, name = book.db.connection(), str(assignment.name)
+    known, granted = read_open_marks(connection, name), granted_times(connection, name)
     for submission in assignment.submissions:
         student = str(submission.student.id)
-        students[student] = marks_of(submission, policy, known.get(student, {}))
+        students[student] = marks_of(submission, policy, known.get(student, {}), granted.get(student))
     return students
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from nbgrader.api import Comment, Grade, Gradebook, SubmittedAssignment, SubmittedNotebook
 from nbgrader.api import Student as BookStudent
 from traitlets.config import Config
 
+from autograder.deadlines.extensions import due_of, granted_times, seconds_late
 from autograder.deadlines.late_policy import LatePolicy, late_policy
 from autograder.ledger.entries import SubmissionKey, last_changes
 from autograder.ledger.history import entries_of
@@ -30,8 +32,10 @@ def student_marks(book: Gradebook, names: dict[str, str], order: Sequence[str], 
         MissingEntry: If the gradebook does not hold the submission.
     """
     notebook = book.find_submission_notebook(names["notebook"], names["assignment"], names["student"])
-    known = read_open_marks_of(book.db.connection(), names["assignment"], names["student"])
-    student = marks_of(notebook.assignment, late_policy(config), known)
+    connection = book.db.connection()
+    known = read_open_marks_of(connection, names["assignment"], names["student"])
+    until = granted_times(connection, names["assignment"]).get(names["student"])
+    student = marks_of(notebook.assignment, late_policy(config), known, until)
     earlier = _earlier_marks(book, names)
     comments = {comment.name: str(comment.comment or "").strip() for comment in notebook.comments}
     remarks = {comment.name: _written(comment) for comment in notebook.comments if comment.name not in student.scores}
@@ -43,13 +47,16 @@ def student_marks(book: Gradebook, names: dict[str, str], order: Sequence[str], 
     )
 
 
-def marks_of(submission: SubmittedAssignment, policy: LatePolicy, known: Mapping[str, OpenMark]) -> StudentMarks:
+def marks_of(
+    submission: SubmittedAssignment, policy: LatePolicy, known: Mapping[str, OpenMark], until: datetime | None
+) -> StudentMarks:
     """Return the marks of one submission without comments.
 
     Args:
         submission: From the gradebook.
         policy: The course's.
         known: The student's open marks by task, from the gradebook.
+        until: The student's extension, if we granted one.
     """
     tasks: dict[str, Mark] = {}
     questions: dict[str, Mark] = {}
@@ -61,14 +68,15 @@ def marks_of(submission: SubmittedAssignment, policy: LatePolicy, known: Mapping
                 questions[mark.id] = mark
             else:
                 tasks[mark.id] = _opened(mark, known.get(mark.id))
+    late = seconds_late(submission, until)
     return StudentMarks(
         person=person_of(submission.student),
         tasks=tasks,
         questions=questions,
-        penalty=round(policy.penalty(submission), 2),
-        seconds_late=float(submission.total_seconds_late),
+        penalty=round(policy.penalty(submission, late), 2),
+        seconds_late=late,
         handed_in=submission.timestamp,
-        due=submission.duedate if submission.assignment.duedate is not None else None,
+        due=due_of(submission, until),
         submitted=True,
     )
 

@@ -29,6 +29,11 @@ def test_a_time_with_its_zone_is_read_as_it_is_meant(text: str) -> None:
     assert read_time(text, BERLIN) == EVENING
 
 
+@pytest.mark.parametrize("hour", ["10:00", "10:00 ", "10:00 am ", "10:00:00am "])
+def test_a_zone_that_begins_like_am_is_no_half_of_the_day(hour: str) -> None:
+    assert read_time(f"2030-05-03 {hour}America/New_York") == datetime(2030, 5, 3, 14)
+
+
 def test_a_time_without_a_zone_is_that_of_the_place() -> None:
     assert read_time("2030-05-03 19:30") == datetime(2030, 5, 3, 19, 30)
     assert read_time("2030-05-03 19:30", BERLIN) == EVENING

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -27,7 +27,9 @@ from autograder.course.course import read_course
 from autograder.deadlines.late_policy import late_policy
 from autograder.deadlines.times import UnreadableTime
 from autograder.errors import ConfigError, RecordingError, ReleaseRefused, UsageError
+from autograder.exports.csv_plugin import QuotedCsvExport
 from autograder.feedback.exporter import write_feedback
+from autograder.gradebook.class_marks import class_marks
 from autograder.gradebook.nbgrader_steps import course_directory, literal_glob
 from autograder.release import publish
 from autograder.release.build import build as make_source
@@ -216,6 +218,52 @@ def test_extra_time_before_and_after_handing_in(
     assert "2030-05-03 or 2030-03-05" in capsys.readouterr().err
     assert main(["extend", "ada", "2029-12-01 12:00", *here]) == 2
     assert "not after the due date" in capsys.readouterr().err
+
+
+def test_extra_time_is_the_granted_time_wherever_the_due_date_moves(
+    released_course: TinyCourse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At once, before anything is graded again, and in nbgrader's own columns afterwards."""
+    course = with_policy(released_course, "late_moved", POLICY.format(name="Policy", penalty="1.0"))
+    here = ["--course", str(course.root)]
+
+    def move(due: str | None) -> None:
+        with book_of(course) as book:
+            book.update_or_create_assignment("tiny", duedate=due)
+
+    def late() -> tuple[float, float, datetime | None]:
+        (student,) = class_marks(course.course, course.assignment).students
+        course_marks = course.root / "marks.csv"
+        with book_of(course) as book:
+            QuotedCsvExport(config=course.course.nbgrader, to=str(course_marks)).export(book)
+        (row,) = course_marks.read_text().splitlines()[1:]
+        assert float(row.split(",")[-3]) == student.penalty
+        return student.seconds_late, student.penalty, student.due
+
+    def hand_in_again(day: int) -> None:
+        course.record("ada", hand_in(course, timestamp=f"2030-01-{day:02} 00:00 UTC".encode()), PART)
+
+    assert main(["extend", "ada", "2030-01-03", "00:00", *here]) == 0
+    hand_in_again(2)
+    assert late() == (0, 0, datetime(2030, 1, 3))
+    move("2029-12-20 00:00 UTC")
+    assert late() == (0, 0, datetime(2030, 1, 3))
+    move("2030-01-10 00:00 UTC")
+    assert late() == (0, 0, datetime(2030, 1, 10))
+    hand_in_again(9)
+    assert (late(), penalty(course)) == ((0, 0, datetime(2030, 1, 10)), None)
+    with book_of(course) as book:
+        assert book.find_submission("tiny", "ada").extension == timedelta()
+    hand_in_again(11)
+    assert (late(), penalty(course)) == ((86400, 1, datetime(2030, 1, 10)), 1)
+    capsys.readouterr()
+    assert main(["extend", *here]) == 0
+    assert "ada: until 2030-01-10 00:00 UTC" in capsys.readouterr().out
+    move(None)
+    assert late() == (0, 0, None)
+    write_feedback(course.course, course.assignment)
+    hand_in_again(12)
+    assert (late(), penalty(course)) == ((0, 0, None), None)
 
 
 def test_extra_time_needs_a_due_date(released_course: TinyCourse, capsys: pytest.CaptureFixture[str]) -> None:
