@@ -28,11 +28,10 @@ from autograder.checking.remote import Student
 from autograder.course.assignment import MODULE, Assignment, Task
 from autograder.course.submission import Snapshot
 from autograder.files import write_whole
-from autograder.grading.check_runner import Checks
+from autograder.grading.check_runner import CheckEnding, Checks
 from autograder.grading.grader import Grader
 from autograder.grading.student_process import StudentProcess
 from autograder.grading.zygote_client import environment_of
-from autograder.results import CheckResult
 from benchmarks.measuring import QUIET, ROOT
 
 START = "start"
@@ -106,7 +105,7 @@ def recorded(into: list[Asked]) -> Iterator[None]:
     """While it is open, append each question that any student process of this grader is asked."""
     processes: dict[int, int] = {}
     here = [START]
-    ask, run = StudentProcess.ask, Checks.run
+    ask, endings = StudentProcess.ask, Checks.endings
 
     def asking(process: StudentProcess, question: wire.Question, seconds: float | None = None) -> object:
         number = processes.setdefault(id(process), len(processes))
@@ -116,11 +115,11 @@ def recorded(into: list[Asked]) -> Iterator[None]:
         asked.refs = list(wire.refs_in(answer))
         return answer
 
-    def running(checks: Checks, task: Task, student: Student, seed: bytes) -> tuple[CheckResult, ...]:
+    def running(checks: Checks, task: Task, student: Student, seed: bytes) -> tuple[CheckEnding, ...]:
         here[0] = task.id
-        return run(checks, task, student, seed)
+        return endings(checks, task, student, seed)
 
-    with mock.patch.object(StudentProcess, "ask", asking), mock.patch.object(Checks, "run", running):
+    with mock.patch.object(StudentProcess, "ask", asking), mock.patch.object(Checks, "endings", running):
         yield
 
 

@@ -19,10 +19,9 @@ from autograder.config import Settings
 from autograder.course.assignment import Assignment, Task
 from autograder.course.course import Course
 from autograder.errors import MalformedReply
-from autograder.grading.check_runner import Checks
+from autograder.grading.check_runner import CheckEnding, Checks
 from autograder.grading.grader import Grader
 from autograder.grading.student_process import StudentProcess, answer_in
-from autograder.results import CheckResult
 from tests.lies import Reply, spoilt
 from tests.submissions.corpus import read_corpus
 
@@ -70,7 +69,7 @@ def record(folder: Path, assignment: Assignment, style: str = "") -> Recording:
         style: A right module of the corpus; empty for the solved one.
     """
     recording, asking = Recording(), [Asking("")]
-    exchange, run = StudentProcess._exchange, Checks.run
+    exchange, endings = StudentProcess._exchange, Checks.endings
 
     def exchanging(process: StudentProcess, question: wire.Question, seconds: float) -> Reply:
         reply = exchange(process, question, seconds)
@@ -81,14 +80,14 @@ def record(folder: Path, assignment: Assignment, style: str = "") -> Recording:
             recording.replies[key].append(reply)
         return reply
 
-    def running(checks: Checks, task: Task, student: Student, seed: bytes, *more: Any) -> tuple[CheckResult, ...]:
+    def running(checks: Checks, task: Task, student: Student, seed: bytes, *more: Any) -> tuple[CheckEnding, ...]:
         asking[0] = Asking(task.id)
         recording.seeds[task.id] = seed
-        return run(checks, task, student, seed, *more)
+        return endings(checks, task, student, seed, *more)
 
     with (
         mock.patch.object(StudentProcess, "_exchange", exchanging),
-        mock.patch.object(Checks, "run", running),
+        mock.patch.object(Checks, "endings", running),
         Grader(Course(folder), assignment, threads=1) as grader,
     ):
         grader._secret = b"the same for each recording"

@@ -138,9 +138,8 @@ def test_questions_of_a_grading_are_answered_again(tiny_course: TinyCourse) -> N
     snapshot = Snapshot({"utilities.py": TINY_MODULE.encode()}, "tiny.ipynb")
     with Grader(tiny_course.course, tiny_course.assignment, threads=1) as grader:
         recording = replay.record(grader, snapshot, tiny_course.assignment, threads=1)
-    assert [(question.task, question.kind) for question in recording.asked[:3]] == [
-        ("start", "Load"), ("double", "Call"), ("double", "Call"),
-    ]  # fmt: skip
+    asked = [(question.task, question.kind) for question in recording.asked if question.kind in ("Load", "Call")]
+    assert asked[:3] == [("start", "Load"), ("double", "Call"), ("double", "Call")]
     took = replay.replayed(recording, repeats=1)
     assert len(took) == len(recording.asked)
     assert replay.together(took).cpu > 0
