@@ -156,6 +156,10 @@ def has_large_model(student: Student):
         return False
 
 
+MOST_NUMBERS = 100
+"""In an array that a setting may be; one of a million would make a list that takes a hundred times the memory."""
+
+
 def other_settings(given):
     """Return the names in `model_params` whose values are not those of the table, and what is found there."""
     found = {name: plain(given.get(name)) for name in LARGE}
@@ -163,9 +167,9 @@ def other_settings(given):
 
 
 def plain(setting):
-    """Return a setting as the table writes it: lists for tuples, numbers for arrays."""
+    """Return a setting as the table writes it: lists for tuples, numbers for arrays; of a large array what it is."""
     if isinstance(setting, np.ndarray):
-        return setting.tolist()
+        return setting.tolist() if setting.size <= MOST_NUMBERS else describe(setting)
     return list(setting) if isinstance(setting, tuple) else setting
 
 
