@@ -10,6 +10,7 @@ import pytest
 
 from autograder.course.assignment import Task
 from autograder.grading import carried_forward, grader
+from autograder.grading.check_runner import CheckEnding
 from autograder.results import CheckResult, TaskResult
 from tests.tiny import TinyCourse
 
@@ -46,19 +47,20 @@ class World:
         """Return a live submission."""
         return NamedSubmission(self.log, name)
 
-    def run(
+    def endings(
         self, task: Task, student: str, seed: bytes, without: frozenset[str] = frozenset()
-    ) -> tuple[CheckResult, ...]:
+    ) -> tuple[CheckEnding, ...]:
         """Run two checks, `a` and `b`."""
         wanted = [name for name in "ab" if name not in without]
         self.log.append(f"{student}: {task.id} {''.join(wanted)}")
         passed = self.passed.get(student.split()[0], {}).get(task.id, "")
-        return tuple(
+        results = [
             CheckResult(
                 id=name, outcome="passed" if name in passed else "failed", weight=1.0, message=f"from {student}"
             )
             for name in wanted
-        )
+        ]
+        return tuple(CheckEnding(result, (result.message,)) for result in results)
 
     def grade(self, cached: Callable[..., TaskResult | None] = grader.nothing_cached) -> dict[str, TaskResult]:
         """Return the results of all tasks."""
