@@ -38,6 +38,7 @@ KILLING_NOTHING_ALONE = {
     "transformer_block::attention_dropout",
     "transformer_block::default_rate",
     "transformer_block::in_turn",
+    "transformer_block::output",
     "transformer_block::parameters",
     "transformer_block::without_attention",
     "vit_model::other_sizes",
