@@ -167,9 +167,16 @@ def _checksum(kind: str, source: str, nbgrader: dict[str, Any]) -> str:
     parts = [source, kind, str(is_grade), str(is_solution), str(is_locked), str(nbgrader.get("grade_id"))]
     points = nbgrader.get("points")
     if is_grade and isinstance(points, int | float):
-        parts.append(str(float(points)))
+        parts.append(_plain_float(points))
     whole = "".join(parts).encode("utf-8", "replace")
     return hashlib.md5(whole, usedforsecurity=False).hexdigest()
+
+
+def _plain_float(number: float) -> str:
+    try:
+        return str(float(number))
+    except OverflowError:  # a whole number that no float can be: nbgrader never wrote that
+        return "too large"
 
 
 def _pictures(attachments: object) -> dict[str, Bundle]:
