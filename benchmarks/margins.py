@@ -116,10 +116,15 @@ class Watcher:
         self._now.widen(Seen(right=_short(errors), more=_short(frequency_errors(more, share))))
 
     def _see_masks(self, errors: Sequence[float], kept: Kept) -> None:
-        """Note the standard errors of these masks, and of one mask for all samples in their place."""
+        """Note the standard errors of these masks, and of one mask for all samples in their place.
+
+        A shared mask that keeps nearly all units, or nearly none, is independent by what it shows: how often it keeps
+        them gives it away.
+        """
         shape = kept.units.shape[2:]
         same = np.broadcast_to(self.rng.random(shape) < kept.share, kept.units.shape)
-        shared = max(independence_errors(Kept(same, kept.shown)))
+        often = frequency_errors(same[kept.shown], kept.share)
+        shared = max(often, *independence_errors(Kept(same, kept.shown)))
         self._now.widen(Seen(right=_short(max(errors)), shared=_short(shared)))
 
 

@@ -20,7 +20,7 @@ from autograder.errors import CheckFailed
 BATCH, TOKENS, WIDTH, RATE = 2, 6, 5, 0.3
 UNITS = (4, 3, 2)
 WIDTHS = (WIDTH, *UNITS)
-SAMPLES = 24
+SAMPLES = 48
 
 DROPPED_ELSEWHERE = (
     "In training, the outputs are none that dropout after the dense layers can give. Look at what is dropped: what a "
