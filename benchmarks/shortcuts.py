@@ -34,7 +34,7 @@ from benchmarks.measuring import QUIET, ROOT, build_course, machine, say, table,
 from benchmarks.replay import Recording, answer_all, record
 
 ALL = "all shortcuts"
-SHORTCUTS = "autograder.student_side.keras_shortcuts"
+SHORTCUTS = "autograder.student_side.private_names.shortcuts"
 
 
 def _nothing(*arguments: object, **options: object) -> None:

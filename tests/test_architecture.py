@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -143,3 +144,11 @@ def test_trusted_processes_import_no_tensorflow(path: Path) -> None:
     names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert not {name for name in names if name.split(".")[0] in ("tensorflow", "tf_keras", "keras")}
     assert "student_side.server" not in set(imported(path))
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if "private_names" not in path.parts], ids=named)
+def test_private_names_of_tensorflow_and_keras_stand_in_one_place(path: Path) -> None:
+    tree = ast.parse((PACKAGE / path).read_text())
+    names = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    names |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    assert not {name for name in names if re.match(r"(tf_)?keras\.src\.|tensorflow\.python\.", name)}

@@ -16,8 +16,9 @@ from autograder.sandbox.policy import Places
 from autograder.student_side.conversion import Converter
 from autograder.student_side.error_places import describe_error
 from autograder.student_side.jupyter import enter_working_folder, offer_names
-from autograder.student_side.keras_shortcuts import take_shortcuts, traced_once
-from autograder.student_side.layer_answers import LayerAnswers, OtherKeras
+from autograder.student_side.layer_answers import LayerAnswers
+from autograder.student_side.private_names.other_keras import OtherKeras
+from autograder.student_side.private_names.shortcuts import take_shortcuts, traced_once
 from autograder.student_side.submitted_code import SubmittedModule, SubmittedNotebook
 from autograder.student_side.training_observer import observed_events, observed_files
 

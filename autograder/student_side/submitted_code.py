@@ -22,7 +22,7 @@ from autograder import wire
 from autograder.student_side.error_places import CELL_FILE
 from autograder.student_side.given_modules import Given
 from autograder.student_side.jupyter import interrupted_after
-from autograder.student_side.keras_shortcuts import weightless
+from autograder.student_side.private_names.shortcuts import weightless
 from autograder.student_side.stand_ins import stand_in_for
 
 _FUTURES = functools.reduce(

@@ -31,6 +31,7 @@ from autograder.errors import SandboxUnavailable
 from autograder.sandbox.confine import confine, die_with_parent, enter_namespaces, hide_memory, load_libraries
 from autograder.sandbox.policy import Places, Policy
 from autograder.sandbox.watchdog import Watchdog
+from autograder.student_side.private_names.other_keras import without_other_keras
 
 PRELOADED = (
     "tensorflow",
@@ -91,16 +92,9 @@ def _is_closed(control: socket.socket) -> bool:
 
 
 def import_preloaded() -> None:
-    """Import PRELOADED without Keras 3, which the course does not use; `tf.keras` imports it when code asks for it.
-
-    TensorFlow does without it where this private module cannot be imported. When that moves, Keras 3 is imported, too.
-    """
-    name = "keras.src.optimizers"
-    sys.modules[name] = None  # type: ignore[assignment]  # Python's way to say that there is no such module
-    try:
+    """Import PRELOADED without Keras 3, which the course does not use."""
+    with without_other_keras():
         importlib.import_module("tensorflow")
-    finally:
-        del sys.modules[name]
     _import(PRELOADED)
 
 

@@ -164,7 +164,7 @@ class RunCell(msgspec.Struct, frozen=True, tag="run_cell"):
     """Run one cell in the notebook's namespace.
 
     Attributes:
-        weightless: Only build models in it that are counted, as `Count` does; see `student_side.keras_shortcuts`.
+        weightless: Only build models in it that are counted, as `Count` does; see `private_names.shortcuts`.
         seconds: After so many it is interrupted, if the code in it lets itself be; 0 for never.
     """
 

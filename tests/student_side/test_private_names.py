@@ -254,7 +254,7 @@ def test_the_private_names_are_still_there(student: Student) -> None:
 
 
 def test_the_private_modules_of_keras_3_are_still_there() -> None:
-    """If this fails, Keras 3 has moved on: see `OtherKeras` and the zygote's `import_preloaded`."""
+    """If this fails, Keras 3 has moved on: see `private_names/other_keras.py`."""
     keras_3 = find_spec("keras")
     assert keras_3 is not None
     (folder,) = map(Path, keras_3.submodule_search_locations or ())
