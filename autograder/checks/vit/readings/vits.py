@@ -6,6 +6,7 @@ that only the head is left to be read.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -162,22 +163,43 @@ def read_vit(student: Student, sizes: VitSizes, rates: tuple[float, float], rng:
     candidates = list(_candidates(student, variables, sizes, rng))
     misses = 0
     for _ in range(DRAWS):
-        values, images, ambiguous = variables.draw(rng), sizes.draw_images(rng), False
+        values, images = variables.draw(rng), sizes.draw_images(rng)
         variables.set(values)
         logits = _calm_logits(student, variables, sizes, images)
-        for oracle, mistake in _oracles():
-            fits = list(
-                all_readings(candidates, values, lambda w, run=oracle: run(images, w, sizes.patch_size), logits)  # type: ignore[misc]  # noqa: B023
-            )
-            if len(fits) == 1 or (fits and mistake is not None):
-                return ReadVit(variables, fits[0], sizes, oracle, mistake)
-            if fits:
-                ambiguous = True
-                break  # silent units: non-linearities agree, so other weights must tell
-        misses += not ambiguous
+        fits = _fits(candidates, values, images, sizes.patch_size, logits)
+        fit = next((fit for fit in fits if fit.readings), None)
+        if fit is None:
+            misses += 1
+        elif fit.is_certain:
+            return ReadVit(variables, fit.readings[0], sizes, fit.oracle, fit.mistake)
         if misses == MISSES:
             break
     _explain(variables, sizes, logits)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """The readings under which one oracle gives a model's logits."""
+
+    oracle: VitOracle
+    mistake: Mistake | None
+    readings: list[Vit]
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it needs no other weights: silent units make non-linearities agree, and right readings with them."""
+        return len(self.readings) == 1 or self.mistake is not None
+
+
+def _fits(candidates: Sequence[Vit], values: Floats, images: Floats, patch_size: int, logits: Floats) -> Iterator[_Fit]:
+    """Yield for each oracle, the right one first, the readings under which it gives these logits."""
+
+    def logits_by(oracle: VitOracle, weights: Vit) -> Floats:
+        return oracle(images, weights, patch_size)
+
+    for oracle, mistake in _oracles():
+        readings = all_readings(candidates, values, functools.partial(logits_by, oracle), logits)
+        yield _Fit(oracle, mistake, list(readings))
 
 
 def _calm_logits(student: Student, variables: Variables, sizes: VitSizes, images: Floats) -> Floats:
