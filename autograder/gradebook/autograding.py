@@ -7,6 +7,7 @@ release's structure put back, whatever was done to it, and has nbgrader work on 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -31,9 +32,9 @@ from autograder.course.submission import Snapshot, read_submission
 from autograder.deadlines.extensions import granted_until, hand_on
 from autograder.errors import RecordingError, SubmissionUnreadable
 from autograder.gradebook.database import REGISTER
-from autograder.gradebook.graded_notebook import add_guides, show_result
+from autograder.gradebook.graded_notebook import Answer, add_guides, answers_of, read_answers, show_result
 from autograder.gradebook.isolated_autograde import GRADED, IsolatedAutograde
-from autograder.gradebook.nbgrader_steps import course_directory
+from autograder.gradebook.nbgrader_steps import course_directory, output_folder
 from autograder.gradebook.student_marks import cells_marked_by_hand
 from autograder.gradebook.transactions import Graded
 from autograder.ledger.scratch_book import is_scratch
@@ -125,7 +126,9 @@ class RecordGrades(NbGraderPreprocessor):  # type: ignore[misc]
         gradebook = course_directory(course, names["assignment"]).db_url
         until = granted_until(gradebook, names["assignment"], names["student"])
         with Gradebook(names["db_url"]) as book:
-            write_scores(book.find_submission_notebook(*_notebook_of(names)), nb, graded.result)
+            submitted = book.find_submission_notebook(*_notebook_of(names))
+            is_marked = any(grade.manual_score is not None for grade in submitted.grades)
+            write_scores(submitted, nb, graded.result, _answers_before(course, names) if is_marked else {})
             if until is not None:  # before the late penalty is worked out
                 hand_on(book, book.find_assignment(names["assignment"]), names["student"], until)
             book.db.commit()
@@ -157,6 +160,12 @@ class RecordGrades(NbGraderPreprocessor):  # type: ignore[misc]
             )
         result = read.result or grader.grade_snapshot(read.snapshot, names["student"])
         return Graded(result, read.snapshot.digest, grader.rules)
+
+
+def _answers_before(course: Course, names: dict[str, str]) -> Mapping[str, Answer]:
+    """Return the answers of the graded notebook that is there now, which a person may have marked."""
+    coursedir = course_directory(course, names["assignment"], student_id=names["student"])
+    return read_answers(output_folder(coursedir, "autograded_directory") / f"{names['notebook']}.ipynb")
 
 
 def _notebook_of(names: dict[str, str]) -> tuple[str, str, str]:
@@ -197,29 +206,38 @@ def _source_notebook(coursedir: CourseDirectory, assignment: str) -> bytes:
     return path.read_bytes() if path.is_file() else b'{"cells": []}'
 
 
-def write_scores(submitted: SubmittedNotebook, nb: NotebookNode, result: SubmissionResult) -> None:
+def write_scores(
+    submitted: SubmittedNotebook, nb: NotebookNode, result: SubmissionResult, before: Mapping[str, Answer]
+) -> None:
     """Set every score of a submission, an explicit 0 too, and what nbgrader says to unanswered questions.
 
-    Scores go by the gradebook's own list of grades, never by what the notebook holds.
+    Scores go by the gradebook's own list of grades, never by what the notebook holds. A mark by hand stays, and asks
+    for another look only where what it was given for is no longer the same: another answer, or other automatic points.
 
     Args:
         submitted: From the gradebook; its changes are not committed here.
         nb: The submitted notebook, with the release's cells put back.
         result: What the checks found.
+        before: The answers of the notebook that was graded before, by grade_id.
 
     Raises:
         RecordingError: If the gradebook's tasks or points are not those of the result.
     """
     _check_tasks(submitted, result)
     cells = {cell.metadata.nbgrader.grade_id: cell for cell in nb.cells if "nbgrader" in cell.metadata}
+    answers = answers_of(nb)
     for grade in submitted.grades:
-        task = result.task(grade.name)
+        task, points = result.task(grade.name), grade.auto_score
         if task is not None:
             grade.auto_score = task.score
         elif utils.is_grade(cells[grade.name]):
             grade.auto_score = utils.determine_grade(cells[grade.name])[0]  # 0 for an untouched answer
-        reviewed = grade.manual_score is not None  # nbgrader asks for another look; the mark itself stays
-        grade.needs_manual_grade = grade.auto_score is None or reviewed or (task is not None and bool(task.held))
+        if grade.manual_score is None:
+            grade.needs_manual_grade = grade.auto_score is None or (task is not None and bool(task.held))
+        elif task is not None:
+            grade.needs_manual_grade |= grade.auto_score != points
+        else:
+            grade.needs_manual_grade |= answers.get(grade.name) != before.get(grade.name)
     for comment in submitted.comments:
         cell = cells[comment.name]
         untouched = not utils.is_task(cell) and cell.metadata.nbgrader.get("checksum") == utils.compute_checksum(cell)

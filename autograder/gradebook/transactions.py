@@ -164,8 +164,8 @@ class GradebookWriter:
                 if not self.preview:
                     if is_new:
                         append(book, *key, last)
-                    ids = [row.id for row in rows]
-                    book.execute(sqlalchemy.update(Grade).where(Grade.id.in_(ids)).values(needs_manual_grade=True))
+                    automatic = Grade.id.in_([row.id for row in rows]) & Grade.manual_score.is_(None)
+                    book.execute(sqlalchemy.update(Grade).where(automatic).values(needs_manual_grade=True))
                     write_ungraded(book, key, states, why)
                     if entry.why:
                         append(book, *key, entry)

@@ -422,3 +422,39 @@ def test_without_a_source_notebook_there_is_no_guide(released_course: TinyCourse
     (released_course.root / "source/tiny/tiny.ipynb").unlink()
     released_course.record("ada", hand_in(released_course), PART)
     assert not [one for one in autograded(released_course)["cells"] if one["metadata"].get("autograder")]
+
+
+def answered(text: str) -> Callable[[Notebook], object]:
+    """Answer the question."""
+    return lambda notebook: cell(notebook, "question_01").update(source=text)
+
+
+def test_a_mark_by_hand_asks_for_another_look_only_where_the_answer_is_another(released_course: TinyCourse) -> None:
+    course = released_course
+
+    def mark(task: str, points: float) -> None:
+        with book_of(course) as book:
+            grade = grade_of(book, task)
+            grade.manual_score, grade.needs_manual_grade = points, False
+            book.db.commit()
+
+    def waiting(folder: Path, result: SubmissionResult = PART) -> tuple[str, ...]:
+        course.record("ada", folder, result)
+        (ada,) = class_marks(course.course, course.assignment).students
+        return ada.waiting
+
+    assert waiting(hand_in(course, answered("Twice."))) == ("question_01",)
+    mark("question_01", 1.5)
+    mark("double", 2.5)
+    again = hand_in(course, answered("Twice."))
+    (again / "utilities.py").write_text("# another module")
+    assert waiting(again) == ()
+    assert waiting(hand_in(course, answered("Three times."))) == ("question_01",)
+    assert waiting(again) == ("question_01",)  # nobody has looked yet
+    mark("question_01", 1.0)
+    assert waiting(again, tiny_result(double=3.0, total=2.0)) == ("double",)
+    course.record_ungraded("ada", "No memory.")
+    mark("double", 2.0)
+    course.record_ungraded("ada", "No memory.")
+    assert waiting(again, tiny_result(double=3.0, total=2.0)) == ()
+    assert scores(course.course, course.assignment)["ada"] == {"double": 2.0, "total": 2.0, "question_01": 1.0}
