@@ -31,6 +31,10 @@ _HINTS = (
         r"Matrix size-incompatible|Incompatible shapes.*MatMul|matrix multiply",
         "The inner sizes of a matrix product differ: one of the two matrices needs another order of its axes.",
     ),
+    (
+        r"must have compatible batch dimensions|Dimensions must be equal.*BatchMatMul",
+        "The axes before the last two differ: a transpose without `perm` turns round all axes, those of the batch too.",
+    ),
     (r"ellipsis", "One of the template's `...` is still there."),
     (
         r"Failed to convert elements of [\[(].*None|Failed to convert a NumPy array.*None|\(None, .*must be fully",

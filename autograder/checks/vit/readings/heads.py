@@ -156,6 +156,12 @@ class Heads:
         return replace(self, layer=layer, variables=variables)
 
 
+SAMPLES_MIXED = (
+    "What a sample gives depends on the other samples of its batch, so axes are exchanged that should not be. Has each "
+    "transpose its `perm`? Without one it turns round all axes, the batch too."
+)
+
+
 def draw(
     rng: np.random.Generator, sizes: Sizes, queries: int, keys: int, batch: int = BATCH
 ) -> tuple[Floats, Floats, Floats]:
@@ -271,6 +277,7 @@ def discover_heads(student: Student, sizes: Sizes, rng: np.random.Generator) -> 
     try:
         places = discover(answer, variables.size, sizes, rng)
     except Undiscovered as error:
+        _expect_samples_apart(layer, sizes, rng)
         raise CheckFailed(
             f"The output is not that of multi-head attention, in whatever order its weights are stored: {error.reason}."
         ) from error
@@ -284,3 +291,13 @@ def discover_heads(student: Student, sizes: Sizes, rng: np.random.Generator) -> 
         "The output is not that of multi-head attention: look at what the softmax runs over, at the scale, and at how "
         "the heads are joined."
     )
+
+
+def _expect_samples_apart(layer: Layer, sizes: Sizes, rng: np.random.Generator) -> None:
+    """Name what mixes the samples of a batch; what a single sample gives is another question."""
+    inputs, others = (draw(rng, sizes, TOKENS, TOKENS) for _ in range(2))
+    for array, other in zip(inputs, others, strict=True):
+        other[:1] = array[:1]
+    shape = (BATCH, TOKENS, sizes.width)
+    first, same = (expect_array(layer(*arrays), shape, "The output")[:1] for arrays in (inputs, others))
+    require(agrees(same, first), SAMPLES_MIXED, "samples_mixed")
