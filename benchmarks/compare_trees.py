@@ -15,10 +15,8 @@ The trees take turns, since a processor's speed drifts. The ratio is the mean ov
 from __future__ import annotations
 
 import argparse
-import contextlib
 import math
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -30,7 +28,7 @@ from pathlib import Path
 from scipy import stats
 
 from autograder.sandbox.confine import adopt_orphans
-from benchmarks.measuring import QUIET, machine, say, table, write_figures
+from benchmarks.measuring import QUIET, cpu_of_children, machine, say, table, write_figures
 
 
 @dataclass(frozen=True)
@@ -51,15 +49,14 @@ class Tree:
         Raises:
             SystemExit: If it fails, with the end of what it said.
         """
-        before = _cpu_of_children()
+        before = cpu_of_children()
         done = subprocess.run(  # noqa: S603
             [str(self.root / ".venv/bin/python"), *words],
             cwd=self.root, env=os.environ | QUIET, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
             raise SystemExit(f"{' '.join(words)} failed in {self.root}:\n{(done.stdout + done.stderr)[-2000:]}")
-        _wait_for_orphans()
-        return _cpu_of_children() - before
+        return cpu_of_children() - before
 
     def prepare(self, submissions: int) -> None:
         """Make one course without results, with this many different right submissions and one more."""
@@ -151,18 +148,6 @@ def rendered(figures: dict[str, Comparison]) -> str:
 
 def _interval(found: Comparison) -> str:
     return f"{found.low:.3f} to {found.high:.3f}"
-
-
-def _wait_for_orphans() -> None:
-    """Wait for what a command left to end: the kernel counts only the cpu time of processes that were waited for."""
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            os.wait()
-
-
-def _cpu_of_children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:

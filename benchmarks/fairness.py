@@ -22,8 +22,8 @@ from pathlib import Path
 
 from autograder.course.assignment import MODULE, load_assignment
 from autograder.course.submission import Snapshot
+from benchmarks.classes import right_class
 from benchmarks.measuring import QUIET, ROOT, build_course, machine, say, table, write_figures
-from benchmarks.throughput import make_class
 
 HOGS = {
     "hog-of-threads": """
@@ -77,7 +77,7 @@ class Marks:
 
 def write_class(course: Path, submissions: int) -> None:
     """Write the honest ones, and the hogs among them, into a built course."""
-    honest = make_class(load_assignment(course, "vit"), submissions)
+    honest = right_class(load_assignment(course, "vit"), submissions)
     everybody = {f"honest-{number}": snapshot for number, snapshot in enumerate(honest.values())}
     base = next(iter(everybody.values()))
     module = base.files[f"{MODULE}.py"]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,6 +29,19 @@ def seconds(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
+
+
+def cpu_of_children() -> float:
+    """Return the cpu seconds of all processes that this one started and that have ended.
+
+    The kernel counts those that were waited for: whoever adopted orphans (`sandbox.confine.adopt_orphans`) waits here
+    until they have ended, too.
+    """
+    with suppress(ChildProcessError):
+        while True:
+            os.wait()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def run_python(*words: str, cwd: Path = ROOT, python: str | Path = sys.executable) -> str:

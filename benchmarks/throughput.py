@@ -1,11 +1,12 @@
 """Grade the same class with this package, with nbgrader's own autograde, and with Otter: submissions per minute.
 
-`python -m benchmarks.throughput [--submissions 40] [--otter] [--json FILE]`
+`python -m benchmarks.throughput [--class right|real] [--submissions 40] [--no-endless] [--otter] [--json FILE]`
 
-Every submission is right and differs from the others: they come from the corpus of right modules and notebook answers.
-The graders' commands run one after another on this machine, each timed from start to end. nbgrader and Otter run, in
-the student's kernel, a notebook with only the cells that the automatic tasks need and the few asserts of
-`minimal_tests.py`; this package runs all its hidden checks behind the wall.
+The class comes from the corpus, with a seed (`classes.py`): every submission is right, or a third of them is, as in
+classes as they are. The graders' commands run one after another on this machine, each timed from start to end, with
+the cpu seconds of all that it started. nbgrader and Otter run, in the student's kernel, a notebook with only the cells
+that the automatic tasks need and the few asserts of `minimal_tests.py`; this package runs all its hidden checks behind
+the wall.
 """
 
 from __future__ import annotations
@@ -25,11 +26,21 @@ from typing import Any
 
 from nbgrader.api import Gradebook
 
-from autograder.audit.corpus import load_corpus
 from autograder.course.assignment import MODULE, Assignment, load_assignment
 from autograder.course.submission import Snapshot
-from benchmarks.measuring import ROOT, build_course, machine, run_python, say, seconds, table, write_figures
-from benchmarks.minimal_tests import TESTS, in_kernel_files, minimal_notebook, tests_of, whole_module
+from autograder.sandbox.confine import adopt_orphans
+from benchmarks.classes import real_class, right_class, right_names
+from benchmarks.measuring import (
+    build_course,
+    cpu_of_children,
+    machine,
+    run_python,
+    say,
+    seconds,
+    table,
+    write_figures,
+)
+from benchmarks.minimal_tests import TESTS, in_kernel_files, minimal_notebook, tests_of
 
 NBGRADER_CONFIG = """c = get_config()
 c.CourseDirectory.root = {root!r}
@@ -60,12 +71,14 @@ class Run:
     Attributes:
         grader: Name of the row.
         seconds: From the start of its command to the end.
+        cpu: Seconds of all processes that it started.
         submissions: How many it graded.
         failures: Students without full marks, with the reasons where they are known; all submissions are right.
     """
 
     grader: str
     seconds: float
+    cpu: float
     submissions: int
     failures: tuple[str, ...]
 
@@ -73,25 +86,6 @@ class Run:
     def per_minute(self) -> float:
         """Submissions graded in a minute."""
         return 60 * self.submissions / self.seconds
-
-
-def make_class(assignment: Assignment, count: int) -> dict[str, Snapshot]:
-    """Return so many different right submissions by name, spread over the corpus.
-
-    Raises:
-        SystemExit: If the corpus holds fewer right ones.
-    """
-    corpus = load_corpus(ROOT / "tests" / "submissions", assignment)
-    right = [variant for variant in corpus.variants if variant.right]
-    if not 0 < count <= len(right):
-        raise SystemExit(f"The corpus has {len(right)} right submissions; ask for 1 to {len(right)}, not {count}.")
-    chosen = [right[place * len(right) // count] for place in range(count)]
-    return {variant.slug: _as_handed_in(assignment, corpus.submission(variant)) for variant in chosen}
-
-
-def _as_handed_in(assignment: Assignment, snapshot: Snapshot) -> Snapshot:
-    module = (snapshot.module_bytes or b"").decode()
-    return Snapshot({**snapshot.files, f"{MODULE}.py": whole_module(assignment, module)}, snapshot.notebook)
 
 
 def write_class(folder: Path, assignment: Assignment, files: Mapping[str, Mapping[str, bytes]]) -> None:
@@ -114,10 +108,10 @@ def run_again(course: Path, students: Mapping[str, Snapshot]) -> Run:
 def _run_ours(name: str, course: Path, students: Mapping[str, Snapshot], *, record: bool) -> Run:
     with tempfile.TemporaryDirectory() as folder:
         words = ["-m", "autograder", "grade", "--course", str(course), "--json", folder]
-        spent = seconds(lambda: run_python(*words, *([] if record else ["--no-record"])))
+        spent, cpu = timed(lambda: run_python(*words, *([] if record else ["--no-record"])))
         results = {student: json.loads((Path(folder) / f"{student}.json").read_text()) for student in students}
     failed = tuple(f"{student}{_lost(result)}" for student, result in results.items() if _lost(result))
-    return Run(name, spent, len(students), failed)
+    return Run(name, spent, cpu, len(students), failed)
 
 
 def _lost(result: dict[str, Any]) -> str:
@@ -125,6 +119,13 @@ def _lost(result: dict[str, Any]) -> str:
     checks = [check for task in result["tasks"] for check in task["checks"]]
     reasons = [f"{check['id']}: {check['message']}" for check in checks if check["outcome"] != "passed"]
     return f" ({'; '.join(reasons)})" if result["score"] < result["max_score"] else ""
+
+
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Return the seconds of one call on the clock, and the cpu seconds of all processes that it started."""
+    before = cpu_of_children()
+    spent = seconds(work)
+    return spent, cpu_of_children() - before
 
 
 def run_nbgrader(folder: Path, assignment: Assignment, students: Mapping[str, Snapshot]) -> Run:
@@ -139,11 +140,11 @@ def run_nbgrader(folder: Path, assignment: Assignment, students: Mapping[str, Sn
     run_python(*nbgrader, "generate_assignment", assignment.name, cwd=folder)
     files = {student: in_kernel_files(assignment, snapshot) for student, snapshot in students.items()}
     write_class(folder / "submitted", assignment, files)
-    spent = seconds(lambda: run_python(*nbgrader, "autograde", assignment.name, "--create", cwd=folder))
+    spent, cpu = timed(lambda: run_python(*nbgrader, "autograde", assignment.name, "--create", cwd=folder))
     with Gradebook(f"sqlite:///{folder / 'gradebook.db'}") as gradebook:
         scores = {row.student_id: row.score for row in gradebook.assignment_submissions(assignment.name)}
     failed = tuple(student for student in students if scores.get(student, 0) < assignment.max_score)
-    return Run("nbgrader autograde", spent, len(students), failed)
+    return Run("nbgrader autograde", spent, cpu, len(students), failed)
 
 
 def _stubs(assignment: Assignment) -> bytes:
@@ -170,9 +171,9 @@ def run_otter(folder: Path, assignment: Assignment, students: Mapping[str, Snaps
             (folder / f"out-{student}").mkdir()
             run_python(*otter, *words, cwd=folder, python=python)
 
-    spent = seconds(grade_all)
+    spent, cpu = timed(grade_all)
     failed = tuple(student for student in students if _otter_score(folder / f"out-{student}") < assignment.max_score)
-    return Run("otter run", spent, len(students), failed)
+    return Run("otter run", spent, cpu, len(students), failed)
 
 
 def install_otter(folder: Path) -> Path:
@@ -202,25 +203,25 @@ def _otter_score(folder: Path) -> float:
     return sum(float(test.get("score", 0)) for test in tests)
 
 
-def measure(count: int, *, otter: bool) -> list[Run]:
-    """Run all graders over the same class and return their runs, this package's first."""
-    with tempfile.TemporaryDirectory(prefix="throughput-") as name:
-        folder = Path(name)
-        course = build_course(folder / "ours", release=True)
-        assignment = load_assignment(course, "vit")
-        students = make_class(assignment, count)
-        write_class(
-            course / "submitted", assignment, {student: snapshot.files for student, snapshot in students.items()}
-        )
-        steps: list[Callable[[], Run]] = [
-            lambda: run_ours(course, students, record=False),
-            lambda: run_ours(course, students, record=True),
-            lambda: run_again(course, students),
-            lambda: run_nbgrader(folder / "nbgrader", assignment, students),
-        ]
-        if otter:
-            steps.append(lambda: run_otter(folder / "otter", assignment, students))
-        return [_told(step()) for step in steps]
+def measure(students: Mapping[str, Snapshot], course: Path, *, otter: bool) -> list[Run]:
+    """Run all graders over the same class and return their runs, this package's first.
+
+    Args:
+        students: The class.
+        course: A copy of the course, built and released; further folders are made beside it.
+        otter: Whether Otter is run, too.
+    """
+    assignment = load_assignment(course, "vit")
+    write_class(course / "submitted", assignment, {student: snapshot.files for student, snapshot in students.items()})
+    steps: list[Callable[[], Run]] = [
+        lambda: run_ours(course, students, record=False),
+        lambda: run_ours(course, students, record=True),
+        lambda: run_again(course, students),
+        lambda: run_nbgrader(course.parent / "nbgrader", assignment, students),
+    ]
+    if otter:
+        steps.append(lambda: run_otter(course.parent / "otter", assignment, students))
+    return [_told(step()) for step in steps]
 
 
 def _told(run: Run) -> Run:
@@ -235,19 +236,20 @@ def rendered(runs: Sequence[Run]) -> str:
         (
             run.grader,
             f"{run.seconds:.1f}",
+            f"{run.cpu:.1f}",
             f"{run.per_minute:.2f}",
             f"{run.per_minute / others[0].per_minute:.2f}" if others else "?",
             len(run.failures),
         )
         for run in runs
     ]
-    return table(("grader", "seconds", "submissions per minute", "of nbgrader's", "without full marks"), rows)
+    return table(("grader", "seconds", "cpu s", "submissions per minute", "of nbgrader's", "without full marks"), rows)
 
 
 def what_runs() -> str:
     """Return what the two in-kernel graders run, in words."""
     return textwrap.fill(
-        f"All submissions are right. nbgrader and Otter run the notebook's {len(TESTS)} automatic tasks in one kernel "
+        f"nbgrader and Otter run the notebook's {len(TESTS)} automatic tasks in one kernel "
         "per submission, one submission after another, with a few asserts per task, the sizes that grading sets, the "
         "large model built and counted, and one training of the hidden checks' small ViT. autograder grade runs all "
         "hidden checks behind the wall, with nothing cached and as many workers as it chooses; again: when nothing has "
@@ -263,16 +265,27 @@ def main() -> None:
         SystemExit: If one of this package's results misses full marks.
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--class", choices=("right", "real"), default="right", dest="kind")
     parser.add_argument("--submissions", type=int, default=40, metavar="N")
+    parser.add_argument("--no-endless", action="store_true", help="leave out the real class' submission without end")
     parser.add_argument("--otter", action="store_true", help="also run Otter, in an environment made for it")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     options = parser.parse_args()
-    runs = measure(options.submissions, otter=options.otter)
+    adopt_orphans()  # student processes whose zygote ended first
+    with tempfile.TemporaryDirectory(prefix="throughput-") as folder:
+        course = build_course(Path(folder) / "ours", release=True)
+        assignment = load_assignment(course, "vit")
+        if options.kind == "right":
+            students = right_class(assignment, options.submissions)
+        else:
+            students = real_class(assignment, options.submissions, endless=not options.no_endless)
+        right = right_names(assignment)
+        runs = measure(students, course, otter=options.otter)
     say(f"\n{what_runs()}\n\n{rendered(runs)}")
     figures = [asdict(run) | {"per_minute": run.per_minute} for run in runs]
-    write_figures(options.json, {"machine": machine(), "what": what_runs(), "runs": figures})
-    wrong = [student for run in runs if run.grader.startswith("autograder") for student in run.failures]
-    if wrong:
+    write_figures(options.json, {"machine": machine(), "class": options.kind, "what": what_runs(), "runs": figures})
+    failed = [student for run in runs if run.grader.startswith("autograder") for student in run.failures]
+    if wrong := [student for student in failed if student.partition(" ")[0] in right]:
         raise SystemExit(f"Right submissions without full marks: {', '.join(wrong)}.")
 
 

@@ -18,7 +18,7 @@ from autograder.course.assignment import load_assignment
 from autograder.course.cells import flag, grade_id_of, load_cells, text_of
 from autograder.course.submission import Snapshot
 from autograder.grading.grader import Grader
-from benchmarks import compare_trees, cost_split, minimal_tests, replay, throughput, worker_memory
+from benchmarks import classes, compare_trees, cost_split, minimal_tests, replay, throughput, worker_memory
 from benchmarks.check_cost import ratio
 from benchmarks.measuring import QUIET, table
 from benchmarks.replay import Asked, Took
@@ -35,12 +35,30 @@ def test_tables_are_markdown_with_numbers_to_the_right() -> None:
 
 def test_throughput_is_compared_with_nbgraders() -> None:
     runs = [
-        throughput.Run("autograder grade", 30.0, 3, ()),
-        throughput.Run("nbgrader autograde", 240.0, 3, ("ada",)),
+        throughput.Run("autograder grade", 30.0, 50.0, 3, ()),
+        throughput.Run("nbgrader autograde", 240.0, 260.0, 3, ("ada",)),
     ]
     ours, theirs = throughput.rendered(runs).splitlines()[2:]
-    assert [cell.strip() for cell in ours.split("|")] == ["", "autograder grade", "30.0", "6.00", "8.00", "0", ""]
-    assert [cell.strip() for cell in theirs.split("|")] == ["", "nbgrader autograde", "240.0", "0.75", "1.00", "1", ""]
+    assert [cell.strip() for cell in ours.split("|")] == [
+        "",
+        "autograder grade",
+        "30.0",
+        "50.0",
+        "6.00",
+        "8.00",
+        "0",
+        "",
+    ]
+    assert [cell.strip() for cell in theirs.split("|")] == [
+        "",
+        "nbgrader autograde",
+        "240.0",
+        "260.0",
+        "0.75",
+        "1.00",
+        "1",
+        "",
+    ]
 
 
 def test_a_ratio_of_two_trees_has_an_interval() -> None:
@@ -52,10 +70,19 @@ def test_a_ratio_of_two_trees_has_an_interval() -> None:
 
 
 def test_a_class_holds_different_submissions() -> None:
-    students = throughput.make_class(VIT, 40)
-    assert len(students) == len({snapshot.digest for snapshot in students.values()}) == 40
+    for students in (classes.right_class(VIT, 40), classes.real_class(VIT, 40)):
+        assert len(students) == len({snapshot.digest for snapshot in students.values()}) == 40
     with pytest.raises(SystemExit, match="right submissions"):
-        throughput.make_class(VIT, 1000)
+        classes.right_class(VIT, 1000)
+
+
+def test_a_real_class_is_a_third_right_and_drawn_with_a_seed() -> None:
+    students, right = classes.real_class(VIT, 9), classes.right_names(VIT)
+    assert [name in right for name in students] == [True] * 3 + [False] * 6
+    assert classes.real_class(VIT, 9) == students
+    assert classes.ENDLESS in students
+    assert classes.ENDLESS not in classes.real_class(VIT, 9, endless=False)
+    assert list(students) != list(classes.real_class(VIT, 9, seed=1))
 
 
 def test_reasons_for_lost_points_are_told() -> None:
@@ -95,7 +122,7 @@ def asked(task: str, question: wire.Question, *refs: int) -> Asked:
 def test_right_work_passes_the_minimal_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in QUIET.items():
         monkeypatch.setenv(name, value)
-    (snapshot,) = throughput.make_class(VIT, 1).values()
+    (snapshot,) = classes.right_class(VIT, 1).values()
     Snapshot(minimal_tests.in_kernel_files(VIT, snapshot), snapshot.notebook).write_to(tmp_path / "vit")
     notebook = nbformat.read(tmp_path / "vit" / snapshot.notebook, as_version=4)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path / "vit")}}).execute()
