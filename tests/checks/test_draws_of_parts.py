@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from autograder.checking.mistakes import Mistake
+from autograder.checking.variables import Variables, without
 from autograder.checks.vit.mistakes.blocks import OF_BLOCKS
 from autograder.checks.vit.oracles.vision_transformer import relu
+from autograder.checks.vit.readings import block_parts, blocks
 from autograder.errors import CheckFailed
 from tests.hidden_checks import DRAWS, load_checks
 from tests.numpy_submission import STYLES, NumpySubmission, Style
@@ -96,6 +98,19 @@ def test_a_wrong_block_is_named_in_every_draw_and_never_for_its_dropout(mistake:
         found = of_block(student, np.random.default_rng(seed))
         assert {name for _, name in found} == {mistake.slug}, seed
         assert {"test_output", "test_without_attention"} <= {check for check, _ in found}
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+def test_a_blocks_last_normalisation_is_told_by_the_mean_of_its_output(style: Style) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(SOME_DRAWS):
+        variables = Variables(BLOCK.SIZES.model(NumpySubmission(style, seed=0), 0.0))
+        parts = block_parts.sorted_by_shape(variables, BLOCK.SIZES)
+        assert parts is not None
+        values = without(variables.draw(rng), parts.attention)
+        asked = blocks._Asked.of(variables, values, blocks.draw_tokens(rng, BLOCK.SIZES))
+        last = {order[3:] for order in blocks._orders(parts, asked)}
+        assert len(last) == 1
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.1, 0.15])

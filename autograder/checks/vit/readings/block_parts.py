@@ -97,7 +97,7 @@ def sorted_by_discovery(
     student: Student, variables: Variables, sizes: BlockSizes, rng: np.random.Generator
 ) -> Parts | None:
     """Return the variables where those of the attention are of a layout that has to be discovered."""
-    heads = discover_heads(student, sizes.of_heads, rng)
+    heads = student.once(discover_heads, sizes.of_heads, rng)
     shapes, count = heads.variables.shapes, len(heads.variables.shapes)
     starts = [start for start in range(len(variables.shapes)) if variables.shapes[start : start + count] == shapes]
     if not starts:

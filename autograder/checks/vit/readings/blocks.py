@@ -7,16 +7,16 @@ non-linearity and the epsilons of the normalisations; with all weights set, only
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from autograder.checking.comparisons import Floats, agrees, fail, require
+from autograder.checking.comparisons import FLOAT32_TOLERANCE, Floats, agrees, fail, require
 from autograder.checking.mistakes import Mistake
 from autograder.checking.readings import values_at
 from autograder.checking.remote import Layer, Student
-from autograder.checking.variables import Variables, without
+from autograder.checking.variables import Positions, Variables, without
 from autograder.checks.vit.dropout.networks import ALWAYS_ON
 from autograder.checks.vit.mistakes.blocks import OF_BLOCKS, BlockOracle
 from autograder.checks.vit.oracles.vision_transformer import Block, Dense, Mlp, Norm, block
@@ -33,6 +33,8 @@ from autograder.errors import CheckFailed
 
 BATCH = 3
 
+Order = tuple[int, ...]
+"""Where scale, offset, the mlp's bias, scale and offset stand among a block's vectors."""
 LARGEST_EPSILON = 5e-3
 """Of a normalisation: 1e-3 is Keras' default, and averaging in place of adding makes it four times as large."""
 NO_BLOCK = (
@@ -50,6 +52,8 @@ UNSURE = 3e-7
 NEAR = 0.1
 """Candidates that miss by more than this part, with a middling epsilon, are not worth fitting an epsilon for."""
 FITS = 6
+MISSES = 3
+"""So many draws in a row, none of which can be read, are no accident of rounding."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,8 @@ def _read_once(variables: Variables, parts: Parts, rng: np.random.Generator) -> 
     silent = _Asked.of(variables, without(values, parts.attention), x)
     whole = _Asked.of(variables, values, x)
     for oracle, mistake in _oracles():
-        for skeletons in _skeletons(parts, usual=mistake is not None):
+        orders = _orders(parts, silent) if mistake is None else _USUAL_ORDERS
+        for skeletons in _skeletons(parts, orders):
             fits = []
             for skeleton in skeletons:
                 fitted = _fit_epsilons(oracle, skeleton, silent)
@@ -172,13 +177,18 @@ def _read_once(variables: Variables, parts: Parts, rng: np.random.Generator) -> 
 
 def _read_without_attention(variables: Variables, parts: Parts, rng: np.random.Generator) -> ReadBlock | None:
     """Return how the block is to be read as long as nothing comes from its attention; None if no reading fits."""
+    misses = 0
     for _ in range(DRAWS):
         x, values = draw_tokens(rng, parts.sizes), without(variables.draw(rng), parts.attention)
         silent = _Asked.of(variables, values, x)
-        for skeletons in _skeletons(parts, usual=False):
+        misses += 1
+        for skeletons in _skeletons(parts, _orders(parts, silent)):
             fits = [places for skeleton in skeletons if (places := _fit_epsilons(block, skeleton, silent)) is not None]
             if len(fits) == 1:
                 return ReadBlock(variables, fits[0], parts.sizes, unread=CheckFailed(NO_ATTENTION_READ))
+            misses = 0 if fits else misses
+        if misses == MISSES:
+            break
     return None
 
 
@@ -203,11 +213,8 @@ def _oracles() -> Iterator[tuple[BlockOracle, Mistake | None]]:
         yield mistake, mistake
 
 
-def _skeletons(parts: Parts, *, usual: bool) -> Iterator[list[Block]]:
-    """Yield the ways to read all but the attention, the usual orders of the vectors first or alone, in every style."""
-    orders = list(_USUAL_ORDERS)
-    if not usual:
-        orders += [order for order in itertools.permutations(range(5)) if order not in _USUAL_ORDERS]
+def _skeletons(parts: Parts, orders: Iterable[Order]) -> Iterator[list[Block]]:
+    """Yield the ways to read all but the attention, with the vectors in these orders, each in every style."""
     for order in orders:
         scale, offset, bias, second_scale, second_offset = (parts.vectors[place] for place in order)
         layers = (parts.first, Dense(parts.kernel, bias))
@@ -222,11 +229,33 @@ def _skeletons(parts: Parts, *, usual: bool) -> Iterator[list[Block]]:
         ]
 
 
-_USUAL_ORDERS: tuple[tuple[int, ...], ...] = (
+def _orders(parts: Parts, asked: _Asked) -> list[Order]:
+    """Return the orders in which the vectors may stand, the usual ones first.
+
+    A block ends in a normalisation. Without its scale and offset, the features of each token have mean 0, whatever
+    came before and whatever its epsilon is: that tells which two vectors they are.
+    """
+    last = {
+        (scale, offset)
+        for scale, offset in itertools.permutations(range(5), 2)
+        if _may_end_in(asked, parts.vectors[scale], parts.vectors[offset])
+    }
+    orders = dict.fromkeys([*_USUAL_ORDERS, *itertools.permutations(range(5))])
+    return [order for order in orders if order[3:] in last]
+
+
+def _may_end_in(asked: _Asked, scale: Positions, offset: Positions) -> bool:
+    """Whether an output within the tolerance of this one may come out of a normalisation with these vectors."""
+    scales, offsets = asked.values[scale], asked.values[offset]
+    bound = 2 * FLOAT32_TOLERANCE * max(1.0, float(np.abs(asked.output).max()))
+    sums = ((asked.output - offsets) / scales).sum(axis=-1)  # (batch, tokens)
+    return bool((np.abs(sums) <= bound * np.sum(1 / np.abs(scales))).all())
+
+
+_USUAL_ORDERS: tuple[Order, ...] = (
     (0, 1, 2, 3, 4), (0, 1, 4, 2, 3), (1, 2, 0, 3, 4), (3, 4, 2, 0, 1), (2, 3, 4, 0, 1), (3, 4, 0, 1, 2),
 )  # fmt: skip
-"""Where scale, offset, the mlp's bias, scale and offset stand: as they are used first, then any in which a scale stands
-beside its offset."""
+"""As they are used first, then any in which a scale stands beside its offset."""
 
 
 def _fit_epsilons(oracle: BlockOracle, places: Block, asked: _Asked) -> Block | None:
