@@ -82,7 +82,7 @@ c.HTMLExporter.filters = {name: f"autograder.nbgrader_plugins.{name}" for name i
 # Wall-clock limits in seconds: one question to a submission, its import, one training run, the whole submission.
 # c.Autograder.request_seconds = 20.0
 # c.Autograder.load_seconds = 30.0
-# c.Autograder.training_seconds = 120.0
+# c.Autograder.training_seconds = 40.0
 # c.Autograder.submission_seconds = 300.0
 
 # What a student process may use: memory beyond TensorFlow's own, size and number of files it writes, processes and

@@ -54,7 +54,7 @@ class Settings:
     jobs: Annotated[int, msgspec.Meta(ge=0)] = 0
     request_seconds: Seconds = 20.0
     load_seconds: Seconds = 30.0
-    training_seconds: Seconds = 120.0
+    training_seconds: Seconds = 40.0
     submission_seconds: Seconds = 300.0
     memory_mib: Amount = 6144
     scratch_mib: Amount = 512

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
@@ -21,12 +21,11 @@ from autograder.course.grading_notebook import GradingNotebook, assemble
 from autograder.course.submission import Snapshot
 from autograder.errors import CheckFailed, StudentFault, StudentRaised, StudentTimeout, ZygoteError
 from autograder.grading.notebook_run import CellPart, NotebookRun, missing_packages
+from autograder.grading.processor_share import Patience
 from autograder.grading.reference import NO_STAND_INS, Reference, StandIns
 from autograder.grading.student_process import StudentProcess
 from autograder.grading.zygote_client import Zygote
 from autograder.results import Environment
-
-SHORTENED = 4  # once a task ran into its limit, the rest of that task gets this fraction of it
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,7 @@ class GradingCase:
     Attributes:
         notebook: What to run of the submission's notebook.
         ends: `time.monotonic()` at which the submission's time is up.
+        patience: What is left of it after limits were run into.
     """
 
     settings: Settings
@@ -45,6 +45,7 @@ class GradingCase:
     snapshot: Snapshot
     notebook: GradingNotebook
     ends: float
+    patience: Patience = field(default_factory=Patience)
 
     @classmethod
     def begin(
@@ -72,7 +73,6 @@ class LiveSubmission:
 
     Attributes:
         printed: What the student's own module printed while it was loaded, before anything hidden reached it.
-        timed_out: Whether any question ran into its limit.
     """
 
     def __init__(self, case: GradingCase, stand_ins: StandIns = NO_STAND_INS) -> None:
@@ -84,12 +84,11 @@ class LiveSubmission:
         self._notes: list[str] = []
         self._load_fault: StudentFault | None = None
         self._fatal_module = False  # loading the module ended a process: it is not tried again
-        self._fraction = 1
-        self._hurried = False
-        self._gave_up: StudentTimeout | None = None
         self._closed = False
+        self._patience = case.patience
+        if stand_ins.tasks:
+            self._patience.renew()
         self.printed = ""
-        self.timed_out = False
 
     def __enter__(self) -> LiveSubmission:
         return self
@@ -117,11 +116,9 @@ class LiveSubmission:
 
         Args:
             task: The task.
-            hurried: Time is short, and little lost where it runs out: limits are shortened, and no question is asked
-                after the first that ran into its limit.
+            hurried: Time is short, and little lost where it runs out; see `Patience`.
         """
-        self._fraction = SHORTENED if hurried else 1
-        self._hurried, self._gave_up = hurried, None
+        self._patience.begin(task.id, hurried=hurried)
         if task.preload and self._process is not None and not self._process.complete:
             self._process.stop()  # forked before the modules to preload were there: the next one has them
         if self._process is not None and self._process.alive:
@@ -136,23 +133,23 @@ class LiveSubmission:
         Raises:
             StudentFault: Whatever the submission did wrong.
         """
-        if self._gave_up is not None:
-            raise self._gave_up
+        wanted = self._patience.seconds_for(question, seconds or self._case.settings.request_seconds)
         process = self._running()
-        limit = self._limit(seconds or self._case.settings.request_seconds)
+        limit = self._limit(wanted)
         try:
-            return process.ask(question, limit)
+            answer = process.ask(question, limit)
         except StudentRaised as error:
+            self._patience.note_answer(question)
             if error.missing and self._load_fault is not None and not _is_of_the_notebook(question):
                 raise self._load_fault from error
             if error.missing and self._notebook is not None:
                 error.add_hint(self._notebook.hint(error.missing))
             raise
-        except StudentTimeout as error:
-            self.timed_out = True
-            self._fraction = SHORTENED
-            self._gave_up = error if self._hurried else None
+        except StudentFault as fault:
+            self._patience.note_fault(question, fault)
             raise
+        self._patience.note_answer(question)
+        return answer
 
     def _limit(self, wanted: float) -> float:
         """Return how many seconds the next question may take.
@@ -164,10 +161,10 @@ class LiveSubmission:
         if left <= 0:
             total = self._case.settings.submission_seconds
             raise StudentTimeout(f"Your submission had used up its {total:g} s before this check was reached.")
-        return min(wanted / self._fraction, left)
+        return min(wanted, left)
 
     def _cell_limit(self) -> float:
-        return self._limit(self._case.settings.load_seconds)
+        return self._limit(self._patience.seconds_for_cell(self._case.settings.load_seconds))
 
     def _running(self) -> StudentProcess:
         """Return the process, started afresh if it ended."""

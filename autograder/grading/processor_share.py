@@ -1,4 +1,4 @@
-"""The time that a student process could run: what others took of the processor is not counted against it."""
+"""The time that a student process gets: how long an answer may take, and what of that others took of the processor."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from autograder import wire
+from autograder.errors import StudentFault, StudentTimeout
+
+SHORTENED = 4
+"""Limits are divided by it after the first one that a submission ran into, and once more after the second."""
+TRIES = 3
+"""A part that has failed to answer so often, and never answered, is not asked again."""
+_SHORT = wire.Call | wire.Apply | wire.Gradients | wire.BuildModel
+"""Questions that take well below a second; to train, to count and to import take longer."""
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
@@ -81,3 +90,88 @@ def _waited(thread: Path) -> float:
     with suppress(OSError):  # it ended meanwhile
         return int((thread / "schedstat").read_text().split()[1]) / 1e9
     return 0.0
+
+
+class Patience:
+    """How long one submission is waited for: what never returns must not take its limit with each question.
+
+    Limits shrink in a task that ran into one, and for tasks after it. A question is not asked where the same part has
+    failed to answer TRIES times, and never answered: its last fault stands for the answer.
+    """
+
+    def __init__(self) -> None:
+        self._task = ""
+        self._slow_tasks: set[str] = set()
+        self._limits = 0  # that were run into in this task
+        self._gave_up: StudentTimeout | None = None
+        self._hurried = False
+        self._answered: set[str] = set()
+        self._faults: dict[str, list[StudentFault]] = {}
+
+    @property
+    def ran_out(self) -> bool:
+        """Whether any question ran into its limit."""
+        return bool(self._slow_tasks)
+
+    def renew(self) -> None:
+        """Begin with another process, in which a part that failed may do better: each gets one more try."""
+        self._slow_tasks = set(sorted(self._slow_tasks)[:1])
+        self._faults = {part: faults[: TRIES - 1] for part, faults in self._faults.items()}
+
+    def begin(self, task: str, *, hurried: bool) -> None:
+        """Begin with a task.
+
+        Args:
+            task: Its id.
+            hurried: Little is lost where time runs out: nothing is asked after the first limit that was run into.
+        """
+        self._task, self._limits, self._hurried, self._gave_up = task, 0, hurried, None
+
+    def seconds_for(self, question: wire.Question, wanted: float) -> float:
+        """Return how long an answer may take.
+
+        Args:
+            question: What is to be asked.
+            wanted: The limit where none was run into yet.
+
+        Raises:
+            StudentFault: If it is not worth asking.
+        """
+        if self._gave_up is not None:
+            raise self._gave_up
+        part = _part_asked(question)
+        faults = self._faults.get(part, [])
+        if len(faults) >= TRIES and part not in self._answered:
+            raise faults[-1]
+        return wanted / self._divisor(most=2 if isinstance(question, _SHORT) else 1)
+
+    def seconds_for_cell(self, wanted: float) -> float:
+        """Return how long a cell of the notebook may take; for the argument see `seconds_for`."""
+        return wanted / self._divisor(most=1)
+
+    def note_answer(self, question: wire.Question) -> None:
+        """Note that an answer came, whatever it was."""
+        self._answered.add(_part_asked(question))
+
+    def note_fault(self, question: wire.Question, fault: StudentFault) -> None:
+        """Note that none came, in time or at all."""
+        self._faults.setdefault(_part_asked(question), []).append(fault)
+        if isinstance(fault, StudentTimeout):
+            self._limits += 1
+            self._gave_up = fault if self._hurried else None
+            if not self._hurried:  # else it may be the fault of an earlier task
+                self._slow_tasks.add(self._task)
+
+    def _divisor(self, most: int) -> int:
+        """Return by what a limit is divided, after those that were run into before; `most` of them count."""
+        before = len(self._slow_tasks - {self._task}) + self._limits
+        return int(SHORTENED ** min(before, most))
+
+
+def _part_asked(question: wire.Question) -> str:
+    """Return which part of a submission answers a question."""
+    if isinstance(question, wire.Apply | wire.Gradients):
+        return question.target.type_name
+    if isinstance(question, wire.BuildModel):
+        return " ".join(node.name for node in question.nodes)
+    return str(getattr(question, "name", type(question).__name__))

@@ -11,6 +11,7 @@ import pytest
 from autograder.course.assignment import Task
 from autograder.grading import carried_forward, grader
 from autograder.grading.check_runner import CheckEnding
+from autograder.grading.processor_share import Patience
 from autograder.results import CheckResult, TaskResult
 from tests.tiny import TinyCourse
 
@@ -36,6 +37,7 @@ class World:
                 tasks=tasks, task=lambda name: tasks[list(TASKS).index(name)], checks_dir=checks.parent
             ),
             reference=SimpleNamespace(stand_ins_for=self.stand_ins_for),
+            patience=Patience(),
         )
 
     def stand_ins_for(self, wrong: tuple[Task, ...]) -> tuple[str, ...]:
@@ -71,8 +73,6 @@ class World:
 
 class NamedSubmission:
     """Takes the place of a live submission; checks see its name."""
-
-    timed_out = False
 
     def __init__(self, log: list[str], name: str) -> None:
         self.log = log

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from autograder import wire
+from autograder.checking.remote import Student
 from autograder.config import Settings
 from autograder.course.submission import Snapshot
-from autograder.errors import StudentTimeout
+from autograder.errors import StudentDied, StudentTimeout
 from autograder.grading.live_submission import GradingCase, LiveSubmission
+from autograder.grading.processor_share import TRIES, Patience
 from autograder.grading.reference import Reference
 from tests.tiny import TinyCourse
 
@@ -33,14 +35,16 @@ class SlowProcess:
     """Takes the place of a student process: it loads the module, then never answers in time."""
 
     alive = complete = True
+    answers = False
 
     def __init__(self) -> None:
         self.limits: list[float] = []
 
-    def ask(self, question: wire.Question, seconds: float) -> None:
-        """Run into the limit."""
-        if not isinstance(question, wire.Load):
+    def ask(self, question: wire.Question, seconds: float = 0.0) -> None:
+        """Run into the limit, unless told to answer."""
+        if isinstance(question, wire.Call | wire.Count):
             self.limits.append(seconds)
+        if not self.answers and not isinstance(question, wire.Load | wire.Restart):
             raise StudentTimeout("Your code gave no answer.")
 
     def printed(self) -> str:
@@ -58,27 +62,66 @@ def slow(tiny_course: TinyCourse, monkeypatch: pytest.MonkeyPatch) -> tuple[Live
     monkeypatch.setattr("autograder.grading.live_submission.StudentProcess", lambda *case: process)
     zygote: Any = SimpleNamespace(wait_until_ready=lambda: None)
     snapshot = Snapshot({"utilities.py": b""}, "tiny.ipynb")
-    settings = Settings(request_seconds=20.0)
+    settings = Settings(request_seconds=20.0, training_seconds=40.0)
     reference = Reference.read(tiny_course.assignment)
     return LiveSubmission(GradingCase.begin(settings, tiny_course.assignment, reference, zygote, snapshot)), process
 
 
-@pytest.mark.parametrize(("hurried", "limits"), [(False, [20.0, 5.0, 5.0]), (True, [5.0])])
-def test_after_a_timeout_limits_are_shorter_and_who_is_hurried_gives_up(
-    slow: tuple[LiveSubmission, SlowProcess], tiny_course: TinyCourse, hurried: bool, limits: list[float]
+Slow = tuple[LiveSubmission, SlowProcess]
+
+
+def ask_often(student: Student, name: str, times: int) -> None:
+    """Ask a function that does not answer."""
+    for _ in range(times):
+        with pytest.raises(StudentTimeout):
+            student.call(name, 1.0)
+
+
+@pytest.mark.parametrize(("hurried", "limits"), [(False, [20.0, 5.0, 1.25]), (True, [20.0])])
+def test_limits_shrink_and_what_never_answers_is_not_asked_again(
+    slow: Slow, tiny_course: TinyCourse, hurried: bool, limits: list[float]
 ) -> None:
     live, process = slow
-    student = live.student(tiny_course.assignment.tasks[0], hurried=hurried)
-    for _ in range(3):
-        with pytest.raises(StudentTimeout):
-            student.call("double", 1.0)
+    ask_often(live.student(tiny_course.assignment.tasks[0], hurried=hurried), "double", times=5)
     assert process.limits == limits
-    assert live.timed_out
 
 
-def test_nothing_is_asked_of_a_submission_that_was_closed(
-    slow: tuple[LiveSubmission, SlowProcess], tiny_course: TinyCourse
-) -> None:
+def test_another_part_is_still_asked_and_its_limit_is_shorter(slow: Slow, tiny_course: TinyCourse) -> None:
+    live, process = slow
+    first, second = tiny_course.assignment.tasks[:2]
+    ask_often(live.student(first), "double", times=5)
+    student = live.student(second)
+    ask_often(student, "quadruple", times=1)
+    with pytest.raises(StudentTimeout):
+        student.count("build")
+    assert process.limits[3:] == [5.0, 10.0]  # a long question's limit is shortened only once
+
+
+def test_what_has_answered_once_is_asked_again_and_again(slow: Slow, tiny_course: TinyCourse) -> None:
+    live, process = slow
+    process.answers = True
+    student = live.student(tiny_course.assignment.tasks[0])
+    student.call("double", 1.0)
+    process.answers = False
+    ask_often(student, "double", times=5)
+    assert process.limits == [20.0, 20.0, 5.0, 1.25, 1.25, 1.25]
+
+
+def test_with_a_stand_in_each_part_gets_one_more_try() -> None:
+    patience, question = Patience(), wire.Call("module", "double", [], {})
+    patience.begin("first", hurried=False)
+    for _ in range(TRIES):
+        patience.note_fault(question, StudentDied("It ended."))
+    with pytest.raises(StudentDied):
+        patience.seconds_for(question, 20.0)
+    patience.renew()
+    assert patience.seconds_for(question, 20.0) == 20.0
+    patience.note_fault(question, StudentDied("It ended."))
+    with pytest.raises(StudentDied):
+        patience.seconds_for(question, 20.0)
+
+
+def test_nothing_is_asked_of_a_submission_that_was_closed(slow: Slow, tiny_course: TinyCourse) -> None:
     live, process = slow
     student = live.student(tiny_course.assignment.tasks[0])
     live.close()
