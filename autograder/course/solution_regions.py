@@ -17,6 +17,8 @@ from autograder.errors import AssignmentError
 BEGIN = "BEGIN SOLUTION"
 END = "END SOLUTION"
 WIDTH = 110
+NOT_WRITTEN = "NotImplementedError"
+"""What an unwritten part raises."""
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -113,6 +115,50 @@ def complete_functions(stub: str, modules: Collection[str] = ()) -> frozenset[st
         elif isinstance(node, ast.ImportFrom) and node.module in modules:
             names.update(alias.asname or alias.name for alias in node.names)
     return frozenset(names)
+
+
+def is_unwritten(module: str, name: str) -> bool:
+    """Whether a part of a student's module can only raise `NotImplementedError`, whatever its other parts do.
+
+    Args:
+        module: The student's module.
+        name: Of a function, or of a layer's class, which is unwritten where it cannot be made or cannot be called.
+    """
+    found = [node for node in _statements_of(module) if name in _defined(node) | _imported(node)]
+    part = found[-1] if found else None
+    if isinstance(part, ast.ClassDef):
+        methods = {node.name: node for node in part.body if isinstance(node, ast.FunctionDef)}
+        return any(_only_raises(methods[method].body) for method in ("__init__", "call") if method in methods)
+    return isinstance(part, ast.FunctionDef) and _only_raises(part.body)
+
+
+def is_unwritten_cell(cell: str) -> bool:
+    """Whether a student's cell of the notebook can only raise `NotImplementedError`."""
+    return _only_raises(_statements_of(cell))
+
+
+def _statements_of(text: str) -> list[ast.stmt]:
+    """Return a student's statements; none where the text is not Python."""
+    try:
+        return ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+
+
+def _only_raises(body: Iterable[ast.stmt]) -> bool:
+    """Whether whoever runs these statements comes to a `raise NotImplementedError`, or to an earlier error."""
+    for statement in body:
+        if isinstance(statement, ast.Raise) and statement.exc is not None:
+            return any(isinstance(node, ast.Name) and node.id == NOT_WRITTEN for node in ast.walk(statement.exc))
+        if any(isinstance(node, ast.Return | ast.Yield | ast.YieldFrom) for node in ast.walk(statement)):
+            return False
+    return False
+
+
+def _imported(node: ast.stmt) -> set[str]:
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return {alias.asname or alias.name for alias in node.names}
+    return set()
 
 
 def only_needed(text: str, names: Iterable[str]) -> str:

@@ -90,6 +90,10 @@ class StandInRuns:
                     tried.add(name)
         return tuple(best.values())
 
+    def without_running(self, own: tuple[CheckEnding, ...]) -> tuple[CheckResult, ...]:
+        """Return the checks of a task that would end with stand-ins as they did in the submission's own process."""
+        return tuple(withheld(ending, ending, self._closed_list) for ending in own)
+
     def _submission(self, choice: StandIns) -> LiveSubmission:
         if choice not in self._live:
             self._live[choice] = LiveSubmission(self._case, choice)

@@ -13,6 +13,7 @@ from types import TracebackType
 from autograder.checking.reasons import hide_paths
 from autograder.course.assignment import MODULE, Assignment, Task
 from autograder.course.course import Course, course_secret
+from autograder.course.solution_regions import NOT_WRITTEN, is_unwritten, is_unwritten_cell
 from autograder.course.submission import Snapshot
 from autograder.grading.carried_forward import StandInRuns
 from autograder.grading.check_runner import CheckEnding, Checks, collected_checks
@@ -169,7 +170,17 @@ class _SubmissionGrading:
         result = cached(task, wrong)
         if result is not None:
             return result
-        return _task_result(task, runs.run(task, wrong, alone), carried_forward=True)
+        checks = runs.without_running(alone) if self._is_unwritten(task, alone) else runs.run(task, wrong, alone)
+        return _task_result(task, checks, carried_forward=True)
+
+    def _is_unwritten(self, task: Task, alone: tuple[CheckEnding, ...]) -> bool:
+        """Whether a task's own part is not written, so that no stand-in for an earlier one can help its checks."""
+        if not all(ending.exception == NOT_WRITTEN and ending.result.outcome == "failed" for ending in alone):
+            return False
+        module = (self._case.snapshot.module_bytes or b"").decode(errors="replace")
+        cells = {cell.id: cell.source for cell in self._case.notebook.cells}
+        parts = [is_unwritten(module, name) for name in task.provides]
+        return all([*parts, *(is_unwritten_cell(cells.get(answer, "")) for answer in task.answers)])
 
     def _wrong_before(self, task: Task) -> tuple[Task, ...]:
         """Return the earlier tasks that it builds on and that are known to be wrong."""

@@ -105,8 +105,8 @@ class Patience:
         self._limits = 0  # that were run into in this task
         self._gave_up: StudentTimeout | None = None
         self._hurried = False
-        self._answered: set[str] = set()
-        self._faults: dict[str, list[StudentFault]] = {}
+        self._answered: set[tuple[str, str]] = set()
+        self._faults: dict[tuple[str, str], list[StudentFault]] = {}
 
     @property
     def ran_out(self) -> bool:
@@ -168,10 +168,10 @@ class Patience:
         return int(SHORTENED ** min(before, most))
 
 
-def _part_asked(question: wire.Question) -> str:
-    """Return which part of a submission answers a question."""
+def _part_asked(question: wire.Question) -> tuple[str, str]:
+    """Return which part of a submission answers a question: a layer that can be made need not answer when called."""
     if isinstance(question, wire.Apply | wire.Gradients):
-        return question.target.type_name
+        return "call", question.target.type_name
     if isinstance(question, wire.BuildModel):
-        return " ".join(node.name for node in question.nodes)
-    return str(getattr(question, "name", type(question).__name__))
+        return "build", " ".join(node.name for node in question.nodes)
+    return type(question).__name__, str(getattr(question, "name", ""))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from autograder.course.assignment import Task
+from autograder.course.solution_regions import is_unwritten, is_unwritten_cell
+from autograder.course.submission import Snapshot
 from autograder.grading import carried_forward, grader
 from autograder.grading.check_runner import CheckEnding
 from autograder.grading.processor_share import Patience
@@ -17,6 +20,34 @@ from tests.tiny import TinyCourse
 
 TASKS = {"first": (), "second": ("first",), "third": ("first", "second"), "alone": ()}
 """Tasks and what they build on."""
+
+
+UNWRITTEN = """
+def part(x):
+    \"\"\"Do something.\"\"\"
+    if x is None:
+        raise ValueError
+    raise NotImplementedError("part is not written yet")
+
+
+def half(x):
+    if x:
+        return x
+    raise NotImplementedError
+
+
+class Layer:
+    def __init__(self):
+        super().__init__()
+
+    def call(self, x):
+        y = x
+        raise NotImplementedError
+
+
+def written(x):
+    return x
+"""
 
 
 class World:
@@ -32,18 +63,27 @@ class World:
         tasks = [Task(name, name, 2.0, (), (), builds_on, checks) for name, builds_on in TASKS.items()]
         self.passed = passed
         self.log: list[str] = []
+        self.exceptions: dict[str, str] = {}
         self.case: Any = SimpleNamespace(
             assignment=SimpleNamespace(
                 tasks=tasks, task=lambda name: tasks[list(TASKS).index(name)], checks_dir=checks.parent
             ),
             reference=SimpleNamespace(stand_ins_for=self.stand_ins_for),
             patience=Patience(),
+            snapshot=Snapshot({"utilities.py": UNWRITTEN.encode()}, "tiny.ipynb"),
+            notebook=SimpleNamespace(cells=()),
         )
 
     def stand_ins_for(self, wrong: tuple[Task, ...]) -> tuple[str, ...]:
         """Return the names of two choices."""
         names = "+".join(task.id for task in wrong)
         return f"stand-ins for {names}", f"alternatives for {names}"
+
+    def provides(self, task: str, name: str) -> None:
+        """Let a task be about a part of the module."""
+        tasks = self.case.assignment.tasks
+        place = list(TASKS).index(task)
+        tasks[place] = replace(tasks[place], provides=(name,))
 
     def submission(self, case: object, name: str = "own") -> NamedSubmission:
         """Return a live submission."""
@@ -62,7 +102,8 @@ class World:
             )
             for name in wanted
         ]
-        return tuple(CheckEnding(result, (result.message,)) for result in results)
+        exception = self.exceptions.get(task.id, "")
+        return tuple(CheckEnding(result, (result.message,), exception) for result in results)
 
     def grade(self, cached: Callable[..., TaskResult | None] = grader.nothing_cached) -> dict[str, TaskResult]:
         """Return the results of all tasks."""
@@ -164,3 +205,28 @@ def test_a_cached_result_counts_where_the_same_parts_are_wrong(world: MakeWorld)
         ("first", ()), ("second", ("first",)), ("alone", ()), ("second", ("first",)), ("third", ("first", "second")),
     ]  # fmt: skip
     assert not [line for line in wrong.log if line.startswith("stand-ins") and "third" in line]
+
+
+@pytest.mark.parametrize(
+    ("name", "unwritten"), [("part", True), ("half", False), ("Layer", True), ("written", False), ("missing", False)]
+)
+def test_what_can_only_raise_is_unwritten(name: str, unwritten: bool) -> None:
+    assert is_unwritten(UNWRITTEN, name) == unwritten
+    assert not is_unwritten(f"{UNWRITTEN}\n{name} = print\n", name)
+
+
+def test_a_cell_that_can_only_raise_is_unwritten() -> None:
+    assert is_unwritten_cell("# YOUR CODE HERE\nraise NotImplementedError('This cell is not written yet.')")
+    assert not is_unwritten_cell("try:\n    raise NotImplementedError\nexcept Exception:\n    x = 1")
+    assert not is_unwritten_cell("x = (")
+
+
+@pytest.mark.parametrize(("exception", "asked"), [("NotImplementedError", False), ("ValueError", True)])
+def test_a_part_that_is_not_written_is_not_asked_with_stand_ins(world: MakeWorld, exception: str, asked: bool) -> None:
+    unwritten = world({"own": {"alone": "ab"}})
+    unwritten.exceptions = {"second": exception, "third": "ValueError"}
+    unwritten.provides("second", "part")
+    results = unwritten.grade()
+    assert ("stand-ins for first: second ab" in unwritten.log) == asked
+    assert results["second"].carried_forward
+    assert {check.message for check in results["second"].checks} <= {"from own", carried_forward.STILL_WRONG}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from autograder import wire
@@ -105,6 +106,15 @@ def test_what_has_answered_once_is_asked_again_and_again(slow: Slow, tiny_course
     process.answers = False
     ask_often(student, "double", times=5)
     assert process.limits == [20.0, 20.0, 5.0, 1.25, 1.25, 1.25]
+
+
+def test_a_layer_that_can_be_made_and_does_not_answer_is_called_three_times() -> None:
+    patience, layer = Patience(), wire.Ref(1, "layer", "MultiHeadAttention")
+    patience.note_answer(wire.Call("module", "MultiHeadAttention", [], {}))
+    for _ in range(TRIES):
+        patience.note_fault(wire.Apply(layer, []), StudentDied("It ended."))
+    with pytest.raises(StudentDied):
+        patience.seconds_for(wire.Gradients(layer, [], wire.pack_array(np.zeros(1))), 20.0)
 
 
 def test_with_a_stand_in_each_part_gets_one_more_try() -> None:
