@@ -48,6 +48,8 @@ PRELOADED = (
 )
 LARGEST_ORDER = 1 << 16
 READY = b"\x01"
+OBJECTS = 50_000
+"""New objects after which Python looks for garbage: models make many that stay, and every 700 takes 5 % longer."""
 PASSED_ON = ("CUDA_VISIBLE_DEVICES", "LANG", "LC_ALL", "OMP_NUM_THREADS", "PATH", "TZ")
 
 GPU_ENVIRONMENT = {
@@ -150,6 +152,7 @@ def _student(policy: Policy, watchdog: Watchdog, requests: int, replies: int) ->
     except SandboxUnavailable as error:
         _refuse(replies, error)
     _scrub(places)
+    gc.set_threshold(OBJECTS)
     device = "gpu" if policy.gpu and _open_gpu() else "cpu"
     environment = wire.Environment(tensorflow=tf.__version__, device=device, sandbox=policy.layers)
     wire.write_frame(replies, wire.encode_frame(wire.Ready(environment)))
