@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,8 @@ class Worker:
         self._reference = Reference.read(self._assignment)
         self._corpus = load_corpus(subject.folder, self._assignment)
         self._zygote = Zygote(threads=1, preload=self._assignment.preload)
+        self._open = ExitStack()  # as long as this process lives: to collect them takes as long as to run many
+        self._checks = self._open.enter_context(collected_checks(self._assignment.tasks))
 
     def grade(self, job: Job) -> Results:
         """Return the results of a job's tasks.
@@ -57,13 +60,12 @@ class Worker:
         seed = hashlib.sha256(self._seed + snapshot.digest.encode()).digest()
         case = GradingCase.begin(self._settings, self._assignment, self._reference, self._zygote, snapshot)
         tasks = {digest: self._assignment.task(task_id) for task_id, digest in job.digests.items()}
-        with collected_checks(list(tasks.values())) as checks:
-            if job.stand_ins:
-                wrong = [self._assignment.task(task_id) for task_id in job.stand_ins]
-                with StandInRuns(case, checks, seed) as runs:
-                    return {digest: runs.run(task, wrong) for digest, task in tasks.items()}
-            with LiveSubmission(case) as live:
-                return {digest: checks.run(task, live.student(task), seed) for digest, task in tasks.items()}
+        if job.stand_ins:
+            wrong = [self._assignment.task(task_id) for task_id in job.stand_ins]
+            with StandInRuns(case, self._checks, seed) as runs:
+                return {digest: runs.run(task, wrong) for digest, task in tasks.items()}
+        with LiveSubmission(case) as live:
+            return {digest: self._checks.run(task, live.student(task), seed) for digest, task in tasks.items()}
 
 
 _worker: Worker | None = None

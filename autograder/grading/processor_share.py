@@ -164,7 +164,7 @@ class Patience:
 
     def _divisor(self, most: int) -> int:
         """Return by what a limit is divided, after those that were run into before; `most` of them count."""
-        before = len(self._slow_tasks - {self._task}) + self._limits
+        before = len(self._slow_tasks - {self._task}) + self._limits + self._hurried
         return int(SHORTENED ** min(before, most))
 
 

@@ -78,7 +78,7 @@ def ask_often(student: Student, name: str, times: int) -> None:
             student.call(name, 1.0)
 
 
-@pytest.mark.parametrize(("hurried", "limits"), [(False, [20.0, 5.0, 1.25]), (True, [20.0])])
+@pytest.mark.parametrize(("hurried", "limits"), [(False, [20.0, 5.0, 1.25]), (True, [5.0])])
 def test_limits_shrink_and_what_never_answers_is_not_asked_again(
     slow: Slow, tiny_course: TinyCourse, hurried: bool, limits: list[float]
 ) -> None:
