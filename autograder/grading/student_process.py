@@ -41,6 +41,8 @@ REPORT_SECONDS = 5.0
 """How long the watchdog may take to report."""
 PATIENCE = 5
 """How many times its limit a question may take while the process is kept waiting for a processor."""
+BUSY_SECONDS = 60.0
+"""It is kept waiting so long at least, however short its limit: a busy machine is not the submission's fault."""
 SHORTEST_WAIT = 0.05
 """Seconds after which it is looked at again how long the process was kept waiting."""
 _BUSY = "The machine was too busy: this submission's process waited for a processor and ran into its time limit."
@@ -167,7 +169,7 @@ class StudentProcess:
 
         Raises:
             StudentTimeout: If none came in its own share of the time.
-            MachineBusy: If it still has some left after several times as long.
+            MachineBusy: If it still has some left after several times as long, or a minute.
         """
         clock = FairClock(self._pidfd)
         left = seconds
@@ -175,7 +177,7 @@ class StudentProcess:
             left = seconds - clock.own()
             if left <= 0:
                 raise StudentTimeout("No answer came in time.")
-            if clock.wall() > PATIENCE * seconds:
+            if clock.wall() > max(PATIENCE * seconds, BUSY_SECONDS):
                 raise MachineBusy(_BUSY, _LESS_BESIDE)
 
     def _overrun(self) -> str:
