@@ -89,7 +89,7 @@ def example_result() -> SubmissionResult:
         ),
         "mlp": (check("mlp", "works", "It works.", "error", message="KeyError in oracle.py"),),
         "training": (
-            check("training", "all_layers_are_trained", "Every layer is trained.", pictures=(shown["curves"],)),
+            check("training", "vit_learns", "A small ViT learns.", pictures=(shown["curves"],)),
             check("training", "loss", "The loss is right.", "failed", message="Expected 1.5,\n  got <b>2</b>."),
         ),
     }

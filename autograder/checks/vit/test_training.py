@@ -1,7 +1,8 @@
 """Hidden checks of the notebook's `run_experiment`.
 
 It trains two networks on data made so that every weight after every epoch is known beforehand (`rigged_training`): a
-linear one, which is tested in the end, and a deeper one, which is not.
+linear one, which is tested in the end, and a deeper one, which is not. It also trains a small Vision Transformer of the
+submission's, whose new weights then answer images in the grader's own (`learning`).
 """
 
 from dataclasses import replace
@@ -11,6 +12,8 @@ import pytest
 from autograder.checking.comparisons import fail, require
 from autograder.checking.mistakes import Mistake, blame
 from autograder.checking.pictures import curve_picture
+from autograder.checks.vit.readings.vits import read_vit
+from autograder.checks.vit.training import learning
 from autograder.checks.vit.training.rigged_training import (
     BATCH_SIZE,
     EPOCHS,
@@ -20,7 +23,7 @@ from autograder.checks.vit.training.rigged_training import (
     in_batches,
     rig_training,
 )
-from autograder.checks.vit.training.training_readings import read_training, trainable_model
+from autograder.checks.vit.training.training_readings import NOTHING_LEARNED, read_training, trainable_model
 from autograder.checks.vit.training.trajectories import OF_PROBABILITIES, adam_w, ams_grad, rms_prop, sgd
 
 FOLDER = "checkpoints"
@@ -207,3 +210,25 @@ def test_testing(trained, untested):
 def test_all_layers_are_trained(untested):
     if untested.mistake is NOT_ALL_TRAINED:
         blame(NOT_ALL_TRAINED)
+
+
+@pytest.mark.check(
+    "A small Vision Transformer learns: with its new weights, new images are answered rightly.", weight=2
+)
+def test_vit_learns(student, task_rng):
+    model = read_vit(student, learning.SIZES, (0.0, 0.0), task_rng)
+    patterns, start = learning.draw_patterns(task_rng), learning.first_weights(model, task_rng)
+    model.variables.set(start)
+    settings = {"epochs": learning.EPOCHS, "batch_size": learning.BATCH_SIZE, "learning_rate": learning.RATE}
+    folders = {"folder": FOLDER, "ckpt_path": FOLDER}
+    outcome = student.train("run_experiment", model.layer, *patterns.data, run_testing=False, **folders, **settings)
+    student.show(curve_picture(outcome.history, CURVES))
+    weights = learning.weights_now(model)
+    if (weights == start.astype("float32")).all():
+        blame(NOTHING_LEARNED)
+    learned = learning.what_was_learned(model, weights, patterns)
+    if learned.share < learning.LEAST or not learned.names_fit:
+        fail(
+            f"With the weights after the training, the model is right on {learned.share:.0%} of new images; guessing gives "
+            f"{learning.CHANCE:.0%}. Is it trained on the training images with their own labels?"
+        )
