@@ -66,6 +66,16 @@ def test_one_answer_for_all_is_chance() -> None:
     assert LEAST - CHANCE == pytest.approx(5 * np.sqrt(CHANCE * (1 - CHANCE) / HELD_OUT))
 
 
+def test_two_classes_that_are_taken_for_one_do_not_undo_the_others() -> None:
+    def answer(rng: np.random.Generator, means: Floats, images: Floats) -> Floats:
+        logits = images @ means.T
+        logits[:, :2] = logits[:, :2].mean(axis=1, keepdims=True) + [0.1, 0.0]
+        return logits
+
+    for seed in range(20):
+        assert is_enough(judge(seed, answer))
+
+
 def test_a_network_that_learned_nothing_is_seldom_taken_for_one_that_did() -> None:
     """Random features sort images by class, too: some classes then have their own name by luck."""
     found = [

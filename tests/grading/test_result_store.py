@@ -127,7 +127,7 @@ def test_only_the_task_in_error_is_graded_again(course: TinyCourse, monkeypatch:
 @pytest.mark.parametrize(
     ("name", "changed"),
     [
-        ("readings/layouts", {"multi_head_attention", "transformer_block", "vit_model"}),
+        ("readings/layouts", {"multi_head_attention", "transformer_block", "vit_model", "training"}),
         ("training/data", {"data_split", "preprocessing"}),
         ("oracles/hugging_face", {"pretrained"}),
         ("test_mlp", {"mlp"}),
