@@ -69,7 +69,7 @@ def test_one_answer_for_all_is_chance() -> None:
 def test_two_classes_that_are_taken_for_one_do_not_undo_the_others() -> None:
     def answer(rng: np.random.Generator, means: Floats, images: Floats) -> Floats:
         logits = images @ means.T
-        logits[:, :2] = logits[:, :2].mean(axis=1, keepdims=True) + [0.1, 0.0]
+        logits[:, :2] = logits[:, :2].mean(axis=1, keepdims=True) + np.array([0.1, 0.0])
         return logits
 
     for seed in range(20):
