@@ -63,7 +63,8 @@ class Drawn:
     Attributes:
         weights: Of the tiny model, by `short_name`.
         labels: Of its classes.
-        image: Of the model's own size; its most probable classes are well apart, and others if it is not prepared.
+        image: Of the model's own size; its most probable classes are well apart, class 0 is among them, and the first
+            one is another if it is not prepared.
         larger: An image of another size, with other probabilities if it is cropped or resized twice.
     """
 
@@ -121,10 +122,15 @@ def patchwork(rng, height, width):
 
 
 def tells_preparation(drawn):
-    """Whether the most probable classes are apart, and the first one is another if the image is not prepared."""
+    """Whether the most probable classes are apart, and the first one is another if the image is not prepared.
+
+    Class 0 is one of the first five, so that whoever never names it is found out.
+    """
     right, *others = drawn.accepted(drawn.image)
-    best = np.sort(right)[::-1][: MORE + 1]
-    return np.min(best[:-1] - best[1:]) > APART and all(other.argmax() != right.argmax() for other in others)
+    order = np.argsort(-right)
+    best = right[order[: MORE + 1]]
+    is_apart = np.min(best[:-1] - best[1:]) > APART
+    return is_apart and 0 in order[:FIVE] and all(other.argmax() != right.argmax() for other in others)
 
 
 def tells_size(drawn):
@@ -249,12 +255,15 @@ def may_be_probabilities(chances):
 def distance(answers, probabilities):
     """Return how far the numbers are from the probabilities of their classes.
 
-    Logits are taken for the probabilities that they give: that they are none, another check judges.
+    Logits are taken for the probabilities that they give, and numbers in the right proportion for right: what they must
+    be, another check judges.
     """
     chances = np.array([answer.chance for answer in answers])
     right = probabilities[[answer.place for answer in answers]]
     if len(answers) > 1 and not may_be_probabilities(chances):
-        chances = np.exp(chances - np.mean(chances - np.log(right)))
+        chances = np.exp(chances - np.max(chances))
+    if len(answers) > 1 and chances.sum() > 0:
+        chances = chances * (right.sum() / chances.sum())
     return np.abs(chances - right).max()
 
 
