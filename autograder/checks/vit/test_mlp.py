@@ -14,7 +14,7 @@ from autograder.checking.variables import Variables
 from autograder.checks.vit.dropout.networks import ALWAYS_ON, NetworkInTraining, ask_in_training
 from autograder.checks.vit.oracles.vision_transformer import dense_parameters, mlp
 from autograder.checks.vit.readings.counting import expect_size
-from autograder.checks.vit.readings.networks import dense_layers, enliven, read_network
+from autograder.checks.vit.readings.networks import CAPPED, dense_layers, enliven, read_network
 from autograder.errors import CheckFailed
 
 BATCH, TOKENS, WIDTH, RATE = 2, 6, 5, 0.3
@@ -69,7 +69,8 @@ def test_output(network, rng):
     network.variables.set(values)
     for size in (1, 20):  # large ones, too, since a non-linearity such as ReLU6 shows its cap only there
         x = size * draw(rng, BATCH, TOKENS)
-        expect(network.layer(x), answers(mlp(x, values_at(network.places, values))), "The output")
+        weights = values_at(network.places, values)
+        expect(network.layer(x), answers(mlp(x, weights), [CAPPED], x, weights), "The output")
 
 
 @pytest.mark.check("There is one dense layer for each width in hidden_units, all of it trainable.")

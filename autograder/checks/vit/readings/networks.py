@@ -15,7 +15,7 @@ from autograder.checking.readings import ABSENT, all_readings
 from autograder.checking.remote import Layer
 from autograder.checking.variables import Positions, Variables
 from autograder.checks.vit.dropout.networks import ALWAYS_ON
-from autograder.checks.vit.oracles.vision_transformer import ACTIVATIONS, Activation, Dense, Keep, Mlp, mlp
+from autograder.checks.vit.oracles.vision_transformer import ACTIVATIONS, Activation, Dense, Keep, Mlp, mlp, softmax
 from autograder.checks.vit.readings.counting import UNSEEN
 
 
@@ -34,6 +34,21 @@ def elu(x: Floats) -> Floats:
     return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
 
 
+def swish(x: Floats) -> Floats:
+    """Return x sigmoid(x)."""
+    return x * sigmoid(x)
+
+
+def leaky_relu(x: Floats) -> Floats:
+    """Return x where positive, else a fifth of it, as TensorFlow does without an argument."""
+    return np.where(x > 0, x, 0.2 * x)
+
+
+def relu_6(x: Floats) -> Floats:
+    """Return x, but at least 0 and at most 6."""
+    return np.clip(x, 0, 6)
+
+
 def _with(activation: Activation) -> Callable[..., Floats]:
     return lambda x, w, keep=None: mlp(x, replace(w, activation=activation, last=w.last and activation), keep)
 
@@ -45,8 +60,13 @@ OF_NETWORKS = (
         "There is no non-linearity between your dense layers, so together they are one linear map.",
         _with(identity),
     ),
-    *(Mistake("non_linearity_of_other_kind", _OTHER_KIND, _with(kind)) for kind in (np.tanh, sigmoid, elu)),
+    *(
+        Mistake("non_linearity_of_other_kind", _OTHER_KIND, _with(kind))
+        for kind in (np.tanh, sigmoid, elu, swish, leaky_relu, softmax)
+    ),
 )
+CAPPED = Mistake("non_linearity_of_other_kind", _OTHER_KIND, _with(relu_6))
+"""Shows only where values are large."""
 STYLES = tuple((activation, last) for activation in ACTIVATIONS for last in (None, *ACTIVATIONS))
 """Non-linearities that are accepted, without and with one, of any kind, after the last layer."""
 DRAWS = 16
