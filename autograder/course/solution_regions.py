@@ -164,13 +164,13 @@ def _imported(node: ast.stmt) -> set[str]:
 def only_needed(text: str, names: Iterable[str]) -> str:
     """Return the module's text with those top-level definitions alone that the named ones use, directly or not.
 
-    Imports stay, and so do statements that define nothing; comments go.
+    Imports stay, and so do statements that define nothing; comments and the module's docstring go.
 
     Args:
         text: A module. Where a name is defined more than once, all its definitions stay.
         names: Top-level names of the module.
     """
-    body = _parse(text, "The solved module").body
+    body = [node for node in _parse(text, "The solved module").body if not _is_text(node)]
     needed = set(names).union(*(_used(node) for node in body if not _defined(node)))
     while True:
         users = [node for node in body if _defined(node) & needed]
@@ -180,6 +180,10 @@ def only_needed(text: str, names: Iterable[str]) -> str:
         needed = found
     kept = [node for node in body if not _defined(node) or _defined(node) & needed]
     return ast.unparse(ast.Module(kept, []))
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _defined(node: ast.stmt) -> set[str]:

@@ -19,7 +19,7 @@ class StandIns:
 
     Attributes:
         tasks: The earlier tasks whose parts they are.
-        names: Names of the parts in the module.
+        names: Names of the parts in the module, those that a stand-in is itself made of included.
         source: Text of these parts and of what they need, and no more, since student code can find it.
         cells: The instructor's solution cells of these tasks, by grade_id.
     """
@@ -41,6 +41,7 @@ class Reference:
         given: The released module; its complete functions replace the student's copies of them.
         modules: The given modules beside it, by name; imports find them, whatever was handed in.
         helpers: Names of the functions that the released module holds or imports complete.
+        parts: Names in the module that tasks are about.
         solved: The solved module, which stand-ins are cut out of.
         source: The built nbgrader notebook.
         answers: The instructor's solution cells by grade_id.
@@ -54,6 +55,7 @@ class Reference:
     given: str
     modules: dict[str, str]
     helpers: frozenset[str]
+    parts: frozenset[str]
     solved: str
     source: bytes
     answers: dict[str, str]
@@ -72,6 +74,7 @@ class Reference:
             given=given,
             modules=modules,
             helpers=complete_functions(given, modules),
+            parts=frozenset(name for task in assignment.tasks for name in task.provides),
             solved=(assignment.solution_dir / f"{MODULE}.py").read_text("utf-8"),
             source=source,
             answers=answer_sources(source),
@@ -108,9 +111,11 @@ class Reference:
         return tuple(choices)
 
     def _cut_out(self, tasks: Sequence[Task], text: str) -> StandIns:
-        names = frozenset(name for task in tasks for name in task.provides)
+        source = only_needed(text, {name for task in tasks for name in task.provides})
+        # Checks read a model part by part, so parts that a stand-in uses must be those that it uses.
+        names = self.parts & names_of(source).makes
         cells = {name: self.answers[name] for task in tasks for name in task.answers if name in self.answers}
-        return StandIns(tuple(tasks), names, only_needed(text, names), cells)
+        return StandIns(tuple(tasks), names, source, cells)
 
 
 def _text_if_there(path: Path) -> str:

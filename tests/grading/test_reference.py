@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from autograder.course.assignment import load_assignment
 from autograder.grading.reference import Reference
+from tests.submissions.corpus import ROOT
 from tests.tiny import TinyCourse
 
 ALTERNATIVE = "def double(x):\n    return x + x\n"
@@ -19,6 +21,14 @@ def test_stand_ins_hold_the_parts_and_cells_of_their_tasks_alone(tiny_course: Ti
     assert not cell.names
     assert list(cell.cells) == ["total_answer"]
     assert "sum(range(size))" in cell.cells["total_answer"]
+
+
+def test_parts_that_a_stand_in_uses_stand_in_too() -> None:
+    assignment = load_assignment(ROOT, "vit")
+    first, _ = Reference.read(assignment).stand_ins_for([assignment.task("vit_model")])
+    assert first.names == {name for task in assignment.tasks for name in task.provides}
+    (block,) = Reference.read(assignment).stand_ins_for([assignment.task("transformer_block")])
+    assert block.names == {"scaled_dot_product_attention", "MultiHeadAttention", "mlp", "transformerBlock"}
 
 
 def test_alternatives_are_a_second_choice(tiny_course: TinyCourse) -> None:
