@@ -74,7 +74,7 @@ class PlainProcess:
 
 def reference() -> Reference:
     """The instructor's texts."""
-    return Reference("", {}, frozenset(), "", SOURCE, answer_sources(SOURCE), "", QUICK, "", "")
+    return Reference("", {}, frozenset(), frozenset(), "", SOURCE, answer_sources(SOURCE), "", QUICK, "", "")
 
 
 def notebook(*added: tuple[str, str], **answers: str) -> bytes:
