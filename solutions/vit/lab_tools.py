@@ -385,7 +385,8 @@ def plot_position_similarity(model, class_token=0):
     """
     import matplotlib.pyplot as plt
 
-    positions = np.delete(_position_table(model), class_token, axis=0)  # (patches, model_dim)
+    table = np.asarray(position_table(model))
+    positions = np.delete(table.reshape(table.shape[-2:]), class_token, axis=0)  # (patches, model_dim)
     unit = positions / np.linalg.norm(positions, axis=1, keepdims=True)
     side = round(len(unit) ** 0.5)
     similarity = (unit @ unit.T).reshape(side, side, side, side)
@@ -401,15 +402,25 @@ def plot_position_similarity(model, class_token=0):
     return figure
 
 
-def _position_table(model):
-    """Return the position embeddings of a model's PatchEncoder, (tokens, model_dim)."""
+def position_table(model):
+    """Find the position embeddings of a model's PatchEncoder.
+
+    Args:
+        model: A `keras.Model` made with `create_vit_classifier`.
+
+    Returns:
+        The variable, (tokens, model_dim) or (1, tokens, model_dim).
+
+    Raises:
+        ValueError: If the model has no `PatchEncoder` with a table of positions.
+    """
     image = tf.zeros((1, *model.input_shape[1:]))
     for layer, _, output in _calls_of_class(model, "PatchEncoder", image):
         tokens, width = output.shape[1:]
         for weight in layer.weights:
             if tuple(weight.shape) in ((tokens, width), (1, tokens, width)):
-                return np.asarray(weight).reshape(tokens, width)
-    raise ValueError("plot_position_similarity: the model has no PatchEncoder with a table of positions.")
+                return weight
+    raise ValueError("position_table: the model has no PatchEncoder with a table of positions.")
 
 
 # ---------------------------------------------------------------------------------------------------

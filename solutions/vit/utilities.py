@@ -7,7 +7,7 @@ The parts build on each other, from the bottom up:
     create_vit_classifier, which puts all of them together
 
 Work from the top of the file to its end. What you write is marked `YOUR CODE HERE`. Each part has a public
-test, which the notebook runs for you. Two modules beside this one are given: `public_tests.py` holds these
+test, which the notebook runs for you. This module imports two that are given: `public_tests.py` holds these
 tests, `lab_tools.py` loads data, draws plots and measures. Grading uses the course's own copies of both.
 
 The names of the axes are the same throughout the course:
@@ -36,8 +36,8 @@ from lab_tools import (
     attention_of_layers, build_cnn_baseline, choose_profile, footprint_table, load_images, load_photo,
     load_pretrained_vit, load_summariser, make_carbon_tracker, plot_class_token_attention,
     plot_classifier_training_history, plot_footprints, plot_original_and_patched_version,
-    plot_position_similarity, plot_predicted_labels, plot_training_examples, read_footprint, save_tiny_t5,
-    save_tiny_vit,
+    plot_position_similarity, plot_predicted_labels, plot_training_examples, position_table, read_footprint,
+    save_tiny_t5, save_tiny_vit,
 )
 from public_tests import (
     test_create_vit_classifier, test_mlp, test_MultiHeadAttention, test_PatchEncoder, test_PatchExtractor,

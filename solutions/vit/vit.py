@@ -28,7 +28,8 @@
 #
 # * `utilities.py` holds the parts of the model. Fill in what is marked `YOUR CODE HERE`, from top
 #   to bottom. Read each docstring first: it says what goes in, what comes out, and in which shape.
-#   (Data, plots and public tests are given, in `lab_tools.py` and `public_tests.py`.)
+#   (Data, plots, public tests and experiments are given, in `lab_tools.py`, `public_tests.py` and
+#   `experiments.py`.)
 # * In this notebook you fill in a few cells and answer questions in words.
 #
 # Every task follows the same pattern: what to build, a hint, and a cell with a **public test** that
@@ -308,6 +309,38 @@ _ = axes[0].set_ylabel("query (validation point)")
 # keys equally long, so this is a bridge and not an identity: a longer key gets larger scores, positive or negative. But
 # since learned projections make the queries and keys, a transformer learns its own notion of what is near, and, by the
 # length of queries and keys, its own "$\sigma$".
+
+# %% [markdown]
+# To see the bridge, bend the $x$ axis into a quarter of a circle: each number becomes a vector of length 1, and numbers
+# that were near each other stay near. Then take dot products in place of distances. *Look for:* with vectors of equal
+# length the two predictions are the same curve; with the numbers themselves as keys (right), the largest key wins
+# everywhere, since nothing but the dot product counts.
+
+# %%
+def softmax(scores):
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def on_circle(x):
+    angles = np.pi / 20 * x  # 0 to 10 becomes 0 to 90 degrees
+    return np.stack([np.cos(angles), np.sin(angles)], axis=-1)  # (numbers, 2), each row of length 1
+
+
+sigma = 0.5
+by_distance, _ = nadaraya_watson(x_queries, x_keys, y_values, gaussian, sigma)
+by_unit_vectors = softmax(on_circle(x_queries) @ on_circle(x_keys).T / (np.pi / 20 * sigma) ** 2) @ y_values
+by_numbers = softmax(x_queries[:, None] * x_keys / sigma**2) @ y_values
+
+figure, axes = plt.subplots(1, 2, figsize=(11, 3.6), sharey=True, layout="constrained")
+titles = ("dot products of vectors of length 1", "dot products of the numbers themselves")
+for axis, predictions, title in zip(axes, (by_unit_vectors, by_numbers), titles, strict=True):
+    axis.scatter(x_keys, y_values, s=14, color="C7", label="training points (keys, values)")
+    axis.plot(x_queries, by_distance, color="C1", linewidth=6, alpha=0.4, label="by distance (Gaussian, σ = 0.5)")
+    axis.plot(x_queries, predictions, color="C3", label="by dot products")
+    axis.set(title=title, xlabel="x")
+axes[0].set_ylabel("y")
+_ = axes[0].legend()
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_01_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # **Question 1** (2 points). Compare attention by kernel regression, as above, with a trained neural network. (a) Name
@@ -683,9 +716,9 @@ test_TransformerBlock(seed=2, dropout_rate=0.0)
 # the gradient reaches the first of twelve layers even if some sublayers shrink it. Without it the gradient is a product
 # of many factors and tends to vanish (or explode). In our post-norm block this way is not a pure identity, since the
 # layer normalisation after each addition lies on it: where a sublayer's result is as large as its input and independent
-# of it, the normalisation divides by $\sqrt{2}$, after 24 sublayers by 4,096. This is why post-norm stacks often need a
-# warm-up of the learning rate, and why the ViT paper normalises before each sublayer: then nothing but additions lies
-# on the way.
+# of it, the normalisation divides by $\sqrt{2}$, after 24 sublayers by 4,096. Then the gradient rests on what the
+# sublayers pass on; such stacks often need a warm-up of the learning rate. The ViT paper normalises before each
+# sublayer: then nothing but additions lies on the way.
 #
 # (b) A sublayer only has to learn a *correction* of its input, which is easier than to learn the whole mapping; one
 # that is not needed can stay small. The content and position of each token survive: attention alone returns averages,
@@ -1233,7 +1266,7 @@ figure = plot_position_similarity(inspected, class_token=0)
 
 # %% [markdown]
 # For the following questions train at least one model on CIFAR-10: without a GPU, in the profile
-# `"cpu"`, which takes minutes.
+# `"cpu"`, which takes minutes. Experiments 3 and 4 of section 14 may help, too.
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_11_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # **Question 11** (2 points). (a) Which accuracy do your ViT and a CNN reach on the same test images of CIFAR-10, and on
@@ -1564,3 +1597,173 @@ for text in (summary, translation):  # add your own
     words = tokenizer(text, return_tensors="tf", truncation=True, max_length=512).input_ids
     answer = summariser.generate(words, max_new_tokens=60)
     print(tokenizer.decode(answer[0], skip_special_tokens=True), end="\n\n")
+
+# %% [markdown]
+# ## 14. Optional: experiments
+#
+# This section has no points either. Seven small experiments show why each part of the model is there, most of them with
+# *your* layers. Each takes seconds, stands alone, and ends in one figure. Before you run a cell, guess what it will show.
+#
+# The code of the trainings and plots is in `experiments.py`, which is given. Images come at 16 by 16 pixels, which makes
+# 16 patches, and training is counted in steps (batches of 32), so that few images get as many steps as many.
+
+# %%
+import experiments
+
+training, test = (experiments.smaller(Xtrain), Ytrain), (experiments.smaller(Xtest), Ytest)
+steps = 300 if profile == "quick" else 1500  # CIFAR-10 is harder
+
+# %% [markdown]
+# ### Experiment 1: where do heads look?
+#
+# The class token's row of the attention weights, laid over the image: each head of the last layer, and the **rollout**
+# of all layers (Abnar and Zuidema, 2020). The rollout averages the heads, adds the identity for the residual connection,
+# and multiplies the layers' matrices: it follows attention from the last layer back to the patches. First your own model
+# of section 10. The number above a map says how bright its brightest patch is; 1 × the mean: all patches get the same.
+#
+# *Look for:* do heads differ, and does the model look at the digit or at the background?
+
+# %%
+from utilities import attention_of_layers
+
+seen = Xval[0] / 2 + 0.5
+attentions = [weights[0] for weights in attention_of_layers(inspected, Xval[:1])]
+figure = experiments.plot_attention_maps(seen, attentions, "My ViT, trained: class token to patches")
+
+# %% [markdown]
+# Now the pretrained model of section 12 and the photograph, as its processor made it. *Look for:* heads that pick out
+# the building, its outline or the sky. (Offline, the tiny stand-in was never trained: all its maps are even, 1.0 × the
+# mean. So what you see above comes from training.)
+
+# %%
+inputs = processor(images=photo, return_tensors="tf")
+seen = np.transpose(inputs["pixel_values"][0], (1, 2, 0)) / 2 + 0.5  # (side, side, 3)
+attentions = [weights[0].numpy() for weights in pretrained(**inputs, output_attentions=True).attentions]
+title = f"{config.num_hidden_layers} layers, {config.num_attention_heads} heads, {len(config.id2label)} classes"
+figure = experiments.plot_attention_maps(seen, attentions, f"Model of section 12 ({title}): class token to patches")
+
+# %% [markdown]
+# ### Experiment 2: does it matter where a patch is?
+#
+# Your ViT is trained twice: as it is, and with its position embeddings held at 0. Both are then tested on whole images,
+# and on images whose patches were shuffled.
+#
+# *Look for:* without positions, shuffling changes nothing at all: the model sees a bag of patches. With positions it is
+# much better on whole images, and lost on shuffled ones.
+
+# %%
+from utilities import create_vit_classifier
+
+found = experiments.compare_positions(create_vit_classifier, training, test, steps)
+figure = experiments.plot_shuffled_patches(test[0][0], found)
+
+# %% [markdown]
+# ### Experiment 3: how many images does it take?
+#
+# Your ViT and the CNN of section 11 are trained on few images, on more, and on all, for the same number of steps. It is
+# the paper's figure 4 in small; think of questions 9 and 11.
+#
+# *Look for:* with few images the CNN is far ahead. With more of them the gap closes: what the CNN has built in, the ViT
+# has to learn from data.
+
+# %%
+builders = experiments.vit_and_cnn(create_vit_classifier)
+counts, accuracies = experiments.compare_numbers_of_images(builders, training, test, steps=steps - 100)
+figure = experiments.plot_numbers_of_images(counts, accuracies)
+
+# %% [markdown]
+# ### Experiment 4: warm-up and augmentation
+#
+# A **warm-up** lets the learning rate rise from 0 in the first steps of training. Here a post-norm model of six layers is
+# trained with a high learning rate, at once and after a warm-up.
+#
+# *Look for:* without the warm-up the loss stays where guessing is, and never recovers; with it the same model learns.
+
+# %%
+found = experiments.compare_warm_up(create_vit_classifier, training, test)
+figure = experiments.plot_warm_up(found)
+
+# %% [markdown]
+# **Augmentation** shifts the training images by up to two pixels, each time in another way (question 12). The model is
+# trained on a quarter of the images, and tested on test images as they are, and on shifted ones.
+#
+# *Look for:* without augmentation the model knows its training images by heart and fails on shifted digits; with it, it
+# has learned from examples that a shifted digit is the same digit, which a CNN knows in part from the start.
+
+# %%
+few = training[0][: len(training[0]) // 4], training[1][: len(training[0]) // 4]
+found = experiments.compare_augmentation(create_vit_classifier, few, test, steps=steps + 100)
+figure = experiments.plot_augmentation(found)
+
+# %% [markdown]
+# ### Experiment 5: a task that attention solves and a mean cannot
+#
+# Reverse a sequence of 12 random tokens. The model is an embedding with positions, *one* attention, and a Dense layer. It
+# is trained with your `scaled_dot_product_attention`, and with a mean, in which all weights are the same.
+#
+# *Look for:* attention solves it, and its map says how: each place asks the mirrored one. The mean knows which tokens
+# are in the sequence but not where, so it can only guess one that is there.
+
+# %%
+from utilities import scaled_dot_product_attention
+
+
+def mean_of_values(q, k, v):
+    scores = 0 * tf.matmul(q, k, transpose_b=True)  # (batch, queries, keys): all scores are the same
+    weights = tf.nn.softmax(scores)
+    return tf.matmul(weights, v), weights
+
+
+with_attention = experiments.train_reversal(scaled_dot_product_attention)
+with_mean = experiments.train_reversal(mean_of_values)
+figure = experiments.plot_reversal({"attention": with_attention, "mean": with_mean})
+
+# %% [markdown]
+# ### Experiment 6: pre-norm and post-norm at twelve layers
+#
+# What reaches the first of twelve layers of the loss's gradient, before any training? On the left, all ways through the
+# sublayers are closed, so that what is left came past them, along the residual connections (question 6). On the right,
+# all ways are open.
+#
+# *Look for:* past the sublayers, pre-norm carries the gradient to the first layer as it is, post-norm loses nearly all of
+# it on the way, since each normalisation makes it smaller. In sum it vanishes in neither: in post-norm, training depends
+# on what the sublayers pass on.
+
+# %%
+from utilities import MultiHeadAttention, mlp
+
+
+def post_norm(x, sublayer):
+    return keras.layers.LayerNormalization()(x + sublayer(x))
+
+
+def pre_norm(x, sublayer):
+    return x + sublayer(keras.layers.LayerNormalization()(x))
+
+
+found = {
+    "post-norm": experiments.gradients_by_layer(post_norm, MultiHeadAttention, mlp),
+    "pre-norm": experiments.gradients_by_layer(pre_norm, MultiHeadAttention, mlp),
+}
+figure = experiments.plot_gradients(found)
+
+# %% [markdown]
+# ### Experiment 7: what does a mask do?
+#
+# A model that writes text, such as the decoder of T5, must not look at words that it has not written yet. A **causal
+# mask** sees to that: the scores of later keys become $-\infty$ (here $-10^9$) *before* the softmax, so their weights
+# are 0 and the others still sum to 1. A ViT needs no mask. Here is the task of experiment 5 again, with and without one.
+#
+# *Look for:* the map is empty above the diagonal. The second half of the answer is as right as before, since it depends
+# on earlier tokens; the first half would need later ones, and is guessed.
+
+# %%
+def causal_attention(q, k, v):
+    scores = tf.matmul(q, k, transpose_b=True) / q.shape[-1] ** 0.5  # (batch, queries, keys)
+    allowed = tf.linalg.band_part(tf.ones_like(scores), -1, 0) > 0  # keys up to the query's own place
+    weights = tf.nn.softmax(tf.where(allowed, scores, -1e9))
+    return tf.matmul(weights, v), weights
+
+
+with_mask = experiments.train_reversal(causal_attention)
+figure = experiments.plot_reversal({"attention": with_attention, "attention with a causal mask": with_mask})

@@ -173,7 +173,7 @@ def test_footprints_come_from_the_tracker(executed: dict[str, Any]) -> None:
 def test_every_figure_is_drawn(executed: dict[str, Any]) -> None:
     outputs = [output for cell in executed["cells"] for output in cell.get("outputs", ())]
     figures = [output for output in outputs if "image/png" in output.get("data", {})]
-    assert len(figures) == 15
+    assert len(figures) == 25
 
 
 @pytest.mark.slow

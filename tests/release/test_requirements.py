@@ -55,7 +55,7 @@ def test_what_the_lock_does_not_pin_is_refused() -> None:
 def test_the_released_file_has_the_versions_that_grading_uses() -> None:
     lock = (REPOSITORY / "requirements.lock").read_text()
     released = (REPOSITORY / "release/vit/requirements.txt").read_text()
-    modules = ("vit", "utilities", "lab_tools", "public_tests")
+    modules = ("vit", "utilities", "lab_tools", "public_tests", "experiments")
     sources = {name: (REPOSITORY / f"solutions/vit/{name}.py").read_text() for name in modules}
     assert released.splitlines()[2:] == student_requirements(lock, sources).splitlines()[2:]
     assert "graded with Python 3." in released.splitlines()[1]
