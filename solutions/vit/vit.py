@@ -1621,7 +1621,7 @@ steps = 300 if profile == "quick" else 1500  # CIFAR-10 is harder
 # and multiplies the layers' matrices: it follows attention from the last layer back to the patches. First your own model
 # of section 10. The number above a map says how bright its brightest patch is; 1 × the mean: all patches get the same.
 #
-# *Look for:* do heads differ, and does the model look at the digit or at the background?
+# *Look for:* the heads differ, and the rollout gives the strokes of the digit more than their share.
 
 # %%
 from utilities import attention_of_layers
