@@ -246,7 +246,7 @@ def test_every_section_of_the_lab_is_there() -> None:
         for line in text_of(cell).splitlines()
         if line.startswith("## ")
     ]
-    assert [title.split(".")[0] for title in titles] == [f"## {number}" for number in range(1, 14)]
+    assert [title.split(".")[0] for title in titles] == [f"## {number}" for number in range(1, 15)]
     points = json.loads(RELEASE.read_text())["cells"]
     grades = [cell["metadata"].get("nbgrader", {}) for cell in points]
     assert sum(cell.get("points", 0) for cell in grades if cell.get("grade")) == 100
