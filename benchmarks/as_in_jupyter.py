@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from tempfile import TemporaryDirectory
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellTimeoutError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
 from autograder.course.assignment import MODULE, Assignment
 from autograder.course.cell_names import end_of_definitions, names_of
@@ -34,6 +35,7 @@ from autograder.grading.zygote_client import Zygote
 from benchmarks.measuring import table
 
 ROOT = Path(__file__).parents[1]
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 SECONDS = 10
 """What one cell may take in the kernel."""
 ANSWERS = {
@@ -158,24 +160,19 @@ class Kernel:
             self._client.execute_cell(cell, 0, store_history=False)
         except CellTimeoutError:
             return End("CellTimeoutError")
-        except Exception as error:  # nbclient's own, or one for a question to a person
-            reported = [output for output in cell.outputs if output["output_type"] == "error"]
-            name = reported[0]["ename"] if reported else type(error).__name__
-            return End(name, _line_of(reported[0]["traceback"]) if reported else 0)
+        except CellExecutionError as error:  # not from the cell's outputs, which may come later
+            return End(error.ename, _line_of(error.traceback))
         return End()
 
 
-def _line_of(traceback: Sequence[str]) -> int:
+def _line_of(traceback: str) -> int:
     """Return the line of the cell that IPython's traceback points to."""
-    for entry in traceback:
-        for line in entry.split("\n"):
-            plain = "".join(
-                part.partition("m")[2] if number else part for number, part in enumerate(line.split("\x1b["))
-            )
-            if plain.startswith("Cell ") and ", line " in plain:
-                return int(plain.partition(", line ")[2].partition("\n")[0].split()[0].rstrip(",:"))
-            if plain.lstrip("-").startswith("> "):
-                return int(plain.lstrip("->").split()[0])
+    for line in traceback.split("\n"):
+        plain = _COLOUR.sub("", line)
+        if plain.startswith("Cell ") and ", line " in plain:
+            return int(plain.partition(", line ")[2].split()[0].rstrip(",:"))
+        if plain.lstrip("-").startswith("> "):
+            return int(plain.lstrip("->").split()[0])
     return 0
 
 
