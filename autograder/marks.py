@@ -28,8 +28,10 @@ class Person:
         return ", ".join(parts) or self.id
 
 
-OpenState = Literal["held", "earlier"]
+OpenState = Literal["held", "earlier", "held earlier"]
 """Held: a check ended in an internal error, or nothing could be graded. Earlier: the mark is for an earlier hand-in."""
+HELD: tuple[OpenState, ...] = ("held", "held earlier")
+EARLIER: tuple[OpenState, ...] = ("earlier", "held earlier")
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Earlier:
 
     Attributes:
         points: What counted then.
-        recorded: When that was written into the gradebook, in UTC.
+        recorded: When that was written into the gradebook, in the course's zone.
         why: Why it changed, in words that follow "because".
     """
 
@@ -89,12 +91,12 @@ class Mark:
     @property
     def is_held(self) -> bool:
         """Whether the points wait for a person, since a check ended in an internal error."""
-        return self.open is not None and self.open.state == "held"
+        return self.open is not None and self.open.state in HELD
 
     @property
     def is_earlier(self) -> bool:
         """Whether the points are for an earlier hand-in, since the last one could not be graded."""
-        return self.open is not None and self.open.state == "earlier"
+        return self.open is not None and self.open.state in EARLIER
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,11 @@ class StudentMarks:
     def to_mark(self) -> tuple[str, ...]:
         """The grade_ids of what a person has to mark: what waits, but for tasks that a rerun may settle."""
         return tuple(mark.id for mark in self.marks if mark.waiting and mark.open is None)
+
+    @property
+    def is_untimed(self) -> bool:
+        """Whether nobody knows if it was late: there is a due date, and no time of the hand-in."""
+        return self.submitted and self.due is not None and self.handed_in is None
 
     @property
     def raw(self) -> float:

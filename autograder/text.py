@@ -12,6 +12,7 @@ import re
 import tokenize
 import unicodedata
 from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
 
 Titles = Mapping[str, str]
 """The title of each task by its id, for people to read."""
@@ -100,6 +101,11 @@ def escape_workflow_command(text: str, separators: str = "") -> str:
         separators: Characters that would end a property's value.
     """
     return re.sub(f"[%\n{separators}]", lambda found: f"%{ord(found[0]):02X}", clean(text))
+
+
+def show_time(time: datetime, zone: tzinfo) -> str:
+    """Return a time of the gradebook, which is UTC without a zone, as it is read in a zone."""
+    return time.replace(tzinfo=UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
 
 
 def escape_mathtext(text: str) -> str:

@@ -13,7 +13,7 @@ from nbgrader.plugins import BasePlugin
 from autograder.course.assignment import Assignment
 from autograder.course.course import Course, read_course
 from autograder.course.submission import Snapshot, read_submission
-from autograder.errors import SubmissionUnreadable
+from autograder.errors import AutograderError, SubmissionUnreadable
 from autograder.gradebook.class_marks import class_marks
 from autograder.gradebook.recording import Recorder
 from autograder.results import CheckResult, Environment, Outcome, Submission, SubmissionResult, TaskResult
@@ -136,7 +136,7 @@ class TinyCourse:
         """Return the course with `course_config.py` as it is now, as the next command would read it."""
         return TinyCourse(read_course(self.root), self.assignment)
 
-    def hand_in(self, student: str, notebook: bytes | None, module: str | None = "") -> Path:
+    def hand_in(self, student: str, notebook: bytes | None, module: str | None = "# work\n") -> Path:
         """Write a submission below `submitted/` and return its folder."""
         folder = self.root / "submitted" / student / "tiny"
         shutil.rmtree(folder, ignore_errors=True)
@@ -153,7 +153,12 @@ class TinyCourse:
             snapshot = read_submission(folder, self.assignment.name, self.course.settings)
         except SubmissionUnreadable:
             snapshot = Snapshot({}, f"{self.assignment.name}.ipynb")
-        Recorder(self.course, self.assignment).record(student, snapshot, result)
+        recorder = Recorder(self.course, self.assignment)
+        try:
+            recorder.record(student, snapshot, result)
+        except (AutograderError, OSError) as error:
+            recorder.record_failed(student, snapshot, str(error))
+            raise
 
     def record_ungraded(self, student: str, why: str) -> bool:
         """Record that a submission could not be graded; return whether there is an earlier mark."""

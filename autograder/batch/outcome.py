@@ -18,6 +18,7 @@ from autograder.files import write_whole
 from autograder.results import SubmissionResult, to_json
 
 if TYPE_CHECKING:  # workers do without nbgrader
+    from autograder.gradebook.recording import Recorder
     from autograder.gradebook.transactions import Recorded
 
 WRITERS = 8
@@ -43,6 +44,7 @@ class GradedSubmission:
         snapshot: What was graded, and is to be recorded, whatever the folder holds now.
         cached: Whether the result was there before, so that nothing was run.
         recorded: What this changed in the gradebook, or would change; None if nothing.
+        untimed: Whether nobody knows if it was late: there is a due date, and no time of the hand-in.
     """
 
     student: str
@@ -52,11 +54,12 @@ class GradedSubmission:
     snapshot: Snapshot | None = None
     cached: bool = False
     recorded: Recorded | None = None
+    untimed: bool = False
 
     @property
     def has_earlier_mark(self) -> bool:
-        """Whether the gradebook still has the mark of an earlier hand-in, since this one has no result."""
-        return self.result is None and self.recorded is not None and self.recorded.has_earlier_mark
+        """Whether the gradebook still has the mark of an earlier hand-in, since this one could not be recorded."""
+        return self.error is not None and self.recorded is not None and self.recorded.has_earlier_mark
 
 
 def attempt(grade: Grade, course: Course, name: str, student: str, snapshot: Snapshot) -> ResultOrError:
@@ -120,17 +123,25 @@ def record_each(
 
     recorder = Recorder(course, assignment, preview=preview)
     for graded in submissions:
-        try:
-            if graded.result is None or graded.snapshot is None:
-                recorded = recorder.record_ungraded(graded.student, str(graded.error or ""))
-            else:
-                recorded = recorder.record(graded.student, graded.snapshot, graded.result)
-        except AutograderError as error:
-            yield replace(graded, error=error)
-        except OSError as error:
-            yield replace(graded, error=AutograderError(f"{error}.", "Fix that, then grade again."))
-        else:
-            yield replace(graded, recorded=recorded)
+        yield _record_one(recorder, graded)
+
+
+def _record_one(recorder: Recorder, graded: GradedSubmission) -> GradedSubmission:
+    """Record one submission; where that fails, flag the marks that stay as those of an earlier hand-in."""
+    student, snapshot = graded.student, graded.snapshot
+    try:
+        if graded.result is None or snapshot is None:
+            return replace(graded, recorded=recorder.record_ungraded(student, str(graded.error or "")))
+        recorded = recorder.record(student, snapshot, graded.result)
+        return replace(graded, recorded=recorded, untimed=recorder.is_untimed(snapshot))
+    except AutograderError as error:
+        failure = error
+    except OSError as error:
+        failure = AutograderError(f"{error}.", "Fix that, then grade again.")
+    except Exception as error:  # whatever it is, it must not end the batch
+        failure = internal_error(error)
+    recorded = recorder.record_failed(student, snapshot, str(failure)) if snapshot is not None else None
+    return replace(graded, error=failure, recorded=recorded)
 
 
 def _write_one(submission: GradedSubmission, folder: Path) -> GradedSubmission:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +13,7 @@ from autograder.cli.output import complain, err, out, write_paths, write_record
 from autograder.cli.progress_bar import shown
 from autograder.errors import UsageError
 from autograder.suggestions import did_you_mean
-from autograder.text import printable
+from autograder.text import one_form, printable, show_time
 
 if TYPE_CHECKING:
     from nbgrader.api import Assignment as BookAssignment
@@ -68,7 +68,7 @@ def release(options: Options) -> int:
 def extend(options: ExtendOptions) -> int:
     """Grant, list or undo extra time."""
     from autograder.deadlines.extensions import read_extensions
-    from autograder.deadlines.times import show_time
+    from autograder.gradebook.class_marks import known_names
     from autograder.gradebook.course_lock import course_lock
     from autograder.gradebook.database import open_book, transaction
     from autograder.gradebook.nbgrader_steps import course_directory
@@ -80,6 +80,8 @@ def extend(options: ExtendOptions) -> int:
     coursedir = course_directory(course, name)
     with transaction(coursedir) as connection:
         check_registered(connection, name)
+    if options.student:
+        options = replace(options, student=known_names(course, name, [options.student])[options.student])
     with course_lock(course.state_dir), open_book(coursedir) as book:
         assignment = book.find_assignment(name)
         if options.student and options.when:
@@ -121,6 +123,6 @@ def _warn_of_strangers(course: Course, book: Gradebook, student: str) -> None:
     """Say that nobody has this name yet: it may be a typing error, or a student who has not handed in."""
     folder = submitted_folder(course, None)
     handed_in = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
-    known = {*(str(known.id) for known in book.students), *handed_in}
-    if student not in known:
+    known = {one_form(name) for name in (*(str(known.id) for known in book.students), *handed_in)}
+    if one_form(student) not in known:
         complain(f"{printable(student)} is not in the gradebook yet. {did_you_mean(student, sorted(known))}".strip())

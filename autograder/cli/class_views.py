@@ -68,6 +68,7 @@ def open_class(options: ClassOptions) -> OpenedClass:
     from autograder.batch.batch import discover
     from autograder.batch.class_results import read_results, stored_results
     from autograder.gradebook.class_marks import class_marks
+    from autograder.gradebook.penalties import note_penalties
 
     course, name = open_course(options)
     assignment = course.assignment(name)
@@ -82,6 +83,7 @@ def open_class(options: ClassOptions) -> OpenedClass:
         results = read_results(options.results, name)
     else:
         results = stored_results(course, assignment, folders)
+    note_penalties(course, name, options.command)
     marks = class_marks(course, assignment, results)
     if not marks.students:
         complain(f"nobody has marks of {name} yet. Run: python -m autograder grade")
@@ -91,11 +93,15 @@ def open_class(options: ClassOptions) -> OpenedClass:
 def feedback(options: FeedbackOptions) -> int:
     """Write `feedback/` for students."""
     from autograder.feedback.exporter import write_feedback
+    from autograder.gradebook.class_marks import known_names
+    from autograder.gradebook.penalties import note_penalties
 
     course, name = open_course(options)
     assignment = course.assignment(name)
+    students = list(known_names(course, name, options.students).values())
+    note_penalties(course, name, options.command)
     with shown("feedback", err, quiet=options.quiet) as progress:
-        paths = write_feedback(course, assignment, options.students or None, progress)
+        paths = write_feedback(course, assignment, students or None, progress)
     for path in paths:
         out.print(f"wrote {path.relative_to(course.root)}")
     write_paths(options, name, paths)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,11 @@ from autograder.cli.arguments import Options
 from autograder.cli.output import complain
 from autograder.course.course import Course, find_root, read_course
 from autograder.suggestions import did_you_mean
+from autograder.text import printable
 
 SANDBOXES = ("required", "none")
 MOST_SHOWN = 20
-"""Things in the wrong place that are named."""
+"""Things in the wrong place, and students whose time is unknown, that are named."""
 
 
 def sandbox_word(word: str) -> str:
@@ -50,6 +52,17 @@ def name_misplaced(submitted: Path, assignment: str) -> None:
             complain(f"and more in {submitted} that is no folder <student>/{assignment}/.")
             break
         complain(sentence)
+
+
+def name_untimed(students: Sequence[str]) -> None:
+    """Name the students of whom nobody knows whether they were late: no penalty is taken, and none is ruled out."""
+    if students:
+        names = ", ".join(printable(student) for student in students[:MOST_SHOWN])
+        more = f" and {len(students) - MOST_SHOWN} more" if len(students) > MOST_SHOWN else ""
+        complain(
+            f"there is a due date, and nobody knows when they handed in: {names}{more}. Write the time into "
+            "timestamp.txt beside their work, or collect with --times FILE, then grade again."
+        )
 
 
 def submitted_folder(course: Course, named: Path | None) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from autograder.cli.arguments import INSTEAD, Argument, Options
-from autograder.cli.course import name_misplaced, open_course, sandbox_word, submitted_folder
+from autograder.cli.course import name_misplaced, name_untimed, open_course, sandbox_word, submitted_folder
 from autograder.cli.marks_over_time import show_preview
 from autograder.cli.output import complain, err, marks_table, out, print_table, write_json, write_record
 from autograder.cli.progress_bar import shown
@@ -195,6 +195,7 @@ class _Run:
     Attributes:
         failures: A line for each submission without a full result.
         handed_in_again: Whose submission was replaced while it was graded.
+        untimed: Of whose submission nobody knows whether it was late.
         cached: How many results were there before.
         ran_on_cpu: Whether a submission was graded now, on the CPU.
         recorded: What changed in the gradebook, or would change, by student.
@@ -204,6 +205,7 @@ class _Run:
         self._titles = titles
         self.failures: list[str] = []
         self.handed_in_again: list[str] = []
+        self.untimed: list[str] = []
         self.cached = 0
         self.ran_on_cpu = False
         self.recorded: dict[str, Recorded] = {}
@@ -237,6 +239,8 @@ class _Run:
             self.recorded[graded.student] = graded.recorded
         if graded.result is not None and not graded.cached:
             self.ran_on_cpu |= graded.result.environment.ran_on_cpu
+        if graded.untimed:
+            self.untimed.append(graded.student)
         if graded.student in self._rows:
             self._rows[graded.student] = replace(graded, snapshot=None)  # which may be large
         if failure := _failure(graded, self._titles):
@@ -280,6 +284,7 @@ def _print_problems(run: _Run) -> None:
         complain(failure)
     if len(run.failures) > MOST_SHOWN:
         complain(f"{len(run.failures) - MOST_SHOWN} more ended in an error. Fix what is named, then grade again.")
+    name_untimed(run.untimed)
     if run.handed_in_again:
         names = ", ".join(printable(student) for student in run.handed_in_again)
         complain(f"handed in again while they were graded: {names}. To grade the new work, run the same command again.")
@@ -294,6 +299,7 @@ def _marks_record(options: GradeOptions, assignment: Assignment, rows: Sequence[
             "tasks": {task.id: task.score for task in row.result.tasks} if row.result else {},
             "error": _failure(row, assignment.titles) or None,
         }
+        | ({"untimed": True} if row.untimed else {})
         | ({"held": [task.id for task in _held_tasks(row)]} if _held_tasks(row) else {})
         for row in rows
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Annotated
 
 from rich.box import SIMPLE
@@ -16,17 +16,22 @@ from autograder.cli.output import out, print_table, write_record
 from autograder.course.assignment import Assignment
 from autograder.errors import UsageError
 from autograder.suggestions import did_you_mean
-from autograder.text import Titles, printable, title_of
+from autograder.text import Titles, printable, show_time, title_of
 
 if TYPE_CHECKING:
     from autograder.gradebook.transactions import Recorded
-    from autograder.ledger.entries import Change, TaskMark
+    from autograder.ledger.entries import Change, Entry, TaskMark
 
 MOST_SHOWN = 200
 """Students whose changes are listed one by one."""
 PREVIEW = "preview/changes.json"
 """Beside the results of `--json DIR`; in a folder, so that it is taken for no student's."""
-STATES = {None: "", "held": ", held", "earlier": ", for an earlier hand-in"}
+STATES = {
+    None: "",
+    "held": ", held",
+    "earlier": ", for an earlier hand-in",
+    "held earlier": ", held, for an earlier hand-in",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +44,17 @@ class HistoryOptions(Options):
 
 def history(options: HistoryOptions) -> int:
     """Print what changed a student's marks, when, by which command, and why."""
+    from autograder.gradebook.class_marks import known_names
     from autograder.gradebook.nbgrader_steps import course_directory
+    from autograder.gradebook.penalties import note_penalties
     from autograder.gradebook.transactions import GradebookWriter
     from autograder.ledger.entries import SubmissionKey
 
     course, name = open_course(options)
     writer = GradebookWriter(course, course_directory(course, name), options.command)
-    told = writer.history(SubmissionKey(name, options.student))
+    student = known_names(course, name, [options.student])[options.student]
+    note_penalties(course, name, options.command, [student])
+    told = writer.history(SubmissionKey(name, student))
     if not told:
         raise UsageError(
             f"The gradebook knows no marks of {options.student} for {name}.",
@@ -57,11 +66,13 @@ def history(options: HistoryOptions) -> int:
             raise UsageError(f"There is no task {task}.", did_you_mean(task, sorted(known)))
     titles = course.assignment(name).titles
     for recorded in told:
-        _print_entry(recorded, options.tasks, titles)
+        if not options.tasks or _chosen(recorded, options.tasks):
+            out.print(_heading(recorded.entry, course.settings.zone))
+            _print_changes(recorded, options.tasks, titles)
     entries = [_entry_record(recorded, options.tasks) for recorded in told]
     write_record(
         options,
-        {"schema": 1, "command": "history", "assignment": name, "student": options.student, "entries": entries},
+        {"schema": 1, "command": "history", "assignment": name, "student": student, "entries": entries},
     )
     return 0
 
@@ -205,13 +216,16 @@ def _write_preview(options: Options, record: dict[str, object]) -> None:
         write_record(options, record)
 
 
-def _print_entry(recorded: Recorded, tasks: Sequence[str], titles: Titles) -> None:
-    """Print one entry of a history; with tasks only if it changed one of them."""
-    entry, changes = recorded.entry, _chosen(recorded, tasks)
-    if tasks and not changes:
-        return
+def _heading(entry: Entry, zone: tzinfo) -> str:
+    """Return when an entry was written, in the course's zone, by what and whom."""
     by = " ".join(part for part in (entry.command, f"by {entry.who}" if entry.who else "") if part)
-    out.print(f"{_when(entry.at)}  {by}" + (f"  hand-in {_short(entry.submission)}" if entry.submission else ""))
+    of = f"  hand-in {_short(entry.submission)}" if entry.submission else ""
+    return f"{show_time(entry.at, zone)}  {by}{of}"
+
+
+def _print_changes(recorded: Recorded, tasks: Sequence[str], titles: Titles) -> None:
+    """Print what one entry of a history changed; with tasks only what it changed of them."""
+    entry, changes = recorded.entry, _chosen(recorded, tasks)
     if entry.note:
         out.print(f"  {entry.note}")
     for change in changes:
@@ -224,10 +238,6 @@ def _print_entry(recorded: Recorded, tasks: Sequence[str], titles: Titles) -> No
 
 def _chosen(recorded: Recorded, tasks: Sequence[str]) -> list[Change]:
     return [change for change in recorded.changes if not tasks or change.task in tasks]
-
-
-def _when(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def _short(digest: str) -> str:

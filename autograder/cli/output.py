@@ -70,13 +70,16 @@ def marks_table(assignment: Assignment, rows: Sequence[GradedSubmission]) -> Tab
         heading = task.title.replace(" ", "\n")
         table.add_column(f"{heading}\n/{task.points:g}", justify="right", no_wrap=True)
     table.add_column(f"sum\n/{assignment.max_score:g}", justify="right", no_wrap=True)
+    if any(row.untimed for row in rows):
+        table.add_column("handed in", vertical="bottom")
     for row in rows:
-        if row.result is None:
+        if row.result is None or row.has_earlier_mark:
             state = "earlier" if row.has_earlier_mark else "error"
             table.add_row(printable(row.student), *("?" for _ in assignment.tasks), state)
             continue
         cells = [_points(task) for task in row.result.tasks]
-        table.add_row(printable(row.student), *cells, f"{row.result.score:g}")
+        time = ["time unknown"] if row.untimed else []
+        table.add_row(printable(row.student), *cells, f"{row.result.score:g}", *time)
     return table
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from autograder.cli.arguments import INSTEAD, Argument, Options
 from autograder.cli.class_views import ClassOptions, open_class
-from autograder.cli.course import open_course, submitted_folder
+from autograder.cli.course import name_untimed, open_course, submitted_folder
 from autograder.cli.output import collected_table, complain, out, print_table, write_paths, write_record
 from autograder.errors import UsageError
 from autograder.suggestions import did_you_mean
@@ -181,6 +181,7 @@ def _complain(options: ExportOptions, made: Export, marks: ClassMarks, waiting: 
         complain(f"{options.fill} does not name: {', '.join(made.left_out)}. They are left out.")
     if waiting:
         complain(f"{waiting} submissions wait for a person; their marks are as of now.")
+    name_untimed([student.person.id for student in marks.students if student.is_untimed])
     _name_open_tasks(marks)
 
 

@@ -28,19 +28,27 @@ class LatePolicy:
         self._policy = policy
 
     def penalty(self, submission: SubmittedAssignment, seconds: float) -> float:
-        """Return the points that lateness takes from a submission today: never below 0 nor above its score.
+        """Return the points that lateness takes from a submission today: see `penalties`."""
+        return sum(self.penalties(submission, seconds).values())
+
+    def penalties(self, submission: SubmittedAssignment, seconds: float) -> dict[str, float]:
+        """Return the points that lateness takes from each notebook today: never below 0 nor above its score.
 
         Args:
             submission: From the gradebook.
             seconds: By how much it is late: see `extensions.seconds_late`.
 
+        Returns:
+            Points by the notebook's id in the gradebook; nothing where none are taken.
+
         Raises:
             ConfigError: If the course's policy fails.
         """
         if self._policy is None or seconds <= 0:
-            return 0.0
+            return {}
         notebooks: list[SubmittedNotebook] = submission.notebooks
-        return sum(self._points(str(submission.student.id), float(each.score), seconds) for each in notebooks)
+        student = str(submission.student.id)
+        return {str(each.id): self._points(student, float(each.score), seconds) for each in notebooks}
 
     def try_out(self) -> None:
         """Ask the policy for a penalty of nobody's.

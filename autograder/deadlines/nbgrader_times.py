@@ -21,6 +21,7 @@ import nbgrader.utils
 from nbgrader.api import Gradebook, SubmittedAssignment
 from nbgrader.coursedir import CourseDirectory
 
+from autograder.config import find_zone
 from autograder.deadlines.extensions import due_of
 from autograder.deadlines.times import UnreadableTime, decode_time, read_time
 
@@ -80,6 +81,12 @@ def _submitted_timestamp(self: nbgrader.apps.api.NbGraderAPI, assignment: str, s
     return None
 
 
+def _as_timezone(time: datetime, zone: str) -> datetime:
+    """Stand in for nbgrader's, which is an hour off near a change of clocks: it takes the time for a local one."""
+    found = find_zone(zone) if zone else None
+    return time if found is None else time.replace(tzinfo=UTC).astimezone(found)
+
+
 def _with_due_zone(write: Callable[..., Any]) -> Callable[..., Any]:
     """Return one of the gradebook's methods, made to read a due date that names no zone in the course's zone."""
 
@@ -98,6 +105,8 @@ def _teach_nbgrader() -> None:
         module.parse_utc = _parse_utc
     for module in _WRITERS:  # an offset of today is wrong for a date on the other side of a change of clocks
         module.to_numeric_tz = lambda zone: zone
+    for module in (nbgrader.utils, nbgrader.apps.api):
+        module.as_timezone = _as_timezone
     CourseDirectory.get_existing_timestamp = _existing_timestamp
     nbgrader.apps.api.NbGraderAPI.get_submitted_timestamp = _submitted_timestamp
     SubmittedAssignment.duedate = property(due_of)  # nbgrader's fails for an extension without a due date

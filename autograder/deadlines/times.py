@@ -101,11 +101,6 @@ def read_zone(name: str) -> ZoneInfo:
     return zone
 
 
-def show_time(time: datetime, zone: tzinfo) -> str:
-    """Return a time of the gradebook, which is UTC without a zone, as it is read in a zone."""
-    return time.replace(tzinfo=UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
-
-
 def nbgrader_text(time: datetime) -> str:
     """Return a time in UTC as `timestamp.txt` holds it."""
     return f"{time:%Y-%m-%d %H:%M:%S} UTC"

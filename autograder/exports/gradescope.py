@@ -65,9 +65,9 @@ def _output(marks: ClassMarks, student: StudentMarks, name: str) -> str:
     lines = [render_task_text(task, marks.titles)] if task else []
     if mark and mark.is_earlier:
         lines.append(EARLIER)
-    elif mark and mark.is_held:
+    if mark and mark.is_held:
         lines += [] if task and task.held else [HELD]
-    else:
+    if not (mark and mark.open):
         lines = lines or ["Marked by hand."]
         lines += ["Waiting for a person to look at it."] if name in student.waiting else []
     return "\n".join(lines)

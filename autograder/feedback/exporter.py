@@ -25,6 +25,7 @@ from autograder.errors import RecordingError, UsageError
 from autograder.feedback.notebook_cells import notebook_cells
 from autograder.feedback.page import recorded_page, render_page
 from autograder.gradebook.course_lock import course_lock
+from autograder.gradebook.database import has_gradebook
 from autograder.gradebook.graded_notebook import MARKING_GUIDE, recorded_result
 from autograder.gradebook.nbgrader_steps import (
     StepFailed,
@@ -102,7 +103,7 @@ def write_feedback(
         RecordingError: If nbgrader fails.
     """
     coursedir = course_directory(course, assignment.name)
-    known = _recorded_students(coursedir, assignment.name)
+    known = _recorded_students(coursedir, assignment.name) if has_gradebook(coursedir) else []
     chosen = known if students is None else list(students)
     if not chosen:
         raise UsageError(f"No results of {assignment.name} are recorded yet.", "Run: python -m autograder grade")
@@ -111,10 +112,18 @@ def write_feedback(
             remedy = f"{did_you_mean(student, known)} If the name is right, run: python -m autograder grade {student}"
             raise UsageError(f"{student} has no recorded result.", remedy.strip())
     pages: list[Path] = []
-    for student in chosen:
-        progress(len(pages), len(chosen), student)
-        pages.append(_write_page(course, assignment.name, student))
-    progress(len(pages), len(chosen), "")
+    problems: list[_PageFailed] = []
+    for number, student in enumerate(chosen):
+        progress(number, len(chosen), student)
+        try:
+            pages.append(_write_page(course, assignment.name, student))
+        except _PageFailed as error:  # everybody else gets a page
+            problems.append(error)
+    progress(len(chosen), len(chosen), "")
+    if problems:
+        others = f"{len(pages)} other pages are written." if pages else ""
+        more = f"{len(problems) - 1} more failed." if problems[1:] else ""
+        raise RecordingError(" ".join(filter(None, (problems[0].problem, more, others))), problems[0].remedy)
     return pages
 
 
@@ -137,6 +146,10 @@ def _recorded_students(coursedir: CourseDirectory, assignment: str) -> list[str]
     return sorted(match["student"] for match in found if match)
 
 
+class _PageFailed(RecordingError):
+    """The page of one student could not be written."""
+
+
 def _write_page(course: Course, assignment: str, student: str) -> Path:
     coursedir = course_directory(course, assignment, student_id=student)
     step = make_step(GenerateFeedback, course, coursedir)
@@ -155,7 +168,7 @@ def _write_page(course: Course, assignment: str, student: str) -> Path:
             written = run_staged(step, "feedback_directory", Path(staging))
     except (StepFailed, OSError) as error:
         problem = f"nbgrader could not write feedback for {student}: {error}."
-        raise RecordingError(problem, f"Fix that, then run: python -m autograder feedback {student}") from error
+        raise _PageFailed(problem, f"Fix that, then run: python -m autograder feedback {student}") from error
     if not written:
         raise RecordingError(f"nbgrader wrote no {page}.", "Look for the student in student_id_exclude.")
     return page

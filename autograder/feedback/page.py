@@ -276,7 +276,7 @@ def _change_notes(mark: Mark | None) -> Iterator[str]:
     """Yield what to say of points that are others than before."""
     if mark and mark.before:
         earlier = mark.before
-        yield f"Changed since {earlier.recorded:%Y-%m-%d %H:%M} UTC ({earlier.points:g} then), because {earlier.why}."
+        yield f"Changed since {earlier.recorded:%Y-%m-%d %H:%M %Z} ({earlier.points:g} then), because {earlier.why}."
 
 
 def _question(mark: Mark, there: Collection[str], titles: Titles) -> QuestionOnPage:

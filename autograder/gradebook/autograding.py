@@ -31,12 +31,14 @@ from autograder.course.pictures import embed_pictures
 from autograder.course.submission import Snapshot, read_submission
 from autograder.deadlines.extensions import granted_until, hand_on
 from autograder.errors import RecordingError, SubmissionUnreadable
-from autograder.gradebook.database import REGISTER
+from autograder.gradebook.database import REGISTER, transaction
 from autograder.gradebook.graded_notebook import Answer, add_guides, answers_of, read_answers, show_result
 from autograder.gradebook.isolated_autograde import GRADED, IsolatedAutograde
 from autograder.gradebook.nbgrader_steps import course_directory, output_folder
 from autograder.gradebook.student_marks import cells_marked_by_hand
 from autograder.gradebook.transactions import Graded
+from autograder.ledger.entries import SubmissionKey
+from autograder.ledger.replacing import check_replaces_marks
 from autograder.ledger.scratch_book import is_scratch
 from autograder.results import SubmissionResult
 
@@ -129,6 +131,9 @@ class RecordGrades(NbGraderPreprocessor):  # type: ignore[misc]
             submitted = book.find_submission_notebook(*_notebook_of(names))
             is_marked = any(grade.manual_score is not None for grade in submitted.grades)
             write_scores(submitted, nb, graded.result, _answers_before(course, names) if is_marked else {})
+            # nbgrader keeps the time of an earlier hand-in where this one has none.
+            handed_in = coursedir.get_existing_timestamp(str(_submitted_folder(coursedir, names)))
+            submitted.assignment.timestamp = handed_in
             if until is not None:  # before the late penalty is worked out
                 hand_on(book, book.find_assignment(names["assignment"]), names["student"], until)
             book.db.commit()
@@ -148,6 +153,7 @@ class RecordGrades(NbGraderPreprocessor):  # type: ignore[misc]
 
         Raises:
             RecordingError: If it was replaced since then: what is graded must be what is recorded.
+            SubmissionUnreadable: If there is nothing to grade in it, and an earlier one has marks.
         """
         from autograder.grading.result_store import grader_for  # formgrader loads this module and seldom grades
 
@@ -158,6 +164,8 @@ class RecordGrades(NbGraderPreprocessor):  # type: ignore[misc]
             raise RecordingError(
                 f"{names['student']} handed in again while nbgrader began to grade.", "Grade it again."
             )
+        with transaction(course_directory(course, names["assignment"])) as book:
+            check_replaces_marks(book, SubmissionKey(names["assignment"], names["student"]), read.snapshot)
         result = read.result or grader.grade_snapshot(read.snapshot, names["student"])
         return Graded(result, read.snapshot.digest, grader.rules)
 

@@ -62,18 +62,19 @@ def class_marks(
 
 
 def known_names(course: Course, assignment: str, students: Iterable[str]) -> dict[str, str]:
-    """Return each student's id as the gradebook has it already, should that be another form of Unicode.
+    """Return each student's id as the gradebook has it already, in whatever form of Unicode; else in the usual one.
 
     Raises:
         RecordingError: If the gradebook cannot be used.
     """
-    names = {student: student for student in students}
+    names = {student: one_form(student) for student in students}
     coursedir = course_directory(course, assignment)
     if all(student.isascii() for student in names) or not has_gradebook(coursedir):
         return names
     with open_book(coursedir) as book:
-        known = {one_form(str(student.id)): str(student.id) for student in book.students}
-    return {student: known.get(one_form(student), student) for student in names}
+        ids = {str(student.id) for student in book.students}
+    known = {one_form(name): name for name in sorted(ids, key=lambda name: name == one_form(name))}  # the usual wins
+    return {student: known.get(name, name) for student, name in names.items()}
 
 
 def _graded_cells(assignment: BookAssignment) -> Iterator[BaseCell]:

@@ -58,8 +58,9 @@ def open_book(coursedir: CourseDirectory) -> Iterator[Gradebook]:
     """Open the course's gradebook.
 
     Raises:
-        RecordingError: If the database cannot be used.
+        RecordingError: If there is no gradebook, or the database cannot be used.
     """
+    _check_there(coursedir)
     with _named_errors(coursedir), Gradebook(coursedir.db_url) as book:
         yield book
 
@@ -71,8 +72,7 @@ def transaction(coursedir: CourseDirectory) -> Iterator[sqlalchemy.Connection]:
     Raises:
         RecordingError: If there is no gradebook, or the database cannot be used.
     """
-    if not has_gradebook(coursedir) and _folder_of(coursedir).is_dir():  # SQLite would make an empty one
-        raise RecordingError(f"The gradebook does not know the assignment {coursedir.assignment_id}.", REGISTER)
+    _check_there(coursedir)
     with _named_errors(coursedir), engine_of(coursedir.db_url).begin() as connection:
         yield connection
 
@@ -83,6 +83,11 @@ def has_gradebook(coursedir: CourseDirectory) -> bool:
     if url.get_backend_name() != "sqlite" or (url.database or "").startswith("file:"):
         return True
     return bool(url.database and Path(url.database).is_file())
+
+
+def _check_there(coursedir: CourseDirectory) -> None:
+    if not has_gradebook(coursedir) and _folder_of(coursedir).is_dir():  # nbgrader would make an empty one
+        raise RecordingError(f"The gradebook does not know the assignment {coursedir.assignment_id}.", REGISTER)
 
 
 def _folder_of(coursedir: CourseDirectory) -> Path:

@@ -22,6 +22,7 @@ from nbgrader.coursedir import CourseDirectory
 
 from autograder.course.course import Course, course_from
 from autograder.errors import AutograderError, RecordingError
+from autograder.gradebook.class_marks import known_names
 from autograder.gradebook.database import transaction
 from autograder.gradebook.transactions import GradebookWriter, Graded, Recorded, Work
 from autograder.ledger.entries import SubmissionKey
@@ -85,6 +86,7 @@ class IsolatedAutograde(Autograde):  # type: ignore[misc]
     def init_destination(self, assignment_id: str, student_id: str) -> bool:
         """Prepare the copies for one student; return whether to grade at all, which nbgrader decides as ever."""
         self._end_student()
+        student_id = self._known_as(student_id)
         usual = self._gradebook_writer.coursedir
         there = Path(usual.format_path(usual.autograded_directory, student_id, assignment_id))
         if there.is_dir() and (not self.force or self.coursedir.notebook_id != "*"):
@@ -95,8 +97,26 @@ class IsolatedAutograde(Autograde):  # type: ignore[misc]
         with transaction(usual) as book:
             scratch = copies.enter_context(scratch_book(book, *key))
         self.coursedir.db_url = scratch.url
-        self._student, self.recorded = _Student(key, copies, scratch), None
+        self._student, self.recorded, self.failure = _Student(key, copies, scratch), None, None
         return True
+
+    def init_assignment(self, assignment_id: str, student_id: str) -> None:
+        """Prepare the rows of one student, under the gradebook's name."""
+        super().init_assignment(assignment_id, self._known_as(student_id))
+
+    def init_single_notebook_resources(self, notebook_filename: str) -> Resources:
+        """Say what a notebook is, with the gradebook's name of the student."""
+        resources: Resources = super().init_single_notebook_resources(notebook_filename)
+        resources["nbgrader"]["student"] = self._known_as(resources["nbgrader"]["student"])
+        return resources
+
+    def convert_single_notebook(self, notebook_filename: str) -> None:
+        """Grade one notebook, and remember why that fails."""
+        try:
+            super().convert_single_notebook(notebook_filename)
+        except AutograderError as error:
+            self.failure = error
+            raise
 
     def write_single_notebook(self, output: str, resources: Resources) -> None:
         """Write one notebook, and remember what `RecordGrades` found for it."""
@@ -106,6 +126,7 @@ class IsolatedAutograde(Autograde):  # type: ignore[misc]
 
     def set_permissions(self, assignment_id: str, student_id: str) -> None:
         """Do the last that nbgrader does to a folder, then put it and the marks in the place of the old ones."""
+        student_id = self._known_as(student_id)
         super().set_permissions(assignment_id, student_id)
         if self._student is None:
             return
@@ -128,6 +149,13 @@ class IsolatedAutograde(Autograde):  # type: ignore[misc]
             raise RecordingError("nbgrader began to grade without a gradebook.")
         return self.gradebook_writer
 
+    def _known_as(self, folder: str) -> str:
+        """Return the gradebook's name of a student, whose folder may have it in another form of Unicode."""
+        course = self._gradebook_writer.course
+        known = known_names(course, self._gradebook_writer.coursedir.assignment_id, [folder])[folder]
+        self.coursedir.folders.setdefault(known, folder)
+        return known
+
     def _end_student(self) -> None:
         """Let go of one student's copies, and flag the old marks where no new ones were recorded."""
         student, self._student = self._student, None
@@ -136,7 +164,7 @@ class IsolatedAutograde(Autograde):  # type: ignore[misc]
         student.copies.close()
         if self.recorded is None and self.flags_failures:
             with suppress(AutograderError, OSError):  # the old marks stay all the same
-                self._gradebook_writer.flag(student.key, UNFINISHED)
+                self._gradebook_writer.flag(student.key, str(self.failure or UNFINISHED))
 
 
 def _work_folder(course: Course) -> tempfile.TemporaryDirectory[str]:
@@ -148,9 +176,27 @@ def _work_folder(course: Course) -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(dir=course.state_dir, prefix="autograde-", ignore_cleanup_errors=True)
 
 
-def _apart(usual: CourseDirectory, folder: Path) -> CourseDirectory:
+class _Apart(CourseDirectory):  # type: ignore[misc]
+    """A course directory whose hand-ins may lie in folders of another name.
+
+    Attributes:
+        folders: Folder in `submitted/` by the gradebook's name of a student.
+    """
+
+    folders: dict[str, str]
+
+    def format_path(self, nbgrader_step: str, student_id: str, assignment_id: str, escape: bool = False) -> str:
+        """Return a path as nbgrader does."""
+        if nbgrader_step == self.submitted_directory:
+            student_id = self.folders.get(student_id, student_id)
+        path: str = super().format_path(nbgrader_step, student_id, assignment_id, escape)
+        return path
+
+
+def _apart(usual: CourseDirectory, folder: Path) -> _Apart:
     """Return nbgrader's view of the course with another folder for graded notebooks."""
     traits = {name: getattr(usual, name) for name in usual.traits(config=True)}
-    apart = CourseDirectory(config=usual.config, **traits)
+    apart = _Apart(config=usual.config, **traits)
+    apart.folders = {}
     apart.autograded_directory = os.path.relpath(folder / "autograded", usual.root)
     return apart

@@ -27,6 +27,7 @@ from traitlets.config import Config
 from autograder.course.course import Course, course_from, import_beside_settings
 from autograder.deadlines.nbgrader_times import set_due_zone
 from autograder.files import replaced_folder
+from autograder.text import one_form
 
 
 class StepFailed(Exception):
@@ -82,9 +83,21 @@ def literal_glob(pattern: str) -> list[str]:
     plain = parts.index("*") if "*" in parts else len(parts)  # an asterisk alone always means all
     for number in range(plain, 0, -1):
         start = "/".join(parts[:number])
+        start = _as_written(start) if not start.isascii() else start
         if os.path.lexists(start):
             return glob.glob("/".join([glob.escape(start), *parts[number:]]))  # noqa: PTH207
     return glob.glob(pattern)  # noqa: PTH207
+
+
+def _as_written(path: str) -> str:
+    """Return a path as the disk has it, should a part be there in another form of Unicode, as macOS writes it."""
+    found = ""
+    for part in path.split("/"):
+        here = f"{found}{part}"
+        if not os.path.lexists(here) and os.path.isdir(found or "."):  # noqa: PTH112
+            here = found + next((name for name in os.listdir(found or ".") if one_form(name) == one_form(part)), part)  # noqa: PTH208
+        found = f"{here}/"
+    return found[:-1]
 
 
 for _module in (nbgrader.converters.base, nbgrader.apps.api, nbgrader.utils):

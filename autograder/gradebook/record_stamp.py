@@ -7,6 +7,7 @@ with it.
 from __future__ import annotations
 
 import hashlib
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +27,9 @@ from autograder.gradebook.nbgrader_steps import output_folder
 from autograder.grading.rules_digest import Rules
 from autograder.results import SubmissionResult, to_json
 
+PACKAGE = "autograder"
+"""Stands in a course folder, too, and is no plugin of the course's: its rules are digested by themselves."""
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -35,6 +39,7 @@ class Recording:
         coursedir: nbgrader's view of the course, with the student's id.
         snapshot: What was graded.
         rules: The rules by which it was graded.
+        plugins: Digest of the course's own modules, such as its late policy.
     """
 
     course: Course
@@ -43,6 +48,7 @@ class Recording:
     snapshot: Snapshot
     result: SubmissionResult
     rules: Rules
+    plugins: bytes
 
     @property
     def student(self) -> str:
@@ -136,8 +142,21 @@ def _stamp(recording: Recording) -> Stamp:
 def _inputs_digest(recording: Recording) -> str:
     course, assignment = recording.course, recording.assignment
     texts = (course.root / CONFIG_NAME, assignment.notebook_path, assignment.release_dir / f"{assignment.name}.ipynb")
-    parts = [to_json(recording.result), msgspec.json.encode(recording.rules), *map(_digest_if_there, texts)]
-    return hashlib.sha256(b"\n".join(parts)).hexdigest()
+    parts = [to_json(recording.result), msgspec.json.encode(recording.rules), recording.plugins]
+    return hashlib.sha256(b"\n".join([*parts, *map(_digest_if_there, texts)])).hexdigest()
+
+
+def plugins_digest(course: Course) -> bytes:
+    """Return the SHA-256 of the modules beside course_config.py, and of the packages there whose names stand in it."""
+    files = set(course.root.glob("*.py"))
+    named = set(re.findall(r"[A-Za-z_]\w*", (course.root / CONFIG_NAME).read_text("utf-8", "replace")))
+    for name in named - {PACKAGE}:
+        if (course.root / name / "__init__.py").is_file():
+            files |= set((course.root / name).rglob("*.py"))
+    whole = hashlib.sha256()
+    for path in sorted(files):
+        whole.update(path.relative_to(course.root).as_posix().encode() + b"\n" + _digest_if_there(path))
+    return whole.digest()
 
 
 def _digest_if_there(path: Path) -> bytes:

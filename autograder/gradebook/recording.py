@@ -8,8 +8,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 
+import sqlalchemy
+from nbgrader.api import Assignment as BookAssignment
 from nbgrader.preprocessors import CheckCellMetadata
 
 from autograder.course.assignment import MODULE, Assignment
@@ -25,11 +28,12 @@ from autograder.gradebook.course_lock import course_lock
 from autograder.gradebook.database import transaction
 from autograder.gradebook.isolated_autograde import IsolatedAutograde
 from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, run_step
-from autograder.gradebook.record_stamp import Recording, is_recorded, write_stamp
+from autograder.gradebook.record_stamp import Recording, is_recorded, plugins_digest, write_stamp
 from autograder.gradebook.transactions import GradebookWriter, Graded, Recorded, check_registered
 from autograder.grading.rules_digest import read_rules
 from autograder.ledger.entries import SubmissionKey
 from autograder.ledger.history import last_entry
+from autograder.ledger.replacing import check_replaces_marks
 from autograder.results import SubmissionResult
 from autograder.text import problem_with_id
 
@@ -57,6 +61,7 @@ class Recorder:
         self._assignment = assignment
         self._writer = GradebookWriter(course, course_directory(course, assignment.name), "grade", preview)
         self._rules = read_rules(course, assignment)
+        self._plugins = plugins_digest(course)
 
     def record(self, student: str, snapshot: Snapshot, result: SubmissionResult) -> Recorded | None:
         """Record a result with the submission that it belongs to.
@@ -71,18 +76,33 @@ class Recorder:
 
         Raises:
             RecordingError: If the gradebook does not hold these scores afterwards; then the old ones stay.
+            SubmissionUnreadable: If there is nothing to grade in it, and an earlier one has marks; then, too.
             UnreadableTime: If it cannot be told when the work was handed in; then, too.
         """
         if problem := problem_with_id(student):
             raise RecordingError(f"{student!r} cannot be a student's id: {problem}.", "Rename the submission's folder.")
         coursedir = course_directory(self._course, self._assignment.name, student_id=student)
-        recording = Recording(self._course, self._assignment, coursedir, snapshot, result, self._rules)
-        try:
-            with course_lock(self._course.state_dir):
-                return self._record(recording)
-        except (AutograderError, OSError) as error:
-            self._flag_if_new(recording, str(error))
-            raise
+        recording = Recording(self._course, self._assignment, coursedir, snapshot, result, self._rules, self._plugins)
+        with course_lock(self._course.state_dir):
+            return self._record(recording)
+
+    def record_failed(self, student: str, snapshot: Snapshot, why: str) -> Recorded | None:
+        """Say of a student's marks that they are for an earlier hand-in, if they are: this one could not be recorded.
+
+        Args:
+            student: nbgrader's id of the student.
+            snapshot: What could not be recorded.
+            why: What went wrong.
+
+        Returns:
+            What changed; None where nothing did, or where that cannot be written, either.
+        """
+        with suppress(AutograderError, OSError):
+            with transaction(self._writer.coursedir) as book:
+                last = last_entry(book, self._assignment.name, student)
+            if last is None or last.submission != snapshot.digest:
+                return self.record_ungraded(student, why)
+        return None
 
     def record_ungraded(self, student: str, why: str) -> Recorded | None:
         """Record that a submission could not be graded: old scores stay, flagged as those of an earlier hand-in.
@@ -101,25 +121,28 @@ class Recorder:
             return None
         return self._writer.flag(SubmissionKey(self._assignment.name, student), why)
 
+    def is_untimed(self, snapshot: Snapshot) -> bool:
+        """Return whether nobody knows if a hand-in was late: there is a due date, and no time of the hand-in."""
+        return self._has_due_date and not snapshot.files.get(TIMESTAMP_FILE, b"").strip()
+
+    @cached_property
+    def _has_due_date(self) -> bool:
+        asked = sqlalchemy.select(BookAssignment.duedate).where(BookAssignment.name == self._assignment.name)
+        with transaction(self._writer.coursedir) as book:
+            return book.execute(asked).scalar() is not None
+
     def _record(self, recording: Recording) -> Recorded | None:
         self._writer.settle()
         if is_recorded(recording):
             return None
         with transaction(self._writer.coursedir) as book:
             check_registered(book, self._assignment.name)
+            check_replaces_marks(book, SubmissionKey(self._assignment.name, recording.student), recording.snapshot)
         with _staged(recording, _files_for_nbgrader(recording)) as staging:
             recorded = _autograde(recording, staging, self._writer)
         if not self._writer.preview:
             write_stamp(recording)
         return recorded
-
-    def _flag_if_new(self, recording: Recording, why: str) -> None:
-        """Flag the old marks, if they are for an earlier hand-in than the one that could not be recorded."""
-        with suppress(AutograderError, OSError):
-            with transaction(self._writer.coursedir) as book:
-                last = last_entry(book, self._assignment.name, recording.student)
-            if last is None or last.submission != recording.snapshot.digest:
-                self._writer.flag(SubmissionKey(self._assignment.name, recording.student), why)
 
 
 def _files_for_nbgrader(recording: Recording) -> dict[str, bytes]:

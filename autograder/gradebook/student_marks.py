@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from nbgrader.api import Comment, Grade, Gradebook, SubmittedAssignment, SubmittedNotebook
 from nbgrader.api import Student as BookStudent
 from traitlets.config import Config
 
+from autograder.config import settings_from
 from autograder.deadlines.extensions import due_of, granted_times, seconds_late
 from autograder.deadlines.late_policy import LatePolicy, late_policy
 from autograder.ledger.entries import SubmissionKey, last_changes
@@ -36,7 +37,11 @@ def student_marks(book: Gradebook, names: dict[str, str], order: Sequence[str], 
     known = read_open_marks_of(connection, names["assignment"], names["student"])
     until = granted_times(connection, names["assignment"]).get(names["student"])
     student = marks_of(notebook.assignment, late_policy(config), known, until)
-    earlier = _earlier_marks(book, names)
+    zone = settings_from(config.get("Autograder", {})).zone
+    earlier = {
+        task: replace(mark, recorded=mark.recorded.replace(tzinfo=UTC).astimezone(zone))
+        for task, mark in _earlier_marks(book, names).items()
+    }
     comments = {comment.name: str(comment.comment or "").strip() for comment in notebook.comments}
     remarks = {comment.name: _written(comment) for comment in notebook.comments if comment.name not in student.scores}
     return replace(
@@ -118,7 +123,7 @@ def _opened(mark: Mark, known: OpenMark | None) -> Mark:
 
 
 def _earlier_marks(book: Gradebook, names: dict[str, str]) -> dict[str, Earlier]:
-    """Return what each mark was before it changed last, marks that were given outside since then included."""
+    """Return what each mark was before it changed last, with times in UTC, marks given outside since then included."""
     connection, key = book.db.connection(), SubmissionKey(names["assignment"], names["student"])
     last, is_new = with_outside(connection, *key)
     entries = entries_of(connection, *key)

@@ -24,12 +24,12 @@ from autograder.gradebook.database import REGISTER, automatic_rows, transaction
 from autograder.grading.rules_digest import Rules
 from autograder.ledger.connections import utc_now
 from autograder.ledger.entries import BookState, Change, Entry, SubmissionKey, TaskMark, changes, reasons
-from autograder.ledger.history import append, entries_of, is_committed, students_with_history
+from autograder.ledger.history import append, entries_of, is_current, students_with_history
 from autograder.ledger.open_marks import write_held_tasks, write_ungraded
 from autograder.ledger.outside import account, note_outside, with_outside
 from autograder.ledger.scratch_book import ScratchBook, read_book_state, students_in_book
 from autograder.ledger.unfinished import finish, settle, stage
-from autograder.marks import OpenState
+from autograder.marks import EARLIER, HELD, OpenState
 from autograder.results import SubmissionResult
 
 
@@ -81,7 +81,7 @@ class Recorded:
     @property
     def has_earlier_mark(self) -> bool:
         """Whether a mark is for an earlier hand-in now."""
-        return any(mark.state == "earlier" for mark in self.entry.book.marks.values())
+        return any(mark.state in EARLIER for mark in self.entry.book.marks.values())
 
 
 @dataclass(frozen=True)
@@ -104,12 +104,11 @@ class GradebookWriter:
 
         Raises:
             RecordingError: If the gradebook cannot be used.
-            OSError: If a graded notebook cannot be put in its place.
         """
         unfinished = self.course.state_dir / "unfinished"
         if not self.preview and unfinished.is_dir() and any(unfinished.iterdir()):
             with transaction(self.coursedir) as book:
-                settle(self.course.state_dir, lambda recording: is_committed(book, recording))
+                settle(self.course.state_dir, lambda recording: is_current(book, recording))
 
     def record(self, key: SubmissionKey, work: Work) -> Recorded:
         """Put new scores, states and the graded notebook in the place of the old ones, and tell the history.
@@ -247,9 +246,15 @@ def _finish(waiting: Path, student: str) -> None:
 
 
 def _states_if_ungraded(book: BookState, automatic: set[str]) -> dict[str, OpenState]:
-    return {
-        task: "held" if mark.automatic is None else "earlier" for task, mark in book.marks.items() if task in automatic
-    }
+    """Return the state of each task when the last hand-in cannot be graded: one that is held stays so."""
+    states: dict[str, OpenState] = {}
+    for task in sorted(automatic & set(book.marks)):
+        mark = book.marks[task]
+        if mark.automatic is None:
+            states[task] = "held"
+        else:
+            states[task] = "held earlier" if mark.state in HELD else "earlier"
+    return states
 
 
 def _state_after(made: BookState, before: BookState, graded: Graded | None) -> BookState:

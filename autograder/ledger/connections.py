@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import functools
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 import sqlalchemy
 
 
 @functools.cache
 def engine_of(url: str) -> sqlalchemy.Engine:
-    """Return this process's engine: it keeps compiled statements, which a `Gradebook` would not, and no connection."""
-    return sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    """Return this process's engine: it keeps compiled statements, which a `Gradebook` would not, and no connection.
+
+    A gradebook in a file is opened, never made: SQLite would leave an empty one where there is none.
+    """
+    address = sqlalchemy.make_url(url)
+    file = address.database or ""
+    if address.get_backend_name() == "sqlite" and file not in ("", ":memory:") and not file.startswith("file:"):
+        address = address.set(database=f"file:{quote(file)}").update_query_dict({"mode": "rw", "uri": "true"})
+    return sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool)
 
 
 def utc_now() -> datetime:

@@ -6,7 +6,9 @@ and whatever differs from it was changed by something else: formgrader, nbgrader
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
 
 import msgspec
 import sqlalchemy
@@ -17,6 +19,10 @@ from autograder.text import clean
 
 LONGEST_NOTE = 500
 """Characters that are stored of a note."""
+UNREADABLE = "unreadable"
+"""What `history` shows as the command of a row that cannot be read."""
+_UNKNOWN = datetime(1970, 1, 1)
+_BROKEN = (ValueError, TypeError, sqlalchemy.exc.OperationalError)
 _HISTORY = sqlalchemy.Table(
     "autograder_history",
     sqlalchemy.MetaData(),
@@ -63,14 +69,20 @@ def append(connection: sqlalchemy.Connection, assignment: str, student: str, ent
 
 
 def last_entry(connection: sqlalchemy.Connection, assignment: str, student: str) -> Entry | None:
-    """Return the last entry of a student's history; None if there is none."""
-    newest = _of(assignment, student).order_by(_HISTORY.c.id.desc()).limit(1)
-    return next(iter(_select(connection, newest)), None)
+    """Return the last entry of a student's history that can be read; None if there is none."""
+    newest = _of(assignment, student).order_by(_HISTORY.c.id.desc())
+    entry = next((entry for _, entry in _read(connection, newest.limit(1))), None)
+    return entry or next((entry for _, entry in _read(connection, newest) if entry), None)
 
 
 def entries_of(connection: sqlalchemy.Connection, assignment: str, student: str) -> list[Entry]:
-    """Return a student's history, oldest first."""
-    return list(_select(connection, _of(assignment, student).order_by(_HISTORY.c.id)))
+    """Return a student's history, oldest first; a row that cannot be read says so, and changes nothing."""
+    entries: list[Entry] = []
+    for number, entry in _read(connection, _of(assignment, student).order_by(_HISTORY.c.id)):
+        last = entries[-1] if entries else Entry(at=_UNKNOWN, command=UNREADABLE, book=BookState())
+        note = f"Row {number} of {_HISTORY.name} cannot be read; what it told is lost, the marks are not."
+        entries.append(entry or Entry(at=last.at, command=UNREADABLE, book=last.book, note=note))
+    return entries
 
 
 def students_with_history(connection: sqlalchemy.Connection, assignment: str) -> set[str]:
@@ -81,31 +93,76 @@ def students_with_history(connection: sqlalchemy.Connection, assignment: str) ->
     return set(connection.execute(asked).scalars())
 
 
-def is_committed(connection: sqlalchemy.Connection, recording: str) -> bool:
-    """Return whether a recording reached the database."""
-    return bool(list(_select(connection, _HISTORY.select().where(_HISTORY.c.recording == recording).limit(1))))
+def is_current(connection: sqlalchemy.Connection, recording: str) -> bool:
+    """Return whether a recording reached the database, and no later one wrote files of the same submission."""
+    if not sqlalchemy.inspect(connection).has_table(_HISTORY.name):
+        return False
+    columns = _HISTORY.c
+    found = connection.execute(
+        sqlalchemy.select(columns.id, columns.assignment, columns.student).where(columns.recording == recording)
+    ).first()
+    if found is None:
+        return False
+    later = sqlalchemy.select(columns.id).where(
+        columns.assignment == found.assignment,
+        columns.student == found.student,
+        columns.id > found.id,
+        columns.recording.not_in(("", recording)),
+    )
+    return connection.execute(later.limit(1)).first() is None
 
 
 def _of(assignment: str, student: str) -> sqlalchemy.Select[tuple[object, ...]]:
     return _HISTORY.select().where(_HISTORY.c.assignment == assignment, _HISTORY.c.student == student)
 
 
-def _select(connection: sqlalchemy.Connection, statement: sqlalchemy.Select[tuple[object, ...]]) -> Iterable[Entry]:
-    """Yield entries; none from a gradebook without the table."""
+def _read(
+    connection: sqlalchemy.Connection, statement: sqlalchemy.Select[tuple[object, ...]]
+) -> Iterator[tuple[int, Entry | None]]:
+    """Yield id and entry of each row, None for one that cannot be read; nothing from a gradebook without the table."""
     if not sqlalchemy.inspect(connection).has_table(_HISTORY.name):
         return
-    for row in connection.execute(statement).mappings():
-        yield Entry(
-            at=row["at"],
-            who=row["who"],
-            command=row["command"],
-            recording=row["recording"],
-            submission=row["submission"],
-            rules=msgspec.json.decode(row["rules"], type=Rules | None),
-            book=msgspec.json.decode(row["book"], type=BookState),
-            why=msgspec.json.decode(row["why"], type=dict[str, Reason]),
-            note=row["note"],
-        )
+    try:
+        rows = connection.execute(statement).mappings().all()
+    except _BROKEN:  # a time that is none, or bytes that are no text: then row by row
+        ids = connection.execute(statement.with_only_columns(_HISTORY.c.id)).scalars().all()
+        yield from ((int(number), _entry_with(connection, number)) for number in ids)
+        return
+    for row in rows:
+        yield row["id"], _entry(row)
+
+
+def _entry_with(connection: sqlalchemy.Connection, number: int) -> Entry | None:
+    """Return the entry with this id; None if it cannot be read."""
+    try:
+        return _entry(connection.execute(_HISTORY.select().where(_HISTORY.c.id == number)).mappings().one())
+    except _BROKEN:
+        return None
+
+
+def _entry(row: sqlalchemy.RowMapping) -> Entry | None:
+    """Return the entry of a row; without its marks it is none, and whatever else cannot be read is left out."""
+    book = _from_json(row["book"], BookState)
+    if book is None:
+        return None
+    return Entry(
+        at=row["at"],
+        who=row["who"],
+        command=row["command"],
+        recording=row["recording"],
+        submission=row["submission"],
+        rules=_from_json(row["rules"], Rules | None),
+        book=book,
+        why=_from_json(row["why"], dict[str, Reason]) or {},
+        note=row["note"],
+    )
+
+
+def _from_json(text: str, kind: Any) -> Any:  # noqa: ANN401 - what the caller asks for
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.MsgspecError, UnicodeError, TypeError):
+        return None
 
 
 def _as_json(value: object) -> str:

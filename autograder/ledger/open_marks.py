@@ -9,6 +9,7 @@ formgrader writes such marks without us.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import get_args
 
 import sqlalchemy
 
@@ -68,7 +69,7 @@ def write_ungraded(
     Args:
         connection: In the transaction that also writes what nbgrader shows of it.
         key: The submission.
-        states: State by task: with a score it is for an earlier hand-in, without one the task is held.
+        states: State by task; one that is still held keeps why it was held.
         why: What went wrong.
     """
     _replace(connection, key, {task: (state, why) for task, state in states.items()}, "")
@@ -91,9 +92,11 @@ def _replace(
     connection.execute(_OPEN_MARKS.delete().where(*_of(assignment, student)))
     now = utc_now()
     for task, (state, why) in marks.items():
-        since = before[task].since if task in before else now
+        known = before.get(task)
         row: dict[str, object] = {"assignment": assignment, "student": student, "task": task, "submission": digest}
-        row |= {"state": state, "since": since, "why": clean(why)[:LONGEST_REASON]}
+        row |= {"state": state, "since": known.since if known else now, "why": clean(why)[:LONGEST_REASON]}
+        if known and state == "held earlier":
+            row |= {"why": known.why, "submission": known.digest}
         connection.execute(_OPEN_MARKS.insert().values(row))
 
 
@@ -104,7 +107,7 @@ def _select(
     if not sqlalchemy.inspect(connection).has_table(_OPEN_MARKS.name):
         return
     for row in connection.execute(_OPEN_MARKS.select().where(*where)).mappings():
-        state: OpenState = "earlier" if row["state"] == "earlier" else "held"
+        state: OpenState = next((known for known in get_args(OpenState) if known == row["state"]), "held")
         yield row["student"], row["task"], OpenMark(state, row["since"], row["why"], row["submission"])
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from autograder.files import replaced_folder
@@ -65,21 +66,22 @@ def discard(waiting: Path) -> None:
     shutil.rmtree(waiting, ignore_errors=True)
 
 
-def settle(state_dir: Path, is_committed: Callable[[str], bool]) -> None:
+def settle(state_dir: Path, is_current: Callable[[str], bool]) -> None:
     """Complete what was cut short after its commit, and remove what was cut short before; under the course's lock.
+
+    A folder that cannot take its place waits on: that is no reason to keep other students from being graded. Whoever
+    records its own student next is told.
 
     Args:
         state_dir: The course's folder for state.
-        is_committed: Returns whether the database has a recording.
-
-    Raises:
-        OSError: If a folder cannot be put in its place.
+        is_current: Returns whether the database has a recording, and none that made another folder in its place.
     """
     for waiting in sorted((state_dir / "unfinished").glob("*")):
-        if (waiting / _PLACE).is_file() and is_committed(waiting.name):
-            finish(waiting)
-        else:
-            discard(waiting)
+        with suppress(OSError, ValueError):
+            if (waiting / _PLACE).is_file() and is_current(waiting.name):
+                finish(waiting)
+            else:
+                discard(waiting)
 
 
 def _link_or_copy(source: str, target: str) -> None:

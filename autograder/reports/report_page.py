@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from functools import cached_property
 
 import numpy as np
@@ -23,7 +23,7 @@ from autograder.reports.item_analysis import (
     task_figures,
 )
 from autograder.reports.similarity import Pair
-from autograder.text import slug_in_words, title_of
+from autograder.text import show_time, slug_in_words, title_of
 
 MOST_PAIRS = 50
 """Similar pairs that are shown."""
@@ -190,12 +190,12 @@ class ReportPage:
         told = {task.id for task in tasks if task.held}
         for mark in student.held:
             if mark.open and mark.id not in told:
-                yield InternalError(name, self.title(mark.id), _since(mark.open))
+                yield InternalError(name, self.title(mark.id), _since(mark.open, self.made.tzinfo or UTC))
 
 
-def _since(mark: OpenMark) -> str:
+def _since(mark: OpenMark, zone: tzinfo) -> str:
     """Return since when a task is held, and why, as far as the gradebook says."""
-    since = f"held since {mark.since:%d %B %Y, %H:%M} UTC" if mark.since else "held"
+    since = f"held since {show_time(mark.since, zone)}" if mark.since else "held"
     return f"{since}: {mark.why}" if mark.why else f"{since}; grade prints the reason"
 
 
@@ -226,7 +226,7 @@ def student_row(marks: ClassMarks, student: StudentMarks) -> StudentRow:
     errors = sum(check.outcome == "error" for check in checks)
     applies = {
         "late": student.seconds_late > 0,
-        "untimed": student.submitted and student.due is not None and student.handed_in is None,
+        "untimed": student.is_untimed,
         "held": bool(student.held),
         "earlier": bool(student.earlier),
         "waiting": bool(student.to_mark),

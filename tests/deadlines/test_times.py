@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from autograder.deadlines.times import UnreadableTime, decode_time, nbgrader_text, read_time, read_zone, show_time
+from autograder.deadlines.times import UnreadableTime, decode_time, nbgrader_text, read_time, read_zone
+from autograder.text import show_time
 
 BERLIN = ZoneInfo("Europe/Berlin")
 EVENING = datetime(2030, 5, 3, 17, 30)

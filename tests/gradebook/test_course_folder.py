@@ -18,6 +18,7 @@ import msgspec
 import nbformat
 import pytest
 from nbgrader.api import Gradebook
+from nbgrader.apps.api import NbGraderAPI
 from traitlets.config import Config
 
 from autograder.cli import doctor
@@ -33,6 +34,7 @@ from autograder.gradebook.class_marks import class_marks
 from autograder.gradebook.nbgrader_steps import course_directory, literal_glob
 from autograder.release import publish
 from autograder.release.build import build as make_source
+from tests.page_text import Page
 from tests.tiny import TinyCourse, scores, tiny_result
 
 ODD = "Kurs [WS 25] 50%20? #1 'ü' \"q\" *"
@@ -264,6 +266,87 @@ def test_extra_time_is_the_granted_time_wherever_the_due_date_moves(
     write_feedback(course.course, course.assignment)
     hand_in_again(12)
     assert (late(), penalty(course)) == ((0, 0, None), None)
+
+
+def test_a_hand_in_without_a_time_is_not_as_late_as_the_one_before(
+    released_course: TinyCourse, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    course = with_policy(released_course, "late_untimed", POLICY.format(name="Policy", penalty="1.0"))
+    course.record("ada", hand_in(course, timestamp=b"2030-01-02 00:00 UTC"), PART)
+    assert penalty(course) == 1.0
+    course.record("ada", hand_in(course), PART)
+    (ada,) = class_marks(course.course, course.assignment).students
+    assert (penalty(course), ada.handed_in, ada.seconds_late, ada.is_untimed) == (None, None, 0.0, True)
+    here = ["--course", str(course.root)]
+    assert main(["export", "csv", "--to", str(tmp_path), *here]) == 0
+    assert "nobody knows when they handed in: ada." in capsys.readouterr().err
+    assert main(["report", "--to", str(tmp_path), *here]) == 0
+    assert "hand-in time unknown" in (tmp_path / "report.csv").read_text()
+
+
+def test_an_edited_policy_counts_at_once_and_the_history_tells(
+    released_course: TinyCourse, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    course = with_policy(released_course, "late_edited", POLICY.format(name="Policy", penalty="1.0"))
+    folder, here = hand_in(course, timestamp=b"2030-01-02 00:00 UTC"), ["--course", str(course.root)]
+    course.record("ada", folder, PART)
+    (course.root / "late_edited.py").write_text(POLICY.format(name="Policy", penalty="2.0"))
+    del sys.modules["late_edited"]
+    course = course.read_again()
+    for _ in range(2):
+        assert main(["export", "csv", "--to", str(tmp_path), *here]) == 0
+    assert penalty(course) == 2.0
+    capsys.readouterr()
+    assert main(["history", "ada", *here]) == 0
+    said = capsys.readouterr().out
+    assert said.count("The late penalty was worked out again") == said.count("late penalty: 1 → 2") == 1
+    with book_of(course) as book:
+        book.find_grade("question_01", "tiny", "tiny", "ada").manual_score = 2.0
+        book.find_submission_notebook("tiny", "tiny", "ada").late_submission_penalty = 1.0
+        book.db.commit()
+    course.record("ada", folder, PART)  # the same hand-in and result: only the policy is another
+    assert penalty(course) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("due", "shown"),
+    [
+        ("2030-03-31 00:30", "2030-03-31 01:30:00 CET"),
+        ("2030-03-31 01:30", "2030-03-31 03:30:00 CEST"),
+        ("2030-10-27 00:30", "2030-10-27 02:30:00 CEST"),
+        ("2030-10-27 01:30", "2030-10-27 02:30:00 CET"),
+        ("2030-10-26 23:30", "2030-10-27 01:30:00 CEST"),
+    ],
+)
+def test_formgrader_shows_and_keeps_due_dates_near_a_change_of_clocks(
+    released_course: TinyCourse, due: str, shown: str
+) -> None:
+    course = released_course
+    with book_of(course) as book:
+        book.update_or_create_assignment("tiny", duedate=f"{due} UTC")
+    api = NbGraderAPI(course_directory(course.course, "tiny"))
+    api.timezone = "Europe/Berlin"
+    told = api.get_assignment("tiny")
+    assert told["display_duedate"] == shown
+    if "02:30" not in shown:  # which comes twice: formgrader's form cannot say which, and it is refused
+        with book_of(course) as book:  # what formgrader does when its form is saved unchanged
+            book.update_or_create_assignment("tiny", duedate=f"{told['duedate_notimezone']} {told['duedate_timezone']}")
+            assert book.find_assignment("tiny").duedate == datetime.fromisoformat(due)
+
+
+def test_the_history_and_feedback_show_times_in_the_courses_zone(
+    released_course: TinyCourse, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = released_course.root / "course_config.py"
+    settings.write_text(settings.read_text() + 'c.Autograder.timezone = "Asia/Kolkata"\n')
+    course = released_course.read_again()
+    monkeypatch.setattr("autograder.gradebook.transactions.utc_now", lambda: datetime(2030, 5, 3, 20, 0))
+    course.record("ada", hand_in(course), PART)
+    course.record("ada", hand_in(course), tiny_result())
+    assert main(["history", "ada", "--course", str(course.root), "--assignment", "tiny"]) == 0
+    assert capsys.readouterr().out.startswith("2030-05-04 01:30 IST  grade by ")
+    (page,) = write_feedback(course.course, course.assignment)
+    assert "Changed since 2030-05-04 01:30 IST (1.25 then)" in Page(page.read_text()).text
 
 
 def test_extra_time_needs_a_due_date(released_course: TinyCourse, capsys: pytest.CaptureFixture[str]) -> None:

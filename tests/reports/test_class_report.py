@@ -114,7 +114,7 @@ def test_an_error_that_only_the_gradebook_tells_of_is_shown(released_course: Tin
     marks = class_marks(course.course, course.assignment)
     assert student_row(marks, marks.students[0]).states == ("held", "unknown")
     attention = words(soup(marks), "attention")
-    assert re.search(r"ada, Doubling: held since \d+ \w+ \d+, \d\d:\d\d UTC: works: double is", attention)
+    assert re.search(r"ada, Doubling: held since \d+-\d\d-\d\d \d\d:\d\d UTC: works: double is", attention)
 
 
 def test_the_table_beside_it_is_safe_and_opens_with_its_letters(tmp_path: Path) -> None:
