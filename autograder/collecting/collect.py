@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -21,6 +21,7 @@ from autograder.collecting.roster import ROSTER, Nobody, Roster, course_roster
 from autograder.collecting.source import Source, opened_source
 from autograder.collecting.times import read_times, worksheet_times
 from autograder.collecting.work import NOT_OURS, Fate, find_work
+from autograder.course.archives import MemberUnreadable
 from autograder.course.assignment import MODULE, Assignment
 from autograder.course.course import Course
 from autograder.deadlines.nbgrader_times import TIMESTAMP_FILE, read_timestamp
@@ -132,25 +133,46 @@ def _by_student(
     for hand_in in hand_ins:
         for owner in hand_in.owners:
             try:
-                student = _student(owner, roster, platform)
+                students = _students(owner, roster, platform)
             except Nobody as error:
                 fates = tuple(Fate(name, why="belongs to nobody") for name in hand_in.files)
                 refused.append(HandInRow(owner.shown, "", "refused", hand_in.time, fates, str(error)))
+                continue
+            if students.of_group:  # its number in the download is that of no participant
+                owner, own = replace(owner, ids={}), replace(hand_in, way_back={})
             else:
-                found.setdefault(student, []).append((owner, hand_in))
+                own = hand_in
+            for student in students.ids:
+                found.setdefault(student, []).append((owner, own))
     return found, refused
 
 
-def _student(owner: Owner, roster: Roster, platform: str) -> str:
-    if roster.people:
-        student = roster.find(owner).student
+class _Students(NamedTuple):
+    """Whose a hand-in is."""
+
+    ids: tuple[str, ...]
+    of_group: bool
+
+
+def _students(owner: Owner, roster: Roster, platform: str) -> _Students:
+    """Return the ids of those who handed in.
+
+    Raises:
+        Nobody: If it is nobody, or may be more than one, or one of the ids cannot be used.
+    """
+    members = roster.members(owner) if platform == "moodle" else ()
+    if members:
+        ids = tuple(person.student for person in members)
+    elif roster.people:
+        ids = (roster.find(owner).student,)
     elif platform == "folder":
-        student = owner.ids["student"]
+        ids = (owner.ids["student"],)
     else:
         raise Nobody(f"is nobody yet: there is no {ROSTER}, and no --roster")
-    if problem := problem_with_id(student):
-        raise Nobody(f"would be {student!r}, which cannot be a student's id: {problem}")
-    return student
+    for student in ids:
+        if problem := problem_with_id(student):
+            raise Nobody(problem.removesuffix("."))
+    return _Students(ids, bool(members))
 
 
 @dataclass(frozen=True)
@@ -205,19 +227,28 @@ class _Layout:
             ids={kind: value for kind, value in owner.ids.items() if kind != "student"},
             way_back=dict(hand_in.way_back),
         )
-        state = self._state(student, record)
+        try:
+            there = read_folder(self._folder_of(student), self.course.settings)
+        except MemberUnreadable as error:
+            why = f"what lies in {self._folder_of(student)} {error}: move it away, then collect again"
+            return replace(row, state="refused", fates=_refused(hand_in), why=why)
+        state = self._state(student, record, there)
         self._keep_others(student, digest, work.others)
         if not self.request.dry_run:
             if state == "older":
                 self.records.keep(student, digest, work.files)
             else:
+                if state == "replaced":
+                    before = _without_extras(there)
+                    self.records.keep(student, digest_of(before), before)
                 self._put(student, work.files, record, state)
         return replace(row, state=state)
 
-    def _state(self, student: str, record: Record) -> State:
-        """Return what is to be done with a hand-in."""
-        folder = self.submitted / student / self.assignment.name
-        there = read_folder(folder)
+    def _folder_of(self, student: str) -> Path:
+        return self.submitted / student / self.assignment.name
+
+    def _state(self, student: str, record: Record, there: Mapping[str, bytes]) -> State:
+        """Return what is to be done with a hand-in, where this lies in its place."""
         if not there:
             return "new"
         if digest_of(_without_extras(there)) == record.digest:
@@ -229,10 +260,7 @@ class _Layout:
         return "older" if record.digest in {each.digest for each in known[:-1]} else "replaced"
 
     def _put(self, student: str, files: Mapping[str, bytes], record: Record, state: State) -> None:
-        folder = self.submitted / student / self.assignment.name
-        if state == "replaced":
-            there = _without_extras(read_folder(folder))
-            self.records.keep(student, digest_of(there), there)
+        folder = self._folder_of(student)
         if state != "unchanged":
             with replaced_folder(folder) as new:
                 for name, content in files.items():

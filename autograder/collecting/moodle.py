@@ -1,7 +1,9 @@
 """Moodle's "Download all submissions".
 
 Each participant has a folder `<full name>_<participant number>_assignsubmission_file/`, before 4.1 with `_` at its end.
-Where "Download submissions in folders" is switched off, that stands before the name of each file. Times are not in it.
+Where students hand in as groups, each group has one, `<name of the group>_<its number>_assignsubmission_file/`, and who
+is in none shares `Default group_assignsubmission_file/`. Where "Download submissions in folders" is switched off, all
+that stands before the name of each file. Times are not in it.
 
 Reference:
     Moodle, `mod/assign/classes/downloader.php`.
@@ -14,7 +16,7 @@ import re
 from autograder.collecting.hand_ins import Contents, Download, HandIn, Owner
 
 _PREFIX = re.compile(
-    r"(?P<owner>(?P<name>.*)_(?P<number>\d+))_assignsubmission_(?P<plugin>[a-z]+)(?:_(?P<file>.*))?", re.DOTALL
+    r"(?P<owner>(?P<name>.*?)(?:_(?P<number>\d+))?)_assignsubmission_(?P<plugin>[a-z]+)(?:_(?P<file>.*))?", re.DOTALL
 )
 TYPED = "is what was typed into the platform's text box"
 
@@ -36,12 +38,12 @@ def contents(download: Download) -> Contents:
         elif match["plugin"] != "file":
             others[name] = TYPED
         else:
-            number = match["number"]
-            files.setdefault(number, {})[name] = "/".join(part for part in (match["file"], below) if part)
-            owners[number] = Owner(match["owner"], {"moodle": number}, match["name"])
+            key = match["number"] or match["owner"]
+            files.setdefault(key, {})[name] = "/".join(part for part in (match["file"], below) if part)
+            owners[key] = Owner(match["owner"], {"moodle": key} if match["number"] else {}, match["name"])
     hand_ins = (
-        HandIn((owner,), files[number], way_back={"name": owner.name, "participant": number})
-        for number, owner in owners.items()
+        HandIn((owner,), files[key], way_back={"name": owner.name, "participant": owner.ids.get("moodle", "")})
+        for key, owner in owners.items()
     )
     return Contents("moodle", tuple(hand_ins), others)
 

@@ -14,6 +14,10 @@ from pathlib import Path
 import msgspec
 
 from autograder.collecting.roster import Roster, course_roster, folded
+from autograder.collecting.source import FolderReader
+from autograder.collecting.work import NOT_OURS, SHARE
+from autograder.config import Settings
+from autograder.course.archives import MemberUnreadable
 from autograder.course.course import Course
 from autograder.errors import ConfigError
 from autograder.files import write_whole
@@ -116,10 +120,25 @@ class Records:
         write_whole(self.folder / RECORDS, bytes(content) + b"\n")
 
 
-def read_folder(folder: Path) -> dict[str, bytes]:
-    """Return the plain files below a folder, by path; empty if it is not there."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+def read_folder(folder: Path, settings: Settings) -> dict[str, bytes]:
+    """Return the plain files below a folder, by path; empty if it is not there.
+
+    Args:
+        folder: Such as `submitted/<student>/<assignment>`.
+        settings: For the bounds, which are those of a hand-in.
+
+    Raises:
+        MemberUnreadable: If there are more or larger files than a hand-in may have.
+    """
+    reader = FolderReader(folder)
+    left = SHARE * (settings.max_submission_mib << 20)
+    if len(reader.sizes) > settings.max_submission_files + len(NOT_OURS):
+        raise MemberUnreadable("has more files than the course allows")
+    files: dict[str, bytes] = {}
+    for name in sorted(reader.sizes):
+        files[name] = reader.read(name, left)
+        left -= len(files[name])
+    return files
 
 
 def known_ids(course: Course, assignment: str, named: Path | None = None) -> dict[str, dict[str, str]]:

@@ -30,6 +30,7 @@ HEADINGS = {
     "canvas": ("canvas", "canvas id", "canvas user id", "lms user id"),
     "canvas_anonymous": ("canvas anonymous", "anonymous id"),
     "github": ("github", "github username", "github_username"),
+    "group": ("group", "groups", "team", "gruppe", "groupe", "grupo", "gruppo", "groep"),
 }
 """What a column holds, and its headings, in small letters; spaces and underscores are the same."""
 ROSTER = "roster.csv"
@@ -50,11 +51,13 @@ class RosterEntry:
         student: The id in the gradebook.
         ids: Column to id, for those of `IDS` that are known.
         names: The full name, in every form that the roster has.
+        group: The group that the student hands in with; empty where the roster tells none.
     """
 
     student: str
     ids: Mapping[str, str]
     names: tuple[str, ...] = ()
+    group: str = ""
 
 
 class Nobody(Exception):
@@ -100,6 +103,14 @@ class Roster:
             kind, value = next(iter(known.items()))
             raise Nobody(f"has the name of {by_name[0].student}, who has another {kind} id: {value}")
         return by_name[0]
+
+    def members(self, owner: Owner) -> tuple[RosterEntry, ...]:
+        """Return the members of the group whose hand-in this is; nobody if it is a single student's."""
+        by_id = _unique(person for kind, value in owner.ids.items() for person in self._with_id(kind, value))
+        if any(_is_called(person, owner.name) for person in by_id):
+            return ()
+        wanted = _words(owner.name)
+        return tuple(person for person in self.people if person.group and _words(person.group) == wanted)
 
     def _with_id(self, kind: str, value: str) -> Iterable[RosterEntry]:
         if kind == "repository":  # <classroom>-<assignment>-<account>, and accounts may have hyphens, too
@@ -197,7 +208,8 @@ def _person(columns: Mapping[str, Callable[[list[str]], str]], row: list[str]) -
         student = f"{kind}-{value}"
     first, last = cells.get("first", ""), cells.get("last", "")
     names = (cells.get("name", ""), f"{first} {last}".strip())
-    return RosterEntry(student, {**ids, "student": student}, tuple(name for name in names if name))
+    named = tuple(name for name in names if name)
+    return RosterEntry(student, {**ids, "student": student}, named, cells.get("group", ""))
 
 
 def _check_unique(path: Path, people: Iterable[RosterEntry]) -> None:

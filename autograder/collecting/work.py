@@ -22,7 +22,7 @@ NOT_OURS = {
 """Files that decide something where nbgrader's exchange wrote them, and nothing in a platform's download."""
 _DEEPEST = 3
 """Zip files in zip files."""
-_SHARE = 2
+SHARE = 2
 """A notebook with its outputs, and all files together, may have this many times the size of a submission."""
 _COPY = re.compile(r"(?:\s*\((?P<a>\d+)\)|[-_](?P<b>\d+)|[\s_-]+(?:copy|kopie|copie|copia)(?:\s*(?P<c>\d+))?)$")
 """What browsers, platforms and file managers add to the name of a second copy."""
@@ -129,7 +129,7 @@ class _Unpacking:
     def __init__(self, settings: Settings) -> None:
         self._most_bytes = settings.max_submission_mib << 20
         self._most_files = settings.max_submission_files
-        self._bytes_left = self._most_bytes * _SHARE
+        self._bytes_left = self._most_bytes * SHARE
         self._count = 0
         self.fates: list[Fate] = []
 
@@ -148,7 +148,7 @@ class _Unpacking:
             return
         self._count += 1
         try:
-            content = source.read(name, min(self._bytes_left, self._most_bytes * _SHARE))
+            content = source.read(name, min(self._bytes_left, self._most_bytes * SHARE))
         except MemberUnreadable as error:
             self.fates.append(Fate(original, why=str(error)))
             return

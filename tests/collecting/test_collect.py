@@ -316,3 +316,23 @@ def test_a_file_where_a_folder_has_to_be(course: TinyCourse, tmp_path: Path) -> 
     collected = run(course, CollectRequest(source))
     assert set(files_of(course, STUDENTS[0])) == {"utilities.py", "tiny.ipynb", "a"}
     assert any(fate.why == "has the name of another file, a/b.txt" for fate in collected.rows[0].fates)
+
+
+@pytest.mark.parametrize("bound", ["max_submission_files = 3", "max_submission_mib = 1"])
+def test_what_lies_in_the_place_of_a_hand_in_is_read_within_bounds(
+    course: TinyCourse, tmp_path: Path, bound: str
+) -> None:
+    ada = ROSTER[0]
+    settings = course.root / "course_config.py"
+    settings.write_text(settings.read_text() + f"\nc.Autograder.{bound}\n")
+    place = course.root / "submitted" / ada.id / "tiny"
+    place.mkdir(parents=True)
+    for number in range(6):
+        (place / f"{number}.txt").write_bytes(b"0" * (1 << 19))
+    source = downloads.written_zip(
+        tmp_path / "m.zip", [(f"{ada.first} {ada.last}_{ada.moodle}_assignsubmission_file/utilities.py", b"x")]
+    )
+    (row,) = run(course.read_again(), CollectRequest(source)).rows
+    assert (row.student, row.state) == (ada.id, "refused")
+    assert "the course allows: move it away, then collect again" in row.why
+    assert (place / "0.txt").is_file()
