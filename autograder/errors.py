@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+RENAME = "Rename the submission's folder."
+"""What to do where a name cannot be a student's id: see `text.problem_with_id`."""
+
 
 class AutograderError(Exception):
     """Root of all errors that are not the student's.

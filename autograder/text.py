@@ -44,10 +44,17 @@ def printable(name: str) -> str:
 
 
 def problem_with_id(student: str) -> str:
-    """Return why a name cannot be a student's id, as the end of a sentence; empty if it can."""
+    """Return why a name cannot be a student's id, as a sentence; empty if it can."""
+    why = _why_no_id(student)
+    return f"{student!a} cannot be a student's id: {why}." if why else ""
+
+
+def _why_no_id(student: str) -> str:
+    if not student.isprintable():
+        return "it holds control characters, or bytes that are no text"
     if not student.strip(".") or student != student.strip() or "/" in student or not student.strip("*"):
         return "nbgrader reads it as a pattern, or as another folder"
-    if set(student) & set('<>&"') or not student.isprintable():
+    if set(student) & set('<>&"'):
         return "formgrader's pages would read it as HTML"
     if student[0] in "=+-@":
         return "spreadsheets would read it as a formula"

@@ -22,10 +22,10 @@ from autograder.batch.outcome import GradedSubmission, ResultOrError, internal_e
 from autograder.course.assignment import Assignment
 from autograder.course.course import Course
 from autograder.course.submission import Snapshot
-from autograder.errors import AutograderError, ClusterError, MachineBusy, UsageError
+from autograder.errors import RENAME, AutograderError, ClusterError, MachineBusy, UsageError
 from autograder.grading.result_store import CachedGrader, grader_for
 from autograder.suggestions import did_you_mean
-from autograder.text import one_form
+from autograder.text import one_form, problem_with_id
 
 AHEAD = 2
 """Submissions handed over for each worker: one that is graded, one that waits for it."""
@@ -260,7 +260,7 @@ class _Batch:
     def _look_up(self, student: str, folder: Path) -> GradedSubmission | _Waiting:
         """Read a submission; it is done at once if its result is cached, or if it cannot be graded."""
         if not student.isprintable():  # control characters, or bytes that are no text
-            error = AutograderError(f"{student!a} cannot be a student's id.", "Rename the submission's folder.")
+            error = AutograderError(problem_with_id(student), RENAME)
             return GradedSubmission(student, folder, None, error)
         try:
             found = self._grader.look_up(folder, student)

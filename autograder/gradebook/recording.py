@@ -22,7 +22,7 @@ from autograder.course.submission import Snapshot
 from autograder.deadlines.late_policy import late_policy
 from autograder.deadlines.nbgrader_times import TIMESTAMP_FILE, read_timestamp
 from autograder.deadlines.times import decode_time
-from autograder.errors import AutograderError, RecordingError
+from autograder.errors import RENAME, AutograderError, RecordingError
 from autograder.gradebook.autograding import RecordGrades, given_files, released_notebook
 from autograder.gradebook.course_lock import course_lock
 from autograder.gradebook.database import transaction
@@ -80,7 +80,7 @@ class Recorder:
             UnreadableTime: If it cannot be told when the work was handed in; then, too.
         """
         if problem := problem_with_id(student):
-            raise RecordingError(f"{student!r} cannot be a student's id: {problem}.", "Rename the submission's folder.")
+            raise RecordingError(problem, RENAME)
         coursedir = course_directory(self._course, self._assignment.name, student_id=student)
         recording = Recording(self._course, self._assignment, coursedir, snapshot, result, self._rules, self._plugins)
         with course_lock(self._course.state_dir):

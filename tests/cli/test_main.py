@@ -328,7 +328,7 @@ def test_names_that_no_terminal_should_print_are_refused_and_shown(
     shown = capsys.readouterr()
     for refused in ("'\\udcff'", "'a\\x1b[2J'"):
         assert refused in shown.out
-        assert f"{refused} cannot be a student's id. Rename the submission's folder." in shown.err
+        assert f"{refused} cannot be a student's id: it holds control characters" in shown.err
     assert "[bold]x" in shown.out
     assert "\x1b" not in shown.out
 
