@@ -8,9 +8,12 @@ from pathlib import Path
 from nbgrader.api import Assignment, Gradebook, MissingEntry, Student
 from nbgrader.plugins import ExportPlugin
 
+from autograder.course.assignment import is_plain
+from autograder.course.course import course_from
 from autograder.deadlines.extensions import granted_times, seconds_late
 from autograder.deadlines.late_policy import LatePolicy, late_policy
 from autograder.files import write_whole
+from autograder.gradebook.penalties import note_penalties
 from autograder.rendering.safe_csv import NBGRADER_COLUMNS, Value, csv_bytes
 
 
@@ -24,6 +27,7 @@ class QuotedCsvExport(ExportPlugin):  # type: ignore[misc]
     def export(self, gradebook: Gradebook) -> None:
         """Write the marks of all assignments and students, or of those asked for."""
         policy = late_policy(self.config)
+        self._note_penalties(gradebook)
         rows: list[list[Value]] = []
         for assignment in gradebook.assignments:
             if not self.assignment or assignment.name in map(str, self.assignment):
@@ -34,6 +38,16 @@ class QuotedCsvExport(ExportPlugin):  # type: ignore[misc]
                     if not self.student or student.id in map(str, self.student)
                 ]
         write_whole(Path(self.to or "grades.csv"), csv_bytes([NBGRADER_COLUMNS, *rows]))
+
+    def _note_penalties(self, gradebook: Gradebook) -> None:
+        """Have the history tell of late penalties that are others by now, before they are handed out."""
+        root = self.config.CourseDirectory.get("root")
+        if root is None:
+            return
+        course = course_from(Path(root), self.config)
+        for assignment in gradebook.assignments:
+            if not is_plain(course.root, str(assignment.name)):
+                note_penalties(course, str(assignment.name), "nbgrader export")
 
 
 def _book_row(

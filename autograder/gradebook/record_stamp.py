@@ -147,12 +147,11 @@ def _inputs_digest(recording: Recording) -> str:
 
 
 def plugins_digest(course: Course) -> bytes:
-    """Return the SHA-256 of the modules beside course_config.py, and of the packages there whose names stand in it."""
+    """Return the SHA-256 of the modules beside course_config.py, and in the folders there that its settings name."""
     files = set(course.root.glob("*.py"))
-    named = set(re.findall(r"[A-Za-z_]\w*", (course.root / CONFIG_NAME).read_text("utf-8", "replace")))
+    named = set(re.findall(r"[\"']([A-Za-z_]\w*)\.", (course.root / CONFIG_NAME).read_text("utf-8", "replace")))
     for name in named - {PACKAGE}:
-        if (course.root / name / "__init__.py").is_file():
-            files |= set((course.root / name).rglob("*.py"))
+        files |= set((course.root / name).rglob("*.py"))
     whole = hashlib.sha256()
     for path in sorted(files):
         whole.update(path.relative_to(course.root).as_posix().encode() + b"\n" + _digest_if_there(path))

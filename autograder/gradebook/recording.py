@@ -123,7 +123,7 @@ class Recorder:
 
     def is_untimed(self, snapshot: Snapshot) -> bool:
         """Return whether nobody knows if a hand-in was late: there is a due date, and no time of the hand-in."""
-        return self._has_due_date and not snapshot.files.get(TIMESTAMP_FILE, b"").strip()
+        return self._has_due_date and not decode_time(snapshot.files.get(TIMESTAMP_FILE, b""))
 
     @cached_property
     def _has_due_date(self) -> bool:

@@ -32,6 +32,7 @@ from autograder.exports.csv_plugin import QuotedCsvExport
 from autograder.feedback.exporter import write_feedback
 from autograder.gradebook.class_marks import class_marks
 from autograder.gradebook.nbgrader_steps import course_directory, literal_glob
+from autograder.gradebook.record_stamp import plugins_digest
 from autograder.release import publish
 from autograder.release.build import build as make_source
 from tests.page_text import Page
@@ -306,6 +307,35 @@ def test_an_edited_policy_counts_at_once_and_the_history_tells(
         book.db.commit()
     course.record("ada", folder, PART)  # the same hand-in and result: only the policy is another
     assert penalty(course) == 2.0
+
+
+def test_nbgraders_export_tells_the_history_of_penalties_too(released_course: TinyCourse, tmp_path: Path) -> None:
+    course = with_policy(released_course, "late_exported", POLICY.format(name="Policy", penalty="1.0"))
+    course.record("ada", hand_in(course, timestamp=b"2030-01-02 00:00 UTC"), PART)
+    with book_of(course) as book:
+        book.find_submission_notebook("tiny", "tiny", "ada").late_submission_penalty = 0.5
+        book.db.commit()
+        QuotedCsvExport(config=course.course.nbgrader, to=str(tmp_path / "marks.csv")).export(book)
+    assert ",1,2.25," in (tmp_path / "marks.csv").read_text()
+    assert penalty(course) == 1.0
+
+
+@pytest.mark.parametrize("module", ["late.py", "policies/late.py"])
+def test_a_module_of_the_courses_own_is_an_input_of_what_is_recorded(released_course: TinyCourse, module: str) -> None:
+    settings = released_course.root / "course_config.py"
+    name = module.removesuffix(".py").replace("/", ".")
+    settings.write_text(f'{settings.read_text()}\nc.AssignLatePenalties.plugin_class = "{name}.Policy"\n')
+    path = released_course.root / module
+    path.parent.mkdir(exist_ok=True)
+    digests = []
+    for text in ("x = 1", "x = 2"):
+        path.write_text(text)
+        (released_course.root / "submitted").mkdir(exist_ok=True)
+        (released_course.root / "submitted/their.py").write_text(text)
+        digests.append(plugins_digest(released_course.course))
+    assert digests[0] != digests[1]
+    (released_course.root / "submitted/their.py").write_text("x = 3")
+    assert plugins_digest(released_course.course) == digests[1]
 
 
 @pytest.mark.parametrize(
