@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from autograder.text import one_form
+
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file whole or not at all: temporary name, fsync, rename."""
@@ -46,3 +48,15 @@ def digest_of(files: Mapping[str, bytes]) -> str:
     for name, content in sorted(files.items()):
         whole.update(f"{len(name.encode())} {len(content)}\n".encode() + name.encode() + content)
     return f"sha256:{whole.hexdigest()}"
+
+
+def folders_of(submitted: Path) -> dict[str, list[str]]:
+    """Return the names in `submitted/` by the one form of each that is a student's id."""
+    try:
+        names = sorted(os.listdir(submitted))  # noqa: PTH208 - names alone, for there may be many
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(one_form(name), []).append(name)
+    return found

@@ -6,7 +6,6 @@ use an executor of `concurrent.futures` and get submissions as bytes. However ma
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -17,12 +16,13 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Protocol
 
-from autograder.batch.misplaced import in_folder, misplaced
+from autograder.batch.misplaced import in_folder, misplaced, two_folders
 from autograder.batch.outcome import GradedSubmission, ResultOrError, internal_error
 from autograder.course.assignment import Assignment
 from autograder.course.course import Course
 from autograder.course.submission import Snapshot
 from autograder.errors import RENAME, AutograderError, ClusterError, MachineBusy, UsageError
+from autograder.files import folders_of
 from autograder.grading.result_store import CachedGrader, grader_for
 from autograder.suggestions import did_you_mean
 from autograder.text import one_form, problem_with_id
@@ -73,9 +73,12 @@ def discover(submitted: Path, assignment: str, students: Sequence[str] = ()) -> 
         students: Only these; none means all.
 
     Raises:
-        UsageError: If there is no submission, or one of `students` has none.
+        UsageError: If there is no submission, or one of `students` has none, or two.
     """
-    names = _names(submitted, assignment)
+    names, twice = _names(submitted, assignment), two_folders(submitted, assignment)
+    for student in students:
+        if one_form(student) in twice:
+            raise UsageError(twice[one_form(student)])
     wanted = {one_form(student) for student in students} or set(names)
     folders = {name: submitted / folder / assignment for name, folder in names.items() if name in wanted}
     found = {name: folder for name, folder in folders.items() if folder.is_dir()}
@@ -96,22 +99,13 @@ def discover(submitted: Path, assignment: str, students: Sequence[str] = ()) -> 
 def _names(submitted: Path, assignment: str) -> dict[str, str]:
     """Return student to folder, in order: a name with an accent can be written in two ways, and is one student.
 
-    Raises:
-        UsageError: If a student has handed in in both ways.
+    Who handed in in both ways is left out.
     """
-    try:
-        folders = sorted(os.listdir(submitted))  # noqa: PTH208 - names alone, for there may be many
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
     names: dict[str, str] = {}
-    for folder in folders:
-        student = one_form(folder)
-        other = names.get(student)
-        if other is not None and all((submitted / name / assignment).is_dir() for name in (other, folder)):
-            problem = f"Two folders in {submitted} are one student, {student}: {other!a} and {folder!a}."
-            raise UsageError(problem, "Remove the one that does not count.")
-        if other is None or (submitted / folder / assignment).is_dir():
-            names[student] = folder
+    for student, folders in folders_of(submitted).items():
+        there = [folder for folder in folders if (submitted / folder / assignment).is_dir()]
+        if len(there) < 2:
+            names[student] = (there or folders)[0]
     return dict(sorted(names.items()))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autograder.course.assignment import MODULE
+from autograder.files import folders_of
 
 COLLECT = "python -m autograder collect"
 MOST_LOOKED_AT = 1_000
@@ -14,12 +15,13 @@ MOST_LOOKED_AT = 1_000
 
 
 def misplaced(submitted: Path, assignment: str) -> Iterator[tuple[str, str]]:
-    """Yield a name in `submitted/` and a sentence for each thing there that is no folder `<student>/<assignment>/`.
+    """Yield a name and a sentence for each thing in `submitted/` that is no student's folder `<student>/<assignment>/`.
 
     Args:
         submitted: The folder with one folder a student.
         assignment: Name of the assignment.
     """
+    yield from two_folders(submitted, assignment).items()
     for name in _names(submitted):
         path = submitted / name
         if name.startswith(".") or (path / assignment).is_dir():
@@ -30,6 +32,18 @@ def misplaced(submitted: Path, assignment: str) -> Iterator[tuple[str, str]]:
             sentence = _about_file(path)
         if sentence:
             yield name, sentence
+
+
+def two_folders(submitted: Path, assignment: str) -> dict[str, str]:
+    """Return who handed in under both Unicode forms of a name, and a sentence on that: nobody can say which counts."""
+    found: dict[str, str] = {}
+    for student, folders in folders_of(submitted).items():
+        if len(folders) > 1 and sum((submitted / folder / assignment).is_dir() for folder in folders) > 1:
+            names = " and ".join(ascii(folder) for folder in folders)
+            found[student] = (
+                f"Two folders in {submitted} are one student, {student}: {names}. Remove the one that does not count."
+            )
+    return found
 
 
 def in_folder(folder: Path, assignment: str) -> str:

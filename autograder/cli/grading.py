@@ -107,6 +107,7 @@ def check(options: CheckOptions) -> int:
 def grade(options: GradeOptions) -> int:
     """Grade submissions, write and record their results one by one, and print the marks."""
     from autograder.batch.batch import discover, grade_all
+    from autograder.batch.misplaced import two_folders
     from autograder.batch.outcome import record_each
     from autograder.batch.outcome import write_json as write_results
     from autograder.grading.gpu import UNUSED
@@ -140,7 +141,8 @@ def grade(options: GradeOptions) -> int:
     name_misplaced(submitted_folder(course, options.submitted), name)
     if workers.gpu and run.ran_on_cpu:
         complain(UNUSED)
-    return 1 if run.failures else 0
+    left_out = () if options.students else two_folders(submitted_folder(course, options.submitted), name)
+    return 1 if run.failures or left_out else 0
 
 
 def _ready_to_record(course: Course, assignment: Assignment, folders: Mapping[str, Path]) -> dict[str, Path]:

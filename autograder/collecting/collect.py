@@ -26,10 +26,10 @@ from autograder.course.assignment import MODULE, Assignment
 from autograder.course.course import Course
 from autograder.deadlines.nbgrader_times import TIMESTAMP_FILE, read_timestamp
 from autograder.deadlines.times import UnreadableTime, nbgrader_text
-from autograder.files import digest_of, replaced_folder, write_whole
+from autograder.files import digest_of, folders_of, replaced_folder, write_whole
 from autograder.gradebook.course_lock import course_lock
 from autograder.ledger.connections import utc_now
-from autograder.text import problem_with_id
+from autograder.text import one_form, problem_with_id
 
 State = Literal["new", "replaced", "unchanged", "older", "nothing to grade", "refused"]
 
@@ -110,7 +110,8 @@ def collect(course: Course, assignment: Assignment, submitted: Path, request: Co
     with opened_source(request.source) as source, course_lock(course.state_dir):
         download = Download(source, request.source.resolve().name.removesuffix(".zip"), assignment.name)
         contents = sort_by_hand_in(download, request.platform)
-        layout = _Layout(course, assignment, submitted, Records(course, assignment.name), contents.platform, request)
+        records, there = Records(course, assignment.name), folders_of(submitted)
+        layout = _Layout(course, assignment, submitted, records, contents.platform, request, there)
         rows: list[HandInRow] = []
         by_student, refused = _by_student(contents.hand_ins, roster, contents.platform)
         for student, hand_ins in sorted(by_student.items()):
@@ -185,6 +186,7 @@ class _Layout:
     records: Records
     platform: str
     request: CollectRequest
+    there: Mapping[str, list[str]]
 
     def add(
         self, source: Source, student: str, hand_ins: list[tuple[Owner, HandIn]], time: datetime | None
@@ -245,7 +247,8 @@ class _Layout:
         return replace(row, state=state)
 
     def _folder_of(self, student: str) -> Path:
-        return self.submitted / student / self.assignment.name
+        """Return where a student's work lies, perhaps under another Unicode form of the name."""
+        return self.submitted / next(iter(self.there.get(one_form(student), ())), student) / self.assignment.name
 
     def _state(self, student: str, record: Record, there: Mapping[str, bytes]) -> State:
         """Return what is to be done with a hand-in, where this lies in its place."""

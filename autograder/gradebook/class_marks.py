@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from nbgrader.api import Assignment as BookAssignment
 from nbgrader.api import BaseCell, Gradebook, MissingEntry
@@ -38,18 +39,18 @@ def class_marks(
     coursedir = course_directory(course, assignment.name)
     points = {task.id: task.points for task in assignment.tasks}
     students: dict[str, StudentMarks] = {}
-    recorded = False
+    recorded, due = False, None
     if has_gradebook(coursedir):
         with open_book(coursedir) as book:
             try:
                 registered = book.find_assignment(assignment.name)
                 points |= {cell.name: float(cell.max_score) for cell in _graded_cells(registered)}
                 students = _recorded_marks(book, registered, late_policy(course.nbgrader))
-                recorded = True
+                recorded, due = True, registered.duedate
             except MissingEntry:
                 pass
     for name, result in results.items():
-        students[name] = _with_result(students.get(name, StudentMarks(Person(name))), result)
+        students[name] = _with_result(students.get(name, StudentMarks(Person(name))), result, due)
     return ClassMarks(
         assignment=assignment.name,
         points=points,
@@ -92,12 +93,12 @@ def _recorded_marks(book: Gradebook, assignment: BookAssignment, policy: LatePol
     return students
 
 
-def _with_result(student: StudentMarks, result: SubmissionResult) -> StudentMarks:
-    """Add a result; its points count only where the gradebook holds no submission."""
+def _with_result(student: StudentMarks, result: SubmissionResult, due: datetime | None) -> StudentMarks:
+    """Add a result; its points count only where the gradebook holds no submission, and so no time of a hand-in."""
     if student.submitted:
         return replace(student, result=result)
     tasks = {task.id: _mark_of(task) for task in result.tasks}
-    return replace(student, tasks=tasks, submitted=True, result=result)
+    return replace(student, tasks=tasks, submitted=True, result=result, due=due)
 
 
 def _mark_of(task: TaskResult) -> Mark:

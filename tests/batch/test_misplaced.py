@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autograder.batch.batch import discover
-from autograder.batch.misplaced import misplaced
+from autograder.batch.misplaced import misplaced, two_folders
 from autograder.errors import UsageError
 
 
@@ -53,3 +53,11 @@ def test_where_nothing_is_found_the_remedies_are_there(tmp_path: Path) -> None:
         UsageError, match=r"No submissions in .*Expected folders <student>/vit/ in it\. .*is a zip file"
     ):
         discover(files(tmp_path, "ben.zip"), "vit")
+
+
+def test_one_student_in_two_folders_keeps_nobody_else_out(tmp_path: Path) -> None:
+    root = files(tmp_path, "Jos\u00e9/vit/vit.ipynb", "Jose\u0301/vit/vit.ipynb", "ada/vit/vit.ipynb")
+    assert set(discover(root, "vit")) == {"ada"}
+    assert [sentence for _, sentence in misplaced(root, "vit")] == [two_folders(root, "vit")["Jos\u00e9"]]
+    with pytest.raises(UsageError, match=r"are one student.*Remove the one that does not count"):
+        discover(root, "vit", ["Jose\u0301"])

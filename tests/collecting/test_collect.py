@@ -336,3 +336,17 @@ def test_what_lies_in_the_place_of_a_hand_in_is_read_within_bounds(
     assert (row.student, row.state) == (ada.id, "refused")
     assert "the course allows: move it away, then collect again" in row.why
     assert (place / "0.txt").is_file()
+
+
+def test_a_folder_that_has_the_name_in_another_form_of_unicode_is_the_students(
+    tiny_course: TinyCourse, tmp_path: Path
+) -> None:
+    (tiny_course.root / "roster.csv").write_text("student,moodle\nJos\u00e9,77\n")
+    place = tiny_course.root / "submitted" / "Jose\u0301" / "tiny"
+    place.mkdir(parents=True)
+    (place / "utilities.py").write_text("old")
+    source = downloads.written_zip(tmp_path / "m.zip", [("Jos\u00e9_77_assignsubmission_file/utilities.py", b"new")])
+    (row,) = run(tiny_course, CollectRequest(source)).rows
+    assert (row.student, row.state) == ("Jos\u00e9", "replaced")
+    assert [path.name for path in (tiny_course.root / "submitted").iterdir()] == ["Jose\u0301"]
+    assert (place / "utilities.py").read_text() == "new"
