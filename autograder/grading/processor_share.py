@@ -139,7 +139,7 @@ class Patience:
         """
         if self._gave_up is not None:
             raise self._gave_up
-        part = _part_asked(question)
+        part = self._part_asked(question)
         faults = self._faults.get(part, [])
         if len(faults) >= TRIES and part not in self._answered:
             raise faults[-1]
@@ -151,11 +151,11 @@ class Patience:
 
     def note_answer(self, question: wire.Question) -> None:
         """Note that an answer came, whatever it was."""
-        self._answered.add(_part_asked(question))
+        self._answered.add(self._part_asked(question))
 
     def note_fault(self, question: wire.Question, fault: StudentFault) -> None:
         """Note that none came, in time or at all."""
-        self._faults.setdefault(_part_asked(question), []).append(fault)
+        self._faults.setdefault(self._part_asked(question), []).append(fault)
         if isinstance(fault, StudentTimeout):
             self._limits += 1
             self._gave_up = fault if self._hurried else None
@@ -167,11 +167,13 @@ class Patience:
         before = len(self._slow_tasks - {self._task}) + self._limits + self._hurried
         return int(SHORTENED ** min(before, most))
 
+    def _part_asked(self, question: wire.Question) -> tuple[str, str]:
+        """Return which part of a submission answers a question: a layer that can be made need not answer when called.
 
-def _part_asked(question: wire.Question) -> tuple[str, str]:
-    """Return which part of a submission answers a question: a layer that can be made need not answer when called."""
-    if isinstance(question, wire.Apply | wire.Gradients):
-        return "call", question.target.type_name
-    if isinstance(question, wire.BuildModel):
-        return "build", " ".join(node.name for node in question.nodes)
-    return type(question).__name__, str(getattr(question, "name", ""))
+        Models are of one class, whatever they are made of, so that those of one task say nothing of another's.
+        """
+        if isinstance(question, wire.Apply | wire.Gradients):
+            return self._task, question.target.type_name
+        if isinstance(question, wire.BuildModel):
+            return "build", " ".join(node.name for node in question.nodes)
+        return type(question).__name__, str(getattr(question, "name", ""))

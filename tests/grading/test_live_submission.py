@@ -117,6 +117,15 @@ def test_a_layer_that_can_be_made_and_does_not_answer_is_called_three_times() ->
         patience.seconds_for(wire.Gradients(layer, [], wire.pack_array(np.zeros(1))), 20.0)
 
 
+def test_a_model_of_one_task_says_nothing_of_those_of_another() -> None:
+    patience, model = Patience(), wire.Ref(1, "model", "Functional")
+    patience.begin("first", hurried=False)
+    for _ in range(TRIES):
+        patience.note_fault(wire.Apply(model, []), StudentDied("It ended."))
+    patience.begin("second", hurried=False)
+    assert patience.seconds_for(wire.Apply(model, []), 20.0) == 20.0
+
+
 def test_with_a_stand_in_each_part_gets_one_more_try() -> None:
     patience, question = Patience(), wire.Call("module", "double", [], {})
     patience.begin("first", hurried=False)
