@@ -67,8 +67,8 @@ def open_class(options: ClassOptions) -> OpenedClass:
     """Read everyone's marks; submissions may be gone, unless the folder was named."""
     from autograder.batch.batch import discover
     from autograder.batch.class_results import read_results, stored_results
+    from autograder.batch.penalties import note_penalties
     from autograder.gradebook.class_marks import class_marks
-    from autograder.gradebook.penalties import note_penalties
 
     course, name = open_course(options)
     assignment = course.assignment(name)
@@ -92,9 +92,9 @@ def open_class(options: ClassOptions) -> OpenedClass:
 
 def feedback(options: FeedbackOptions) -> int:
     """Write `feedback/` for students."""
+    from autograder.batch.penalties import note_penalties
     from autograder.feedback.exporter import write_feedback
     from autograder.gradebook.class_marks import known_names
-    from autograder.gradebook.penalties import note_penalties
 
     course, name = open_course(options)
     assignment = course.assignment(name)

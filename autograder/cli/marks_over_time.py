@@ -44,9 +44,9 @@ class HistoryOptions(Options):
 
 def history(options: HistoryOptions) -> int:
     """Print what changed a student's marks, when, by which command, and why."""
+    from autograder.batch.penalties import note_penalties
     from autograder.gradebook.class_marks import known_names
     from autograder.gradebook.nbgrader_steps import course_directory
-    from autograder.gradebook.penalties import note_penalties
     from autograder.gradebook.transactions import GradebookWriter
     from autograder.ledger.entries import SubmissionKey
 

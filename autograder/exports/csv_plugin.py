@@ -8,12 +8,12 @@ from pathlib import Path
 from nbgrader.api import Assignment, Gradebook, MissingEntry, Student
 from nbgrader.plugins import ExportPlugin
 
+from autograder.batch.penalties import note_penalties
 from autograder.course.assignment import is_plain
 from autograder.course.course import course_from
 from autograder.deadlines.extensions import granted_times, seconds_late
 from autograder.deadlines.late_policy import LatePolicy, late_policy
 from autograder.files import write_whole
-from autograder.gradebook.penalties import note_penalties
 from autograder.rendering.safe_csv import NBGRADER_COLUMNS, Value, csv_bytes
 
 

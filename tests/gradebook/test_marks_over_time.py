@@ -32,6 +32,7 @@ from autograder.batch import local_workers
 from autograder.cli.main import main
 from autograder.course.course import Course, read_course
 from autograder.course.submission import Snapshot, read_submission
+from autograder.errors import AutograderError
 from autograder.feedback.exporter import write_feedback
 from autograder.gradebook.database import transaction
 from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, run_step
@@ -40,6 +41,7 @@ from autograder.grading import result_store as store
 from autograder.grading.rules_digest import read_rules
 from autograder.ledger.entries import SubmissionKey
 from autograder.ledger.outside import current_state
+from autograder.marks import EARLIER
 from autograder.results import Submission, SubmissionResult
 from tests.page_text import Page
 from tests.postgresql import binaries, server
@@ -206,6 +208,31 @@ class MarksOverTime(RuleBasedStateMachine):
         """The worker that grades one student dies."""
         names = self.handed_in()
         self.course.record_ungraded(names[which % len(names)], "No memory.")
+
+    @rule(which=st.integers(0, 3), odd=st.sampled_from(["empty", "misnamed", "soon"]))
+    def hand_in_oddly(self, which: int, odd: str) -> None:
+        """Hand in what must not take the place of marks, try to grade it, and hand in again what was there."""
+        names = [student for student in self.handed_in() if student in self.marked]
+        if not names:
+            return
+        student = names[which % len(names)]
+        folder, before = self.course.root / "submitted" / student / "tiny", self.state(student)
+        kept = folder.rename(folder.with_name("kept"))
+        folder.mkdir()
+        if odd != "empty":
+            shutil.copytree(kept, folder, dirs_exist_ok=True)
+        if odd == "misnamed":
+            (folder / "utilities.py").rename(folder / "utilities (1).py")
+        if odd == "soon":
+            (folder / "timestamp.txt").write_text("soon")
+        with pytest.raises(AutograderError):
+            record(self.course, student)
+        after = self.state(student)
+        for task, mark in before.marks.items():
+            assert (after.marks[task].automatic, after.marks[task].by_hand) == (mark.automatic, mark.by_hand)
+            assert task not in WORTH or mark.by_hand is not None or after.marks[task].state in EARLIER
+        shutil.rmtree(folder)
+        kept.rename(folder)
 
     @rule(task=st.sampled_from(sorted(WORTH)))
     def change_a_check(self, task: str) -> None:
