@@ -221,7 +221,7 @@ def _plain(name: str, suffix: str) -> tuple[str, int]:
 
 def _version_fates(versions: list[_File], wanted: str) -> Iterator[Fate]:
     taken = versions[0]
-    yield Fate(taken.original, wanted, "" if taken.name == wanted else f"was renamed from {taken.name}")
+    yield Fate(taken.original, wanted, "" if taken.name == wanted else f"was taken as {wanted}")
     for other in versions[1:]:
         same = other.content == taken.content
         yield Fate(other.original, why=f"is the same as {taken.original}" if same else f"gave way to {taken.original}")
