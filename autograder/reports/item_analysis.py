@@ -72,12 +72,19 @@ class CheckFigures:
         return slug_in_words(self.id.partition("::")[2])
 
     @property
+    def separates(self) -> bool:
+        """Whether some passed and some failed: a check that all pass, or nobody, orders nobody."""
+        return self.difficulty is not None and 0 < self.difficulty < 1
+
+    @property
     def remark(self) -> str:
         """What an instructor may want to look at; empty if nothing stands out."""
         if self.errors:
             return "ended in an internal error"
         if self.discrimination is not None and self.discrimination < 0:
             return "strong students fail it more often"
+        if not self.separates and self.checked >= FEWEST:
+            return f"separates nobody: all {'pass' if self.difficulty else 'fail'}"
         if self.difficulty is not None and self.difficulty >= EASY:
             return "nearly all pass"
         if self.difficulty is not None and self.difficulty < HARD:

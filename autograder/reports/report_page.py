@@ -22,7 +22,9 @@ from autograder.reports.item_analysis import (
     seconds_spent,
     task_figures,
 )
+from autograder.reports.reliability import Reliability, reliability_of_checks, reliability_of_tasks
 from autograder.reports.similarity import Pair
+from autograder.results import SubmissionResult
 from autograder.text import show_time, slug_in_words, title_of
 
 MOST_PAIRS = 50
@@ -79,6 +81,7 @@ class ReportPage:
         checks: How it did in each check.
         mistakes: Recognised mistakes, the commonest first.
         pairs: Students whose work is alike, the most alike first.
+        reliability: In words and figures, of the checks and of the tasks; none of a class that is too small.
     """
 
     marks: ClassMarks
@@ -88,6 +91,7 @@ class ReportPage:
     checks: tuple[CheckFigures, ...]
     mistakes: tuple[Misconception, ...]
     pairs: tuple[Pair, ...]
+    reliability: tuple[tuple[str, Reliability], ...] = ()
 
     @cached_property
     def totals(self) -> list[float]:
@@ -216,7 +220,18 @@ def report_page(marks: ClassMarks, pairs: Sequence[Pair], made: datetime) -> Rep
         checks=tuple(check_figures(list(results.values()))),
         mistakes=tuple(misconceptions(results)),
         pairs=tuple(pairs),
+        reliability=tuple(_reliabilities(list(results.values()))),
     )
+
+
+def _reliabilities(results: Sequence[SubmissionResult]) -> Iterator[tuple[str, Reliability]]:
+    """Yield what is relied on, and how far, where it can be told."""
+    for words, found in (
+        ("KR-20 over the checks", reliability_of_checks(results)),
+        ("Cronbach’s alpha over the tasks", reliability_of_tasks(results)),
+    ):
+        if found is not None:
+            yield words, found
 
 
 def student_row(marks: ClassMarks, student: StudentMarks) -> StudentRow:
