@@ -35,6 +35,15 @@ class AuditOptions(Options):
     seeds: Annotated[int, Argument("audit with N seeds and compare the marks", "N")] = 1
     repeat: Annotated[int, Argument("audit N times with each seed", "N")] = 1
     matrix: Annotated[bool, Argument("also print which check fails on which wrong submission")] = False
+    mutants: Annotated[
+        int | None,
+        Argument(
+            "try N generated wrong answers, and half as many right ones, in place of the corpus; 3000", "N", bare=3000
+        ),
+    ] = None
+    ledger: Annotated[
+        Path | None, Argument("with --mutants: where verdicts are kept, so that a run goes on where it ended", "FILE")
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +67,8 @@ def audit(options: AuditOptions) -> int:
     from autograder.audit.stability import render_stability, repeat, seeds_of
     from autograder.audit.worker import Subject
 
+    if options.mutants is not None:
+        return _audit_mutants(options)
     if options.seeds < 1 or options.repeat < 1:
         raise UsageError("--seeds and --repeat must be 1 or more.")
     course, name = open_course(options)
@@ -78,6 +89,32 @@ def audit(options: AuditOptions) -> int:
         out.print(render_stability(stability), end="")
     write_json(options, audit_json(found))
     return 0 if found.is_as_expected and not stability.unstable else 1
+
+
+def _audit_mutants(options: AuditOptions) -> int:
+    """Try the hidden checks on generated mutants of the corpus's right work."""
+    from autograder.audit.mutants.render import mutants_json, render_mutants
+    from autograder.audit.mutants.run import MutantScope, audit_mutants
+    from autograder.audit.worker import Subject
+
+    if options.mutants is None or options.mutants < 1:
+        raise UsageError("--mutants must be 1 or more.")
+    if options.own or options.matrix or options.seeds != 1 or options.repeat != 1:
+        raise UsageError("--own, --matrix, --seeds and --repeat are for the corpus; --mutants takes none of them.")
+    course, name = open_course(options)
+    assignment = course.assignment(name)
+    for task in options.tasks:
+        assignment.task(task)  # refuses a name that does not exist
+    corpus = options.corpus or course.root / "tests" / "submissions"
+    ledger = options.ledger or course.root / ".autograder" / "mutants.jsonl"
+    scope = MutantScope(
+        options.mutants, options.mutants // 2, options.seed, options.tasks, ledger=ledger, jobs=options.jobs
+    )
+    with shown("judging mutants", err, quiet=options.quiet) as progress:
+        found = audit_mutants(Subject(course, name, corpus), scope, progress)
+    out.print(render_mutants(found), end="")
+    write_json(options, mutants_json(found))
+    return 0 if found.is_as_expected else 1
 
 
 def doctor(options: DoctorOptions) -> int:

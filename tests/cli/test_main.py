@@ -139,6 +139,8 @@ def test_a_wrong_word_is_answered_with_the_nearest(words: str, answer: str, caps
         ("grade student-2 --assignment tiny", "Did you mean student-1?"),
         ("feedback student-1 --assignment tiny", "student-1 has no recorded result."),
         ("audit doubel --assignment tiny", "tiny has no task 'doubel'. Did you mean double?"),
+        ("audit --mutants 3 --assignment tiny", "nothing says how to compare its parts"),
+        ("audit --mutants 3 --own --assignment tiny", "--mutants takes none of them"),
         ("export canva --assignment tiny", "No format 'canva'. Did you mean canvas?"),
         ("export csv --to - --json - --assignment tiny", "cannot both print"),
         ("build --assignment tini", "No assignment 'tini'"),
