@@ -53,6 +53,7 @@ WRONG_SPLITS = {
     ],
     "test_data_changed": [f"{SPLIT}X_test, Y_test = Xval, Yval"],
     "labels_separated": [f"np.random.shuffle(X_train)\n{SPLIT}"],
+    "None": [SPLIT.replace("Y_train,", "Y_train + 1,")],  # labels of other values were not shuffled apart
     "wrong_split_size": [SPLIT.replace("0.25", "0.2")],
 }
 
