@@ -140,7 +140,10 @@ class Judge:
         later = [other for other in self._assignment.tasks if task.id in other.builds_on]
         lost = self._lost(own)
         if task.id in lost:
-            results = {**own, **self._results_with_stand_ins(mutant.original, task, later, snapshot)}
+            later_results = self._results_with_stand_ins(mutant.original, task, later, snapshot)
+            if self._lost(later_results):
+                later_results = self._carry_forward(task, later, snapshot)
+            results = {**own, **later_results}
         else:
             results = own | (self._run(later, snapshot) if later else {})
         checks = [check for found in results.values() for check in found]
@@ -167,6 +170,16 @@ class Judge:
             with StandInRuns(self._case(snapshot), self._checks, seed) as runs:
                 self._with_stand_ins[original.key] = {other.id: runs.run(other, [task]) for other in later}
         return self._with_stand_ins[original.key]
+
+    def _carry_forward(
+        self, task: Task, later: Sequence[Task], snapshot: Snapshot
+    ) -> Mapping[str, tuple[CheckResult, ...]]:
+        """Return the later tasks' checks as grading has them: first alone, then with a stand-in where they failed."""
+        seed, case = self._seed_of(snapshot), self._case(snapshot)
+        with LiveSubmission(case) as live:
+            alone = {other.id: self._checks.endings(other, live.student(other), seed) for other in later}
+        with StandInRuns(case, self._checks, seed) as runs:
+            return {other.id: runs.run(other, [task], alone[other.id]) for other in later}
 
     def _run(self, tasks: Sequence[Task], snapshot: Snapshot) -> dict[str, tuple[CheckResult, ...]]:
         with LiveSubmission(self._case(snapshot)) as live:
