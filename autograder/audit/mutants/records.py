@@ -60,8 +60,10 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def fails_outright(self) -> bool:
-        """Whether nothing of it could be looked at."""
-        return any(aspect == "everything" for aspect, _ in self.differences)
+        """Whether all that was seen of it is that it raises."""
+        return bool(self.differences) and all(
+            words.startswith(("raises", "nothing")) or aspect == "everything" for aspect, words in self.differences
+        )
 
 
 class Ledger:
