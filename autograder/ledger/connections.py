@@ -25,3 +25,11 @@ def engine_of(url: str) -> sqlalchemy.Engine:
 def utc_now() -> datetime:
     """Return the time in UTC without a zone, as nbgrader's dates."""
     return datetime.now(UTC).replace(tzinfo=None)
+
+
+def has_table(connection: sqlalchemy.Connection, name: str) -> bool:
+    """Return whether one of our tables is there; asked once for each connection, for it takes as long as a query."""
+    known: set[str] = connection.info.setdefault("autograder_tables", set())
+    if name not in known and sqlalchemy.inspect(connection).has_table(name):
+        known.add(name)
+    return name in known

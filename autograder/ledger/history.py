@@ -14,6 +14,7 @@ import msgspec
 import sqlalchemy
 
 from autograder.grading.rules_digest import Rules
+from autograder.ledger.connections import has_table
 from autograder.ledger.entries import BookState, Entry, Reason
 from autograder.text import clean
 
@@ -51,7 +52,8 @@ def append(connection: sqlalchemy.Connection, assignment: str, student: str, ent
         student: Whose history it is.
         entry: The entry.
     """
-    _HISTORY.create(connection, checkfirst=True)
+    if not has_table(connection, _HISTORY.name):
+        _HISTORY.create(connection, checkfirst=True)
     row = {
         "assignment": assignment,
         "student": student,
@@ -87,7 +89,7 @@ def entries_of(connection: sqlalchemy.Connection, assignment: str, student: str)
 
 def students_with_history(connection: sqlalchemy.Connection, assignment: str) -> set[str]:
     """Return all students of whom there is an entry."""
-    if not sqlalchemy.inspect(connection).has_table(_HISTORY.name):
+    if not has_table(connection, _HISTORY.name):
         return set()
     asked = sqlalchemy.select(_HISTORY.c.student).where(_HISTORY.c.assignment == assignment).distinct()
     return set(connection.execute(asked).scalars())
@@ -120,7 +122,7 @@ def _read(
     connection: sqlalchemy.Connection, statement: sqlalchemy.Select[tuple[object, ...]]
 ) -> Iterator[tuple[int, Entry | None]]:
     """Yield id and entry of each row, None for one that cannot be read; nothing from a gradebook without the table."""
-    if not sqlalchemy.inspect(connection).has_table(_HISTORY.name):
+    if not has_table(connection, _HISTORY.name):
         return
     try:
         rows = connection.execute(statement).mappings().all()

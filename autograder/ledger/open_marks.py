@@ -13,7 +13,7 @@ from typing import get_args
 
 import sqlalchemy
 
-from autograder.ledger.connections import utc_now
+from autograder.ledger.connections import has_table, utc_now
 from autograder.ledger.entries import SubmissionKey
 from autograder.marks import OpenMark, OpenState
 from autograder.results import TaskResult
@@ -104,7 +104,7 @@ def _select(
     connection: sqlalchemy.Connection, *where: sqlalchemy.ColumnElement[bool]
 ) -> Iterable[tuple[str, str, OpenMark]]:
     """Yield student, task and what is open of it."""
-    if not sqlalchemy.inspect(connection).has_table(_OPEN_MARKS.name):
+    if not has_table(connection, _OPEN_MARKS.name):
         return
     for row in connection.execute(_OPEN_MARKS.select().where(*where)).mappings():
         state: OpenState = next((known for known in get_args(OpenState) if known == row["state"]), "held")

@@ -229,6 +229,24 @@ def test_a_manual_mark_stays_and_is_shown_for_review(released_course: TinyCourse
         assert grade_of(book, "question_01").manual_score == 1.5
 
 
+def test_an_answer_asks_for_another_look_only_when_it_changed(released_course: TinyCourse) -> None:
+    def record(answer: str) -> tuple[float | None, bool]:
+        folder = hand_in(released_course, lambda one: cell(one, "question_01").update({"source": answer}))
+        released_course.record("ada", folder, tiny_result(double=float(len(answer) % 3)))
+        with book_of(released_course) as book:
+            grade = grade_of(book, "question_01")
+            return grade.manual_score, grade.needs_manual_grade
+
+    assert record("Twice.") == (None, True)
+    with book_of(released_course) as book:
+        grade = grade_of(book, "question_01")
+        grade.manual_score, grade.needs_manual_grade = 1.5, False
+        book.db.commit()
+    assert record("Twice.\n") == (1.5, False)
+    assert record("Twice as much.") == (1.5, True)
+    assert record("Twice as much.") == (1.5, True)  # nobody has looked at it since then
+
+
 @pytest.mark.parametrize("text, score, waits, comment", [(None, 0.0, False, "No response."), ("My.", None, True, None)])
 def test_questions_wait_for_a_person_only_when_answered(
     released_course: TinyCourse, text: str | None, score: float | None, waits: bool, comment: str | None
