@@ -66,6 +66,28 @@ class Earlier:
 
 
 @dataclass(frozen=True)
+class RubricLine:
+    """One item of a question's rubric, and whether an answer earned it."""
+
+    text: str
+    points: float
+    given: bool
+
+
+@dataclass(frozen=True)
+class SecondMark:
+    """What a second person, who did not know the first mark, would give for an answer.
+
+    Attributes:
+        question: Its grade_id.
+    """
+
+    question: str
+    first: float
+    second: float
+
+
+@dataclass(frozen=True)
 class Mark:
     """The points of one task or question.
 
@@ -77,6 +99,8 @@ class Mark:
         comment: What a marker wrote, or nbgrader of an untouched answer.
         open: Why the mark of an automatic task is not settled; None if it is.
         before: What it was before it changed last; None if it never changed, or where nobody asked.
+        items: Ids of the rubric's items that a person gave; None where that is not known.
+        rubric: The rubric's items in words, given and missed; empty where that is not known.
     """
 
     id: str
@@ -87,6 +111,8 @@ class Mark:
     comment: str = ""
     open: OpenMark | None = None
     before: Earlier | None = None
+    items: tuple[str, ...] | None = None
+    rubric: tuple[RubricLine, ...] = ()
 
     @property
     def is_held(self) -> bool:
@@ -185,6 +211,7 @@ class ClassMarks:
         recorded: Whether the gradebook knows the assignment; otherwise only automatic tasks are here.
         titles: Titles of the tasks and questions.
         heading: Title of the assignment; empty means its name.
+        second: Second readings of answers in words.
     """
 
     assignment: str
@@ -194,6 +221,7 @@ class ClassMarks:
     recorded: bool
     titles: Titles = field(default_factory=dict)
     heading: str = ""
+    second: tuple[SecondMark, ...] = ()
 
     @property
     def title(self) -> str:

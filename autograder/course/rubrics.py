@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
-from autograder.course.cells import Cell, flag, grade_id_of
+from autograder.course.cells import Cell, flag, grade_id_of, load_cells
 from autograder.errors import AssignmentError
 
 METADATA = "autograder"
@@ -39,6 +40,14 @@ def rubric_of(cell: Cell) -> tuple[RubricItem, ...]:
     """Return the items of the rubric in a cell of our own; empty if it has none."""
     items = cell["metadata"].get(METADATA, {}).get(RUBRIC, [])
     return tuple(RubricItem(item["id"], float(item["points"]), item["text"]) for item in items)
+
+
+def rubrics_of(root: Path, assignment: str) -> dict[str, tuple[RubricItem, ...]]:
+    """Return the rubrics of an assignment by question; none where its built notebook is not here."""
+    notebook = root / "source" / assignment / f"{assignment}.ipynb"
+    cells = load_cells(notebook.read_bytes()) if notebook.is_file() else []
+    rubrics = {grade_id_of(cell): rubric_of(cell) for cell in cells}
+    return {name: rubric for name, rubric in rubrics.items() if rubric}
 
 
 def rubric_as_markdown(items: tuple[RubricItem, ...]) -> str:

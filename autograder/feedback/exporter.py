@@ -9,7 +9,8 @@ import glob
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from nbgrader.coursedir import CourseDirectory
 
 from autograder.course.assignment import Assignment, given_texts, is_plain, read_title, read_titles
 from autograder.course.course import Course
+from autograder.course.rubrics import RubricItem, rubrics_of
 from autograder.errors import RecordingError, UsageError
 from autograder.feedback.notebook_cells import notebook_cells
 from autograder.feedback.page import recorded_page, render_page
@@ -36,6 +38,7 @@ from autograder.gradebook.nbgrader_steps import (
     run_staged,
 )
 from autograder.gradebook.student_marks import student_marks
+from autograder.marks import RubricLine, StudentMarks
 from autograder.progress import ProgressListener, no_progress
 from autograder.rendering.sanitising import clean_html, markdown2html
 from autograder.suggestions import did_you_mean
@@ -73,12 +76,23 @@ class FeedbackExporter(HTMLExporter):  # type: ignore[misc]
         own = recorded_page(
             title=read_title(root, assignment),
             result=recorded_result(nb),
-            marks=marks,
+            marks=with_rubrics(marks, rubrics_of(root, assignment)),
             cells=notebook_cells(nb, given_texts(root, assignment)),
             titles=read_titles(root, assignment),
         )
         _, resources = Exporter.from_notebook_node(self, nb, resources, **kwargs)
         return render_page(own).encode("utf-8", "replace").decode(), resources
+
+
+def with_rubrics(marks: StudentMarks, rubrics: Mapping[str, tuple[RubricItem, ...]]) -> StudentMarks:
+    """Return a student's marks with the items of each rubric in words, where it is known which were given."""
+    questions = {
+        name: replace(mark, rubric=tuple(_line(item, mark.items) for item in rubrics.get(name, ())))
+        if mark.items is not None
+        else mark
+        for name, mark in marks.questions.items()
+    }
+    return replace(marks, questions=questions)
 
 
 def write_feedback(
@@ -125,6 +139,10 @@ def write_feedback(
         more = f"{len(problems) - 1} more failed." if problems[1:] else ""
         raise RecordingError(" ".join(filter(None, (problems[0].problem, more, others))), problems[0].remedy)
     return pages
+
+
+def _line(item: RubricItem, given: Collection[str]) -> RubricLine:
+    return RubricLine(item.text, item.points, item.id in given)
 
 
 def written_pages(course: Course, assignment: str) -> dict[str, Path]:

@@ -83,7 +83,7 @@ def _cell_on_page(cell: NotebookNode, texts: set[str], pictures: _Pictures) -> C
         outputs = tuple(_outputs(cell, pictures))
     heading = re.search(r"^#+ +(.+)$", cell.source, re.MULTILINE) if cell.cell_type == "markdown" else None
     name = str(marking.get("grade_id", ""))
-    return CellOnPage(name, whose, _source(cell), outputs, heading[1].strip() if heading else "")
+    return CellOnPage(name, whose, shown_source(cell), outputs, heading[1].strip() if heading else "")
 
 
 def _whose(cell: NotebookNode, marking: NotebookNode, texts: set[str]) -> Whose:
@@ -94,7 +94,8 @@ def _whose(cell: NotebookNode, marking: NotebookNode, texts: set[str]) -> Whose:
     return "given" if marking.get("locked") or cell.source.strip() in texts else "added"
 
 
-def _source(cell: NotebookNode) -> Markup:
+def shown_source(cell: NotebookNode) -> Markup:
+    """Return a cell's text or code as clean HTML without styles, classes and ids, and not endless."""
     text = cell.source[:LONGEST_SOURCE]
     if len(cell.source) > len(text):
         return _plain(f"{text}\n… {len(cell.source) - len(text)} more characters")

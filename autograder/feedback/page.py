@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from autograder.feedback.drawings import draw
-from autograder.marks import Mark, StudentMarks
+from autograder.marks import Mark, RubricLine, StudentMarks
 from autograder.rendering.page_templates import load_asset, load_template, policy_hash
 from autograder.rendering.result_views import EARLIER, HELD, CheckView, task_view
 from autograder.results import SubmissionResult, TaskResult
@@ -31,6 +31,7 @@ STATES = {
     "open": ("…", "waiting"),
 }
 """How a task or a question stands: its sign and words."""
+CHANGED = "You handed in again after this was marked: the points count until a person has looked at it again."
 UNGRADED = "This work could not be graded, so there are no points yet. Your instructor has been told."
 
 
@@ -92,6 +93,7 @@ class QuestionOnPage:
     comment: str
     link: str
     notes: tuple[str, ...] = ()
+    rubric: tuple[RubricLine, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -280,8 +282,16 @@ def _change_notes(mark: Mark | None) -> Iterator[str]:
 
 
 def _question(mark: Mark, there: Collection[str], titles: Titles) -> QuestionOnPage:
-    points, notes = Points(mark.score, mark.max_score), tuple(_change_notes(mark))
-    return QuestionOnPage(mark.id, title_of(mark.id, titles), points, mark.comment, _link(mark.id, there), notes)
+    notes = [*_change_notes(mark), *((CHANGED,) if mark.waiting and mark.score is not None else ())]
+    return QuestionOnPage(
+        id=mark.id,
+        title=title_of(mark.id, titles),
+        points=Points(mark.score, mark.max_score),
+        comment=mark.comment,
+        link=_link(mark.id, there),
+        notes=tuple(notes),
+        rubric=mark.rubric,
+    )
 
 
 def _sum(points: Iterable[Points]) -> Points:

@@ -17,7 +17,8 @@ from autograder.gradebook.database import has_gradebook, open_book
 from autograder.gradebook.nbgrader_steps import course_directory
 from autograder.gradebook.student_marks import marks_of, person_of
 from autograder.ledger.open_marks import read_open_marks
-from autograder.marks import ClassMarks, Mark, OpenMark, Person, StudentMarks
+from autograder.ledger.second_readings import second_readings
+from autograder.marks import ClassMarks, Mark, OpenMark, Person, SecondMark, StudentMarks
 from autograder.results import SubmissionResult, TaskResult
 from autograder.text import one_form
 
@@ -40,6 +41,7 @@ def class_marks(
     points = {task.id: task.points for task in assignment.tasks}
     students: dict[str, StudentMarks] = {}
     recorded, due = False, None
+    second: tuple[SecondMark, ...] = ()
     if has_gradebook(coursedir):
         with open_book(coursedir) as book:
             try:
@@ -47,6 +49,7 @@ def class_marks(
                 points |= {cell.name: float(cell.max_score) for cell in _graded_cells(registered)}
                 students = _recorded_marks(book, registered, late_policy(course.nbgrader))
                 recorded, due = True, registered.duedate
+                second = _second_marks(book, assignment.name)
             except MissingEntry:
                 pass
     for name, result in results.items():
@@ -59,6 +62,7 @@ def class_marks(
         recorded=recorded,
         titles=assignment.titles,
         heading=assignment.title,
+        second=second,
     )
 
 
@@ -91,6 +95,11 @@ def _recorded_marks(book: Gradebook, assignment: BookAssignment, policy: LatePol
         student = str(submission.student.id)
         students[student] = marks_of(submission, policy, known.get(student, {}), granted.get(student))
     return students
+
+
+def _second_marks(book: Gradebook, assignment: str) -> tuple[SecondMark, ...]:
+    readings = second_readings(book.db.connection(), assignment)
+    return tuple(SecondMark(reading.question, reading.first_points, reading.points) for reading in readings)
 
 
 def _with_result(student: StudentMarks, result: SubmissionResult, due: datetime | None) -> StudentMarks:

@@ -13,6 +13,7 @@ from traitlets.config import Config
 from autograder.config import settings_from
 from autograder.deadlines.extensions import due_of, granted_times, seconds_late
 from autograder.deadlines.late_policy import LatePolicy, late_policy
+from autograder.ledger.book_marks import given_items
 from autograder.ledger.entries import SubmissionKey, last_changes
 from autograder.ledger.history import entries_of
 from autograder.ledger.open_marks import read_open_marks_of
@@ -44,10 +45,12 @@ def student_marks(book: Gradebook, names: dict[str, str], order: Sequence[str], 
     }
     comments = {comment.name: str(comment.comment or "").strip() for comment in notebook.comments}
     remarks = {comment.name: _written(comment) for comment in notebook.comments if comment.name not in student.scores}
+    items = given_items(connection, names["assignment"], names["student"])
+    questions = {name: replace(mark, items=items.get(name)) for name, mark in student.questions.items()}
     return replace(
         student,
         tasks=_in_order(student.tasks, order, comments, earlier),
-        questions=_in_order(student.questions, order, comments, earlier),
+        questions=_in_order(questions, order, comments, earlier),
         remarks={name: text for name, text in remarks.items() if text},
     )
 

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from autograder.marks import ClassMarks, OpenMark, StudentMarks
 from autograder.reports import charts
+from autograder.reports.agreement import Agreement, agreements
 from autograder.reports.item_analysis import (
     FEWEST,
     CheckFigures,
@@ -82,6 +83,7 @@ class ReportPage:
         mistakes: Recognised mistakes, the commonest first.
         pairs: Students whose work is alike, the most alike first.
         reliability: In words and figures, of the checks and of the tasks; none of a class that is too small.
+        agreements: How well two people agree, for each question that was read a second time.
     """
 
     marks: ClassMarks
@@ -92,6 +94,7 @@ class ReportPage:
     mistakes: tuple[Misconception, ...]
     pairs: tuple[Pair, ...]
     reliability: tuple[tuple[str, Reliability], ...] = ()
+    agreements: tuple[Agreement, ...] = ()
 
     @cached_property
     def totals(self) -> list[float]:
@@ -221,6 +224,7 @@ def report_page(marks: ClassMarks, pairs: Sequence[Pair], made: datetime) -> Rep
         mistakes=tuple(misconceptions(results)),
         pairs=tuple(pairs),
         reliability=tuple(_reliabilities(list(results.values()))),
+        agreements=tuple(agreements(marks.second, list(marks.points))),
     )
 
 
