@@ -17,6 +17,7 @@ ROOMS = (
     "cli",
     "release",
     "audit",
+    "marking",
     "feedback",
     "exports",
     "reports",

@@ -1,7 +1,8 @@
-"""Commands that show a class: `feedback`, `report` and `similarity`."""
+"""Commands that show a class: `mark`, `feedback`, `report` and `similarity`."""
 
 from __future__ import annotations
 
+import webbrowser
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,14 @@ from autograder.errors import UsageError
 
 if TYPE_CHECKING:
     from autograder.marks import ClassMarks
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarkOptions(Options):
+    """What `mark` takes."""
+
+    port: Annotated[int, Argument("serve on this port; by default on any free one", "NUMBER")] = 0
+    no_browser: Annotated[bool, Argument("open no browser; print the address alone")] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +70,26 @@ class OpenedClass:
     assignment: Assignment
     folders: dict[str, Path]
     marks: ClassMarks
+
+
+def mark(options: MarkOptions) -> int:
+    """Serve the page on which people mark, until they stop it."""
+    from autograder.marking.desk import open_desk
+    from autograder.marking.serving.server import serve
+
+    course, name = open_course(options)
+
+    def ready(address: str) -> None:
+        write_record(options, {"schema": 1, "command": options.command, "assignment": name, "address": address})
+        out.print(f"Mark here: {address}")
+        out.print(
+            "Only this machine reaches it, and only with this address. Ctrl-C ends it; what is marked is recorded."
+        )
+        if not options.no_browser:
+            webbrowser.open(address)
+
+    serve(open_desk(course, name), options.port, ready)
+    return 0
 
 
 def open_class(options: ClassOptions) -> OpenedClass:

@@ -68,6 +68,14 @@ _TABLE: tuple[Command[Any], ...] = (
         ["history student-1", "history student-1 attention"],
     ),
     Command(
+        "mark",
+        class_views.MarkOptions,
+        class_views.mark,
+        "open the page on which people mark the answers in words",
+        ["mark", "mark --port 8899 --no-browser"],
+        "0 stopped by you, 1 an internal error or a problem of the machine, 2 wrong usage.",
+    ),
+    Command(
         "feedback",
         class_views.FeedbackOptions,
         class_views.feedback,

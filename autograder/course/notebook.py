@@ -69,16 +69,24 @@ def marking_guides(source_notebook: bytes) -> dict[str, str]:
 
     The model answer is what stands in the solution regions, the rubric what stands in the cell's metadata.
     """
+    answers = model_answers(source_notebook)
     guides: dict[str, str] = {}
+    for cell in _manual_cells(source_notebook):
+        rubric = rubric_of(cell)
+        parts = [answers[grade_id_of(cell)], rubric_as_markdown(rubric) if rubric else ""]
+        if any(parts):
+            guides[grade_id_of(cell)] = "\n\n".join(filter(None, parts))
+    return guides
+
+
+def model_answers(source_notebook: bytes) -> dict[str, str]:
+    """Return what stands in the solution regions of each answer that a person marks, by grade_id."""
+    answers: dict[str, str] = {}
     for cell in _manual_cells(source_notebook):
         lines = text_of(cell).split("\n")
         regions = find_regions(text_of(cell), f"The cell {grade_id_of(cell)!r}")
-        inside = ["\n".join(lines[region.first + 1 : region.last]) for region in regions]
-        rubric = rubric_of(cell)
-        inside += [rubric_as_markdown(rubric)] if rubric else []
-        if inside:
-            guides[grade_id_of(cell)] = "\n\n".join(inside)
-    return guides
+        answers[grade_id_of(cell)] = "\n\n".join("\n".join(lines[part.first + 1 : part.last]) for part in regions)
+    return answers
 
 
 def _manual_cells(source_notebook: bytes) -> list[Cell]:

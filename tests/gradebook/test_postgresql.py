@@ -20,7 +20,10 @@ from autograder.course.course import read_course
 from autograder.feedback.exporter import write_feedback
 from autograder.gradebook.class_marks import class_marks
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
+from autograder.marking.actions import Marker, MarksDiffer
+from autograder.marking.views import GivenMark, MarkRequest, Seen
 from tests.batch.test_batch import grade_without_running
+from tests.marking.class_course import desk_of
 from tests.postgresql import binaries, server
 from tests.tiny import REPOSITORY, TinyCourse, scores, tiny_result
 
@@ -151,3 +154,22 @@ def test_a_server_that_is_away_is_named_without_its_password(
     assert "cannot be used" in said
     assert "db_url" in said
     assert "s3cret" not in said
+
+
+def test_marks_by_hand_and_how_they_came_about_live_there_too(tmp_path: Path, url: str) -> None:
+    answers = {name: {"question_04": "All tokens at once."} for name in ("kai", "lea")}
+    desk = desk_of(tmp_path / "class", answers, url=url)
+    marker = Marker(desk, desk.question("question_04"), "Kim")
+
+    def seen() -> dict[str, Seen]:
+        rows = [desk.answer_row(paper, named=False) for paper in desk.papers("question_04").values()]
+        return {row.id: Seen(row.digest, row.points, row.comment) for row in rows}
+
+    shown = seen()
+    marker.mark(MarkRequest("question_04", shown, GivenMark(("parallel",), "Why?"), "group"))
+    assert {paper.points for paper in desk.papers("question_04").values()} == {1.0}
+    with pytest.raises(MarksDiffer):
+        marker.mark(MarkRequest("question_04", shown, GivenMark(()), "group"))
+    marker.take_back(redo=False, force=False)
+    assert {paper.state for paper in desk.papers("question_04").values()} == {"unmarked"}
+    assert seen() == shown

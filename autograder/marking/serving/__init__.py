@@ -1,0 +1,1 @@
+"""The page that people mark on, and its server."""
