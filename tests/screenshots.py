@@ -23,6 +23,10 @@ from autograder.release.build import build
 from tests.browsers import launched, opened_file
 from tests.feedback_example import example_page
 from tests.formgrader import HANDED_IN, give, go, opened, press, served, submission_page, use_exchange
+from tests.marking.class_course import by_student, make_class
+from tests.marking.made_answers import made_answers
+from tests.marking.served import opened_as
+from tests.marking.served import served as marking_page
 from tests.tiny import REPOSITORY, TinyCourse, write_tiny_sources
 
 STUDENT = "student-1"
@@ -95,6 +99,25 @@ def take_all(course: TinyCourse, scratch: Path, folder: Path) -> None:
         take(page, folder / "formgrader-feedback.png", "table:has(#main-table)")
 
 
+def take_marking(root: Path, folder: Path) -> None:
+    """Mark some groups of a made class, and take a picture of the page, and of moving an answer."""
+    make_class(root, by_student(made_answers(60)))
+    with marking_page(root) as address, launched() as browser:
+        page = opened_as(browser, address, "Kim", viewport={"width": 1280, "height": 800})
+        for number, keys in enumerate(("0", "a", "12", "1")):
+            for key in keys:
+                page.keyboard.press(key)
+            page.keyboard.press("Enter")
+            page.wait_for_selector(f"#list button.done >> nth={number}")
+        page.keyboard.press("1")
+        page.get_by_label("Comment, which").fill("Name the reason, too.")
+        page.evaluate("document.activeElement.blur()")
+        page.wait_for_timeout(5000)  # until what was said last has gone
+        save(page.screenshot(), folder / "marking.png")
+        page.keyboard.press("m")
+        save(page.locator("#dialog").screenshot(), folder / "marking-move.png")
+
+
 def main() -> None:
     """Take all pictures."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY / "docs" / "images"
@@ -103,6 +126,7 @@ def main() -> None:
         scratch = Path(name, "jupyter")
         scratch.mkdir()
         take_feedback(Path(name), folder)
+        take_marking(Path(name, "class"), folder)
         take_all(make_course(Path(name, "course")), scratch, folder)
 
 

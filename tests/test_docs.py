@@ -43,6 +43,7 @@ NOT_RUN = {
     "python -m autograder build --assignment halves": "needs the page's files: the last slow test here runs it",
     "python -m autograder check": "starts TensorFlow: tests/test_flow.py runs it",
     "python -m autograder grade": "starts TensorFlow: tests/test_flow.py runs it",
+    "python -m autograder mark": "serves until somebody stops it: tests/marking/test_page.py runs it",
     "python -m autograder collect": "needs a platform's download: tests/collecting/test_collect.py makes them",
     "python -m autograder audit": "starts TensorFlow: tests/audit/test_audit.py runs it on the miniature course",
     "nbgrader generate_assignment": "the page says to use release, which runs the step",
