@@ -31,6 +31,9 @@ from autograder.feedback.page import UNGRADED, recorded_page, render_page, resul
 from autograder.gradebook.graded_notebook import RESULT, SUMMARY
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
 from autograder.grading import result_store as store
+from autograder.marking.actions import Marker
+from autograder.marking.desk import open_desk
+from autograder.marking.views import GivenMark, MarkRequest, NoteRequest, Seen
 from autograder.marks import Mark, Person, StudentMarks
 from autograder.rendering.result_views import CARRIED, EARLIER, HELD
 from autograder.results import SubmissionResult, TaskResult
@@ -380,6 +383,23 @@ def test_marks_comments_and_todays_late_penalty_are_in_it(released_course: TinyC
     assert "late penalty, 1 d 0 h late −2.5" in said
     assert "1 of 2 points Say what it costs." in said
     assert "Total answer Neat." in said
+
+
+def test_items_of_the_rubric_are_shown_given_and_missed(released_course: TinyCourse) -> None:
+    course = configured(released_course, HALF_OFF)
+    record_late(course)
+    desk = open_desk(course.course, "tiny")
+    rows = [desk.answer_row(paper, named=False) for paper in desk.papers("question_01").values()]
+    seen = {row.id: Seen(row.digest, row.points, row.comment) for row in rows}
+    marker = Marker(desk, desk.question("question_01"), "Kim")
+    marker.mark(MarkRequest("question_01", seen, GivenMark(("factor",), "What does it cost?"), "group"))
+    marker.note(NoteRequest("question_01", tuple(seen), "A private note."))
+    write_feedback(course.course, course.assignment)
+    said = words((course.root / "feedback/ada/tiny/tiny.html").read_text())
+    assert "Given, 1 point: The factor is named." in said
+    assert "Missed, 1 point: Its cost is named." in said
+    assert "What does it cost?" in said
+    assert "private" not in said and "Kim" not in said
 
 
 def test_a_question_that_nobody_marked_waits(released_course: TinyCourse) -> None:
