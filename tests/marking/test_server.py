@@ -162,7 +162,7 @@ def mark_until_killed(course: Course, draw: random.Random) -> Round:
     server.start()
     client, this_round = Client(here.recv()), Round()
     rows = client.get(f"/api/question?name={Q}")["answers"]
-    Timer(draw.uniform(0, 0.3), server.kill).start()
+    killing = Timer(draw.uniform(0, 0.3), server.kill)
     try:
         while True:
             row = rows[draw.choice(sorted(rows))]
@@ -173,6 +173,8 @@ def mark_until_killed(course: Course, draw: random.Random) -> Round:
             status, answer = client.post("/api/mark", body)
             assert status == 200, answer
             this_round.saved[row["text"]] = comment
+            if killing.ident is None:
+                killing.start()  # at whatever the server does then
             rows |= answer["rows"]
     except (OSError, HTTPException, ValueError):  # the answer may be cut anywhere
         server.join()
@@ -203,4 +205,4 @@ def test_killed_at_any_moment_what_was_shown_as_saved_is_in_the_gradebook(tmp_pa
             for student in CLASS:
                 entry = last_entry(connection, "vit", student)
                 assert entry is None or entry.book == current_state(connection, "vit", student)
-    assert marked > 20
+    assert marked >= 20
