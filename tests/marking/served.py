@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -23,8 +22,10 @@ from tests.tiny import REPOSITORY
 def served(root: Path) -> Iterator[str]:
     """Serve a course as the command does; yields the address that it prints."""
     words = [sys.executable, "-m", "autograder", "mark", "--no-browser", "--course", str(root)]
-    with (root / "server.log").open("wb") as log:
-        server = subprocess.Popen(words, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=log, env=os.environ)
+    with (
+        (root / "server.log").open("wb") as log,
+        subprocess.Popen(words, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=log) as server,
+    ):
         try:
             assert server.stdout is not None
             line = server.stdout.readline().decode()
@@ -32,7 +33,7 @@ def served(root: Path) -> Iterator[str]:
             yield line.removeprefix("Mark here: ").strip()
         finally:
             server.send_signal(signal.SIGINT)
-            assert server.wait(timeout=30) == 0, (root / "server.log").read_text()
+            assert server.wait(timeout=60) == 0, (root / "server.log").read_text()
 
 
 DEAF = "window.WebSocket = class {};"
