@@ -21,11 +21,11 @@ from autograder.course.course import Course
 from autograder.errors import RecordingError
 from autograder.gradebook.course_lock import course_lock
 from autograder.gradebook.database import REGISTER, automatic_rows, transaction
-from autograder.gradebook.graded_answers import read_answers, settle_unchanged
 from autograder.grading.rules_digest import Rules
 from autograder.ledger.book_marks import read_book_rows
 from autograder.ledger.connections import utc_now
 from autograder.ledger.entries import BookState, Change, Entry, SubmissionKey, TaskMark, changes, reasons
+from autograder.ledger.graded_answers import read_answers, settle_marked
 from autograder.ledger.history import append, entries_of, is_current, students_with_history
 from autograder.ledger.open_marks import write_held_tasks, write_ungraded
 from autograder.ledger.outside import account, note_outside, with_outside
@@ -130,13 +130,13 @@ class GradebookWriter:
                     return recorded
                 folders = self.coursedir.autograded_directory
                 final = Path(self.coursedir.format_path(folders, key.student, key.assignment))
-                old, new = (read_answers(folder / f"{key.assignment}.ipynb") for folder in (final, work.folder))
+                answers = read_answers(work.folder / f"{key.assignment}.ipynb")
                 waiting = stage(self.course.state_dir, recording, work.folder, final)
                 if last is not None and is_new:
                     append(book, *key, last)
                 rows = {name: found[key.student] for name, found in read_book_rows(book, *key).items()}
                 work.scratch.write_to(book)
-                settle_unchanged(book, key, rows, old, new)
+                settle_marked(book, key, rows, answers)
                 tasks, digest = (work.graded.result.tasks, work.graded.submission) if work.graded else ((), "")
                 write_held_tasks(book, key, tasks, digest)
                 append(book, *key, recorded.entry)

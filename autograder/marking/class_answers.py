@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from autograder.gradebook.graded_answers import GradedAnswer, read_answers
+from autograder.ledger.graded_answers import GradedAnswer, read_answers
 
 _Stamp = tuple[int, int, int]
 

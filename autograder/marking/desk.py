@@ -12,10 +12,10 @@ from nbgrader.api import Base
 from autograder.course.course import Course
 from autograder.errors import UsageError
 from autograder.gradebook.database import has_gradebook, transaction
-from autograder.gradebook.graded_answers import GradedAnswer
 from autograder.gradebook.nbgrader_steps import course_directory
 from autograder.gradebook.transactions import check_registered
 from autograder.ledger.book_marks import BookRow, read_book_rows
+from autograder.ledger.graded_answers import GradedAnswer
 from autograder.ledger.markings import BookMark, Standing, is_settled, last_standings, standing_now
 from autograder.ledger.second_readings import SecondReading, second_readings
 from autograder.marking.class_answers import ClassAnswers

@@ -22,6 +22,9 @@ from autograder.gradebook.graded_notebook import GUIDE_HEADING, MARKING_GUIDE
 from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, run_step
 from autograder.grading.result_store import ReadSubmission
 from autograder.grading.rules_digest import read_rules
+from autograder.marking.actions import Marker
+from autograder.marking.desk import open_desk
+from autograder.marking.views import GivenMark, MarkRequest, Seen
 from autograder.results import SubmissionResult
 from tests.tiny import TinyCourse, scores, tiny_result
 
@@ -229,7 +232,7 @@ def test_a_manual_mark_stays_and_is_shown_for_review(released_course: TinyCourse
         assert grade_of(book, "question_01").manual_score == 1.5
 
 
-def test_an_answer_asks_for_another_look_only_when_it_changed(released_course: TinyCourse) -> None:
+def test_a_mark_of_our_page_asks_for_another_look_only_while_its_answer_is_another(released_course: TinyCourse) -> None:
     def record(answer: str) -> tuple[float | None, bool]:
         folder = hand_in(released_course, lambda one: cell(one, "question_01").update({"source": answer}))
         released_course.record("ada", folder, tiny_result(double=float(len(answer) % 3)))
@@ -238,13 +241,17 @@ def test_an_answer_asks_for_another_look_only_when_it_changed(released_course: T
             return grade.manual_score, grade.needs_manual_grade
 
     assert record("Twice.") == (None, True)
-    with book_of(released_course) as book:
-        grade = grade_of(book, "question_01")
-        grade.manual_score, grade.needs_manual_grade = 1.5, False
-        book.db.commit()
-    assert record("Twice.\n") == (1.5, False)
-    assert record("Twice as much.") == (1.5, True)
-    assert record("Twice as much.") == (1.5, True)  # nobody has looked at it since then
+    desk = open_desk(released_course.course, "tiny")
+    (row,) = (desk.answer_row(paper, named=False) for paper in desk.papers("question_01").values())
+    seen = {row.id: Seen(row.digest, row.points, row.comment)}
+    marker = Marker(desk, desk.question("question_01"), "Kim")
+    marker.mark(MarkRequest("question_01", seen, GivenMark(("factor",)), "group"))
+    assert [record(answer) for answer in ("Twice.\n", "Twice as much.", "Twice as much.", "Twice.")] == [
+        (1.0, False),
+        (1.0, True),
+        (1.0, True),
+        (1.0, False),
+    ]
 
 
 @pytest.mark.parametrize("text, score, waits, comment", [(None, 0.0, False, "No response."), ("My.", None, True, None)])

@@ -80,31 +80,25 @@ def _flags(cell: _Cell) -> _Flags:
     return msgspec.json.decode(cell.metadata["nbgrader"], type=_Flags)
 
 
-def settle_unchanged(
+def settle_marked(
     connection: sqlalchemy.Connection,
     key: SubmissionKey,
     rows: Mapping[str, BookRow],
-    old: Mapping[str, GradedAnswer],
-    new: Mapping[str, GradedAnswer],
+    answers: Mapping[str, GradedAnswer],
 ) -> None:
-    """Let marks by hand stand where the answer is the one that was marked; nothing is committed here.
+    """Let marks that were given on our page ask for another look only where they are for another answer.
 
-    nbgrader asks for another look at each mark by hand whenever a submission is graded again. Here it does so only
-    for answers that changed.
+    It is known which answer they are for, also where others were handed in meanwhile. Nothing is committed here.
 
     Args:
         connection: Of the transaction that records the submission, after nbgrader's rows were written.
         key: The submission.
         rows: What nbgrader held before that, by question.
-        old: The answers in the graded notebook before.
-        new: The answers that are recorded.
+        answers: What is recorded.
     """
     last = last_standings_of(connection, *key)
-    for question, answer in new.items():
-        row = rows.get(question)
-        if row is None or row.mark.points is None:
-            continue
-        standing = standing_now(row.mark, last.get(question))
-        is_same = question in old and old[question].digest == answer.digest
-        waits = not is_settled(standing, answer.digest) or not (is_same or standing.is_ours)
-        write_book_mark(connection, row, msgspec.structs.replace(row.mark, waits=waits))
+    for question in last.keys() & rows.keys() & answers.keys():
+        standing = standing_now(rows[question].mark, last[question])
+        if standing.is_ours and standing.book.points is not None:
+            waits = not is_settled(standing, answers[question].digest)
+            write_book_mark(connection, rows[question], msgspec.structs.replace(rows[question].mark, waits=waits))
