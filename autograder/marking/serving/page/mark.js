@@ -212,10 +212,12 @@ function showCards() {
 async function loadHtml(shown) {
   const key = (row) => `${row.id} ${row.digest} ${state.names}`;
   const missing = shown.map((rows) => rows[0]).filter((row) => !state.html.has(key(row)));
+  const name = state.page.id;
   for (let at = 0; at < missing.length; at += AT_ONCE) {
     const rows = missing.slice(at, at + AT_ONCE);
     const ids = rows.map((row) => row.id).join(",");
-    const found = await request(withNames(`/api/answers?question=${encodeURIComponent(state.page.id)}&ids=${ids}`));
+    const found = await request(withNames(`/api/answers?question=${encodeURIComponent(name)}&ids=${ids}`));
+    if (!state.page || state.page.id !== name) return; // another question is open by now
     for (const row of rows) state.html.set(key(row), found[row.id] ?? "");
   }
   if (missing.length) showCards();

@@ -111,7 +111,12 @@ export const KEYS = [
 export function ask(heading, children, buttons) {
   const dialog = document.getElementById("dialog");
   return new Promise((resolve) => {
-    const close = (value) => { dialog.onclose = null; if (dialog.open) dialog.close(); resolve(value); };
+    const close = (value) => {
+      dialog.onclose = null;
+      if (dialog.open) dialog.close();
+      dialog.replaceChildren(); // else the next key would still go to its field
+      resolve(value);
+    };
     dialog.replaceChildren(
       make("h2", { id: "dialog-heading" }, heading), ...children(close),
       make("p", { class: "buttons" }, ...buttons.map(([label, value, strong]) =>
