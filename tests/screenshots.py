@@ -32,6 +32,8 @@ from tests.tiny import REPOSITORY, TinyCourse, write_tiny_sources
 STUDENT = "student-1"
 COLOURS = 160
 """Colours of a picture: enough to tell, few enough for a small file."""
+FEW_COLOURS = 24
+"""Of a picture that is all text."""
 MARGIN = 24
 MODULE = "def double(x):\n    return 2.0 * x\n"
 ANSWERS = {"total_answer": "total = size", "question_01": "Doubling is multiplying by two."}
@@ -65,10 +67,10 @@ def take(page: Page, path: Path, last: str) -> None:
     save(page.screenshot(clip=clip), path)  # type: ignore[arg-type]
 
 
-def save(screenshot: bytes, path: Path) -> None:
+def save(screenshot: bytes, path: Path, colours: int = COLOURS) -> None:
     """Save a picture with few colours, which makes it small."""
     picture = Image.open(io.BytesIO(screenshot))
-    picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    picture.convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def take_feedback(scratch: Path, folder: Path) -> None:
@@ -103,7 +105,7 @@ def take_marking(root: Path, folder: Path) -> None:
     """Mark some groups of a made class, and take a picture of the page, and of moving an answer."""
     make_class(root, by_student(made_answers(60)))
     with marking_page(root) as address, launched() as browser:
-        page = opened_as(browser, address, "Kim", viewport={"width": 1280, "height": 800})
+        page = opened_as(browser, address, "Kim", viewport={"width": 1280, "height": 720})
         for number, keys in enumerate(("0", "a", "12", "1")):
             for key in keys:
                 page.keyboard.press(key)
@@ -113,9 +115,9 @@ def take_marking(root: Path, folder: Path) -> None:
         page.get_by_label("Comment, which").fill("Name the reason, too.")
         page.evaluate("document.activeElement.blur()")
         page.wait_for_timeout(5000)  # until what was said last has gone
-        save(page.screenshot(), folder / "marking.png")
+        save(page.screenshot(), folder / "marking.png", FEW_COLOURS)
         page.keyboard.press("m")
-        save(page.locator("#dialog").screenshot(), folder / "marking-move.png")
+        save(page.locator("#dialog").screenshot(), folder / "marking-move.png", FEW_COLOURS)
 
 
 def main() -> None:
