@@ -219,7 +219,7 @@ def rewritings_of(originals: Sequence[Original], count: int, seed: str) -> list[
         seed: Makes the draw.
     """
     found: dict[str, Mutant] = {}
-    for number in range(count * 3):
+    for number in range(3 * count + 2 * len(originals)):  # some answers have nothing to rewrite
         if len(found) >= count or not originals:
             break
         original = originals[number % len(originals)]
