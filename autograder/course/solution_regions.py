@@ -132,9 +132,15 @@ def is_unwritten(module: str, name: str) -> bool:
     return isinstance(part, ast.FunctionDef) and _only_raises(part.body)
 
 
-def is_unwritten_cell(cell: str) -> bool:
-    """Whether a student's cell of the notebook can only raise `NotImplementedError`."""
-    return _only_raises(_statements_of(cell))
+def is_unwritten_cell(cell: str, wanted: Collection[str]) -> bool:
+    """Whether a student's cell of the notebook can only raise `NotImplementedError`.
+
+    Args:
+        cell: Its text.
+        wanted: Names that it must define: where all of them are functions, they may raise it in its place.
+    """
+    functions = bool(wanted) and all(is_unwritten(cell, name) for name in wanted)
+    return functions or _only_raises(_statements_of(cell))
 
 
 def _statements_of(text: str) -> list[ast.stmt]:

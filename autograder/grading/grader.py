@@ -180,7 +180,8 @@ class _SubmissionGrading:
         module = (self._case.snapshot.module_bytes or b"").decode(errors="replace")
         cells = {cell.id: cell.source for cell in self._case.notebook.cells}
         parts = [is_unwritten(module, name) for name in task.provides]
-        return all([*parts, *(is_unwritten_cell(cells.get(answer, "")) for answer in task.answers)])
+        wanted = {answer: self._case.reference.wanted_of(answer) for answer in task.answers}
+        return all([*parts, *(is_unwritten_cell(cells.get(answer, ""), wanted[answer]) for answer in task.answers)])
 
     def _wrong_before(self, task: Task) -> tuple[Task, ...]:
         """Return the earlier tasks that it builds on and that are known to be wrong."""

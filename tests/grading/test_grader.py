@@ -216,9 +216,12 @@ def test_what_can_only_raise_is_unwritten(name: str, unwritten: bool) -> None:
 
 
 def test_a_cell_that_can_only_raise_is_unwritten() -> None:
-    assert is_unwritten_cell("# YOUR CODE HERE\nraise NotImplementedError('This cell is not written yet.')")
-    assert not is_unwritten_cell("try:\n    raise NotImplementedError\nexcept Exception:\n    x = 1")
-    assert not is_unwritten_cell("x = (")
+    assert is_unwritten_cell("# YOUR CODE HERE\nraise NotImplementedError('This cell is not written yet.')", {"x"})
+    assert is_unwritten_cell(UNWRITTEN, {"part", "Layer"})
+    assert not is_unwritten_cell(UNWRITTEN, {"part", "written"})
+    assert not is_unwritten_cell(UNWRITTEN, ())
+    assert not is_unwritten_cell("try:\n    raise NotImplementedError\nexcept Exception:\n    x = 1", {"x"})
+    assert not is_unwritten_cell("x = (", {"x"})
 
 
 @pytest.mark.parametrize(("exception", "asked"), [("NotImplementedError", False), ("ValueError", True)])
