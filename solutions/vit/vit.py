@@ -1602,7 +1602,8 @@ for text in (summary, translation):  # add your own
 # ## 14. Optional: experiments
 #
 # This section has no points either. Seven small experiments show why each part of the model is there, most of them with
-# *your* layers. Each takes seconds, stands alone, and ends in one figure. Before you run a cell, guess what it will show.
+# *your* layers. Each takes seconds and stands alone (but the last goes on from the fifth); each cell ends in one figure.
+# Before you run it, guess what it will show.
 #
 # The code of the trainings and plots is in `experiments.py`, which is given. Images come at 16 by 16 pixels, which makes
 # 16 patches, and training is counted in steps (batches of 32), so that few images get as many steps as many.
