@@ -299,5 +299,6 @@ def _expect_samples_apart(layer: Layer, sizes: Sizes, rng: np.random.Generator) 
     for array, other in zip(inputs, others, strict=True):
         other[:1] = array[:1]
     shape = (BATCH, TOKENS, sizes.width)
-    first, same = (expect_array(layer(*arrays), shape, "The output")[:1] for arrays in (inputs, others))
-    require(agrees(same, first), SAMPLES_MIXED, "samples_mixed")
+    first, same, again = (expect_array(layer(*arrays), shape, "The output")[:1] for arrays in (inputs, others, inputs))
+    is_random = not agrees(again, first)
+    require(is_random or agrees(same, first), SAMPLES_MIXED, "samples_mixed")
