@@ -36,6 +36,10 @@ def served(root: Path) -> Iterator[str]:
             assert server.wait(timeout=60) == 0, (root / "server.log").read_text()
 
 
+LAID_OUT = """() => {
+    const answers = [...document.querySelectorAll("#cards .answer")];
+    return answers.length > 0 && answers.every(each => each.textContent !== "…");
+}"""
 DEAF = "window.WebSocket = class {};"
 """Keeps a page from hearing what others do."""
 
@@ -56,7 +60,7 @@ def opened_as(browser: Browser, address: str, who: str, script: str = "", **sett
     page.goto(address)
     page.get_by_label("Your name").fill(who)
     page.get_by_label("Your name").press("Enter")
-    page.wait_for_selector("#cards .card .answer > :not(.nothing)")
+    page.wait_for_function(LAID_OUT)
     return page
 
 

@@ -13,14 +13,13 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browsers import IN_BROWSER, find_no_fault
 from tests.marking.class_course import by_student, make_class
 from tests.marking.made_answers import made_answers
-from tests.marking.served import DEAF, Client, opened_as, served
+from tests.marking.served import DEAF, LAID_OUT, Client, opened_as, served
 from tests.rendering.test_hostile_pages import FRAGMENTS
 
 pytestmark = [IN_BROWSER, pytest.mark.slow]
 Q = "question_01"
 GONE_ON = """before => document.getElementById("place").textContent !== before
     || /is marked/.test(document.getElementById("said").textContent)"""
-LAID_OUT = "() => [...document.querySelectorAll('#cards p.nothing')].every(each => each.textContent !== '…')"
 LOOK_AT = """() => {
     for (const each of document.querySelectorAll("#cards .answer *"))
         each.dispatchEvent(new MouseEvent("mouseover", { bubbles: true }));
@@ -134,7 +133,7 @@ def test_every_key_does_what_the_help_says(browser: Browser, address: str) -> No
     page = opened_as(browser, f"{address}", "Kim")
     page.goto(page.url.partition("#")[0] + f"#{name}")
     page.reload()
-    page.wait_for_selector("#cards .card .answer p")
+    page.wait_for_function(LAID_OUT)
     press(page, "j")
     size = len(question(address, name)["groups"])
     press(page, "x", "1", "Enter")
@@ -190,7 +189,7 @@ def test_two_people_at_once_lose_no_mark(browser: Browser, address: str) -> None
     for page in (kim, lee):
         page.goto(page.url.partition("#")[0] + f"#{name}")
         page.reload()
-        page.wait_for_selector("#cards .card .answer p")
+        page.wait_for_function(LAID_OUT)
         page.locator("#list button").nth(1).click()
     press(kim, "1")
     press(lee, "2")
