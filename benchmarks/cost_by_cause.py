@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -68,7 +67,7 @@ class Cost:
     points: float = 0.0
     cpu: float = 0.0
     wall: float = 0.0
-    phases: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    phases: dict[str, float] = field(default_factory=dict)
     processes: int = 0
     questions: int = 0
 
@@ -87,9 +86,9 @@ def watched(cost: Cost) -> Iterator[None]:
         finally:
             stack.pop()
             spent = (read_spent() - before).cpu
-            cost.phases[phase] += spent
+            cost.phases[phase] = cost.phases.get(phase, 0.0) + spent
             if stack:  # it is counted once
-                cost.phases[stack[-1]] -= spent
+                cost.phases[stack[-1]] = cost.phases.get(stack[-1], 0.0) - spent
 
     def starting(live: LiveSubmission) -> Any:  # noqa: ANN401
         cost.processes += 1
@@ -142,7 +141,7 @@ def rendered(costs: dict[str, Cost], assignment: Assignment) -> str:
             f"{cost.wall:.1f}",
             cost.processes,
             cost.questions,
-            *(f"{cost.phases[phase]:.2f}" for phase in phases),
+            *(f"{cost.phases.get(phase, 0.0):.2f}" for phase in phases),
         )
         for name, cost in costs.items()
     ]
