@@ -93,7 +93,7 @@ def _waited(thread: Path) -> float:
 
 
 class Patience:
-    """How long one submission is waited for: what never returns must not take its limit with each question.
+    """How long to wait for a submission: code that never returns must not use up its limit on every question.
 
     Limits shrink in a task that ran into one, and for tasks after it. A question is not asked where the same part has
     failed to answer TRIES times, and never answered: its last fault stands for the answer.

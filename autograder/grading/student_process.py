@@ -42,7 +42,7 @@ REPORT_SECONDS = 5.0
 PATIENCE = 5
 """How many times its limit a question may take while the process is kept waiting for a processor."""
 BUSY_SECONDS = 60.0
-"""It is kept waiting so long at least, however short its limit: a busy machine is not the submission's fault."""
+"""The least wait on a busy machine, however short the limit: a busy machine is not the submission's fault."""
 SHORTEST_WAIT = 0.05
 """Seconds after which it is looked at again how long the process was kept waiting."""
 _BUSY = "The machine was too busy: this submission's process waited for a processor and ran into its time limit."

@@ -50,7 +50,7 @@ def read_open_marks_of(connection: sqlalchemy.Connection, assignment: str, stude
 def write_held_tasks(
     connection: sqlalchemy.Connection, key: SubmissionKey, tasks: Iterable[TaskResult], digest: str
 ) -> None:
-    """Take a student's tasks out of the table, but for those that a new result holds; nothing is committed here.
+    """Remove a student's tasks from the table, except those that a new result holds; nothing is committed here.
 
     Args:
         connection: In the transaction that also writes the scores.

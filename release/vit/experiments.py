@@ -525,7 +525,7 @@ def plot_reversal(found):
         below.bar(places, accuracies)
         below.axhline(1 / len(places), color="black", linestyle=":")
         below.set(xlabel="place in the answer", ylabel="accuracy", ylim=(0, 1.05), xticks=places[::2])
-        below.set_title(f"mean accuracy {accuracies.mean():.0%} (dotted: guessing)", fontsize=10)
+        below.set_title(f"accuracy {accuracies.mean():.0%} over all places (dotted: guessing)", fontsize=10)
     figure.colorbar(shown, ax=axes[0], label="attention weight")
     figure.suptitle("Reverse a sequence: place 1 must answer with the last token, place 2 with the last but one, …")
     return figure
@@ -603,7 +603,7 @@ def plot_gradients(found):
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 2, figsize=(11, 3.6), sharey=True, layout="constrained")
-    ways = {"past the sublayers alone": "past the sublayers alone", "all ways": "by all ways, the sublayers included"}
+    ways = {"past the sublayers alone": "around the sublayers (skip path only)", "all ways": "by all ways, sublayers included"}
     for axis, (way, words) in zip(axes, ways.items(), strict=True):
         for name, norms in found.items():
             layers = np.arange(1, len(norms[way]) + 1)

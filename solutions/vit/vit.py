@@ -314,7 +314,7 @@ _ = axes[0].set_ylabel("query (validation point)")
 # To see the bridge, bend the $x$ axis into a quarter of a circle: each number becomes a vector of length 1, and numbers
 # that were near each other stay near. Then take dot products in place of distances. *Look for:* with vectors of equal
 # length the two predictions are the same curve; with the numbers themselves as keys (right), the largest key wins
-# everywhere, since nothing but the dot product counts.
+# nearly everywhere, since nothing but the dot product counts (at $x = 0$ all of them are 0, which gives the mean).
 
 # %%
 def softmax(scores):
@@ -1622,7 +1622,8 @@ steps = 300 if profile == "quick" else 1500  # CIFAR-10 is harder
 # and multiplies the layers' matrices: it follows attention from the last layer back to the patches. First your own model
 # of section 10. The number above a map says how bright its brightest patch is; 1 × the mean: all patches get the same.
 #
-# *Look for:* the heads differ, and the rollout gives the strokes of the digit more than their share.
+# *Look for:* the heads differ: one gives nearly all to a patch or two, another spreads it. Over many images, the rollout
+# gives patches with ink more than their share; how is it in this one?
 
 # %%
 from utilities import attention_of_layers
@@ -1633,15 +1634,15 @@ figure = experiments.plot_attention_maps(seen, attentions, "My ViT, trained: cla
 
 # %% [markdown]
 # Now the pretrained model of section 12 and the photograph, as its processor made it. *Look for:* heads that pick out
-# the building, its outline or the sky. (Offline, the tiny stand-in was never trained: all its maps are even, 1.0 × the
-# mean. So what you see above comes from training.)
+# the building, its outline or the sky. Offline there is nothing of the kind to see: the tiny stand-in was never
+# trained, and all its maps are even, 1.0 × the mean.
 
 # %%
 inputs = processor(images=photo, return_tensors="tf")
 seen = np.transpose(inputs["pixel_values"][0], (1, 2, 0)) / 2 + 0.5  # (side, side, 3)
 attentions = [weights[0].numpy() for weights in pretrained(**inputs, output_attentions=True).attentions]
-title = f"{config.num_hidden_layers} layers, {config.num_attention_heads} heads, {len(config.id2label)} classes"
-figure = experiments.plot_attention_maps(seen, attentions, f"Model of section 12 ({title}): class token to patches")
+title = "an untrained stand-in" if len(config.id2label) < 1000 else "pretrained"
+figure = experiments.plot_attention_maps(seen, attentions, f"The ViT of section 12 ({title}): class token to patches")
 
 # %% [markdown]
 # ### Experiment 2: does it matter where a patch is?
@@ -1664,8 +1665,8 @@ figure = experiments.plot_shuffled_patches(test[0][0], found)
 # Your ViT and the CNN of section 11 are trained on few images, on more, and on all, for the same number of steps. It is
 # the paper's figure 4 in small; think of questions 9 and 11.
 #
-# *Look for:* with few images the CNN is far ahead. With more of them the gap closes: what the CNN has built in, the ViT
-# has to learn from data.
+# *Look for:* with few images the CNN is far ahead. With more of them the gap narrows (how much of that is because the CNN
+# cannot get above 100 %?). The usual reason: what the CNN has built in, the ViT has to learn from data.
 
 # %%
 builders = experiments.vit_and_cnn(create_vit_classifier)
@@ -1678,7 +1679,8 @@ figure = experiments.plot_numbers_of_images(counts, accuracies)
 # A **warm-up** lets the learning rate rise from 0 in the first steps of training. Here a post-norm model of six layers is
 # trained with a high learning rate, at once and after a warm-up.
 #
-# *Look for:* without the warm-up the loss stays where guessing is, and never recovers; with it the same model learns.
+# *Look for:* without the warm-up the loss stays where guessing is to the end; with it the same model learns. The setting is
+# chosen to break: shallower models, pre-norm ones and lower rates need no warm-up.
 
 # %%
 found = experiments.compare_warm_up(create_vit_classifier, training, test)
@@ -1689,7 +1691,8 @@ figure = experiments.plot_warm_up(found)
 # trained on a quarter of the images, and tested on test images as they are, and on shifted ones.
 #
 # *Look for:* without augmentation the model knows its training images by heart and fails on shifted digits; with it, it
-# has learned from examples that a shifted digit is the same digit, which a CNN knows in part from the start.
+# has partly learned from examples that a shifted digit is the same digit. Nothing is free: after as many steps it may
+# do worse on images that are not shifted, since its task was harder.
 
 # %%
 few = training[0][: len(training[0]) // 4], training[1][: len(training[0]) // 4]
@@ -1703,7 +1706,7 @@ figure = experiments.plot_augmentation(found)
 # is trained with your `scaled_dot_product_attention`, and with a mean, in which all weights are the same.
 #
 # *Look for:* attention solves it, and its map says how: each place asks the mirrored one. The mean knows which tokens
-# are in the sequence but not where, so it can only guess one that is there.
+# are in the sequence and how often, but not where, so its best guess is the most frequent one.
 
 # %%
 from utilities import scaled_dot_product_attention
@@ -1723,12 +1726,12 @@ figure = experiments.plot_reversal({"attention": with_attention, "mean": with_me
 # ### Experiment 6: pre-norm and post-norm at twelve layers
 #
 # What reaches the first of twelve layers of the loss's gradient, before any training? On the left, all ways through the
-# sublayers are closed, so that what is left came past them, along the residual connections (question 6). On the right,
+# sublayers are closed, so that what is left came around them, along the residual connections (question 6). On the right,
 # all ways are open.
 #
-# *Look for:* past the sublayers, pre-norm carries the gradient to the first layer as it is, post-norm loses nearly all of
-# it on the way, since each normalisation makes it smaller. In sum it vanishes in neither: in post-norm, training depends
-# on what the sublayers pass on.
+# *Look for:* around the sublayers, pre-norm carries the gradient to the first layer as it is, post-norm loses nearly all
+# of it on the way, since each normalisation makes it smaller. By all ways together it vanishes in neither: in post-norm,
+# the first layers hear of the loss through the sublayers alone, which at first are random.
 
 # %%
 from utilities import MultiHeadAttention, mlp
@@ -1755,8 +1758,8 @@ figure = experiments.plot_gradients(found)
 # mask** sees to that: the scores of later keys become $-\infty$ (here $-10^9$) *before* the softmax, so their weights
 # are 0 and the others still sum to 1. A ViT needs no mask. Here is the task of experiment 5 again, with and without one.
 #
-# *Look for:* the map is empty above the diagonal. The second half of the answer is as right as before, since it depends
-# on earlier tokens; the first half would need later ones, and is guessed.
+# *Look for:* the map is empty where the key comes after the query. The second half of the answer is as right as before,
+# since it depends on earlier tokens; the first half would need later ones, and is guessed, wherever those places look.
 
 # %%
 def causal_attention(q, k, v):

@@ -25,7 +25,7 @@ OVERFLOWS = Mistake(
 OF_THE_OUTPUT = (
     Mistake(
         "values_from_keys",
-        "Your values are made from K. They must be made from V.",
+        "Your values come from K. They must come from V.",
         lambda q, k, v: (attention(q, k, v)[1] @ k,),
     ),
     Mistake(

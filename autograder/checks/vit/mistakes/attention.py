@@ -38,7 +38,7 @@ SCALING = (
     ),
     Mistake(
         "scale_inverted",
-        "Your scale has the wrong direction: the scores grow with the size of the queries instead of being held back.",
+        "Your scale has the wrong direction: the scores grow with the size of the queries instead of staying near 1.",
         _of_scores(lambda scores, q, k, v: softmax(scores * np.sqrt(q.shape[-1]))),
     ),
 )

@@ -101,7 +101,7 @@ OF_HEADS = (
 OF_EQUAL_HEADS = (
     Mistake(
         "values_from_keys",
-        "Your values are made from K. They must be made from V.",
+        "Your values come from K. They must come from V.",
         _projected(keys="key", values="value", of_values="k"),
     ),
     Mistake(
