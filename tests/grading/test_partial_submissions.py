@@ -46,7 +46,8 @@ def in_one_file() -> bytes:
     """The solved module as it was before there were given modules: tools and tests in the same file."""
     module = ast.parse(MODULE)
     module.body = [node for node in module.body if not (isinstance(node, ast.ImportFrom) and node.module in MODULES)]
-    return b"\n\n".join([*GIVEN.values(), ast.unparse(module).encode()])
+    before = [GIVEN["lab_tools.py"], GIVEN["public_tests.py"]]  # the experiments came later
+    return b"\n\n".join([*before, ast.unparse(module).encode()])
 
 
 MODULES = {name.removesuffix(".py") for name in GIVEN}

@@ -106,7 +106,7 @@ class NetworkInTraining:
         """End the check unless dropout of this rate acts after the layers; for the rest see `blame_for_dropout`."""
         calm = self.run([np.ones((1, width)) for width in self.widths])
         if agrees(self.samples, np.broadcast_to(calm, self.samples.shape)):
-            blame(NEVER_ON)
+            blame(mistake or NEVER_ON)  # a mistake may hide that dropout acts
         found = self._explanations(rate)
         if not found:
             blame_for_dropout(mistake, lambda: any(map(self._explanations, RATES)), elsewhere)
