@@ -28,7 +28,7 @@ from autograder.checks.vit.readings.block_parts import (
     sorted_by_shape,
 )
 from autograder.checks.vit.readings.heads import has_known_layout
-from autograder.checks.vit.readings.networks import DRAWS, STYLES, calm_output
+from autograder.checks.vit.readings.networks import DRAWS, MISSES, STYLES, calm_output
 from autograder.errors import CheckFailed
 
 BATCH = 3
@@ -52,8 +52,6 @@ UNSURE = 3e-7
 NEAR = 0.1
 """Candidates that miss by more than this part, with a middling epsilon, are not worth fitting an epsilon for."""
 FITS = 6
-MISSES = 3
-"""So many draws in a row, none of which can be read, are no accident of rounding."""
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,8 @@ STYLES = tuple((activation, last) for activation in ACTIVATIONS for last in (Non
 """Non-linearities that are accepted, without and with one, of any kind, after the last layer."""
 DRAWS = 16
 """Most draws that are made where two styles agree, as they do when all units of a narrow layer are silent."""
+MISSES = 3
+"""So many draws, none of which can be read, are no accident of rounding."""
 
 
 def dense_layers(positions: Sequence[Positions], widths: Sequence[int]) -> tuple[Dense, ...]:

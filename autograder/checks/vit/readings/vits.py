@@ -33,7 +33,7 @@ from autograder.checks.vit.readings.block_parts import BlockSizes
 from autograder.checks.vit.readings.blocks import ReadBlock, read_block
 from autograder.checks.vit.readings.counting import UNSEEN
 from autograder.checks.vit.readings.encoders import ReadEncoder, encoder_candidates, read_encoder
-from autograder.checks.vit.readings.networks import DRAWS, STYLES, calm_output, dense_layers, enliven
+from autograder.checks.vit.readings.networks import DRAWS, MISSES, STYLES, calm_output, dense_layers, enliven
 from autograder.errors import CheckFailed, StudentFault
 
 BATCH = 6
@@ -41,8 +41,6 @@ RANDOM = (
     "Two calls in inference differ, even where both dropout rates are 0: something else in your model is left to "
     "chance outside training, such as an augmentation of the images."
 )
-MISSES = 3
-"""So many draws in a row, none of which can be read, are no accident of rounding."""
 STABLE = 2e-6
 """A fifth of the tolerance: what rounding may do to the definition."""
 
