@@ -87,12 +87,14 @@ def submission_page(page: Page, address: str, submission: str) -> None:
 
 
 def give(page: Page, points: str, comment: str) -> None:
-    """Mark the last answer on a submission's page, as a person does."""
-    page.locator("input.score").last.fill(points)
-    page.locator("input.score").last.press("Tab")
-    page.locator("textarea.comment").last.fill(comment)
-    page.locator("textarea.comment").last.press("Tab")
-    page.wait_for_load_state("networkidle")
+    """Mark the last answer on a submission's page, as a person does, and wait until the server has kept it."""
+    for selector, text, saved_at in (
+        ("input.score", points, "/api/grade/"),
+        ("textarea.comment", comment, "/api/comment/"),
+    ):
+        with page.expect_response(lambda answer, part=saved_at: part in answer.url and answer.request.method == "PUT"):
+            page.locator(selector).last.fill(text)
+            page.locator(selector).last.press("Tab")
 
 
 def press(page: Page, address: str, assignment: str, button: str) -> None:
