@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Response
 
 from tests.browsers import launched
 from tests.tiny import TinyCourse
@@ -88,13 +88,19 @@ def submission_page(page: Page, address: str, submission: str) -> None:
 
 def give(page: Page, points: str, comment: str) -> None:
     """Mark the last answer on a submission's page, as a person does, and wait until the server has kept it."""
-    for selector, text, saved_at in (
-        ("input.score", points, "/api/grade/"),
-        ("textarea.comment", comment, "/api/comment/"),
-    ):
-        with page.expect_response(lambda answer, part=saved_at: part in answer.url and answer.request.method == "PUT"):
-            page.locator(selector).last.fill(text)
-            page.locator(selector).last.press("Tab")
+    fill(page, "input.score", points, "/api/grade/")
+    fill(page, "textarea.comment", comment, "/api/comment/")
+
+
+def fill(page: Page, selector: str, text: str, address: str) -> None:
+    """Write into the last field that a selector finds; formgrader sends it when the field is left."""
+
+    def is_kept(answer: Response) -> bool:
+        return address in answer.url and answer.request.method == "PUT"
+
+    with page.expect_response(is_kept):
+        page.locator(selector).last.fill(text)
+        page.locator(selector).last.press("Tab")
 
 
 def press(page: Page, address: str, assignment: str, button: str) -> None:
