@@ -34,6 +34,8 @@ Answer = Callable[[Floats, Floats, Floats, Floats], Floats]
 QUERIES, KEYS = 3, 4
 DRAWS = 3
 """Seldom, two rows look alike or a move drowns in float32: then other weights tell."""
+SCORES = 3.0
+"""How large the scores are, about: where they are larger, a head attends to one key alone and its queries move nothing."""
 STEP, SMALL_STEP = 0.25, 0.05
 STILL = 2e-5
 """What moves less than this part of a scalar's largest move does not move."""
@@ -97,8 +99,9 @@ class _Search:
     def __init__(self, answer: Answer, size: int, sizes: Sizes, rng: np.random.Generator) -> None:
         self._answer, self._size, self._sizes = answer, size, sizes
         self._values = rng.choice([-1, 1], size) * rng.uniform(0.4, 1.0, size)
-        self._q = rng.normal(size=(1, QUERIES, sizes.dk))
-        self._k = rng.normal(size=(1, KEYS, sizes.dk))
+        calm = (SCORES / (sizes.dk * sizes.width**0.5)) ** 0.5
+        self._q = rng.normal(size=(1, QUERIES, sizes.dk)) * calm
+        self._k = rng.normal(size=(1, KEYS, sizes.dk)) * calm
         self._v = rng.normal(size=(1, KEYS, sizes.dv))
 
     def run(self) -> Projections:
