@@ -14,7 +14,7 @@ from autograder.checking.mistakes import Mistake, blame
 from autograder.checks.vit.training.rigged_training import BATCH_SIZE, EPOCHS, PLAIN, in_batches, rig_training
 from autograder.checks.vit.training.training_readings import read_training, trainable_model
 
-LOGS = "footprint"
+LOGS, LOGS_OF_TESTED = "footprint", "footprint_of_tested"
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 SETTINGS_NOT_PASSED_ON = Mistake(
@@ -29,6 +29,11 @@ SETTINGS_NOT_PASSED_ON = Mistake(
 DATA_EXCHANGED = Mistake(
     "data_exchanged",
     "The epochs are not validated on the validation data. In which order does `run_experiment` take its data?",
+)
+NOT_TESTED = Mistake(
+    "footprint_not_tested",
+    "With `run_testing=True` the model is not tested on the test data. Are they passed on to `run_experiment`, and the "
+    "setting, too?",
 )
 SAVED_ELSEWHERE = Mistake(
     "saved_elsewhere",
@@ -50,6 +55,12 @@ def rigged(task_rng):
     return rig_training(task_rng, PLAIN, [SETTINGS_NOT_PASSED_ON])
 
 
+def measure(student, rigged, model, folder, **settings):
+    """Let the submission measure a training, and return what its process says of it."""
+    settings |= {"epochs": EPOCHS, "batch_size": BATCH_SIZE, "learning_rate": rigged.recipe.rate}
+    return student.train("measure_footprint", model, folder, *rigged.data(), folder=folder, **settings)
+
+
 @pytest.fixture(scope="module")
 def model(student, rigged):
     """Make the linear model."""
@@ -58,9 +69,8 @@ def model(student, rigged):
 
 @pytest.fixture(scope="module")
 def outcome(student, model, rigged):
-    """Let the submission measure the training, and return what its process says of it."""
-    settings = {"epochs": EPOCHS, "batch_size": BATCH_SIZE, "learning_rate": rigged.recipe.rate, "run_testing": False}
-    return student.train("measure_footprint", model, LOGS, *rigged.data(), folder=LOGS, **settings)
+    """Let the submission measure the training of this model, without a test."""
+    return measure(student, rigged, model, LOGS, run_testing=False)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +85,7 @@ def trained(model, rigged, outcome):
 
 
 @pytest.mark.check("The model is trained once by `run_experiment`, on the given data, with the given settings.")
-def test_training_follows_the_settings(trained):
+def test_training_follows_the_settings(student, rigged, trained):
     if trained.mistake or trained.tests:
         blame(SETTINGS_NOT_PASSED_ON)
     if trained.watched is not trained.rigged.validation:
@@ -87,6 +97,10 @@ def test_training_follows_the_settings(trained):
     )
     if trained.saved_beside(LOGS):
         blame(SAVED_ELSEWHERE)
+    another = trainable_model(student, rigged)
+    outcome = measure(student, rigged, another, LOGS_OF_TESTED, run_testing=True)
+    if not read_training(rigged, another, outcome, [SETTINGS_NOT_PASSED_ON]).tests:
+        blame(NOT_TESTED)
 
 
 @pytest.mark.check("The history of the training is returned.")
