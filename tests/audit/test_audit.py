@@ -24,9 +24,13 @@ ASSIGNMENT = load_assignment(ROOT, "vit")
 
 
 _FOLDER = re.compile(r"(?<![\w.])/(?:home|root|usr|opt|tmp|var|work|submission|scratch|proc)/")
-ONE_IN = {"unseen_": 10, "unusual_": 10, "": 2}
-"""Of the large tables, by how their names begin, and of the other ones' wrong work, so few variants are tried here."""
+ONE_IN = {"unseen_": 10, "unusual_": 10}
+"""Of tables whose names begin so, one variant in ten is tried here."""
+ONE_IN_RIGHT, ONE_IN_WRONG = 3, 5
+"""The same for the other tables."""
 ALONE = {
+    "attention-needs-a-batch",
+    "attention-output-of-unscaled-scores",
     "attention-overflows",
     "attention-unscaled-by-definition",
     "block-dropout-of-whole-tokens",
@@ -34,22 +38,34 @@ ALONE = {
     "block-mlp-of-another-rate",
     "block-no-gradient-of-attention",
     "block-other-default-rate",
+    "block-wrong-beside-the-model-s-own-class",
+    "encoder-batch-size-hard-coded",
     "encoder-class-token-without-position-by-definition",
     "encoder-no-gradient-of-class-token",
     "encoder-other-defaults",
+    "labels-cut-at-the-comma",
+    "labels-of-training-one-hot",
+    "labels-of-validation-shuffled",
+    "mlp-elu",
     "mlp-regularised",
+    "model-of-other-settings",
+    "multi-head-fused-and-scaled-by-dk",
+    "multi-head-fused-and-split-elsewhere",
     "multi-head-length-of-the-first-call",
     "multi-head-no-gradient-of-values",
-    "patches-channels-hard-coded",
+    "patches-channels-first-unless-three-channels",
     "patches-noisy-in-training",
     "patches-of-unknown-width",
     "patches-other-default-size",
+    "pixels-of-validation-in-0-1",
+    "pretrained-logits",
+    "split-70-30",
+    "training-drops-the-last-batch",
     "training-never-tests",
 }
 """Variants that a single check kills, for checks of which the others here have none."""
 KILLING_NOTHING_ALONE = {
     "transformer_block::output",
-    "transformer_block::parameters",
     "transformer_block::without_attention",
     "vit_model::other_sizes",
     "vit_model::output",
@@ -58,7 +74,7 @@ KILLING_NOTHING_ALONE = {
 
 
 def sampled_slugs() -> frozenset[str]:
-    """Return all plainly right work and a share of the rest, the same in every run; the command tries all of it."""
+    """Return the whole modules and a share of the tables, the same in every run; the command tries all of it."""
     corpus = {variant.slug: variant for variant in read_corpus().variants if not variant.misjudged}
     left_out = {
         row["slug"]
@@ -70,8 +86,8 @@ def sampled_slugs() -> frozenset[str]:
 
 
 def _one_in(table: str, *, right: bool) -> int:
-    beginning = next(beginning for beginning in ONE_IN if table.startswith(beginning))
-    return 1 if right and not beginning else ONE_IN[beginning]
+    shares = [share for beginning, share in ONE_IN.items() if table.startswith(beginning)]
+    return shares[0] if shares else ONE_IN_RIGHT if right else ONE_IN_WRONG
 
 
 @pytest.fixture(scope="module")
@@ -82,13 +98,13 @@ def found() -> Audit:
 
 @pytest.mark.slow
 def test_right_submissions_get_full_marks(found: Audit) -> None:
-    assert len(found.right()) >= 70
+    assert len(found.right()) >= 40
     assert {row.variant.slug: row.lost for row in found.right() if not row.is_as_expected} == {}
 
 
 @pytest.mark.slow
 def test_wrong_submissions_lose_points_in_their_task_and_nowhere_else(found: Audit) -> None:
-    assert len(found.wrong()) >= 170
+    assert len(found.wrong()) >= 120
     assert {row.variant.slug: row.lost for row in found.wrong() if not row.is_as_expected} == {}
 
 

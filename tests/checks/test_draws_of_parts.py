@@ -105,7 +105,7 @@ def test_a_blocks_last_normalisation_is_told_by_the_mean_of_its_output(style: St
     rng = np.random.default_rng(0)
     for _ in range(SOME_DRAWS):
         variables = Variables(BLOCK.SIZES.model(NumpySubmission(style, seed=0), 0.0))
-        parts = block_parts.sorted_by_shape(variables, BLOCK.SIZES)
+        parts = block_parts.sorted_by_shape(variables.positions, BLOCK.SIZES)
         assert parts is not None
         values = without(variables.draw(rng), parts.attention)
         asked = blocks._Asked.of(variables, values, blocks.draw_tokens(rng, BLOCK.SIZES))

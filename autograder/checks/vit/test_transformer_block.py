@@ -22,6 +22,8 @@ from autograder.checks.vit.readings.networks import enliven
 from autograder.errors import CheckFailed
 
 SIZES = BlockSizes(tokens=6, model_dim=5, heads=2, hidden=4)
+OTHER = BlockSizes(tokens=4, model_dim=6, heads=3, hidden=5)
+"""Of a block of which only the weights are counted."""
 WIDTHS = (SIZES.hidden, SIZES.model_dim)
 RATE, DEFAULT_RATE, SAMPLES = 0.3, 0.1, 48
 
@@ -91,11 +93,17 @@ def test_in_turn(student, block, rng):
 
 
 @pytest.mark.check("Attention and mlp have as many weights as the heads and widths that are asked for.", weight=1.5)
-def test_parameters(block):
-    d, hidden = SIZES.model_dim, SIZES.hidden
-    right = 4 * SIZES.heads * d**2 + dense_parameters(d, hidden) + dense_parameters(hidden, d) + 2 * (2 * d)
-    expect_size(block.variables.size, right, f"{SIZES.heads} heads, width {d} and mlp widths {[hidden, d]}")
+def test_parameters(student, block):
+    expect_parameters(block.variables, SIZES)
+    expect_parameters(Variables(OTHER.model(student, 0.0)), OTHER)
     require(all(block.variables.trainable), "Some weights of the block are not trainable. All must be learned.")
+
+
+def expect_parameters(variables, sizes):
+    """Compare a block's number of weights with that of a block of these sizes."""
+    d, hidden = sizes.model_dim, sizes.hidden
+    right = 4 * sizes.heads * d**2 + dense_parameters(d, hidden) + dense_parameters(hidden, d) + 2 * (2 * d)
+    expect_size(variables.size, right, f"{sizes.heads} heads, width {d} and mlp widths {[hidden, d]}")
 
 
 @pytest.mark.check("In training, dropout acts on what the attention returns, before its residual addition.")

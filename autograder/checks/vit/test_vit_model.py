@@ -15,7 +15,8 @@ from autograder.checking.remote import Layer, Student
 from autograder.checks.vit.dropout.networks import NEVER_ON, RATES, blame_for_dropout, expect_frequencies
 from autograder.checks.vit.dropout.vits import vit_in_training
 from autograder.checks.vit.oracles.vision_transformer import vit_parameters
-from autograder.checks.vit.readings.vits import BATCH, VitSizes, read_vit
+from autograder.checks.vit.readings.model_candidates import BATCH, VitSizes
+from autograder.checks.vit.readings.vits import read_vit
 from autograder.errors import CheckFailed, StudentFault
 
 SIZES = VitSizes(side=9, channels=2, patch_size=3, model_dim=4, heads=3, layers=2, head=(7, 11), classes=5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -63,12 +64,12 @@ class Parts:
     sizes: BlockSizes
 
 
-def sorted_by_shape(variables: Variables, sizes: BlockSizes) -> Parts | None:
+def sorted_by_shape(variables: Sequence[Positions], sizes: BlockSizes) -> Parts | None:
     """Return the variables by their shapes, which tell heads and widths; None if they are not those of a block.
 
     Nor are they where the attention's layout has to be discovered.
     """
-    matrices = [places for places in variables.positions if not is_vector(places)]
+    matrices = [places for places in variables if not is_vector(places)]
     hidden = _hidden_of(variables, sizes)
     for shape in ((sizes.model_dim, hidden), (hidden, sizes.model_dim)):  # the mlp comes after the attention
         last = max((place for place, matrix in enumerate(matrices) if _shape(matrix) == shape), default=None)
@@ -87,9 +88,9 @@ def _shape(places: Positions) -> tuple[int, ...]:
     return tuple(size for size in places.shape if size != 1)
 
 
-def _hidden_of(variables: Variables, sizes: BlockSizes) -> int:
+def _hidden_of(variables: Sequence[Positions], sizes: BlockSizes) -> int:
     """Return the width of the mlp's first layer, as its bias shows it; 0 if there is none."""
-    lengths = [places.size for places in variables.positions if is_vector(places) and places.size != sizes.model_dim]
+    lengths = [places.size for places in variables if is_vector(places) and places.size != sizes.model_dim]
     return lengths[0] if len(lengths) == 1 else 0
 
 
@@ -104,15 +105,15 @@ def sorted_by_discovery(
         return None
     attention = list(variables.positions[starts[0] : starts[0] + count])
     row = np.concatenate([places.ravel() for places in attention])
-    return _rest_of(variables, [moved_to(heads.places, row)], attention, sizes)
+    return _rest_of(variables.positions, [moved_to(heads.places, row)], attention, sizes)
 
 
 def _rest_of(
-    variables: Variables, readings: list[Projections], attention: list[Positions], sizes: BlockSizes
+    variables: Sequence[Positions], readings: list[Projections], attention: list[Positions], sizes: BlockSizes
 ) -> Parts | None:
     """Return all parts, given the attention's; None if the others are not those of an mlp and two normalisations."""
     taken = np.concatenate([places.ravel() for places in attention])
-    others = [places for places in variables.positions if not np.isin(places, taken).any()]
+    others = [places for places in variables if not np.isin(places, taken).any()]
     vectors = [places.reshape(-1) for places in others if is_vector(places) and places.size == sizes.model_dim]
     biases = [places.reshape(-1) for places in others if is_vector(places) and places.size != sizes.model_dim]
     kernels = [places for places in others if not is_vector(places)]
@@ -128,10 +129,10 @@ def _rest_of(
     return Parts(taken, readings, vectors, Dense(first, biases[0]), second, found)
 
 
-def blame_for_shapes(variables: Variables, sizes: BlockSizes) -> None:
+def blame_for_shapes(variables: Sequence[Positions], sizes: BlockSizes) -> None:
     """Name what the weights' shapes show to be missing."""
     d, tokens = sizes.model_dim, sizes.tokens
-    shapes = [_shape(places) for places in variables.positions]
+    shapes = [_shape(places) for places in variables]
     if not shapes:
         blame(NO_ATTENTION)
     if (tokens,) in shapes or (tokens, d) in shapes or (1, tokens, d) in shapes:

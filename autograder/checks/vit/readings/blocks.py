@@ -120,7 +120,7 @@ def read_block(student: Student, sizes: BlockSizes, rate: float, rng: np.random.
 
 def _read_model(student: Student, model: Layer, sizes: BlockSizes, rng: np.random.Generator) -> ReadBlock:
     variables = Variables(model)
-    parts = sorted_by_shape(variables, sizes)
+    parts = sorted_by_shape(variables.positions, sizes)
     found = _read(variables, parts, rng) if parts else None
     if found is None:
         require(bool(np.any(model(draw_tokens(rng, sizes)))), "The output: all values are zero.", "only_zeros")
@@ -132,7 +132,7 @@ def _read_model(student: Student, model: Layer, sizes: BlockSizes, rng: np.rando
     half = _read_without_attention(variables, parts, rng) if parts else None
     if half is not None:
         return half
-    blame_for_shapes(variables, sizes)
+    blame_for_shapes(variables.positions, sizes)
     fail(NO_BLOCK)
 
 
@@ -158,10 +158,10 @@ def _read_once(variables: Variables, parts: Parts, rng: np.random.Generator) -> 
     silent = _Asked.of(variables, without(values, parts.attention), x)
     whole = _Asked.of(variables, values, x)
     for oracle, mistake in _oracles():
-        orders = _orders(parts, silent) if mistake is None else _USUAL_ORDERS
-        for skeletons in _skeletons(parts, orders):
+        orders = _orders(parts, silent) if mistake is None else USUAL_ORDERS
+        for styles in skeletons(parts, orders):
             fits = []
-            for skeleton in skeletons:
+            for skeleton in styles:
                 fitted = _fit_epsilons(oracle, skeleton, silent)
                 for reading in parts.projections if fitted else ():
                     places = _fit_epsilons(oracle, replace(skeleton, attention=reading), whole)
@@ -180,8 +180,8 @@ def _read_without_attention(variables: Variables, parts: Parts, rng: np.random.G
         x, values = draw_tokens(rng, parts.sizes), without(variables.draw(rng), parts.attention)
         silent = _Asked.of(variables, values, x)
         misses += 1
-        for skeletons in _skeletons(parts, _orders(parts, silent)):
-            fits = [places for skeleton in skeletons if (places := _fit_epsilons(block, skeleton, silent)) is not None]
+        for styles in skeletons(parts, _orders(parts, silent)):
+            fits = [places for skeleton in styles if (places := _fit_epsilons(block, skeleton, silent)) is not None]
             if len(fits) == 1:
                 return ReadBlock(variables, fits[0], parts.sizes, unread=CheckFailed(NO_ATTENTION_READ))
             misses = 0 if fits else misses
@@ -211,7 +211,7 @@ def _oracles() -> Iterator[tuple[BlockOracle, Mistake | None]]:
         yield mistake, mistake
 
 
-def _skeletons(parts: Parts, orders: Iterable[Order]) -> Iterator[list[Block]]:
+def skeletons(parts: Parts, orders: Iterable[Order]) -> Iterator[list[Block]]:
     """Yield the ways to read all but the attention, with the vectors in these orders, each in every style."""
     for order in orders:
         scale, offset, bias, second_scale, second_offset = (parts.vectors[place] for place in order)
@@ -238,7 +238,7 @@ def _orders(parts: Parts, asked: _Asked) -> list[Order]:
         for scale, offset in itertools.permutations(range(5), 2)
         if _may_end_in(asked, parts.vectors[scale], parts.vectors[offset])
     }
-    orders = dict.fromkeys([*_USUAL_ORDERS, *itertools.permutations(range(5))])
+    orders = dict.fromkeys([*USUAL_ORDERS, *itertools.permutations(range(5))])
     return [order for order in orders if order[3:] in last]
 
 
@@ -250,7 +250,7 @@ def _may_end_in(asked: _Asked, scale: Positions, offset: Positions) -> bool:
     return bool((np.abs(sums) <= bound * np.sum(1 / np.abs(scales))).all())
 
 
-_USUAL_ORDERS: tuple[Order, ...] = (
+USUAL_ORDERS: tuple[Order, ...] = (
     (0, 1, 2, 3, 4), (0, 1, 4, 2, 3), (1, 2, 0, 3, 4), (3, 4, 2, 0, 1), (2, 3, 4, 0, 1), (3, 4, 0, 1, 2),
 )  # fmt: skip
 """As they are used first, then any in which a scale stands beside its offset."""
@@ -261,7 +261,7 @@ def _fit_epsilons(oracle: BlockOracle, places: Block, asked: _Asked) -> Block | 
     weights, got = values_at(places, asked.values), asked.output
 
     def predict(epsilons: Floats) -> Floats:
-        return oracle(asked.x, _with_epsilons(weights, epsilons))
+        return oracle(asked.x, with_epsilons(weights, epsilons))
 
     scale = max(1.0, float(np.abs(got).max()))
     starts = [np.full(2, epsilon) for epsilon in (1e-6, 1e-3)]
@@ -275,14 +275,15 @@ def _fit_epsilons(oracle: BlockOracle, places: Block, asked: _Asked) -> Block | 
             slopes = [(predict(epsilons + step) - there).ravel() / 1e-7 for step in 1e-7 * np.eye(2)]
             change = np.linalg.lstsq(np.stack(slopes, axis=1), (got - there).ravel(), rcond=None)[0]
             epsilons = np.clip(epsilons + change, 0.0, LARGEST_EPSILON)
-        return _with_epsilons(places, epsilons) if agrees(got, predict(epsilons)) else None
+        return with_epsilons(places, epsilons) if agrees(got, predict(epsilons)) else None
 
 
-def _with_epsilons(record: Block, epsilons: Floats) -> Block:
+def with_epsilons(record: Block, epsilons: Floats) -> Block:
+    """Return a block whose two normalisations have these epsilons."""
     first, second = (float(epsilon) for epsilon in epsilons)
     return replace(record, first=replace(record.first, epsilon=first), second=replace(record.second, epsilon=second))
 
 
 def unsure(weights: Block) -> Block:
     """Return a block with epsilons that are as far off as a reading's may be."""
-    return _with_epsilons(weights, np.array([weights.first.epsilon, weights.second.epsilon]) + UNSURE)
+    return with_epsilons(weights, np.array([weights.first.epsilon, weights.second.epsilon]) + UNSURE)

@@ -35,7 +35,7 @@ QUERIES, KEYS = 3, 4
 DRAWS = 3
 """Seldom, two rows look alike or a move drowns in float32: then other weights tell."""
 SCORES = 3.0
-"""How large the scores are, about: where they are larger, a head attends to one key alone and its queries move nothing."""
+"""How large the scores are, about: where they are larger, a head attends to one key and its queries move nothing."""
 STEP, SMALL_STEP = 0.25, 0.05
 STILL = 2e-5
 """What moves less than this part of a scalar's largest move does not move."""

@@ -1,7 +1,6 @@
 """Read a submission's whole Vision Transformer: which of its variables are which parameter.
 
-Encoder and block are read by themselves first. In the model, their variables stand together and in the same order, so
-that only the head is left to be read.
+What the variables may be is told by `model_candidates`; which of that they are, by the model's answers.
 """
 
 from __future__ import annotations
@@ -15,82 +14,28 @@ import numpy as np
 
 from autograder.checking.comparisons import Floats, agrees, fail, require, rounded
 from autograder.checking.mistakes import Mistake, blame
-from autograder.checking.readings import ABSENT, all_readings, moved_to, values_at
+from autograder.checking.readings import all_readings, values_at
 from autograder.checking.remote import Layer, Student
-from autograder.checking.variables import Positions, Variables
+from autograder.checking.variables import Variables
 from autograder.checks.vit.dropout.networks import ALWAYS_ON
 from autograder.checks.vit.mistakes.vits import FLATTENED, OF_MODELS, VitOracle
 from autograder.checks.vit.oracles.vision_transformer import (
-    Dense,
-    Encoder,
-    Mlp,
     Vit,
     dense_parameters,
     vit,
     vit_parameters,
 )
-from autograder.checks.vit.readings.block_parts import BlockSizes
-from autograder.checks.vit.readings.blocks import ReadBlock, read_block
 from autograder.checks.vit.readings.counting import UNSEEN
-from autograder.checks.vit.readings.encoders import ReadEncoder, encoder_candidates, read_encoder
-from autograder.checks.vit.readings.networks import DRAWS, MISSES, STYLES, calm_output, dense_layers, enliven
-from autograder.errors import CheckFailed, StudentFault
+from autograder.checks.vit.readings.model_candidates import BATCH, VitSizes, model_candidates
+from autograder.checks.vit.readings.networks import DRAWS, MISSES, calm_output, enliven
+from autograder.errors import CheckFailed
 
-BATCH = 6
 RANDOM = (
     "Two calls in inference differ, even where both dropout rates are 0: something else in your model is left to "
     "chance outside training, such as an augmentation of the images."
 )
 STABLE = 2e-6
 """A fifth of the tolerance: what rounding may do to the definition."""
-
-
-@dataclass(frozen=True)
-class VitSizes:
-    """Sizes of a model; all different, so that no axis is mistaken for another."""
-
-    side: int
-    channels: int
-    patch_size: int
-    model_dim: int
-    heads: int
-    layers: int
-    head: tuple[int, ...]
-    classes: int
-
-    @property
-    def patches(self) -> int:
-        """Patches of an image."""
-        return (self.side // self.patch_size) ** 2
-
-    @property
-    def patch_dim(self) -> int:
-        """Numbers in a patch."""
-        return self.patch_size**2 * self.channels
-
-    @property
-    def of_block(self) -> BlockSizes:
-        """Sizes of its blocks."""
-        return BlockSizes(self.patches + 1, self.model_dim, self.heads, 2 * self.model_dim)
-
-    def settings(self, attention_rate: float = 0.0, head_rate: float = 0.0) -> dict[str, object]:
-        """Return the arguments of `create_vit_classifier`."""
-        return {
-            "input_shape": (self.side, self.side, self.channels),
-            "num_classes": self.classes,
-            "patch_size": self.patch_size,
-            "embedding_proj_dim": self.model_dim,
-            "num_heads": self.heads,
-            "msa_proj_dim": self.model_dim,
-            "transformer_layers": self.layers,
-            "msa_dropout_rate": attention_rate,
-            "mlp_classification_head_units": list(self.head),
-            "mlp_classification_head_dropout_rate": head_rate,
-        }
-
-    def draw_images(self, rng: np.random.Generator, batch: int = BATCH) -> Floats:
-        """Return images as float32."""
-        return rng.normal(size=(batch, self.side, self.side, self.channels)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -158,7 +103,7 @@ def read_vit(student: Student, sizes: VitSizes, rates: tuple[float, float], rng:
         CheckFailed: If it is no Vision Transformer, right or with a mistake that we know.
     """
     variables = Variables(student.layer("create_vit_classifier", **sizes.settings(*rates)))
-    candidates = list(_candidates(student, variables, sizes, rng))
+    candidates = model_candidates(student, variables, sizes, rng)
     misses = 0
     for _ in range(DRAWS):
         values, images = variables.draw(rng), sizes.draw_images(rng)
@@ -240,78 +185,3 @@ def _explain(variables: Variables, sizes: VitSizes, logits: Floats) -> NoReturn:
         "The logits are not those of patches, tokens, blocks, the class token, the mlp of the head and a last dense "
         "layer. Nothing else belongs into the model, and the head's non-linearity stands between all of its layers."
     )
-
-
-def _candidates(student: Student, variables: Variables, sizes: VitSizes, rng: np.random.Generator) -> list[Vit]:
-    """Return the ways to read the model, given how its parts are read."""
-    head = _head(variables, sizes)
-    if head is None:
-        return []
-    one_block = student.once(_block_alone, sizes.of_block, rng)
-    if isinstance(one_block, CheckFailed):
-        raise one_block
-    taken = np.concatenate([places.ravel() for layer in head for places in (layer.kernel, layer.bias)])
-    others = [places for places in variables.positions if not np.isin(places, taken).any()]
-    runs = _runs(others, one_block.variables.shapes)
-    if len(runs) != sizes.layers:
-        return []
-    blocks = tuple(moved_to(one_block.places, np.concatenate([places.ravel() for places in run])) for run in runs)
-    used = np.concatenate([places.ravel() for run in runs for places in run])
-    rest = [places for places in others if not np.isin(places, used).any()]
-    return [
-        Vit(encoder, blocks, Mlp(head[:-1], activation, last), head[-1])
-        for encoder in _encoders(student, rest, sizes, rng)
-        for activation, last in STYLES
-    ]
-
-
-def _head(variables: Variables, sizes: VitSizes) -> tuple[Dense, ...] | None:
-    try:
-        return dense_layers(variables.positions, (sizes.model_dim, *sizes.head, sizes.classes))
-    except CheckFailed:
-        return None
-
-
-def _block_alone(student: Student, sizes: BlockSizes, rng: np.random.Generator) -> ReadBlock | CheckFailed:
-    try:
-        found = read_block(student, sizes, 0.0, rng)
-    except CheckFailed as failed:
-        return failed
-    return found.unread or found
-
-
-def _runs(variables: Sequence[Positions], shapes: tuple[tuple[int, ...], ...]) -> list[list[Positions]]:
-    """Return neighbouring variables that have these shapes, in this order, as often as there are some."""
-    runs, start = [], 0
-    while start + len(shapes) <= len(variables):
-        run = list(variables[start : start + len(shapes)])
-        found = tuple(places.shape for places in run) == shapes
-        if found:
-            runs.append(run)
-        start += len(shapes) if found else 1
-    return runs
-
-
-def _encoders(
-    student: Student, variables: Sequence[Positions], sizes: VitSizes, rng: np.random.Generator
-) -> list[Encoder]:
-    """Return the ways to read the encoder: as it is read alone, else by the shapes of its variables."""
-    tokens, patch_dim, width = sizes.patches + 1, sizes.patch_dim, sizes.model_dim
-    alone = student.once(_encoder_alone, sizes, rng)
-    if alone is not None and alone.variables.shapes == tuple(places.shape for places in variables):
-        return [moved_to(alone.places, np.concatenate([places.ravel() for places in variables]))]
-    by_shape = encoder_candidates(variables, tokens, patch_dim, width)
-    if by_shape or len(variables) != 2:
-        return by_shape
-    projection = dense_layers(variables, (patch_dim, width))[0]  # patches without a class token and positions
-    return [Encoder(projection, np.full(width, ABSENT), np.full((tokens, width), ABSENT))]
-
-
-def _encoder_alone(student: Student, sizes: VitSizes, rng: np.random.Generator) -> ReadEncoder | None:
-    try:
-        layer = student.layer("PatchEncoder", sizes.patches, sizes.model_dim)
-        patches = rng.normal(size=(BATCH, sizes.patches, sizes.patch_dim)).astype(np.float32)
-        layer(patches)
-        return read_encoder(layer, patches, sizes.model_dim, rng)
-    except StudentFault:  # another task is about it
-        return None

@@ -13,7 +13,8 @@ import numpy as np
 
 from autograder.checking.comparisons import Floats, expect_array, fail
 from autograder.checking.readings import ABSENT
-from autograder.checks.vit.readings.vits import ReadVit, VitSizes
+from autograder.checks.vit.readings.model_candidates import VitSizes
+from autograder.checks.vit.readings.vits import ReadVit
 
 SIZES = VitSizes(side=6, channels=1, patch_size=3, model_dim=12, heads=3, layers=1, head=(20, 16), classes=6)
 EPOCHS, BATCH_SIZE, RATE = 3, 32, 0.01
