@@ -34,7 +34,7 @@ from autograder.errors import CheckFailed, StudentFault
 
 BATCH = 6
 USUAL_EPSILONS = (1e-6, 1e-5, 1e-3)
-"""Of normalisations in blocks that cannot be read by themselves: the paper's code, PyTorch's default, Keras' default."""
+"""Of normalisations in blocks that cannot be read by themselves: those of the paper, of PyTorch and of Keras."""
 OF_ENCODER = (4, 3, 2, 5)
 """How many variables an encoder may have, the usual case first: a kernel, a bias, the class token, the positions."""
 ROUGH = 0.02
