@@ -54,7 +54,7 @@ def of_block(student: NumpySubmission, rng: np.random.Generator) -> list[tuple[s
         *failures(BLOCK.test_output, block, rng),
         *failures(BLOCK.test_without_attention, block, rng),
         *failures(BLOCK.test_in_turn, student, block, rng),
-        *failures(BLOCK.test_parameters, block),
+        *failures(BLOCK.test_parameters, student, block),
         *failures(BLOCK.test_attention_dropout, block, rng),
         *failures(BLOCK.test_network_dropout, block, rng),
         *failures(BLOCK.test_default_rate, student, block, rng),
