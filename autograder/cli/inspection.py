@@ -41,8 +41,8 @@ class AuditOptions(Options):
             "try N generated wrong answers, and half as many right ones, in place of the corpus; 3000", "N", bare=3000
         ),
     ] = None
-    ledger: Annotated[
-        Path | None, Argument("with --mutants: where verdicts are kept, so that a run goes on where it ended", "FILE")
+    resume: Annotated[
+        Path | None, Argument("with --mutants: file of verdicts from which a run resumes, and to which it adds", "FILE")
     ] = None
 
 
@@ -106,9 +106,9 @@ def _audit_mutants(options: AuditOptions) -> int:
     for task in options.tasks:
         assignment.task(task)  # refuses a name that does not exist
     corpus = options.corpus or course.root / "tests" / "submissions"
-    ledger = options.ledger or course.root / ".autograder" / "mutants.jsonl"
+    resume = options.resume or course.root / ".autograder" / "mutants.jsonl"
     scope = MutantScope(
-        options.mutants, options.mutants // 2, options.seed, options.tasks, ledger=ledger, jobs=options.jobs
+        options.mutants, options.mutants // 2, options.seed, options.tasks, resume=resume, jobs=options.jobs
     )
     with shown("judging mutants", err, quiet=options.quiet) as progress:
         found = audit_mutants(Subject(course, name, corpus), scope, progress)

@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from autograder.audit.mutants.side_by_side import Difference, Looks, differences
+from autograder.audit.mutants.side_by_side import Difference, Looks, Unseen, differences
 
 OPEN = {"defaults", "initial values", "saved and loaded"}
 """Aspects that another right way says nothing of."""
-Look = Callable[[str], Looks]
+Look = Callable[[str], Looks | Unseen]
 """Looks at something of a submission: the call that does so."""
 
 
@@ -45,6 +45,8 @@ class Freedom:
 
     def is_free(self, task: str, difference: Difference) -> bool:
         """Whether a difference in this aspect may be free."""
+        if difference.aspect is None:
+            return False
         return task in self.tasks and re.fullmatch(self.aspects, difference.aspect) is not None
 
     def covers(self, compared: Compared) -> bool:
@@ -55,20 +57,22 @@ class Freedom:
             return any(self._is_alike(compared, compared.look_at_right(call)) for call in self.other_ways)
         if self.call:
             right, changed = compared.look_at_right(self.call), compared.look_at_changed(self.call)
-            if "everything" in right or "everything" in changed:
+            if isinstance(right, Unseen) or isinstance(changed, Unseen):
                 return False
             apart = {difference.aspect for difference in differences(right, changed)}
             return not apart or (self.any_of_it and apart < right.keys())
         return self._is_small(compared.found)
 
-    def _is_alike(self, compared: Compared, way: Looks) -> bool:
+    def _is_alike(self, compared: Compared, way: Looks | Unseen) -> bool:
         """Whether the change is like another right way; what a way does not fix is as in the original."""
+        if isinstance(way, Unseen):
+            return False
         known = {difference.aspect for difference in compared.found}
         found = [found for found in differences(way, compared.changed) if found.aspect in known | way.keys() - OPEN]
         return self._is_small(found)
 
     def _is_small(self, found: Sequence[Difference]) -> bool:
-        return all(_off(difference) <= (self.most or 0.0) for difference in found)
+        return all(difference.gap.off <= (self.most or 0.0) for difference in found)
 
 
 @dataclass(frozen=True)
@@ -84,14 +88,9 @@ class Compared:
 
     task: str
     found: tuple[Difference, ...]
-    changed: Looks
+    changed: Looks | Unseen
     look_at_right: Look
     look_at_changed: Look
-
-
-def _off(difference: Difference) -> float:
-    found = re.search(r"off by ([\d.e+-]+) of", difference.words)
-    return float(found[1]) if found else float("inf")
 
 
 def freedom_of(compared: Compared, freedoms: Sequence[Freedom]) -> str:
@@ -99,9 +98,9 @@ def freedom_of(compared: Compared, freedoms: Sequence[Freedom]) -> str:
     names, rest = [], compared.found
     for freedom in freedoms:
         if freedom.is_of_aspects:
-            kept = tuple(difference for difference in rest if not freedom.is_free(compared.task, difference))
-            names += [freedom.name] if len(kept) < len(rest) else []
-            rest = kept
+            unexplained = tuple(difference for difference in rest if not freedom.is_free(compared.task, difference))
+            names += [freedom.name] if len(unexplained) < len(rest) else []
+            rest = unexplained
     if not rest:
         return ", ".join(names)
     left = replace(compared, found=rest)

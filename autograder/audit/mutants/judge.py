@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from autograder.audit.corpus import load_corpus
+from autograder.audit.mutants.comparison import comparison_of
 from autograder.audit.mutants.freedoms import Compared, freedom_of
 from autograder.audit.mutants.making import Mutant
 from autograder.audit.mutants.originals import Original, RightWork
 from autograder.audit.mutants.records import Verdict
-from autograder.audit.mutants.side_by_side import FIRST_CELL, Difference, Looks, Viewer, differences
-from autograder.audit.mutants.vit.freedoms import FREEDOMS
+from autograder.audit.mutants.side_by_side import Difference, Looks, Unseen, Viewer, differences
 from autograder.audit.worker import Subject
 from autograder.checking.comparisons import OBSERVATIONS
 from autograder.course.assignment import Task
@@ -67,9 +67,11 @@ class Judge:
         corpus = load_corpus(subject.folder, self._assignment)
         self._work = RightWork(corpus, self._assignment)
         cells = {grade_id_of(cell): text_of(cell) for cell in load_cells(corpus.notebook)}
-        self._first_cell = cells[FIRST_CELL]
+        comparison = comparison_of(subject.assignment)
+        self._freedoms = comparison.freedoms
+        self._first_cell = cells[comparison.first_cell]
         self._zygote = Zygote(threads=1, preload=self._assignment.preload)
-        self._viewer = Viewer(self._zygote, self._reference, self._settings)
+        self._viewer = Viewer(self._zygote, self._reference, self._settings, comparison.read_texts())
         self._open = ExitStack()
         self._checks: Checks = self._open.enter_context(collected_checks(self._assignment.tasks))
         self._right = functools.lru_cache(maxsize=256)(self._look_at_right)
@@ -106,29 +108,34 @@ class Judge:
                 break
         if not found:
             return _with(verdict, kind="equivalent")
-        rows = tuple((difference.aspect, difference.words) for difference in found[:4])
-        return _with(verdict, kind="free" if freedom else "wrong", freedom=freedom, differences=rows)
+        shown = found[:4]
+        rows = tuple((difference.aspect or "everything", difference.gap.words) for difference in shown)
+        outright = all(difference.gap.is_failure for difference in shown)
+        kind = "free" if freedom else "wrong"
+        return _with(verdict, kind=kind, freedom=freedom, differences=rows, fails_outright=outright)
 
     def _differences(self, mutant: Mutant, before: str) -> tuple[tuple[Difference, ...], str]:
         """Return in what a mutant differs from its original, and the rule by which that is free."""
         original = mutant.original
 
-        def look_at_right(call: str) -> Looks:
+        def look_at_right(call: str) -> Looks | Unseen:
             return self._right(original, before + call)
 
-        def look_at_changed(call: str) -> Looks:
+        def look_at_changed(call: str) -> Looks | Unseen:
             return self._look(original, mutant.text, before + call)
 
         changed = look_at_changed(look_of(original))
         found = differences(look_at_right(look_of(original)), changed)
         if not found:
             return (), ""
-        return found, freedom_of(Compared(original.task, found, changed, look_at_right, look_at_changed), FREEDOMS)
+        return found, freedom_of(
+            Compared(original.task, found, changed, look_at_right, look_at_changed), self._freedoms
+        )
 
-    def _look_at_right(self, original: Original, call: str) -> Looks:
+    def _look_at_right(self, original: Original, call: str) -> Looks | Unseen:
         return self._look(original, original.text, call)
 
-    def _look(self, original: Original, text: str, call: str) -> Looks:
+    def _look(self, original: Original, text: str, call: str) -> Looks | Unseen:
         first = f"{self._first_cell}\nanswer = {text!r}\n" if original.cell else self._first_cell
         return self._viewer.look(self._work.submission(original, text), first, call)
 
@@ -203,13 +210,7 @@ class Judge:
 
 def look_of(original: Original) -> str:
     """Return the call that looks at a part."""
-    if not original.cell:
-        return f"look_at_{original.task}()"
-    return (
-        f"look_at_{original.task}_answer(answer)"
-        if original.task == "vit_model"
-        else f"look_at_{original.task}(answer)"
-    )
+    return f"look_at_{original.task}_answer(answer)" if original.cell else f"look_at_{original.task}()"
 
 
 def diff_of(mutant: Mutant) -> str:

@@ -1,4 +1,4 @@
-"""What was found about each mutant and each rewriting: plain records, as they are kept from run to run."""
+"""What was found about each mutant and each rewriting: plain records, written to a file from which a run resumes."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Verdict(msgspec.Struct, frozen=True):
         kind: Whether it differs from its original, and if so whether the lab leaves that free.
         freedom: The rule by which it is free.
         differences: Aspects with what is different, which prove that it is wrong.
+        fails_outright: Whether all that these say of it is that it raises.
         diff: Its lines beside those of the original.
         lost: Points lost by task, its own and others.
         failed: Checks of its own task that failed.
@@ -36,6 +37,7 @@ class Verdict(msgspec.Struct, frozen=True):
     diff: str
     freedom: str = ""
     differences: tuple[tuple[str, str], ...] = ()
+    fails_outright: bool = False
     lost: Mapping[str, float] = {}
     failed: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
@@ -58,19 +60,12 @@ class Verdict(msgspec.Struct, frozen=True):
         paid = self.is_killed or self.kind == "rewriting"
         return {task: points for task, points in self.lost.items() if task != self.task and paid}
 
-    @property
-    def fails_outright(self) -> bool:
-        """Whether all that was seen of it is that it raises."""
-        return bool(self.differences) and all(
-            words.startswith(("raises", "nothing")) or aspect == "everything" for aspect, words in self.differences
-        )
 
-
-class Ledger:
-    """A file to which verdicts are appended, so that a run that was ended goes on where it was.
+class VerdictFile:
+    """A file to which verdicts are appended, so that a run that was ended resumes where it was.
 
     Args:
-        path: Of the file; None keeps verdicts in memory alone.
+        path: Of the file; None writes none.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -84,7 +79,7 @@ class Ledger:
         return key in self._known
 
     def add(self, verdict: Verdict) -> None:
-        """Keep a verdict."""
+        """Add a verdict, and write it at once."""
         self._known[verdict.key] = verdict
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Run over many mutants: make them, judge those that have no verdict yet, and keep every verdict as it comes."""
+"""Run over many mutants: make them, judge those that have no verdict yet, and write down every verdict as it comes."""
 
 from __future__ import annotations
 
@@ -11,19 +11,17 @@ from itertools import islice
 from pathlib import Path
 
 from autograder.audit.corpus import load_corpus
+from autograder.audit.mutants.comparison import comparison_of
 from autograder.audit.mutants.judge import Candidate, judge, start_judge
 from autograder.audit.mutants.making import mutants_of, sample
 from autograder.audit.mutants.originals import RightWork
-from autograder.audit.mutants.records import Ledger, Verdict
+from autograder.audit.mutants.records import Verdict, VerdictFile
 from autograder.audit.mutants.rewritings import rewritings_of
 from autograder.audit.worker import Subject
 from autograder.batch.local_workers import default_jobs, worker_pool
-from autograder.errors import UsageError
 from autograder.grading.rules_digest import read_rules
 from autograder.progress import ProgressListener, no_progress
 
-COMPARED = ("vit",)
-"""Assignments whose parts can be put side by side; another one needs texts and freedoms of its own."""
 AHEAD = 4
 """Candidates that wait for each worker."""
 
@@ -38,7 +36,7 @@ class MutantScope:
         seed: Makes the draw.
         tasks: Only mutants of these tasks; none means all.
         styles: Only of these right submissions; none means all.
-        ledger: Where verdicts are kept, so that a run goes on where it was ended; None keeps none.
+        resume: File of verdicts from which a run resumes, and to which it adds; None neither reads nor writes one.
         jobs: Judged at once; 0 means as many as processors and memory allow.
     """
 
@@ -47,7 +45,7 @@ class MutantScope:
     seed: str = ""
     tasks: Sequence[str] = ()
     styles: Sequence[str] = ()
-    ledger: Path | None = None
+    resume: Path | None = None
     jobs: int = 0
 
 
@@ -80,24 +78,24 @@ def audit_mutants(subject: Subject, scope: MutantScope, progress: ProgressListen
         UsageError: If nothing tells how to compare this assignment's parts.
         AutograderError: If the machinery fails.
     """
-    if subject.assignment not in COMPARED:
-        raise UsageError(
-            f"Mutants of {subject.assignment} cannot be told from right work: nothing says how to compare its parts.",
-            f"--mutants knows {', '.join(COMPARED)}.",
-        )
     begin = time.monotonic()
     candidates = make_candidates(subject, scope)
-    ledger = Ledger(scope.ledger)
-    waiting = [candidate for candidate in candidates if candidate.key not in ledger]
+    verdict_file = VerdictFile(scope.resume)
+    waiting = [candidate for candidate in candidates if candidate.key not in verdict_file]
     workers = max(1, min(scope.jobs or subject.course.settings.jobs or default_jobs(), len(waiting)))
     if waiting:
-        _judge_all(waiting, replace(subject, course=subject.course.for_workers()), workers, ledger, progress)
-    verdicts = tuple(ledger[candidate.key] for candidate in candidates)
+        _judge_all(waiting, replace(subject, course=subject.course.for_workers()), workers, verdict_file, progress)
+    verdicts = tuple(verdict_file[candidate.key] for candidate in candidates)
     return MutantAudit(verdicts, time.monotonic() - begin, workers)
 
 
 def make_candidates(subject: Subject, scope: MutantScope) -> list[Candidate]:
-    """Return the mutants and rewritings of a scope, each with the digest of what its verdict depends on."""
+    """Return the mutants and rewritings of a scope, each with the digest of what its verdict depends on.
+
+    Raises:
+        UsageError: If nothing tells how to compare this assignment's parts.
+    """
+    comparison = comparison_of(subject.assignment)
     assignment = subject.course.assignment(subject.assignment)
     tasks = [task for task in assignment.tasks if not scope.tasks or task.id in scope.tasks]
     originals = [
@@ -107,7 +105,7 @@ def make_candidates(subject: Subject, scope: MutantScope) -> list[Candidate]:
     ]
     rules = read_rules(subject.course, assignment)
     here = Path(__file__).parent
-    comparing = (here / "side_by_side.py", here / "freedoms.py", *sorted((here / "vit").glob("*.py")))
+    comparing = (here / "side_by_side.py", here / "freedoms.py", *comparison.files)
     looks = hashlib.sha256(b"".join(path.read_bytes() for path in comparing)).hexdigest()
 
     def key(name: str, text: str, task: str) -> str:
@@ -129,9 +127,9 @@ def _mixed(wrong: Sequence[Candidate], right: Sequence[Candidate]) -> list[Candi
 
 
 def _judge_all(
-    waiting: Sequence[Candidate], subject: Subject, workers: int, ledger: Ledger, progress: ProgressListener
+    waiting: Sequence[Candidate], subject: Subject, workers: int, verdict_file: VerdictFile, progress: ProgressListener
 ) -> None:
-    """Judge candidates, few of them handed out at a time, and keep each verdict at once."""
+    """Judge candidates, few of them handed out at a time, and write each verdict at once."""
     left = iter(waiting)
     with worker_pool(workers, start_judge, (subject,)) as pool:
         running: set[Future[Verdict]] = {pool.submit(judge, candidate) for candidate in islice(left, AHEAD * workers)}
@@ -140,7 +138,7 @@ def _judge_all(
             ended, running = wait(running, return_when=FIRST_COMPLETED)
             for future in ended:
                 verdict = future.result()
-                ledger.add(verdict)
+                verdict_file.add(verdict)
                 done += 1
                 progress(done, len(waiting), verdict.name)
             running.update(pool.submit(judge, candidate) for candidate in islice(left, len(ended)))

@@ -1,14 +1,14 @@
 """Put right work and a change of it side by side: same weights, same inputs, and no check in between.
 
-Both are looked at in processes of their own, behind the wall, by text that runs there (`vit/parts.py`,
-`vit/answers.py`). What was seen are arrays, numbers and words by aspect; random outputs are compared as distributions.
+Both are looked at in processes of their own, behind the wall, by text of the assignment's that runs there. What was
+seen are arrays, numbers and words by aspect; random outputs are compared as distributions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from autograder.grading.student_process import StudentProcess
 from autograder.grading.zygote_client import Zygote
 
 Looks = Mapping[str, Any]
-"""What was seen, by aspect."""
+"""What was seen, by aspect. An aspect whose look ended in an exception holds `{"raises": its class}`."""
 SECONDS = 60.0
 """How long a change may take for all that is looked at; the slowest right work takes a tenth."""
 CLOSE = 3e-5
@@ -33,16 +33,41 @@ OFTEN = 0.12
 """Difference of the shares of samples that repeat another; by chance 0.03 at most."""
 SURE = 3.3
 """Of Kolmogorov and Smirnov's statistic for two samples, by chance beyond it once in 1e9 comparisons."""
-FIRST_CELL = "imports"
-TEXTS = ("looking", "parts", "vits", "answers")
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """That nothing of a submission could be looked at, and in words why."""
+
+    words: str
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How two values differ.
+
+    Attributes:
+        words: In words.
+        off: By how much, in parts of the largest value, if both are arrays of one shape and type.
+        is_failure: Whether the change has no value here: it raises, or has nothing.
+    """
+
+    words: str
+    off: float = math.inf
+    is_failure: bool = False
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One aspect in which a change is unlike its original, and in words how."""
+    """One aspect in which a change is unlike its original, and how.
 
-    aspect: str
-    words: str
+    Attributes:
+        aspect: None stands for all of them: at least one of the two could not be looked at.
+        gap: How they differ in it.
+    """
+
+    aspect: str | None
+    gap: Gap
 
 
 class Viewer:
@@ -52,16 +77,16 @@ class Viewer:
         zygote: To fork processes from.
         reference: The instructor's texts.
         settings: Layers and limits.
+        texts: What runs behind the wall before a look: it defines what can be called.
     """
 
-    def __init__(self, zygote: Zygote, reference: Reference, settings: Settings) -> None:
+    def __init__(self, zygote: Zygote, reference: Reference, settings: Settings, texts: Sequence[str]) -> None:
         self._zygote = zygote
         self._reference = reference
         self._settings = settings
-        folder = Path(__file__).parent / "vit"
-        self._texts = [(folder / f"{name}.py").read_text("utf-8") for name in TEXTS]
+        self._texts = texts
 
-    def look(self, snapshot: Snapshot, first_cell: str, call: str) -> Looks:
+    def look(self, snapshot: Snapshot, first_cell: str, call: str) -> Looks | Unseen:
         """Return what a submission does.
 
         Args:
@@ -73,58 +98,71 @@ class Viewer:
         try:
             return self._look(process, first_cell, call)
         except StudentRaised as raised:
-            return {"everything": f"raises {raised.exception}"}
+            return Unseen(f"raises {raised.exception}")
         except StudentFault as fault:
-            return {"everything": fault.message}
+            return Unseen(fault.message)
         finally:
             process.stop()
 
-    def _look(self, process: StudentProcess, first_cell: str, call: str) -> Looks:
+    def _look(self, process: StudentProcess, first_cell: str, call: str) -> Looks | Unseen:
         process.ask(wire.Load(MODULE, self._reference.given, True, self._reference.modules), SECONDS)
         *before, last = call.split("\n")
         for text in (first_cell, *self._texts, "\n".join([*before, f"seen = {last}"])):
             process.ask(wire.RunCell("look", text), SECONDS)
         seen = process.ask(wire.Read("seen"), SECONDS)
-        return seen if isinstance(seen, dict) else {"everything": "gives nothing that can be looked at"}
+        return seen if isinstance(seen, dict) else Unseen("gives nothing that can be looked at")
 
 
-def differences(right: Looks, changed: Looks) -> tuple[Difference, ...]:
+def differences(right: Looks | Unseen, changed: Looks | Unseen) -> tuple[Difference, ...]:
     """Return in which aspects two submissions differ."""
-    if "everything" in changed or "everything" in right:
-        words = str(changed.get("everything", "nothing is like it"))
-        return () if right == changed else (Difference("everything", words),)
+    if isinstance(changed, Unseen) or isinstance(right, Unseen):
+        words = changed.words if isinstance(changed, Unseen) else "nothing is like it"
+        return () if right == changed else (Difference(None, Gap(words, is_failure=True)),)
     aspects = dict.fromkeys([*right, *changed])
-    found = ((aspect, difference(right.get(aspect), changed.get(aspect))) for aspect in aspects)
-    return tuple(Difference(aspect, words) for aspect, words in found if words)
+    found = ((aspect, gap_between(right.get(aspect), changed.get(aspect))) for aspect in aspects)
+    return tuple(Difference(aspect, gap) for aspect, gap in found if gap is not None)
 
 
-def difference(right: Any, changed: Any) -> str:  # noqa: ANN401 - what was seen
-    """Return in words how two values differ; empty if they do not."""
+def gap_between(right: Any, changed: Any) -> Gap | None:  # noqa: ANN401 - what was seen
+    """Return how two values differ; None if they do not."""
+    if _raises(right) or _raises(changed):
+        return _gap_of_others(right, changed)
     if isinstance(right, dict) and right.keys() == {"many", "few"} and isinstance(changed, dict):
-        return _difference_of_samples(right, changed)
+        words = _words_of_samples(right, changed)
+        return Gap(words) if words else None
     if isinstance(right, np.ndarray) and isinstance(changed, np.ndarray):
-        return _difference_of_arrays(right, changed)
+        return _gap_of_arrays(right, changed)
     if isinstance(right, dict) and isinstance(changed, dict):
-        pairs = ((str(key), difference(right.get(key), changed.get(key))) for key in dict.fromkeys([*right, *changed]))
-        return next((f"{key}: {words}" for key, words in pairs if words), "")
+        pairs = ((key, gap_between(right.get(key), changed.get(key))) for key in dict.fromkeys([*right, *changed]))
+        return next((Gap(f"{key}: {gap.words}", gap.off) for key, gap in pairs if gap is not None), None)
     if isinstance(right, tuple) and isinstance(changed, tuple):
         if len(right) != len(changed):
-            return f"{len(changed)} values for {len(right)}"
-        return next((words for words in map(difference, right, changed) if words), "")
+            return Gap(f"{len(changed)} values for {len(right)}")
+        return next((gap for gap in map(gap_between, right, changed) if gap is not None), None)
     if isinstance(right, float) and isinstance(changed, float):
-        return (
-            "" if np.isclose(right, changed, rtol=1e-4, atol=1e-6, equal_nan=True) else f"{changed:.6g} for {right:.6g}"
-        )
-    return "" if type(right) is type(changed) and right == changed else f"{_brief(changed)} for {_brief(right)}"
+        is_close = np.isclose(right, changed, rtol=1e-4, atol=1e-6, equal_nan=True)
+        return None if is_close else Gap(f"{changed:.6g} for {right:.6g}")
+    return _gap_of_others(right, changed)
 
 
-def _difference_of_arrays(right: np.ndarray[Any, Any], changed: np.ndarray[Any, Any]) -> str:
+def _gap_of_others(right: object, changed: object) -> Gap | None:
+    """Return how two values differ that are only equal or not."""
+    if type(right) is type(changed) and right == changed:
+        return None
+    return Gap(f"{_brief(changed)} for {_brief(right)}", is_failure=changed is None or _raises(changed))
+
+
+def _raises(value: object) -> bool:
+    return isinstance(value, dict) and value.keys() == {"raises"}
+
+
+def _gap_of_arrays(right: np.ndarray[Any, Any], changed: np.ndarray[Any, Any]) -> Gap | None:
     if right.shape != changed.shape:
-        return f"shape {changed.shape} for {right.shape}"
+        return Gap(f"shape {changed.shape} for {right.shape}")
     if right.dtype != changed.dtype:
-        return f"{changed.dtype} for {right.dtype}"
+        return Gap(f"{changed.dtype} for {right.dtype}")
     off = largest_off(right, changed)
-    return f"off by {off:.2g} of the largest value" if off > CLOSE else ""
+    return Gap(f"off by {off:.2g} of the largest value", off) if off > CLOSE else None
 
 
 def largest_off(right: np.ndarray[Any, Any], changed: np.ndarray[Any, Any]) -> float:
@@ -137,8 +175,8 @@ def largest_off(right: np.ndarray[Any, Any], changed: np.ndarray[Any, Any]) -> f
     return float(np.abs(one[finite] - two[finite]).max(initial=0.0)) / scale
 
 
-def _difference_of_samples(right: Mapping[str, Any], changed: Mapping[str, Any]) -> str:
-    """Compare outputs in training as distributions, and in which of them the same is drawn."""
+def _words_of_samples(right: Mapping[str, Any], changed: Mapping[str, Any]) -> str:
+    """Compare outputs in training as distributions, and in which of them the same is drawn; empty if alike."""
     one, two = right["many"], changed.get("many")
     if not isinstance(one, np.ndarray) or not isinstance(two, np.ndarray) or one.shape != two.shape:
         return "samples of another shape" if type(one) is type(two) else f"{_brief(two)} for samples"
@@ -188,5 +226,9 @@ def _step(one: np.ndarray[Any, Any], two: np.ndarray[Any, Any]) -> float:
 
 
 def _brief(value: object) -> str:
-    text = "nothing" if value is None else f"an array {value.shape}" if isinstance(value, np.ndarray) else str(value)
+    if value is None:
+        return "nothing"
+    if isinstance(value, np.ndarray):
+        return f"an array {value.shape}"
+    text = f"raises {value['raises']}" if isinstance(value, dict) and _raises(value) else str(value)
     return text if len(text) < 60 else f"{text[:57]}..."

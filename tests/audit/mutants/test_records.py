@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autograder.audit.mutants.records import Kind, Ledger, Verdict, tally
+from autograder.audit.mutants.records import Kind, Verdict, VerdictFile, tally
 from autograder.audit.mutants.render import mutants_json, render_mutants
 from autograder.audit.mutants.run import MutantAudit
 
@@ -48,12 +48,12 @@ def test_a_run_is_shown() -> None:
     assert b'"freedom": "initial values"' in mutants_json(MutantAudit(VERDICTS, 1.0, 1))
 
 
-def test_a_ledger_goes_on_where_a_run_ended(tmp_path: Path) -> None:
+def test_a_run_resumes_where_it_ended(tmp_path: Path) -> None:
     path = tmp_path / "new" / "verdicts.jsonl"
-    ledger = Ledger(path)
-    for kept in VERDICTS:
-        ledger.add(kept)
+    first = VerdictFile(path)
+    for verdict in VERDICTS:
+        first.add(verdict)
     path.write_bytes(path.read_bytes() + b'{"name": "cut o')
-    again = Ledger(path)
-    assert all(again[kept.key] == kept for kept in VERDICTS)
+    again = VerdictFile(path)
+    assert all(again[verdict.key] == verdict for verdict in VERDICTS)
     assert "another key" not in again

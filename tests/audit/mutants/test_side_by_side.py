@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import numpy as np
 import pytest
 
 from autograder.audit.mutants.freedoms import Compared, freedom_of
-from autograder.audit.mutants.side_by_side import Difference, Looks, difference, differences
+from autograder.audit.mutants.side_by_side import Difference, Gap, Looks, Unseen, differences, gap_between
 from autograder.audit.mutants.vit.freedoms import FREEDOMS
 
 ARRAY = np.arange(6.0, dtype=np.float32).reshape(2, 3)
@@ -27,12 +28,13 @@ ARRAY = np.arange(6.0, dtype=np.float32).reshape(2, 3)
         ({"epochs": 3}, {"epochs": 4}, "epochs: 4 for 3"),
         (True, 1, "1 for True"),
         (0.5, 0.5 + 1e-9, ""),
-        ("raises ValueError", ARRAY, "an array (2, 3) for raises ValueError"),
+        ({"raises": "ValueError"}, ARRAY, "an array (2, 3) for raises ValueError"),
     ],
 )
 def test_values_are_compared(right: object, changed: object, words: str) -> None:
-    assert difference(right, changed).startswith(words)
-    assert (difference(right, changed) == "") == (words == "")
+    gap = gap_between(right, changed)
+    assert gap.words.startswith(words) if gap is not None else words == ""
+    assert (gap is None) == (words == "")
 
 
 def dropped(rate: float, seed: int, *, together: bool = False, noise: bool = False) -> dict[str, Any]:
@@ -58,29 +60,29 @@ def dropped(rate: float, seed: int, *, together: bool = False, noise: bool = Fal
     ],
 )
 def test_random_outputs_are_compared_as_distributions(changed: dict[str, Any], words: str) -> None:
-    found = difference(dropped(0.3, 1), changed)
-    assert found.startswith(words)
-    assert bool(found) == bool(words)
+    gap = gap_between(dropped(0.3, 1), changed)
+    assert gap.words.startswith(words) if gap is not None else words == ""
+    assert (gap is None) == (words == "")
 
 
 def test_what_raises_as_a_whole_is_one_difference() -> None:
-    assert differences({"output": ARRAY}, {"everything": "raises TypeError"}) == (
-        Difference("everything", "raises TypeError"),
-    )
+    raised = Unseen("raises TypeError")
+    assert differences({"output": ARRAY}, raised) == (Difference(None, Gap("raises TypeError", is_failure=True)),)
+    assert differences(raised, Unseen("raises TypeError")) == ()
     assert differences({"output": ARRAY}, {"output": ARRAY}) == ()
 
 
-def freedom(task: str, found: dict[str, str], ways: Looks | None = None) -> str:
-    """The rule by which differences are free."""
-    rows = tuple(Difference(aspect, words) for aspect, words in found.items())
+def freedom(task: str, found: dict[str, float], ways: Looks | None = None) -> str:
+    """The rule by which differences, each with how far it is off, are free."""
+    rows = tuple(Difference(aspect, Gap("other", off)) for aspect, off in found.items())
     changed = {"block: output": ARRAY}
     return freedom_of(Compared(task, rows, changed, lambda call: ways or {}, lambda call: changed), FREEDOMS)
 
 
 def test_freedoms_of_the_lab() -> None:
-    assert freedom("mlp", {"initial values": "1 for 0"}) == "initial values"
-    assert freedom("transformer_block", {"block: output": "off by 0.0004 of the largest value"}) == "epsilon"
-    assert freedom("transformer_block", {"block: output": "off by 0.4 of the largest value"}, {"a": 1}) == ""
-    assert freedom("transformer_block", {"block: output": "off by 0.4 of the largest value"}, {"block: output": ARRAY})
-    assert freedom("mlp", {"initial values": "1 for 0", "defaults": "2 for 1"}, {"a": 1}) == ""
-    assert freedom("attention", {"initial values": "1 for 0"}) == ""
+    assert freedom("mlp", {"initial values": inf}) == "initial values"
+    assert freedom("transformer_block", {"block: output": 0.0004}) == "epsilon"
+    assert freedom("transformer_block", {"block: output": 0.4}, {"a": 1}) == ""
+    assert freedom("transformer_block", {"block: output": 0.4}, {"block: output": ARRAY})
+    assert freedom("mlp", {"initial values": inf, "defaults": inf}, {"a": 1}) == ""
+    assert freedom("attention", {"initial values": inf}) == ""

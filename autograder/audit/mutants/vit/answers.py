@@ -24,7 +24,7 @@ def numbers_in(images):
     return pixels[:, 0] * 200 + pixels[:, 1]
 
 
-def look_at_data_split(answer):
+def look_at_data_split_answer(answer):
     looks = Looks()
     for number, count in enumerate((400, 200, 120)):
         looks.at(f"{count} images", lambda number=number, count=count: split_of(answer, number, count))
@@ -69,7 +69,7 @@ def runs_off(chosen):
     return some in (0, whole) or abs(runs - mean) > 5 * ((mean - 1) * (mean - 2) / (whole - 1)) ** 0.5
 
 
-def look_at_preprocessing(answer):
+def look_at_preprocessing_answer(answer):
     looks = Looks()
     for seed in (1, 2, 3):
         looks.at(f"data {seed}", lambda seed=seed: prepared_by(answer, seed))
@@ -128,7 +128,7 @@ def training_data(seed):
     return [(rng.normal(size=(size, 3, 3, 1)).astype("float32"), rng.integers(0, 4, size)) for size in sizes]
 
 
-def look_at_training(answer):
+def look_at_training_answer(answer):
     looks = Looks()
     looks.at("defaults", lambda: defaults(run(answer)["run_experiment"]))
     for seed in (1, 2):
@@ -188,7 +188,7 @@ class NotedTracker:
         return lambda *args, **kwargs: self.events.append(name)
 
 
-def look_at_carbon(answer):
+def look_at_carbon_answer(answer):
     looks = Looks()
     for settings in ({"epochs": 3, "batch_size": 5, "learning_rate": 0.1, "run_testing": False}, {"epochs": 2}, {}):
         looks.at(f"settings {sorted(settings)}", lambda settings=settings: measured_by(answer, settings))
@@ -199,7 +199,7 @@ def measured_by(answer, settings):
     """Return what happened in which order: the tracker's steps and the training with what it was given."""
     events = []
 
-    def experiment(
+    def experiment(  # the lab's own signature: answers may give each setting by place or by name
         model,
         training_data,
         validation_data,
@@ -223,7 +223,7 @@ def measured_by(answer, settings):
     return {"events": [event for event in events if event != "stop"], "result": result}
 
 
-def look_at_pretrained(answer):
+def look_at_pretrained_answer(answer):
     looks = Looks()
     labels = [f"label {number}, also {number + 50}" for number in range(12)]
     folder = utilities.save_tiny_vit("tiny", labels)

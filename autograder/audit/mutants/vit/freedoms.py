@@ -20,7 +20,7 @@ NETWORKS = tuple(itertools.product(("relu", "gelu"), (None, "relu", "gelu"), (Tr
 """Non-linearity after the hidden layers and after the last one, and whether a dropout follows that."""
 IN_INFERENCE = "(?!.*training|.*samples|.*variables).*(output|flagged|gradients|again|large|batches|model).*"
 BATCHES = "batch_size=batch_size"
-NO_VARIABLES = "(?!.*variables|defaults|everything).*"
+NO_VARIABLES = "(?!.*variables|defaults).*"
 
 FREEDOMS = (
     Freedom(
@@ -127,6 +127,6 @@ FREEDOMS = (
         "order of the samples",
         "Samples may be shuffled or not: with samples that are alike nobody could tell.",
         ("training",),
-        other_ways=(f"look_at_training(answer.replace({BATCHES!r}, {BATCHES + ', shuffle=False'!r}, 1))",),
+        other_ways=(f"look_at_training_answer(answer.replace({BATCHES!r}, {BATCHES + ', shuffle=False'!r}, 1))",),
     ),
 )

@@ -22,6 +22,11 @@ def drawn(*shape, seed="x", size=1.0):
     return (size * rng.normal(size=shape)).astype("float32")
 
 
+def raised(error):
+    """Return what is seen where a look ends in an exception."""
+    return {"raises": type(error).__name__}
+
+
 class Looks(dict):
     """Aspects, and what was seen of each."""
 
@@ -29,7 +34,7 @@ class Looks(dict):
         try:
             self[aspect] = plain(look())
         except BaseException as error:
-            self[aspect] = f"raises {type(error).__name__}"
+            self[aspect] = raised(error)
 
 
 def plain(value):
@@ -145,7 +150,7 @@ def look_at_model(looks, name, make, *inputs, rates=True):
         called(model, *inputs)
         set_weights(model)
     except BaseException as error:
-        looks[name] = f"raises {type(error).__name__}"
+        looks[name] = raised(error)
         return
     looks.at(f"{name}: variables", lambda: structure(model))
     looks.at(f"{name}: output", lambda: called(model, *inputs))

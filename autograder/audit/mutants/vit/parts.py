@@ -42,31 +42,12 @@ def look_at_multi_head_attention():
     look_at_model(looks, "heads", lambda: make(3, 5, 4, 7), *inputs, rates=False)
     if QUICK:
         return looks
-
-    def flagged():
-        layer = make(3, 5, 4, 7, True)
-        layer(*inputs)
-        set_weights(layer)
-        return layer
-
-    looks.at("flagged", lambda: mean_over_heads(flagged()(*inputs)))
-    looks.at("flagged: gradients", lambda: gradients(flagged(), *inputs))
+    looks.at("flagged", lambda: mean_over_heads(attention_of(inputs, True)(*inputs)))
+    looks.at("flagged: gradients", lambda: gradients(attention_of(inputs, True), *inputs))
     equal = [drawn(2, 4, 4, seed=name) for name in "QKV"]
     look_at_model(looks, "equal sizes", lambda: make(2, 4, 4, 4), *equal, rates=False)
     look_at_model(looks, "one head", lambda: make(1, 5, 4, 7), *inputs, rates=False)
-
-    def batches():
-        layer = make(3, 5, 4, 7)
-        layer(*inputs)
-        set_weights(layer)
-        larger = [np.concatenate([array, array, array]) for array in inputs]
-        return (
-            layer(*larger),
-            layer(*[array[:1] for array in inputs]),
-            layer(inputs[0][:, :2], inputs[1][:, :4], inputs[2][:, :4]),
-        )
-
-    looks.at("other batches", batches)
+    looks.at("other batches", lambda: in_other_batches(attention_of(inputs), inputs))
 
     def modelled():
         symbols = [keras.Input((None, array.shape[-1])) for array in inputs]
@@ -83,12 +64,27 @@ def look_at_multi_head_attention():
     return looks
 
 
-def output_columns():
-    """Return what each row of WO reads, sorted: in which order the heads are joined is free."""
-    layer = utilities.MultiHeadAttention(3, 5, 4, 7)
-    inputs = drawn(2, 3, 4), drawn(2, 6, 4, seed="k"), drawn(2, 6, 7, seed="v")
+def attention_of(inputs, *flags):
+    """Return a built layer with three heads of five, its weights set."""
+    layer = utilities.MultiHeadAttention(3, 5, 4, 7, *flags)
     layer(*inputs)
     set_weights(layer)
+    return layer
+
+
+def in_other_batches(layer, inputs):
+    """Return outputs for more samples, for one, and for fewer tokens than the layer was built with."""
+    return (
+        layer(*[np.concatenate([array, array, array]) for array in inputs]),
+        layer(*[array[:1] for array in inputs]),
+        layer(inputs[0][:, :2], inputs[1][:, :4], inputs[2][:, :4]),
+    )
+
+
+def output_columns():
+    """Return what each row of WO reads, sorted: in which order the heads are joined is free."""
+    inputs = drawn(2, 3, 4), drawn(2, 6, 4, seed="k"), drawn(2, 6, 7, seed="v")
+    layer = attention_of(inputs)
     (last,) = [variable for variable in layer.weights if np.prod(variable.shape) == 3 * 5 * 5]
     rows = []
     for place in range(75):
@@ -103,10 +99,8 @@ def output_columns():
 
 def heads_in_any_order():
     """Return the outputs with the heads of one projection in every order: in which order they stand is free."""
-    layer = utilities.MultiHeadAttention(3, 5, 4, 7)
     inputs = drawn(2, 3, 4), drawn(2, 6, 4, seed="k"), drawn(2, 6, 7, seed="v")
-    layer(*inputs)
-    set_weights(layer)
+    layer = attention_of(inputs)
     values = layer.get_weights()
     looks = Looks()
     for place, value in enumerate(values):
