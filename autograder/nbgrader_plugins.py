@@ -1,8 +1,12 @@
-"""What nbgrader finds by a dotted name in a course's settings; this module only hands the names on."""
+"""What nbgrader finds by a dotted name in a course's settings; this module only hands the names on.
+
+It is also where nbgrader's own commands and formgrader come by our changes to nbgrader.
+"""
 
 from autograder.exports.csv_plugin import QuotedCsvExport
 from autograder.feedback.exporter import FeedbackExporter
 from autograder.gradebook.autograding import RecordGrades, SubmissionExporter
+from autograder.gradebook.nbgrader_adaptation import adapt_nbgrader
 from autograder.gradebook.nbgrader_steps import prepare_nbgrader
 from autograder.release.exporter import ReleaseExporter
 from autograder.rendering.sanitising import clean_html, markdown2html
@@ -17,3 +21,5 @@ __all__ = [
     "markdown2html",
     "prepare_nbgrader",
 ]
+
+adapt_nbgrader()

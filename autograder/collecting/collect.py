@@ -24,8 +24,7 @@ from autograder.collecting.work import NOT_OURS, Fate, find_work
 from autograder.course.archives import MemberUnreadable
 from autograder.course.assignment import MODULE, Assignment
 from autograder.course.course import Course
-from autograder.deadlines.nbgrader_times import TIMESTAMP_FILE, read_timestamp
-from autograder.deadlines.times import UnreadableTime, nbgrader_text
+from autograder.deadlines.times import TIMESTAMP_FILE, UnreadableTime, nbgrader_text, read_timestamp
 from autograder.files import digest_of, folders_of, replaced_folder, write_whole
 from autograder.gradebook.course_lock import course_lock
 from autograder.ledger.connections import utc_now

@@ -1,6 +1,6 @@
 """Let nbgrader read times as `times` does, and due dates as `extensions`: in our commands, its own, and formgrader.
 
-Importing this room is enough. nbgrader reads a due date as UTC where it names no zone; here it is the course's zone.
+nbgrader reads a due date as UTC where it names no zone; here it is the course's zone.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,8 @@ from nbgrader.coursedir import CourseDirectory
 
 from autograder.config import find_zone
 from autograder.deadlines.extensions import due_of
-from autograder.deadlines.times import UnreadableTime, decode_time, read_time
+from autograder.deadlines.times import TIMESTAMP_FILE, UnreadableTime, read_time, read_timestamp
 
-TIMESTAMP_FILE = "timestamp.txt"
 _READERS = (
     nbgrader.utils,
     nbgrader.coursedir,
@@ -43,21 +42,6 @@ def set_due_zone(zone: tzinfo) -> None:
     """Set the zone of due dates that name none, for all that nbgrader reads in this process."""
     global _due_zone
     _due_zone = zone
-
-
-def read_timestamp(content: bytes, where: str) -> datetime | None:
-    """Return when work was handed in, from the content of its `timestamp.txt`; None if it is empty.
-
-    A time without a zone is UTC there: nbgrader's exchange wrote it.
-
-    Raises:
-        UnreadableTime: If it cannot be read, or in two ways.
-    """
-    try:
-        text = decode_time(content)
-        return read_time(text) if text else None
-    except UnreadableTime as error:
-        raise UnreadableTime(f"{where}: {error.problem}", error.remedy) from error
 
 
 def _parse_utc(time: datetime | str | None) -> datetime | None:
@@ -99,8 +83,9 @@ def _with_due_zone(write: Callable[..., Any]) -> Callable[..., Any]:
     return written
 
 
-def _teach_nbgrader() -> None:
-    """Put our readers in the place of nbgrader's."""
+@cache  # a second call must not wrap the gradebook's methods again
+def adapt_times() -> None:
+    """Put our readers in the place of nbgrader's, for all that it reads in this process."""
     for module in _READERS:
         module.parse_utc = _parse_utc
     for module in _WRITERS:  # an offset of today is wrong for a date on the other side of a change of clocks
@@ -112,6 +97,3 @@ def _teach_nbgrader() -> None:
     SubmittedAssignment.duedate = property(due_of)  # nbgrader's fails for an extension without a due date
     for method in ("add_assignment", "update_or_create_assignment"):
         setattr(Gradebook, method, _with_due_zone(getattr(Gradebook, method)))
-
-
-_teach_nbgrader()

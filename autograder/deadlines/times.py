@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 from autograder.config import ZONE_REMEDY, find_zone
 from autograder.errors import UsageError
 
+TIMESTAMP_FILE = "timestamp.txt"
+"""In a hand-in: says when it was handed in."""
 EXAMPLE = "2030-05-03 19:30 UTC"
 REMEDY = f"Write it like {EXAMPLE} or 2030-05-03T19:30+02:00."
 _LONGEST = 100
@@ -87,6 +89,21 @@ def read_time(text: str, zone: tzinfo = UTC) -> datetime:
         return _in_utc(local, parts, zone, plain)
     except (ValueError, OverflowError) as error:
         raise UnreadableTime(f"{plain!r} is no time: {error}.", REMEDY) from error
+
+
+def read_timestamp(content: bytes, where: str) -> datetime | None:
+    """Return when work was handed in, from the content of its `timestamp.txt`; None if it is empty.
+
+    A time without a zone is UTC there: nbgrader's exchange wrote it.
+
+    Raises:
+        UnreadableTime: If it cannot be read, or in two ways.
+    """
+    try:
+        text = decode_time(content)
+        return read_time(text) if text else None
+    except UnreadableTime as error:
+        raise UnreadableTime(f"{where}: {error.problem}", error.remedy) from error
 
 
 def read_zone(name: str) -> ZoneInfo:

@@ -29,10 +29,10 @@ from autograder.feedback.page import recorded_page, render_page
 from autograder.gradebook.course_lock import course_lock
 from autograder.gradebook.database import has_gradebook
 from autograder.gradebook.graded_notebook import MARKING_GUIDE, recorded_result
+from autograder.gradebook.nbgrader_adaptation import literal_glob
 from autograder.gradebook.nbgrader_steps import (
     StepFailed,
     course_directory,
-    literal_glob,
     make_step,
     output_folder,
     run_staged,

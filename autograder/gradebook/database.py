@@ -1,12 +1,8 @@
-"""The gradebook's database: connections that wait while it is busy, errors that name it, and one fast query.
-
-The room imports this first: from then on every connection to SQLite that this process makes waits.
-"""
+"""The gradebook's database: opening it, errors that name it, and one fast query."""
 
 from __future__ import annotations
 
 import functools
-import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,9 +26,6 @@ from autograder.marks import OpenState
 
 REGISTER = "Run: python -m autograder release"
 """What to do where gradebook and assignment do not fit together."""
-BUSY_SECONDS = 30.0
-"""How long SQLite waits for another program's transaction; its own 5 s are short for a busy folder on a network."""
-
 UPGRADE = "Copy it somewhere safe, then run in the course folder: nbgrader db upgrade"
 
 
@@ -130,12 +123,6 @@ def is_outdated(url: sqlalchemy.URL) -> bool:
 def _newest_version() -> str | None:
     with warnings.catch_warnings(action="ignore"):
         return ScriptDirectory(ALEMBIC_DIR).get_current_head()
-
-
-@sqlalchemy.event.listens_for(sqlalchemy.Engine, "connect")
-def _wait_when_busy(connection: object, record: object) -> None:
-    if isinstance(connection, sqlite3.Connection):
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
 
 
 @functools.cache

@@ -1,12 +1,10 @@
 """Run one of nbgrader's own steps in this process, quietly, with the course's settings.
 
-nbgrader changes the working directory while a step runs, so steps run one at a time. It takes the course's own path
-for a pattern, and for a URL with escapes; from the import of this module on it takes it as it is.
+nbgrader changes the working directory while a step runs, so steps run one at a time.
 """
 
 from __future__ import annotations
 
-import glob
 import logging
 import os
 import re
@@ -15,11 +13,7 @@ import sys
 import warnings
 from copy import deepcopy
 from pathlib import Path
-from types import SimpleNamespace
 
-import nbgrader.apps.api
-import nbgrader.converters.base
-import nbgrader.utils
 from nbgrader.converters.base import BaseConverter, NbGraderException
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
@@ -27,7 +21,7 @@ from traitlets.config import Config
 from autograder.course.course import Course, course_from, import_beside_settings
 from autograder.deadlines.nbgrader_times import set_due_zone
 from autograder.files import replaced_folder
-from autograder.text import one_form
+from autograder.gradebook.nbgrader_adaptation import adapt_nbgrader
 
 
 class StepFailed(Exception):
@@ -37,11 +31,14 @@ class StepFailed(Exception):
 def course_directory(course: Course, assignment: str, **traits: str) -> CourseDirectory:
     """Return nbgrader's view of the course folder.
 
+    Our commands need it before they open the gradebook or run a step, so here nbgrader is adapted for them.
+
     Args:
         course: The course.
         assignment: Name of the assignment.
         **traits: Other traits of nbgrader's `CourseDirectory`, such as `db_url`.
     """
+    adapt_nbgrader()
     _make_alembic_known()
     root = course.root.resolve()
     config = deepcopy(course.nbgrader)
@@ -58,6 +55,7 @@ def prepare_nbgrader(config: Config) -> None:
     Args:
         config: All settings; those that follow from others are added.
     """
+    adapt_nbgrader()
     _make_alembic_known()
     root = Path(config.CourseDirectory.get("root") or Path.cwd()).resolve()
     settings = course_from(root, config).settings
@@ -72,36 +70,6 @@ def _name_gradebook(config: Config, root: Path) -> None:
     if "db_url" not in config.CourseDirectory:
         path = str(root / "gradebook.db").replace("%", "%25").replace("?", "%3F")
         config.CourseDirectory.db_url = f"sqlite:///{path}"
-
-
-def literal_glob(pattern: str) -> list[str]:
-    """Return the paths that a pattern matches; a beginning that is there as it is written is no pattern.
-
-    A course folder may be called `Kurs [WS 25]`, which as a pattern means something else.
-    """
-    parts = pattern.split("/")  # as text: nbgrader puts `.` into its patterns and wants it back
-    plain = parts.index("*") if "*" in parts else len(parts)  # an asterisk alone always means all
-    for number in range(plain, 0, -1):
-        start = "/".join(parts[:number])
-        start = _as_written(start) if not start.isascii() else start
-        if os.path.lexists(start):
-            return glob.glob("/".join([glob.escape(start), *parts[number:]]))  # noqa: PTH207
-    return glob.glob(pattern)  # noqa: PTH207
-
-
-def _as_written(path: str) -> str:
-    """Return a path as the disk has it, should a part be there in another form of Unicode, as macOS writes it."""
-    found = ""
-    for part in path.split("/"):
-        here = f"{found}{part}"
-        if not os.path.lexists(here) and os.path.isdir(found or "."):  # noqa: PTH112
-            here = found + next((name for name in os.listdir(found or ".") if one_form(name) == one_form(part)), part)  # noqa: PTH208
-        found = f"{here}/"
-    return found[:-1]
-
-
-for _module in (nbgrader.converters.base, nbgrader.apps.api, nbgrader.utils):
-    _module.glob = SimpleNamespace(glob=literal_glob)
 
 
 def make_step(kind: type[BaseConverter], course: Course, coursedir: CourseDirectory) -> BaseConverter:

@@ -20,8 +20,7 @@ from autograder.course.course import Course
 from autograder.course.pictures import embed_pictures
 from autograder.course.submission import Snapshot
 from autograder.deadlines.late_policy import late_policy
-from autograder.deadlines.nbgrader_times import TIMESTAMP_FILE, read_timestamp
-from autograder.deadlines.times import decode_time
+from autograder.deadlines.times import TIMESTAMP_FILE, decode_time, read_timestamp
 from autograder.errors import RENAME, AutograderError, RecordingError
 from autograder.gradebook.autograding import RecordGrades, given_files, released_notebook
 from autograder.gradebook.course_lock import course_lock

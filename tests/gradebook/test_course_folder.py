@@ -31,7 +31,8 @@ from autograder.errors import ConfigError, RecordingError, ReleaseRefused, Usage
 from autograder.exports.csv_plugin import QuotedCsvExport
 from autograder.feedback.exporter import write_feedback
 from autograder.gradebook.class_marks import class_marks
-from autograder.gradebook.nbgrader_steps import course_directory, literal_glob
+from autograder.gradebook.nbgrader_adaptation import literal_glob
+from autograder.gradebook.nbgrader_steps import course_directory
 from autograder.gradebook.record_stamp import plugins_digest
 from autograder.release import publish
 from autograder.release.build import build as make_source

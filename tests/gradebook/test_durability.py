@@ -30,12 +30,12 @@ from autograder.errors import RecordingError, ZygoteError
 from autograder.feedback.exporter import write_feedback
 from autograder.files import write_whole
 from autograder.gradebook import course_lock as locks
-from autograder.gradebook import database
 from autograder.gradebook.class_marks import class_marks
 from autograder.gradebook.course_lock import course_lock
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
 from autograder.grading import result_store as store
 from autograder.grading.grader import CachedTask
+from autograder.ledger import connections
 from autograder.results import Submission, SubmissionResult
 from tests.kills import Round, commands, kill_rounds, make_course, processes_of, run_undisturbed, start, state_of
 from tests.tiny import REPOSITORY, TinyCourse, scores, tiny_result
@@ -109,7 +109,7 @@ def test_the_lock_may_be_taken_twice_in_one_process(tmp_path: Path) -> None:
 def test_a_locked_database_is_an_error_and_grading_again_fixes_it(
     released_course: TinyCourse, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(connections, "BUSY_SECONDS", 0.1)
     other = sqlite3.connect(released_course.root / "gradebook.db")
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(RecordingError, match="database is locked"):
@@ -118,21 +118,6 @@ def test_a_locked_database_is_an_error_and_grading_again_fixes_it(
     other.close()
     put_down(released_course, folder)
     assert scores(released_course.course, released_course.assignment) == {"ada": MARKS}
-
-
-ASK_PATIENCE = """
-with sqlalchemy.create_engine("sqlite://").connect() as connection:
-    print(connection.exec_driver_sql("PRAGMA busy_timeout").scalar())
-"""
-
-
-@pytest.mark.parametrize(
-    "module", ["gradebook.class_marks", "feedback.exporter", "gradebook.recording", "nbgrader_plugins"]
-)
-def test_whatever_opens_the_gradebook_waits_for_it(module: str) -> None:
-    words = [sys.executable, "-c", f"import sqlalchemy, autograder.{module}\n{ASK_PATIENCE}"]
-    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-    assert float(said) == 1000 * database.BUSY_SECONDS
 
 
 def test_a_database_that_is_locked_for_a_while_is_waited_for(released_course: TinyCourse, folder: Path) -> None:
