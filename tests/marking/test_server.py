@@ -29,6 +29,7 @@ Q = "question_04"
 PATHS = (
     "/",
     "/mark.js",
+    "/navigation.js",
     "/base.css",
     "/api/me",
     "/api/questions",

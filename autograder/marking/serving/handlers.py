@@ -31,8 +31,7 @@ FILES = {
     "/": (PAGE / "index.html", "text/html; charset=utf-8"),
     "/base.css": (TEMPLATES / "base.css", "text/css; charset=utf-8"),
     "/mark.css": (PAGE / "mark.css", "text/css; charset=utf-8"),
-    "/mark.js": (PAGE / "mark.js", "text/javascript; charset=utf-8"),
-    "/parts.js": (PAGE / "parts.js", "text/javascript; charset=utf-8"),
+    **{f"/{path.name}": (path, "text/javascript; charset=utf-8") for path in sorted(PAGE.glob("*.js"))},
 }
 GO_ON = '<!DOCTYPE html><title>Marking</title><meta http-equiv="refresh" content="0; url=/"><a href="/">Go on</a>'
 MOST_ANSWERS = 100
