@@ -6,6 +6,7 @@ The JSON form is a stable contract (`"schema": 1`); other tools read it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -55,11 +56,50 @@ class CurvePicture(msgspec.Struct, frozen=True, kw_only=True, tag="curves"):
 Picture = AttentionPicture | PatchPicture | CurvePicture
 
 
+@dataclass(frozen=True)
+class CheckId:
+    """Names a check: as text `<task>::<name>` or `<task>::<name>[<case>]`, such as `attention::scores_are_scaled`.
+
+    Attributes:
+        task: Of which the check is a part.
+        name: Of the check among those of its task.
+        case: Of a check that is tried with several inputs, which of them; else empty.
+    """
+
+    task: str
+    name: str
+    case: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> CheckId:
+        """Return the id that a text stands for; without a task in it, all of it is the name."""
+        task, separator, rest = text.partition("::")
+        if not separator:
+            task, rest = "", text
+        name, _, case = rest.partition("[")
+        if len(case) < 2 or not case.endswith("]"):
+            return cls(task, rest)
+        return cls(task, name, case[:-1])
+
+    def __str__(self) -> str:
+        return f"{self.task}::{self.within_task}" if self.task else self.within_task
+
+    @property
+    def within_task(self) -> str:
+        """What tells it from the task's other checks."""
+        return f"{self.name}[{self.case}]" if self.case else self.name
+
+    @property
+    def without_case(self) -> CheckId:
+        """The check itself, whichever input it is tried with."""
+        return CheckId(self.task, self.name)
+
+
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     """What one hidden check found.
 
     Attributes:
-        id: `<task>::<check>`, such as `attention::scores_are_scaled`.
+        id: A `CheckId` as text.
         sentence: What the check asks for, as students read it.
         outcome: `error` is an internal error: it earns nothing, and its task is held.
         weight: Share of this check within its task; positive.
@@ -77,6 +117,11 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     misconception: str | None = None
     duration: float = 0.0
     pictures: tuple[Picture, ...] = ()
+
+    @property
+    def check_id(self) -> CheckId:
+        """Its id, taken apart."""
+        return CheckId.parse(self.id)
 
     @property
     def misconceptions(self) -> tuple[str, ...]:
@@ -155,7 +200,7 @@ class SubmissionResult(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_unreadable(self) -> bool:
         """Whether the submission could not be read at all, so that nothing in it was checked."""
-        return all(check.id == f"{task.id}::{UNREADABLE}" for task in self.tasks for check in task.checks)
+        return all(check.check_id == CheckId(task.id, UNREADABLE) for task in self.tasks for check in task.checks)
 
     def task(self, task_id: str) -> TaskResult | None:
         """Return the task with this id, or None."""

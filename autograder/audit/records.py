@@ -8,7 +8,7 @@ from typing import Literal
 
 from autograder.audit.corpus import Variant
 from autograder.checking.comparisons import OBSERVATIONS
-from autograder.results import CheckResult
+from autograder.results import CheckId, CheckResult
 
 Naming = Literal["right", "none", "wrong", "-"]
 
@@ -152,4 +152,4 @@ class Audit:
 
 def function_of(check_id: str) -> str:
     """Return a check's id without its parameters: one function may check several inputs."""
-    return check_id.partition("[")[0]
+    return str(CheckId.parse(check_id).without_case)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from autograder.audit.records import Audit, AuditedSubmission, function_of
+from autograder.results import CheckId
 
 
 def render_audit(audit: Audit, *, matrix: bool = False) -> str:
@@ -84,9 +85,8 @@ def _matrix(audit: Audit) -> Iterator[str]:
     """Yield a table for each task: a column for each check, a row for each wrong submission."""
     known = [check.id for check in audit.worth()]
     for task in dict.fromkeys(submission.variant.task for submission in audit.wrong()):
-        columns = dict(
-            zip((name for name in known if name.startswith(f"{task}::")), string.ascii_letters, strict=False)
-        )
+        names = (name for name in known if CheckId.parse(name).task == task)
+        columns = dict(zip(names, string.ascii_letters, strict=False))
         yield from (f"{letter} {name}" for name, letter in columns.items())
         for submission in audit.wrong():
             if submission.variant.task == task:

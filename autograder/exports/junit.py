@@ -9,7 +9,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from autograder.marks import ClassMarks, Mark, StudentMarks
-from autograder.results import CheckResult, TaskResult
+from autograder.results import CheckId, CheckResult, TaskResult
 from autograder.text import escape_xml
 
 COUNTS = {"failures": "failed", "errors": "error", "skipped": "skipped"}
@@ -47,12 +47,12 @@ def _suite(assignment: str, student: StudentMarks) -> ET.Element:
 def _held_task(mark: Mark) -> TaskResult:
     """Return a held task whose result is not cached, with its internal error as the one check that is known."""
     why = mark.open.why if mark.open else ""
-    check = CheckResult(id=f"{mark.id}::held", outcome="error", weight=1, message=why)
+    check = CheckResult(id=str(CheckId(mark.id, "held")), outcome="error", weight=1, message=why)
     return TaskResult(id=mark.id, score=mark.score or 0.0, max_score=mark.max_score, checks=(check,))
 
 
 def _case(assignment: str, task: TaskResult, check: CheckResult) -> ET.Element:
-    name = check.id.rpartition("::")[2]
+    name = check.check_id.within_task
     case = ET.Element("testcase", classname=escape_xml(f"{assignment}.{task.id}"), name=escape_xml(name))
     case.set("time", f"{check.duration:.3f}")
     message = escape_xml(check.message)

@@ -28,7 +28,7 @@ from autograder.errors import (
     StudentFault,
     StudentRaised,
 )
-from autograder.results import CheckResult, Outcome
+from autograder.results import CheckId, CheckResult, Outcome
 
 LONGEST_REASON = 2000
 """Characters of a reason that a result holds: a submission may say anything, at any length."""
@@ -147,7 +147,7 @@ class Checks:
             AutograderError: If the machinery itself fails, such as a missing layer of confinement.
         """
         found = self._items.get(Path(os.path.abspath(task.checks)), [])  # noqa: PTH100 - as pytest does, links stay
-        items = [item for item in found if _check_id(task, item) not in without]
+        items = [item for item in found if str(_check_id(task, item)) not in without]
         running = self._plugin.running = _RunningTask(task, student, seed)
         try:
             for item, following in zip_longest(items, items[1:]):  # None behind the last ends the fixtures
@@ -212,6 +212,7 @@ class _Plugin:
     @pytest.fixture
     def rng(self, request: pytest.FixtureRequest) -> np.random.Generator:
         """Random numbers that are the same for one submission and one check, and secret."""
+        # No CheckId, which leaves out `test_`: another text would draw other inputs.
         return _generator(self.running.seed, f"{self.running.task.id}::{request.node.name}")
 
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -238,13 +239,13 @@ class _Plugin:
     def _ending(self, item: pytest.Item, call: pytest.CallInfo[None], error: BaseException | None) -> CheckEnding:
         marker = item.get_closest_marker("check")
         check_id = _check_id(self.running.task, item)
-        sentence = check_id.partition("::")[2].replace("_", " ").capitalize() + "."
+        sentence = check_id.within_task.replace("_", " ").capitalize() + "."
         if _may_be_for_another_keras(error) and self.running.student.makes_layers_of_another_keras():
             error = CheckFailed(OTHER_KERAS, "other_keras")
         outcome, message, misconception = _verdict(error)
         message = message if len(message) <= LONGEST_REASON else f"{message[:LONGEST_REASON]} …"
         result = CheckResult(
-            id=check_id,
+            id=str(check_id),
             sentence=str(marker.args[0]) if marker and marker.args else sentence,
             outcome=outcome,
             weight=float(marker.kwargs.get("weight", 1)) if marker else 1.0,
@@ -257,8 +258,8 @@ class _Plugin:
         return CheckEnding(result, error.sentences if isinstance(error, CheckFailed) else (message,), exception)
 
 
-def _check_id(task: Task, item: pytest.Item) -> str:
-    return f"{task.id}::{item.name.removeprefix('test_')}"
+def _check_id(task: Task, item: pytest.Item) -> CheckId:
+    return CheckId.parse(f"{task.id}::{item.name.removeprefix('test_')}")
 
 
 def _generator(seed: bytes, name: str) -> np.random.Generator:

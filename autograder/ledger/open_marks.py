@@ -118,4 +118,4 @@ def _of(assignment: str, student: str) -> tuple[sqlalchemy.ColumnElement[bool], 
 def _reason(task: TaskResult) -> str:
     """Return which checks of a task ended in an internal error, and how."""
     errors = (check for check in task.checks if check.outcome == "error")
-    return "; ".join(f"{check.id.rpartition('::')[2]}: {check.message}" for check in errors)
+    return "; ".join(f"{check.check_id.within_task}: {check.message}" for check in errors)

@@ -118,7 +118,7 @@ def _check_view(check: CheckResult) -> CheckView:
         outcome=check.outcome,
         sign=sign,
         words=words,
-        sentence=check.sentence or slug_in_words(check.id.rpartition("::")[2]),
+        sentence=check.sentence or slug_in_words(check.check_id.within_task),
         reasons=tuple(_reasons(check)),
         pictures=tuple(picture for picture in check.pictures if _helps(picture, check.outcome)),
     )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autograder.marks import ClassMarks, StudentMarks
-from autograder.results import CheckResult, SubmissionResult, TaskResult
+from autograder.results import CheckId, CheckResult, SubmissionResult, TaskResult
 from autograder.text import slug_in_words, title_of
 
 Floats = NDArray[np.float64]
@@ -69,7 +69,7 @@ class CheckFigures:
     @property
     def name(self) -> str:
         """What tells it from the task's other checks, in words."""
-        return slug_in_words(self.id.partition("::")[2])
+        return slug_in_words(CheckId.parse(self.id).within_task)
 
     @property
     def separates(self) -> bool:
@@ -231,7 +231,7 @@ def _check_figures(name: str, seen: tuple[str, str], passed: Floats, rest: Float
     return CheckFigures(
         id=name,
         task=seen[0],
-        sentence=seen[1] or slug_in_words(name.rpartition("::")[2]),
+        sentence=seen[1] or slug_in_words(CheckId.parse(name).within_task),
         difficulty=float(passed[checked].mean()) if checked.any() else None,
         discrimination=discrimination,
         checked=int(checked.sum()),

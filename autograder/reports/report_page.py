@@ -25,7 +25,7 @@ from autograder.reports.item_analysis import (
 )
 from autograder.reports.reliability import Reliability, reliability_of_checks, reliability_of_tasks
 from autograder.reports.similarity import Pair
-from autograder.results import SubmissionResult
+from autograder.results import CheckId, SubmissionResult
 from autograder.text import show_time, slug_in_words, title_of
 
 MOST_PAIRS = 50
@@ -186,8 +186,8 @@ class ReportPage:
 
     def check_title(self, check_id: str) -> str:
         """Return a check's task and name, in words."""
-        task_id, _, name = check_id.partition("::")
-        return f"{self.title(task_id)}: {slug_in_words(name)}"
+        parsed = CheckId.parse(check_id)
+        return f"{self.title(parsed.task)}: {slug_in_words(parsed.within_task)}"
 
     def _errors_of(self, student: StudentMarks) -> Iterator[InternalError]:
         name = student.person.id
