@@ -160,7 +160,8 @@ def export(options: ExportOptions) -> int:
     waiting = sum(bool(student.waiting) for student in shown_class.marks.students)
     _check_final(options, waiting)
     known = known_ids(shown_class.course, assignment.name, options.roster) if options.fill else {}
-    made = formats.export(shown_class.marks, options.format, options.column, options.fill, shown_class.folders, known)
+    platform = formats.Platform(options.column, options.fill, known)
+    made = formats.export(shown_class.marks, options.format, platform, shown_class.folders)
     paths: list[Path] = []
     if options.prints_export:
         sys.stdout.write("".join(content.decode() for content in made.files.values()))

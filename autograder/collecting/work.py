@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from autograder.collecting.hand_ins import HandIn
 from autograder.collecting.source import Source, junk_in
 from autograder.config import Settings
-from autograder.course.archives import MemberUnreadable, ZipReader, opened_zip
+from autograder.course.archives import MemberUnreadable, opened_zip
 from autograder.course.assignment import MODULE
 from autograder.errors import ArchiveUnreadable
 
@@ -80,6 +80,27 @@ class _File:
         return self.path.suffix.lower() in _ARCHIVES
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where a file of a hand-in stands.
+
+    Attributes:
+        original: Its path in the download, with `!` before a path in a zip file.
+        path: Its path in the hand-in, zip files taken for folders.
+        number: Which of the hand-in's own files it is, or is packed in.
+        depth: Zip files around it.
+    """
+
+    original: str
+    path: PurePosixPath
+    number: int
+    depth: int = 0
+
+    def inside(self, name: str) -> _Place:
+        """Return the place of a file in this zip file."""
+        return _Place(f"{self.original}!{name}", self.path.parent / name, self.number, self.depth + 1)
+
+
 def find_work(source: Source, hand_in: HandIn, assignment: str, settings: Settings) -> HandedInWork:
     """Read a hand-in and find what is to be graded.
 
@@ -137,27 +158,25 @@ class _Unpacking:
         """Yield all files; what is left out is in `fates`."""
         names = list(hand_in.files)
         for name in sorted(names, key=lambda name: _rank(hand_in.files[name])):
-            path = PurePosixPath(hand_in.files[name])
-            yield from self._file(source, name, name, path, names.index(name), 0)
+            place = _Place(name, PurePosixPath(hand_in.files[name]), names.index(name))
+            yield from self._file(source, name, place)
 
-    def _file(
-        self, source: Source, name: str, original: str, path: PurePosixPath, place: int, depth: int
-    ) -> Iterator[_File]:
-        if why := self._why_not(path):
-            self.fates.append(Fate(original, why=why))
+    def _file(self, source: Source, name: str, place: _Place) -> Iterator[_File]:
+        if why := self._why_not(place.path):
+            self.fates.append(Fate(place.original, why=why))
             return
         self._count += 1
         try:
             content = source.read(name, min(self._bytes_left, self._most_bytes * SHARE))
         except MemberUnreadable as error:
-            self.fates.append(Fate(original, why=str(error)))
+            self.fates.append(Fate(place.original, why=str(error)))
             return
         self._bytes_left -= len(content)
-        if path.suffix.lower() == ".zip":
+        if place.path.suffix.lower() == ".zip":
             self._bytes_left += len(content)  # its files are counted instead
-            yield from self._zip(content, original, path.parent, place, depth)
+            yield from self._zip(content, place)
         else:
-            yield _File(original, path, content, place)
+            yield _File(place.original, place.path, content, place.number)
 
     def _why_not(self, path: PurePosixPath) -> str:
         junk = junk_in(str(path))
@@ -167,23 +186,18 @@ class _Unpacking:
             return "is one file too many"
         return NOT_OURS.get(path.name, "")
 
-    def _zip(self, content: bytes, original: str, parent: PurePosixPath, place: int, depth: int) -> Iterator[_File]:
-        if depth >= _DEEPEST:
-            self.fates.append(Fate(original, why="is a zip file in too many others"))
+    def _zip(self, content: bytes, place: _Place) -> Iterator[_File]:
+        if place.depth >= _DEEPEST:
+            self.fates.append(Fate(place.original, why="is a zip file in too many others"))
             return
         try:
             with opened_zip(content, self._most_files) as archive:
-                self.fates += [Fate(f"{original}!{lost.name}", why=lost.why) for lost in archive.left_out]
-                self.fates.append(Fate(original, why="was unpacked"))
-                yield from self._members(archive, original, parent, place, depth)
+                self.fates += [Fate(place.inside(lost.name).original, why=lost.why) for lost in archive.left_out]
+                self.fates.append(Fate(place.original, why="was unpacked"))
+                for name in sorted(archive.sizes, key=_rank):
+                    yield from self._file(archive, name, place.inside(name))
         except ArchiveUnreadable as error:
-            self.fates.append(Fate(original, why=f"could not be unpacked. {error.problem}"))
-
-    def _members(
-        self, archive: ZipReader, original: str, parent: PurePosixPath, place: int, depth: int
-    ) -> Iterator[_File]:
-        for name in sorted(archive.sizes, key=_rank):
-            yield from self._file(archive, name, f"{original}!{name}", parent / name, place, depth + 1)
+            self.fates.append(Fate(place.original, why=f"could not be unpacked. {error.problem}"))
 
 
 def _rank(name: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.errors import UsageError
@@ -46,27 +47,39 @@ def check_format(kind: str, downloaded: Path | None) -> None:
         raise UsageError(f"The format {kind} fills in no file.", f"--fill is for {', '.join(FILLED)}.")
 
 
+@dataclass(frozen=True)
+class Platform:
+    """What a platform's format needs beside the marks.
+
+    Attributes:
+        column: Heading of the marks in Canvas or Moodle; empty means the usual one.
+        downloaded: A file of the platform to fill in.
+        known: Ids that the gradebook does not hold.
+    """
+
+    column: str = ""
+    downloaded: Path | None = None
+    known: KnownIds | None = None
+
+
 def export(
     marks: ClassMarks,
     kind: str,
-    column: str = "",
-    downloaded: Path | None = None,
+    platform: Platform = Platform(),
     folders: Mapping[str, Path] | None = None,
-    known: KnownIds | None = None,
 ) -> Export:
     """Return the files of one of `FORMATS`.
 
     Args:
         marks: The class.
         kind: The format.
-        column: Heading of the marks in Canvas or Moodle; empty means the usual one.
-        downloaded: A file of a platform to fill in.
+        platform: What a platform's format needs beside the marks.
         folders: Student to submission folder, for annotations.
-        known: Ids that the gradebook does not hold.
 
     Raises:
         UsageError: If there is no such format, or the downloaded file does not fit.
     """
+    column, downloaded, known = platform.column, platform.downloaded, platform.known
     check_format(kind, downloaded)
     if kind == "canvas":
         return canvas_csv(marks, column, downloaded, known)

@@ -116,15 +116,7 @@ def write_feedback(
         UsageError: If a student, or everyone, has no recorded result.
         RecordingError: If nbgrader fails.
     """
-    coursedir = course_directory(course, assignment.name)
-    known = _recorded_students(coursedir, assignment.name) if has_gradebook(coursedir) else []
-    chosen = known if students is None else list(students)
-    if not chosen:
-        raise UsageError(f"No results of {assignment.name} are recorded yet.", "Run: python -m autograder grade")
-    for student in chosen:
-        if student not in known:
-            remedy = f"{did_you_mean(student, known)} If the name is right, run: python -m autograder grade {student}"
-            raise UsageError(f"{student} has no recorded result.", remedy.strip())
+    chosen = _chosen_students(course, assignment.name, students)
     pages: list[Path] = []
     problems: list[_PageFailed] = []
     for number, student in enumerate(chosen):
@@ -139,6 +131,24 @@ def write_feedback(
         more = f"{len(problems) - 1} more failed." if problems[1:] else ""
         raise RecordingError(" ".join(filter(None, (problems[0].problem, more, others))), problems[0].remedy)
     return pages
+
+
+def _chosen_students(course: Course, assignment: str, students: Sequence[str] | None) -> list[str]:
+    """Return the students who get feedback.
+
+    Raises:
+        UsageError: If one of those who are named, or everyone, has no recorded result.
+    """
+    coursedir = course_directory(course, assignment)
+    known = _recorded_students(coursedir, assignment) if has_gradebook(coursedir) else []
+    chosen = known if students is None else list(students)
+    if not chosen:
+        raise UsageError(f"No results of {assignment} are recorded yet.", "Run: python -m autograder grade")
+    for student in chosen:
+        if student not in known:
+            remedy = f"{did_you_mean(student, known)} If the name is right, run: python -m autograder grade {student}"
+            raise UsageError(f"{student} has no recorded result.", remedy.strip())
+    return chosen
 
 
 def _line(item: RubricItem, given: Collection[str]) -> RubricLine:

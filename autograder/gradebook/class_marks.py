@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -43,15 +44,12 @@ def class_marks(
     recorded, due = False, None
     second: tuple[SecondMark, ...] = ()
     if has_gradebook(coursedir):
-        with open_book(coursedir) as book:
-            try:
-                registered = book.find_assignment(assignment.name)
-                points |= {cell.name: float(cell.max_score) for cell in _graded_cells(registered)}
-                students = _recorded_marks(book, registered, late_policy(course.nbgrader))
-                recorded, due = True, registered.duedate
-                second = _second_marks(book, assignment.name)
-            except MissingEntry:
-                pass
+        with open_book(coursedir) as book, suppress(MissingEntry):
+            registered = book.find_assignment(assignment.name)
+            points |= {cell.name: float(cell.max_score) for cell in _graded_cells(registered)}
+            students = _recorded_marks(book, registered, late_policy(course.nbgrader))
+            recorded, due = True, registered.duedate
+            second = _second_marks(book, assignment.name)
     for name, result in results.items():
         students[name] = _with_result(students.get(name, StudentMarks(Person(name))), result, due)
     return ClassMarks(

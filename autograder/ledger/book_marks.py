@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy
 from nbgrader.api import Base
@@ -39,15 +40,29 @@ def read_book_rows(
         question: grade_id of one question; empty means all.
         lock: Whether nobody else may change them until the transaction ends; SQLite locks at the first change instead.
     """
+    grade, cell, submitted = _TABLES["grade"], _TABLES["base_cell"], _TABLES["submitted_assignment"]
+    asked = _marks_by_hand().where(_TABLES["assignment"].c.name == assignment)
+    asked = asked.where(cell.c.name == question) if question else asked
+    asked = asked.where(submitted.c.student_id == student) if student else asked
+    if lock:  # in one order, so that two who mark the same question wait for each other
+        asked = asked.order_by(grade.c.id).with_for_update(of=grade)
+    found: dict[str, dict[str, BookRow]] = {}
+    for name, whose, grade_row, comment_row, points, text, waits, automatic in connection.execute(asked):
+        mark = BookMark(points, text or "", bool(waits), automatic)
+        found.setdefault(name, {})[whose] = BookRow(mark, grade_row, comment_row)
+    return found
+
+
+def _marks_by_hand() -> sqlalchemy.Select[Any]:
+    """Select the marks of all answers: cell, student, ids of grade and comment, and what these hold."""
     grade, comment, cell = _TABLES["grade"], _TABLES["comment"], _TABLES["base_cell"]
     said = cell.alias("said")
     submitted, notebook, registered = (
         _TABLES[name] for name in ("submitted_assignment", "submitted_notebook", "assignment")
     )
     commented = sqlalchemy.select(comment.c.id, comment.c.notebook_id, comment.c.manual_comment, said.c.name)
-    commented = commented.join(said, said.c.id == comment.c.cell_id)
-    remark = commented.subquery()
-    asked = (
+    remark = commented.join(said, said.c.id == comment.c.cell_id).subquery()
+    return (
         sqlalchemy.select(
             cell.c.name,
             submitted.c.student_id,
@@ -64,17 +79,7 @@ def read_book_rows(
         .join(submitted, submitted.c.id == notebook.c.assignment_id)
         .join(registered, registered.c.id == submitted.c.assignment_id)
         .outerjoin(remark, (remark.c.notebook_id == notebook.c.id) & (remark.c.name == cell.c.name))
-        .where(registered.c.name == assignment)
     )
-    asked = asked.where(cell.c.name == question) if question else asked
-    asked = asked.where(submitted.c.student_id == student) if student else asked
-    if lock:  # in one order, so that two who mark the same question wait for each other
-        asked = asked.order_by(grade.c.id).with_for_update(of=grade)
-    found: dict[str, dict[str, BookRow]] = {}
-    for name, whose, grade_row, comment_row, points, text, waits, automatic in connection.execute(asked):
-        mark = BookMark(points, text or "", bool(waits), automatic)
-        found.setdefault(name, {})[whose] = BookRow(mark, grade_row, comment_row)
-    return found
 
 
 def write_book_mark(connection: sqlalchemy.Connection, row: BookRow, mark: BookMark) -> None:

@@ -17,7 +17,16 @@ from autograder.checks.vit.training.rigged_training import (
     RiggedTraining,
     in_batches,
 )
-from autograder.checks.vit.training.trajectories import OF_LOGITS, Network, Recipe, adam_w, follow, rms_prop, sgd
+from autograder.checks.vit.training.trajectories import (
+    OF_LOGITS,
+    Network,
+    Recipe,
+    Sample,
+    adam_w,
+    follow,
+    rms_prop,
+    sgd,
+)
 from tests.hidden_checks import load_checks
 
 TRAINING = load_checks("training")
@@ -82,7 +91,7 @@ def test_weights_that_training_does_not_reach_stay(
 def test_the_first_step_of_adam_moves_each_weight_by_the_rate() -> None:
     rng = np.random.default_rng(1)
     start, sample = rng.normal(size=12), rng.uniform(1, 2, size=3)
-    moved = follow(Recipe(0.01, (8,)), Network((3, 3)), start, sample, 1, 1).weights[1] - start
+    moved = follow(Recipe(0.01, (8,)), Network((3, 3)), start, Sample(sample, 1), 1).weights[1] - start
     assert np.allclose(np.abs(moved), 0.01, rtol=2e-3)
     moved = moved.reshape(4, 3)
     assert np.all(moved[:, 1] > 0)
@@ -110,7 +119,7 @@ def test_only_the_number_of_steps_counts_unless_the_loss_is_summed() -> None:
     other = replace(right, batches=(4, 3, 2))
 
     def ends(recipe: Recipe) -> Floats:
-        weights: Floats = follow(recipe, Network((3, 3)), start, sample, 1, 4).weights[-1]
+        weights: Floats = follow(recipe, Network((3, 3)), start, Sample(sample, 1), 4).weights[-1]
         return weights
 
     assert np.array_equal(ends(right), ends(other))

@@ -10,7 +10,7 @@ import pandas
 import pytest
 
 from autograder.errors import UsageError
-from autograder.exports.formats import FORMATS, export
+from autograder.exports.formats import FORMATS, Platform, export
 from autograder.exports.spreadsheets import CANVAS_COLUMNS
 from autograder.marks import Person
 from autograder.rendering.safe_csv import NBGRADER_COLUMNS
@@ -54,7 +54,7 @@ def test_hostile_names_stay_in_their_cells(kind: str) -> None:
 
 
 def test_canvas_file_has_the_columns_and_the_points_row() -> None:
-    frame = read_frame(export(one_student(), "canvas", column="ViT (12)").files["canvas.csv"])
+    frame = read_frame(export(one_student(), "canvas", Platform("ViT (12)")).files["canvas.csv"])
     assert (*frame.columns,) == (*CANVAS_COLUMNS, "ViT (12)")
     points, ada = frame.to_dict("records")
     assert (points["Student"].strip(), points["ViT (12)"]) == ("Points Possible", "7")
@@ -68,7 +68,7 @@ def test_canvas_file_has_the_columns_and_the_points_row() -> None:
 
 def test_a_canvas_gradebook_is_filled_in_by_id(tmp_path: Path) -> None:
     (tmp_path / "gradebook.csv").write_bytes(b"\xef\xbb\xbf" + CANVAS.encode())
-    made = export(one_student(), "canvas", "vit (12)", tmp_path / "gradebook.csv")
+    made = export(one_student(), "canvas", Platform("vit (12)", tmp_path / "gradebook.csv"))
     points, ada = read_frame(made.files["canvas.csv"]).to_dict("records")
     assert list(ada.values()) == ["O'Brien, Ada", "4711", "X9", "ada", "Lab, 1", "3.5"]
     assert points["vit (12)"] == "7"
@@ -77,7 +77,7 @@ def test_a_canvas_gradebook_is_filled_in_by_id(tmp_path: Path) -> None:
 
 def test_a_students_id_is_never_taken_for_a_platforms_number(tmp_path: Path) -> None:
     (tmp_path / "gradebook.csv").write_text(CANVAS)
-    made = export(one_student(person=Person("99")), "canvas", "vit (12)", tmp_path / "gradebook.csv")
+    made = export(one_student(person=Person("99")), "canvas", Platform("vit (12)", tmp_path / "gradebook.csv"))
     assert len(read_frame(made.files["canvas.csv"])) == 1  # the points alone
     assert made.left_out == ("99",)
 
@@ -90,7 +90,7 @@ def test_moodle_import_file_names_students_in_moodles_columns() -> None:
 
 def test_a_moodle_worksheet_is_filled_in_and_all_else_is_kept(tmp_path: Path) -> None:
     (tmp_path / "worksheet.csv").write_text(WORKSHEET)
-    made = export(one_student(), "moodle", downloaded=tmp_path / "worksheet.csv")
+    made = export(one_student(), "moodle", Platform(downloaded=tmp_path / "worksheet.csv"))
     before = pandas.read_csv(io.StringIO(WORKSHEET), dtype=str, keep_default_na=False)
     after = read_frame(made.files["moodle.csv"])
     assert list(after["Grade"]) == ["3.5", ""]
@@ -112,7 +112,7 @@ def test_a_moodle_worksheet_is_filled_in_and_all_else_is_kept(tmp_path: Path) ->
 def test_a_file_that_does_not_fit_is_refused(tmp_path: Path, kind: str, text: str, message: str) -> None:
     (tmp_path / "downloaded.csv").write_text(text)
     with pytest.raises(UsageError, match=message):
-        export(one_student(), kind, "vit (12)", tmp_path / "downloaded.csv")
+        export(one_student(), kind, Platform("vit (12)", tmp_path / "downloaded.csv"))
 
 
 def test_who_handed_in_nothing_gets_no_mark_where_a_mark_would_count() -> None:

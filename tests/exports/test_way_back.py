@@ -13,7 +13,7 @@ from autograder.collecting.collect import CollectRequest, collect
 from autograder.collecting.records import known_ids
 from autograder.errors import UsageError
 from autograder.exports.feedback_files import feedback_zip
-from autograder.exports.formats import export
+from autograder.exports.formats import Platform, export
 from autograder.marks import ClassMarks, Mark, Person, StudentMarks
 from tests.collecting import downloads, readers
 from tests.collecting.students import ROSTER, Student, upload_of
@@ -119,7 +119,7 @@ def test_the_same_pages_give_the_same_zip(tiny_course: TinyCourse, tmp_path: Pat
 def test_canvas_reads_everyones_mark(tmp_path: Path, delimiter: str, split: bool, with_ids: bool) -> None:
     book = tmp_path / "gradebook.csv"
     book.write_bytes(downloads.canvas_gradebook(7, delimiter, split))
-    made = export(made_marks(with_ids=with_ids), "canvas", "Work (77)", book)
+    made = export(made_marks(with_ids=with_ids), "canvas", Platform("Work (77)", book))
     marks = readers.canvas_marks(made.files["canvas.csv"], "Work (77)")
     assert {user: float(mark) for user, mark in marks.items()} == {s.canvas: score_of(s) for s in ROSTER}
     assert made.left_out == ()
@@ -129,7 +129,7 @@ def test_canvas_reads_everyones_mark(tmp_path: Path, delimiter: str, split: bool
 def test_moodle_reads_everyones_mark(tmp_path: Path, language: str, delimiter: str) -> None:
     sheet = tmp_path / "worksheet.csv"
     sheet.write_bytes(downloads.moodle_worksheet("tiny", 7, language, delimiter))
-    made = export(made_marks(), "moodle", downloaded=sheet)
+    made = export(made_marks(), "moodle", Platform(downloaded=sheet))
     headings = downloads.GERMAN if language == "de" else downloads.ENGLISH
     names = (headings[0], headings[5], headings[9])
     marks = readers.moodle_marks(made.files["moodle.csv"], names, downloads.PARTICIPANT[language])
@@ -142,7 +142,7 @@ def test_moodle_reads_marks_where_names_are_hidden(tiny_course: TinyCourse, tmp_
     sheet.write_bytes(downloads.moodle_worksheet("tiny", 7, anonymous=True))
     collected(tiny_course, downloads.moodle_zip(tmp_path / "m.zip", "tiny", anonymous=True))
     known = known_ids(tiny_course.course, "tiny")
-    made = export(made_marks(), "moodle", downloaded=sheet, known=known)
+    made = export(made_marks(), "moodle", Platform(downloaded=sheet, known=known))
     names = ("Identifier", "Grade", "Last modified (grade)")
     marks = readers.moodle_marks(made.files["moodle.csv"], names, "Participant ")
     assert {participant: float(mark) for participant, mark in marks.items()} == {s.moodle: score_of(s) for s in ROSTER}
@@ -179,7 +179,7 @@ def test_classroom_50_takes_whole_points_and_nothing_else_changes(tmp_path: Path
     file = tmp_path / "scores.json"
     file.write_text(json.dumps(scores_file()))
     known = {"github": {s.login: s.id for s in ROSTER}}
-    made = export(made_marks(), "classroom50", "lab-one", file, known=known)
+    made = export(made_marks(), "classroom50", Platform("lab-one", file, known))
     found = readers.classroom50_scores(made.files["scores.json"], file.read_bytes(), "lab-one")
     for student in ROSTER:
         record = found[student.login]
@@ -201,7 +201,7 @@ def test_classroom_50_takes_whole_points_and_nothing_else_changes(tmp_path: Path
 def test_another_file_is_not_filled_in(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "scores.json").write_text(content)
     with pytest.raises(UsageError, match=message):
-        export(made_marks(), "classroom50", "", tmp_path / "scores.json")
+        export(made_marks(), "classroom50", Platform(downloaded=tmp_path / "scores.json"))
     with pytest.raises(UsageError, match=r"--fill scores\.json"):
         export(made_marks(), "classroom50")
 
@@ -227,7 +227,7 @@ def two_students() -> ClassMarks:
 def filled(tmp_path: Path, **cells: str) -> dict[str, str]:
     book = tmp_path / "gradebook.csv"
     book.write_text(BOOK.format(**cells))
-    frame = read_frame(export(two_students(), "canvas", "Work (77)", book).files["canvas.csv"])
+    frame = read_frame(export(two_students(), "canvas", Platform("Work (77)", book)).files["canvas.csv"])
     return dict(zip(frame["Student"], frame["Work (77)"], strict=True))
 
 

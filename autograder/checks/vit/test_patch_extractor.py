@@ -126,8 +126,9 @@ def test_dense_on_patches(student, order, rng):
 
 
 @pytest.mark.check("It works for images with one channel and with four, and for other patch sizes.")
-@pytest.mark.parametrize("channels, side, size", [(1, 15, 5), (4, 18, 3)], ids=["one_channel", "four_channels"])
-def test_other_images(student, order, rng, channels, side, size):
+@pytest.mark.parametrize("image", [(1, 15, 5), (4, 18, 3)], ids=["one_channel", "four_channels"])
+def test_other_images(student, order, rng, image):
+    channels, side, size = image
     images = draw(rng, 3, side, channels)
     expect(make(student, side, channels, size)(images), answers(order(images, size)), "The patches")
 

@@ -10,12 +10,12 @@ import pytest
 
 from autograder.checking.comparisons import describe, fail, require
 from autograder.checking.mistakes import Mistake, blame
-from autograder.checks.vit.oracles.hugging_face import logits, resized, shapes, short_name
+from autograder.checks.vit.oracles.hugging_face import PretrainedSizes, logits, resized, shapes, short_name
 from autograder.checks.vit.oracles.vision_transformer import softmax
 
 CLASSES, SIDE, PATCH, HEADS = 12, 32, 8, 2
 FIVE, MORE = 5, 7  # labels that are asked for
-SHAPES = shapes(side=SIDE, patch=PATCH, width=32, hidden=64, layers=2, classes=CLASSES)
+SHAPES = shapes(PretrainedSizes(side=SIDE, patch=PATCH, width=32, hidden=64, layers=2, classes=CLASSES))
 ATTEMPTS, CANDIDATES = 20, 30
 TOLERANCE = 1e-4
 """Of a probability: processor and model compute in float32, right to 1e-6."""

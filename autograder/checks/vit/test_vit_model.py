@@ -122,7 +122,7 @@ def test_gradients(model, rng):
 @pytest.mark.check("The model has the right number of parameters, the lab's large one too, and all are trained.")
 def test_parameters(student, model):
     require(all(model.variables.trainable), "Some weights of the model are not trainable. All must be learned.")
-    expect_count(vit_parameters(**SIZES.settings()), model.variables.size)
+    expect_count(vit_parameters(SIZES.settings()), model.variables.size)
     if not has_large_model(student):
         expect_count(LARGE_PARAMETERS, student.once(large_count).trainable)
 

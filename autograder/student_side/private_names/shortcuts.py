@@ -128,7 +128,7 @@ class _Arrays(data_adapter.TensorLikeDataAdapter):  # type: ignore[misc]
     chosen or made otherwise, or read other attributes than those that are set here.
     """
 
-    def __init__(
+    def __init__(  # Keras' own signature: it makes adapters by it
         self,
         x: Any,  # noqa: ANN401 - whatever a student passes
         y: Any = None,  # noqa: ANN401

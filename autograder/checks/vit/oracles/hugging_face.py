@@ -8,6 +8,7 @@ Reference: Dosovitskiy et al. 2021, equations 1 to 4 (pre-norm); Vaswani et al. 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,11 @@ Shapes = Mapping[str, tuple[int, ...]]
 PRECISION = 22  # bits of Pillow's weights
 
 
-def shapes(side: int, patch: int, width: int, hidden: int, layers: int, classes: int) -> Shapes:
-    """Return the shape of every weight by `short_name`.
+@dataclass(frozen=True)
+class PretrainedSizes:
+    """Sizes of a pretrained model.
 
-    Args:
+    Attributes:
         side: Pixels of an image's side.
         patch: Pixels of a patch's side.
         width: Features of a token.
@@ -32,6 +34,19 @@ def shapes(side: int, patch: int, width: int, hidden: int, layers: int, classes:
         layers: Encoder layers.
         classes: Of the classifier.
     """
+
+    side: int
+    patch: int
+    width: int
+    hidden: int
+    layers: int
+    classes: int
+
+
+def shapes(sizes: PretrainedSizes) -> Shapes:
+    """Return the shape of every weight by `short_name`."""
+    side, patch, width, hidden = sizes.side, sizes.patch, sizes.width, sizes.hidden
+    layers, classes = sizes.layers, sizes.classes
     found: dict[str, tuple[int, ...]] = {
         "embeddings/cls_token": (1, 1, width),
         "embeddings/position_embeddings": (1, (side // patch) ** 2 + 1, width),

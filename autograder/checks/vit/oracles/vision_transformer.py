@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -279,26 +279,20 @@ def vit(
     return dense(mlp(class_token, w.head, head_keep), w.logits)
 
 
-def vit_parameters(
-    *,
-    input_shape: tuple[int, int, int],
-    num_classes: int,
-    patch_size: int,
-    embedding_proj_dim: int,
-    num_heads: int,
-    msa_proj_dim: int,
-    transformer_layers: int,
-    mlp_classification_head_units: Sequence[int],
-    **_dropout: float,
-) -> int:
-    """Return the number of parameters of the lab's Vision Transformer, counted part by part."""
-    patches = (input_shape[0] // patch_size) ** 2
-    patch_dim, d = patch_size**2 * input_shape[2], msa_proj_dim
-    encoder = dense_parameters(patch_dim, embedding_proj_dim) + (1 + patches + 1) * embedding_proj_dim
-    layer = 4 * num_heads * d * d + 2 * (2 * d) + dense_parameters(d, 2 * d) + dense_parameters(2 * d, d)
-    widths = [embedding_proj_dim, *mlp_classification_head_units, num_classes]
+def vit_parameters(settings: Mapping[str, Any]) -> int:
+    """Return the number of parameters of the lab's Vision Transformer, counted part by part.
+
+    Args:
+        settings: The arguments of `create_vit_classifier`.
+    """
+    (side, _, channels), patch_size = settings["input_shape"], settings["patch_size"]
+    width, d = settings["embedding_proj_dim"], settings["msa_proj_dim"]
+    patches = (side // patch_size) ** 2
+    encoder = dense_parameters(patch_size**2 * channels, width) + (1 + patches + 1) * width
+    layer = 4 * settings["num_heads"] * d * d + 2 * (2 * d) + dense_parameters(d, 2 * d) + dense_parameters(2 * d, d)
+    widths = [width, *settings["mlp_classification_head_units"], settings["num_classes"]]
     head = sum(dense_parameters(before, after) for before, after in itertools.pairwise(widths))
-    return encoder + transformer_layers * layer + head
+    return int(encoder + settings["transformer_layers"] * layer + head)
 
 
 def dense_parameters(before: int, after: int) -> int:

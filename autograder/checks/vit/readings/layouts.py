@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -65,43 +64,51 @@ def _in_one_layout(inward: Sequence[Positions], output: Positions, sizes: Sizes)
     """Yield readings in which query, key and value share one layout."""
     dims = (sizes.dk, sizes.dk, sizes.dv)
     for layout in _LAYOUTS:
-        read = [layout(places, sizes.heads, dim, sizes.width) for places, dim in zip(inward, dims, strict=True)]
+        read = [layout.read(places, sizes.heads, dim, sizes.width) for places, dim in zip(inward, dims, strict=True)]
         query, key, value = read
         if query is None or key is None or value is None:
             continue
         for out in _OUTPUTS:
-            merged = out(output, sizes.heads, sizes.width, sizes.width)
+            merged = out.read(output, sizes.heads, sizes.width, sizes.width)
             if merged is not None:
                 yield Projections(query, key, value, merged)
 
 
-def _by_axes(
-    axes: tuple[int, int, int], joined: tuple[int, int] | None, places: Positions, heads: int, dim: int, width: int
-) -> Positions | None:
-    """Return positions as `(heads, dim, width)` if they have this layout.
+@dataclass(frozen=True)
+class _Layout:
+    """A way to lay a projection out in a variable.
 
-    Args:
-        axes: Which of heads, dim and width each axis of the layout is.
+    Attributes:
+        axes: Which of heads, dim and width each axis is.
         joined: First of two neighbouring axes that are one axis of the variable, and the one after; None if none are.
-        places: Of one variable.
-        heads: Number of heads.
-        dim: Features that come in.
-        width: Features of a head.
     """
-    sizes = (heads, dim, width)
-    full = tuple(sizes[axis] for axis in axes)
-    shape = full
-    if joined is not None:
-        first, second = joined
-        shape = (*full[:first], full[first] * full[second], *full[second + 1 :])
-    if tuple(size for size in places.shape if size != 1) != tuple(size for size in shape if size != 1):
-        return None
-    return places.reshape(full).transpose(np.argsort(axes))
+
+    axes: tuple[int, int, int]
+    joined: tuple[int, int] | None
+
+    def read(self, places: Positions, heads: int, dim: int, width: int) -> Positions | None:
+        """Return positions as `(heads, dim, width)` if they have this layout.
+
+        Args:
+            places: Of one variable.
+            heads: Number of heads.
+            dim: Features that come in.
+            width: Features of a head.
+        """
+        sizes = (heads, dim, width)
+        full = tuple(sizes[axis] for axis in self.axes)
+        shape = full
+        if self.joined is not None:
+            first, second = self.joined
+            shape = (*full[:first], full[first] * full[second], *full[second + 1 :])
+        if tuple(size for size in places.shape if size != 1) != tuple(size for size in shape if size != 1):
+            return None
+        return places.reshape(full).transpose(np.argsort(self.axes))
 
 
 _AXES = [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
 _LAYOUTS = [
-    partial(_by_axes, axes, joined)
+    _Layout(axes, joined)
     for joined in (None, (1, 2), (0, 1))
     for axes in _AXES
     if joined is None or {0, 2} == {axes[place] for place in joined} or axes == (0, 1, 2)
@@ -109,7 +116,7 @@ _LAYOUTS = [
 """Three axes in any order; or heads and width joined, either of them first; or heads and dim, as in a tall matrix."""
 
 _OUTPUTS = [
-    partial(_by_axes, axes, joined)
+    _Layout(axes, joined)
     for joined in (None, (0, 1), (1, 2))
     for axes in _AXES
     if joined is None or {0, 1} == {axes[place] for place in joined}

@@ -167,7 +167,7 @@ def _explain(variables: Variables, sizes: VitSizes, logits: Floats) -> NoReturn:
     """End the check with the best reason why the model cannot be read."""
     if ((sizes.patches + 1) * sizes.model_dim, sizes.head[0]) in variables.shapes:
         blame(FLATTENED)
-    right = vit_parameters(**sizes.settings())  # type: ignore[arg-type]
+    right = vit_parameters(sizes.settings())
     if variables.size != right:
         lost, blocks = right - variables.size, sizes.layers
         hint = "Compare the model's summary part by part: encoder, blocks, head."

@@ -16,7 +16,7 @@ import numpy as np
 
 from autograder.checking.mistakes import Mistake
 from autograder.checks.vit.oracles.vision_transformer import Floats, softmax
-from autograder.checks.vit.training.trajectories import Network, Recipe, Trajectory, follow
+from autograder.checks.vit.training.trajectories import Network, Recipe, Sample, Trajectory, follow
 
 SHAPE, FEATURES, CLASSES = (3, 3, 1), 9, 4
 OF_VALIDATION, OF_TEST = 7, 8
@@ -160,8 +160,8 @@ def in_batches(size: int) -> tuple[int, ...]:
 
 
 def _follow(recipe: Recipe, start: Floats, training: Points) -> Trajectory:
-    sample, label = training.images[0].ravel().astype(float), int(training.labels[0])
-    return follow(recipe, training.network, start, sample, label, EPOCHS + FURTHER)
+    sample = Sample(training.images[0].ravel().astype(float), int(training.labels[0]))
+    return follow(recipe, training.network, start, sample, EPOCHS + FURTHER)
 
 
 def _draw(rng: np.random.Generator, plan: Plan) -> RiggedTraining:

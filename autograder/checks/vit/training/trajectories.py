@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -199,24 +200,31 @@ class Trajectory:
     margin: float
 
 
-def follow(recipe: Recipe, network: Network, start: Floats, sample: Floats, label: int, epochs: int) -> Trajectory:
+class Sample(NamedTuple):
+    """Features `(features,)` and their class."""
+
+    features: Floats
+    label: int
+
+
+def follow(recipe: Recipe, network: Network, start: Floats, sample: Sample, epochs: int) -> Trajectory:
     """Train a network on copies of one sample.
 
     Args:
         recipe: How.
         network: What.
         start: Its first weights.
-        sample: `(features,)`.
-        label: Its class.
+        sample: What is copied.
         epochs: How often to go through the recipe's batches.
     """
+    features, label = sample
     weights, moments = start.astype(float), Moments(*np.zeros((3, *start.shape)))
     trained = np.arange(len(start)) >= network.size(recipe.frozen)
     after, accuracies, losses, margin = [weights], [], [], np.inf
     for _ in range(epochs):
         right, loss = [], []
         for size in recipe.batches:
-            seen = network.run(weights, sample)
+            seen = network.run(weights, features)
             logits = seen[-1]  # (classes,)
             ahead = logits[label] - np.delete(logits, label).max()
             margin = min(margin, abs(ahead))
