@@ -152,7 +152,7 @@ class _SubmissionGrading:
         wrong = self._wrong_before(task)
         result = cached(task, wrong) if known else None
         if result is None:
-            student = self._own.student(task, hurried=self._case.patience.ran_out and (bool(wrong) or not known))
+            student = self._own.student(task, hurried=self._case.time.patience.ran_out and (bool(wrong) or not known))
             endings = self._checks.endings(task, student, self._seed)
             result = _alone(task, endings)
             if result.score < task.points and (wrong or not known):

@@ -6,10 +6,9 @@ student's wrong ones; nothing that such a process says is ever shown (see `carri
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -19,9 +18,9 @@ from autograder.config import Settings
 from autograder.course.assignment import MODULE, Assignment, Task
 from autograder.course.grading_notebook import GradingNotebook, assemble
 from autograder.course.submission import Snapshot
-from autograder.errors import CheckFailed, StudentFault, StudentRaised, StudentTimeout, ZygoteError
-from autograder.grading.notebook_run import CellPart, NotebookRun, missing_packages
-from autograder.grading.processor_share import Patience
+from autograder.errors import CheckFailed, StudentFault, StudentRaised, ZygoteError
+from autograder.grading.notebook_run import CellProcess, CellTexts, Deadly, NotebookRun, missing_packages
+from autograder.grading.processor_share import TimeLeft
 from autograder.grading.reference import NO_STAND_INS, Reference, StandIns
 from autograder.grading.student_process import StudentProcess
 from autograder.grading.zygote_client import Zygote
@@ -34,8 +33,7 @@ class GradingCase:
 
     Attributes:
         notebook: What to run of the submission's notebook.
-        ends: `time.monotonic()` at which the submission's time is up.
-        patience: What is left of it after limits were run into.
+        time: What is left of the submission's.
     """
 
     settings: Settings
@@ -44,8 +42,7 @@ class GradingCase:
     zygote: Zygote
     snapshot: Snapshot
     notebook: GradingNotebook
-    ends: float
-    patience: Patience = field(default_factory=Patience)
+    time: TimeLeft
 
     @classmethod
     def begin(
@@ -54,8 +51,7 @@ class GradingCase:
         """Return the case of a submission whose time begins now, or when the zygote is ready, which may take longer."""
         zygote.wait_until_ready()
         notebook = assemble(reference.source, snapshot.notebook_bytes)
-        ends = time.monotonic() + settings.submission_seconds
-        return cls(settings, assignment, reference, zygote, snapshot, notebook, ends)
+        return cls(settings, assignment, reference, zygote, snapshot, notebook, TimeLeft(settings))
 
     def answers_for(self, task: Task) -> frozenset[str]:
         """Return the notebook's answers that a task needs: its own, and those before it that cost little to run."""
@@ -64,31 +60,55 @@ class GradingCase:
         return frozenset(task.answers) | (before - weightless)
 
 
+@dataclass
+class ModuleState:
+    """What became of loading the student's module, in whichever process.
+
+    Attributes:
+        fault: Why it is not there, or only what stands above a line; each check that lacks something fails with it.
+        ended_a_process: Loading it did: it is not tried again.
+        printed: What it printed meanwhile, before anything hidden reached it.
+    """
+
+    fault: StudentFault | None = None
+    ended_a_process: bool = False
+    printed: str = ""
+
+    def note_absence(self, snapshot: Snapshot) -> None:
+        """Note that there is none to load, unless it is known already why."""
+        reason = snapshot.left_out.get(f"{MODULE}.py", f"You handed in no {MODULE}.py.")
+        self.fault = self.fault or StudentFault(reason)
+
+    def note_fault(self, fault: StudentFault) -> list[str]:
+        """Remember the first fault while loading, and return what the student should know of it."""
+        if self.fault is not None:
+            return []
+        self.fault = CheckFailed(f"{MODULE}.py could not be imported. {fault.message}")
+        self.fault.exception = fault.exception
+        return [f"{self.fault.message.rstrip('.')}. What it defines above that line is graded."]
+
+
 class LiveSubmission:
     """See the module. Close it, or use it as a context manager.
 
     Args:
         case: The submission and all that grading needs.
         stand_ins: Reference parts in place of the student's own.
-
-    Attributes:
-        printed: What the student's own module printed while it was loaded, before anything hidden reached it.
     """
 
     def __init__(self, case: GradingCase, stand_ins: StandIns = NO_STAND_INS) -> None:
         self._case = case
+        self._texts = CellTexts(case.notebook, case.reference, stand_ins)
         self._stand_ins = stand_ins
         self._process: StudentProcess | None = None
         self._notebook: NotebookRun | None = None
-        self._deadly_cells: dict[tuple[str, CellPart], StudentFault] = {}
+        self._deadly_cells: Deadly = {}
         self._notes: list[str] = []
-        self._load_fault: StudentFault | None = None
-        self._fatal_module = False  # loading the module ended a process: it is not tried again
+        self._module = ModuleState()
         self._closed = False
-        self._patience = case.patience
+        self._time = case.time
         if stand_ins.tasks:
-            self._patience.renew()
-        self.printed = ""
+            self._time.patience.renew()
 
     def __enter__(self) -> LiveSubmission:
         return self
@@ -107,6 +127,11 @@ class LiveSubmission:
         """Sentences for the student about what did not run as it stands."""
         return tuple(dict.fromkeys(self._notes))
 
+    @property
+    def printed(self) -> str:
+        """What the student's own module printed while it was loaded."""
+        return self._module.printed
+
     def environment(self) -> Environment:
         """Return what the student process runs on and which layers confine it."""
         return self._running().environment
@@ -118,7 +143,7 @@ class LiveSubmission:
             task: The task.
             hurried: Time is short, and little lost where it runs out; see `Patience`.
         """
-        self._patience.begin(task.id, hurried=hurried)
+        self._time.patience.begin(task.id, hurried=hurried)
         if task.preload and self._process is not None and not self._process.complete:
             self._process.stop()  # forked before the modules to preload were there: the next one has them
         if self._process is not None and self._process.alive:
@@ -133,38 +158,31 @@ class LiveSubmission:
         Raises:
             StudentFault: Whatever the submission did wrong.
         """
-        wanted = self._patience.seconds_for(question, seconds or self._case.settings.request_seconds)
+        wanted = self._time.wanted_for(question, seconds)
         process = self._running()
-        limit = self._limit(wanted)
+        limit = self._time.within(wanted)  # to start the process has taken some of it
         try:
             answer = process.ask(question, limit)
         except StudentRaised as error:
-            self._patience.note_answer(question)
-            if error.missing and self._load_fault is not None and not _is_of_the_notebook(question):
-                raise self._load_fault from error
-            if error.missing and self._notebook is not None:
-                error.add_hint(self._notebook.hint(error.missing))
+            self._time.patience.note_answer(question)
+            self._explain(error, question)
             raise
         except StudentFault as fault:
-            self._patience.note_fault(question, fault)
+            self._time.patience.note_fault(question, fault)
             raise
-        self._patience.note_answer(question)
+        self._time.patience.note_answer(question)
         return answer
 
-    def _limit(self, wanted: float) -> float:
-        """Return how many seconds the next question may take.
+    def _explain(self, error: StudentRaised, question: wire.Question) -> None:
+        """Say why a name is missing that an answer asked for.
 
         Raises:
-            StudentTimeout: If the submission's time is up.
+            StudentFault: What went wrong while the module was loaded, if that is the reason.
         """
-        left = self._case.ends - time.monotonic()
-        if left <= 0:
-            total = self._case.settings.submission_seconds
-            raise StudentTimeout(f"Your submission had used up its {total:g} s before this check was reached.")
-        return min(wanted, left)
-
-    def _cell_limit(self) -> float:
-        return self._limit(self._patience.seconds_for_cell(self._case.settings.load_seconds))
+        if error.missing and self._module.fault is not None and not _is_of_the_notebook(question):
+            raise self._module.fault from error
+        if error.missing and self._notebook is not None:
+            error.add_hint(self._notebook.hint(error.missing))
 
     def _running(self) -> StudentProcess:
         """Return the process, started afresh if it ended."""
@@ -179,27 +197,24 @@ class LiveSubmission:
         """Return the notebook of a task, begun afresh if the process last ran that of another one."""
         process = self._running()
         if self._notebook is None or self._notebook.task != task.id:
-            case = self._case
-            self._notebook = NotebookRun(
-                task.id, case.notebook, case.reference, self._stand_ins, process, self._cell_limit, self._deadly_cells
-            )
+            cells = CellProcess(process, self._time.for_cell, self._deadly_cells)
+            self._notebook = NotebookRun(task.id, self._texts, cells)
         return self._notebook
 
     def _start(self) -> StudentProcess:
         """Start a process and load the module; if loading ends the process, start one without the module."""
-        own = self._case.snapshot.module_bytes is not None and not self._fatal_module
-        if not own and self._load_fault is None:
-            reason = self._case.snapshot.left_out.get(f"{MODULE}.py", f"You handed in no {MODULE}.py.")
-            self._load_fault = StudentFault(reason)
+        own = self._case.snapshot.module_bytes is not None and not self._module.ended_a_process
+        if not own:
+            self._module.note_absence(self._case.snapshot)
         process = StudentProcess(self._case.zygote, self._case.snapshot, self._case.settings)
         self._load(process, own)
         if not process.alive:
             if not own:
                 raise ZygoteError("A student process ended before it loaded anything of the student's.")
-            self._fatal_module = True
+            self._module.ended_a_process = True
             return self._start()
         if own and not self._stand_ins.tasks:
-            self.printed = process.printed()
+            self._module.printed = process.printed()
         if self._stand_ins.names:
             self._put_stand_ins(process)
         return process
@@ -209,20 +224,16 @@ class LiveSubmission:
         reference = self._case.reference
         question = wire.Load(MODULE, reference.given, own, reference.modules)
         try:
-            missing = process.ask(question, self._limit(self._case.settings.load_seconds))
+            missing = process.ask(question, self._time.for_loading())
         except StudentFault as fault:
-            if self._load_fault is None:
-                self._load_fault = CheckFailed(f"{MODULE}.py could not be imported. {fault.message}")
-                self._load_fault.exception = fault.exception
-                what = self._load_fault.message.rstrip(".")
-                self._notes.append(f"{what}. What it defines above that line is graded.")
+            self._notes += self._module.note_fault(fault)
         else:
             self._notes += missing_packages(missing, f"your {MODULE}.py")
 
     def _put_stand_ins(self, process: StudentProcess) -> None:
         try:
             question = wire.StandIn(self._stand_ins.source, sorted(self._stand_ins.names))
-            process.ask(question, self._limit(self._case.settings.load_seconds))
+            process.ask(question, self._time.for_loading())
         except StudentFault:  # its module does not let itself be changed, or its time is up
             process.stop()
             raise
@@ -245,8 +256,7 @@ class LiveSubmission:
             self._run_answers(task, variables)  # in another process, without what ended this one
             return
         finally:
-            self._notes += notebook.notes
-            notebook.notes.clear()
+            self._notes += notebook.take_notes()
         for answer in task.answers:
             fault = notebook.faults.get(answer)
             if fault is not None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder import wire
+from autograder.config import Settings
 from autograder.errors import StudentFault, StudentTimeout
 
 SHORTENED = 4
@@ -177,3 +178,52 @@ class Patience:
         if isinstance(question, wire.BuildModel):
             return "build", " ".join(node.name for node in question.nodes)
         return type(question).__name__, str(getattr(question, "name", ""))
+
+
+class TimeLeft:
+    """What is left of a submission's time, which begins now, and how much of it the next question may take.
+
+    Args:
+        settings: The limits.
+
+    Attributes:
+        ends: `time.monotonic()` at which all of it is up.
+        patience: Shortens limits after some were run into.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.ends = time.monotonic() + settings.submission_seconds
+        self.patience = Patience()
+        self._settings = settings
+
+    def wanted_for(self, question: wire.Question, seconds: float | None) -> float:
+        """Return how many seconds an answer may take, should as much be left.
+
+        Args:
+            question: What is to be asked.
+            seconds: The limit where none was run into yet; None means the usual one.
+
+        Raises:
+            StudentFault: If it is not worth asking.
+        """
+        return self.patience.seconds_for(question, seconds or self._settings.request_seconds)
+
+    def within(self, wanted: float) -> float:
+        """Return so many seconds, or what is left.
+
+        Raises:
+            StudentTimeout: If nothing is.
+        """
+        left = self.ends - time.monotonic()
+        if left <= 0:
+            total = self._settings.submission_seconds
+            raise StudentTimeout(f"Your submission had used up its {total:g} s before this check was reached.")
+        return min(wanted, left)
+
+    def for_cell(self) -> float:
+        """Return how many seconds the next cell of the notebook may take; for errors see `within`."""
+        return self.within(self.patience.seconds_for_cell(self._settings.load_seconds))
+
+    def for_loading(self) -> float:
+        """Return how many seconds the module may take to be loaded; for errors see `within`."""
+        return self.within(self._settings.load_seconds)

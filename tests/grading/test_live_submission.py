@@ -24,12 +24,12 @@ def test_a_submissions_time_begins_when_the_libraries_are_imported(
 ) -> None:
     """Else the first submission on a slow machine would be out of time before it is asked anything."""
     clock = [0.0]
-    monkeypatch.setattr("autograder.grading.live_submission.time", SimpleNamespace(monotonic=lambda: clock[-1]))
+    monkeypatch.setattr("autograder.grading.processor_share.time", SimpleNamespace(monotonic=lambda: clock[-1]))
     slow_zygote: Any = SimpleNamespace(wait_until_ready=lambda: clock.append(60.0))
     reference = Reference.read(tiny_course.assignment)
     settings = Settings(submission_seconds=300.0)
     case = GradingCase.begin(settings, tiny_course.assignment, reference, slow_zygote, Snapshot({}, "tiny.ipynb"))
-    assert case.ends == 360.0
+    assert case.time.ends == 360.0
 
 
 class SlowProcess:

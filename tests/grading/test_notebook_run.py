@@ -11,8 +11,8 @@ import pytest
 from autograder import wire
 from autograder.course.grading_notebook import assemble
 from autograder.course.notebook import answer_sources, build_notebook
-from autograder.errors import StudentFault, StudentRaised, StudentTimeout
-from autograder.grading.notebook_run import CellPart, NotebookRun
+from autograder.errors import StudentRaised, StudentTimeout
+from autograder.grading.notebook_run import CellProcess, CellTexts, Deadly, NotebookRun
 from autograder.grading.reference import NO_STAND_INS, Reference
 
 LAB = """# %%
@@ -88,14 +88,12 @@ def notebook(*added: tuple[str, str], **answers: str) -> bytes:
     return json.dumps({"nbformat": 4, "cells": cells}).encode()
 
 
-Deadly = dict[tuple[str, CellPart], StudentFault]
-
-
 def run(task: str, handed_in: bytes, deadly: Deadly | None = None) -> tuple[NotebookRun, PlainProcess]:
     """Run one task's answer."""
     process: Any = PlainProcess()
     graded = assemble(SOURCE, handed_in)
-    found = NotebookRun(task, graded, reference(), NO_STAND_INS, process, lambda: 9.0, {} if deadly is None else deadly)
+    texts = CellTexts(graded, reference(), NO_STAND_INS)
+    found = NotebookRun(task, texts, CellProcess(process, lambda: 9.0, {} if deadly is None else deadly))
     found.run_up_to(frozenset({f"{task}_answer"}))
     return found, process
 
@@ -159,13 +157,15 @@ def test_the_second_half_of_a_split_answer_counts_and_one_below_the_checks_is_na
 def test_what_follows_the_definitions_is_a_note() -> None:
     found, _ = run("sort", notebook(sort_answer="ordered = [1]\n1 / 0"))
     assert found.faults["sort_answer"] is None
-    assert found.notes == [
+    assert found.take_notes() == [
         "The cell `sort_answer` is graded for what it defines; what follows there stops with ZeroDivisionError: "
         "division by zero (line 1)."
     ]
     found, process = run("count", notebook(count_answer="def count(): return 1\nendless"))
     assert process.names["count"]() == 1
-    assert found.notes == ["The cell `count_answer` is graded for what it defines; what follows there is not run."]
+    assert found.take_notes() == [
+        "The cell `count_answer` is graded for what it defines; what follows there is not run."
+    ]
 
 
 def test_what_comes_before_the_definitions_stops_the_cell() -> None:
