@@ -229,6 +229,11 @@ def actions_of(connection: sqlalchemy.Connection, assignment: str, question: str
     return [Action(**row) for row in rows]
 
 
+def action_with(connection: sqlalchemy.Connection, action_id: int) -> Action:
+    """Return the action with this id."""
+    return Action(**connection.execute(_ACTIONS.select().where(_ACTIONS.c.id == action_id)).mappings().one())
+
+
 def _standings(
     connection: sqlalchemy.Connection, *wanted: sqlalchemy.ColumnElement[bool]
 ) -> dict[str, dict[str, Standing]]:

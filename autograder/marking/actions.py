@@ -23,6 +23,7 @@ from autograder.ledger.markings import (
     Means,
     Standing,
     Step,
+    action_with,
     actions_of,
     append_action,
     append_steps,
@@ -145,12 +146,13 @@ class Marker:
             if action is None:
                 raise UsageError("There is nothing to take back." if not redo else "Nothing was taken back.")
             steps = steps_of(connection, action.id)
+            taken_back = action_with(connection, action.undoes) if redo and action.undoes else None
         done = {step.student: step for step in steps}
 
         def restored(paper: Paper) -> Standing:
             return _restored(paper, done[paper.student], force=force)
 
-        said = f"taking back: {action.said}" if not redo else f"doing again: {action.said.partition(': ')[2]}"
+        said = f"doing again: {taken_back.said}" if taken_back else f"taking back: {action.said}"
         kind: Kind = "redo" if redo else "undo"
         return self._act(kind, said, {student: restored for student in done}, undoes=action.id)
 

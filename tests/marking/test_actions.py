@@ -10,9 +10,11 @@ from nbgrader.api import Gradebook
 
 from autograder.cli.main import main
 from autograder.errors import UsageError
+from autograder.gradebook.database import transaction
 from autograder.gradebook.nbgrader_steps import course_directory
 from autograder.gradebook.transactions import GradebookWriter
 from autograder.ledger.entries import SubmissionKey, changes
+from autograder.ledger.markings import actions_of
 from autograder.marking.actions import Marker, MarksDiffer
 from autograder.marking.desk import Desk
 from autograder.marking.second_reading import next_to_read, read_second
@@ -157,6 +159,8 @@ def test_everything_can_be_taken_back_and_done_again(desk: Desk) -> None:
     for _ in range(4):
         kim.take_back(redo=True, force=False)
     assert desk.papers(Q) == done
+    with transaction(desk.coursedir) as connection:
+        assert actions_of(connection, desk.assignment, Q, kim.who)[0].said == "doing again: the note on 1 answer"
     with pytest.raises(UsageError, match="Nothing was taken back"):
         kim.take_back(redo=True, force=False)
     kim.take_back(redo=False, force=False)
