@@ -32,15 +32,17 @@ from autograder.course.submission import Snapshot, read_submission
 from autograder.deadlines.extensions import granted_until, hand_on
 from autograder.errors import RecordingError, SubmissionUnreadable
 from autograder.gradebook.database import REGISTER, transaction
-from autograder.gradebook.graded_notebook import Answer, add_guides, answers_of, read_answers, show_result
+from autograder.gradebook.graded_notebook import add_guides, show_result
 from autograder.gradebook.isolated_autograde import GRADED, IsolatedAutograde
 from autograder.gradebook.nbgrader_steps import course_directory, output_folder
 from autograder.gradebook.student_marks import cells_marked_by_hand
 from autograder.gradebook.transactions import Graded
 from autograder.ledger.entries import SubmissionKey
+from autograder.ledger.graded_answers import GradedAnswer, read_answers
 from autograder.ledger.replacing import check_replaces_marks
 from autograder.ledger.scratch_book import is_scratch
 from autograder.results import SubmissionResult
+from autograder.text import without_surrogates
 
 EXPORTER = "autograder.nbgrader_plugins.SubmissionExporter"
 Resources = dict[str, Any]
@@ -170,7 +172,7 @@ class RecordGrades(NbGraderPreprocessor):  # type: ignore[misc]
         return Graded(result, read.snapshot.digest, grader.rules)
 
 
-def _answers_before(course: Course, names: dict[str, str]) -> Mapping[str, Answer]:
+def _answers_before(course: Course, names: dict[str, str]) -> Mapping[str, GradedAnswer]:
     """Return the answers of the graded notebook that is there now, which a person may have marked."""
     coursedir = course_directory(course, names["assignment"], student_id=names["student"])
     return read_answers(output_folder(coursedir, "autograded_directory") / f"{names['notebook']}.ipynb")
@@ -214,8 +216,15 @@ def _source_notebook(coursedir: CourseDirectory, assignment: str) -> bytes:
     return path.read_bytes() if path.is_file() else b'{"cells": []}'
 
 
+def _says(cell: NotebookNode, answer: GradedAnswer | None) -> bool:
+    """Whether a cell says what was answered before, with the same pictures pasted into it."""
+    if answer is None:
+        return False
+    return without_surrogates(cell.source) == answer.text and (cell.get("attachments") or {}) == answer.pictures
+
+
 def write_scores(
-    submitted: SubmittedNotebook, nb: NotebookNode, result: SubmissionResult, before: Mapping[str, Answer]
+    submitted: SubmittedNotebook, nb: NotebookNode, result: SubmissionResult, before: Mapping[str, GradedAnswer]
 ) -> None:
     """Set every score of a submission, an explicit 0 too, and what nbgrader says to unanswered questions.
 
@@ -233,7 +242,6 @@ def write_scores(
     """
     _check_tasks(submitted, result)
     cells = {cell.metadata.nbgrader.grade_id: cell for cell in nb.cells if "nbgrader" in cell.metadata}
-    answers = answers_of(nb)
     for grade in submitted.grades:
         task, points = result.task(grade.name), grade.auto_score
         if task is not None:
@@ -244,8 +252,8 @@ def write_scores(
             grade.needs_manual_grade = grade.auto_score is None or (task is not None and bool(task.held))
         elif task is not None:
             grade.needs_manual_grade |= grade.auto_score != points
-        else:
-            grade.needs_manual_grade |= answers.get(grade.name) != before.get(grade.name)
+        elif utils.is_solution(cells[grade.name]):
+            grade.needs_manual_grade |= not _says(cells[grade.name], before.get(grade.name))
     for comment in submitted.comments:
         cell = cells[comment.name]
         untouched = not utils.is_task(cell) and cell.metadata.nbgrader.get("checksum") == utils.compute_checksum(cell)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import textwrap
-from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 import nbformat
@@ -26,13 +24,6 @@ RESULT = "autograder_result"
 GUIDE_HEADING = "**Marking guide** (model answer and rubric; students do not see this)"
 MARKING_GUIDE = "marking_guide"
 """Metadata of a cell that only markers see."""
-
-
-class Answer(NamedTuple):
-    """What one cell of a notebook says."""
-
-    source: str
-    attachments: dict[str, object]
 
 
 def show_result(nb: NotebookNode, result: SubmissionResult, titles: Titles) -> None:
@@ -58,20 +49,6 @@ def add_guides(nb: NotebookNode, guides: dict[str, str]) -> None:
             text = textwrap.indent(f"{GUIDE_HEADING}\n\n{guides[name]}", "> ", lambda line: True)  # as a quotation
             guide = nbformat.v4.new_markdown_cell(text, metadata={"autograder": MARKING_GUIDE}, id=f"guide-{name[:50]}")
             nb.cells.insert(place, guide)
-
-
-def answers_of(nb: NotebookNode) -> dict[str, Answer]:
-    """Return what each cell with a grade_id says, by that id: its text and the pictures pasted into it."""
-    cells = {cell.metadata.get("nbgrader", {}).get("grade_id"): cell for cell in nb.cells}
-    return {str(name): Answer(cell.source, cell.get("attachments") or {}) for name, cell in cells.items() if name}
-
-
-def read_answers(path: Path) -> dict[str, Answer]:
-    """Return the answers of a graded notebook; none where there is no such notebook, or none that can be read."""
-    try:
-        return answers_of(nbformat.reads(path.read_text("utf-8"), as_version=4))
-    except (OSError, ValueError, AttributeError):
-        return {}
 
 
 def _summary_cell(result: SubmissionResult, titles: Titles) -> NotebookNode:
