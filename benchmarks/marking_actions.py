@@ -53,7 +53,7 @@ def main() -> int:
     made = made_answers(options.students)
     curves = {"The five questions that the threshold was fixed on": FIXED_ON, "The other nine": OTHERS}
     for title, questions in curves.items():
-        rows = [line(f"{each:.2f}", counts(made, questions, each), options.students) for each in THRESHOLDS]
+        rows = [line(f"{alike:.2f}", counts(made, questions, alike), options.students) for alike in THRESHOLDS]
         sys.stdout.write("\n".join((title, "", HEAD, *rows, "", "")))
     rows = [line(name, counts(made, [name], THRESHOLD), options.students) for name in SENTENCES]
     sys.stdout.write("\n".join((f"Each question at {THRESHOLD:.2f}", "", HEAD, *rows, "")))

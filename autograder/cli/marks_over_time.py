@@ -86,7 +86,7 @@ def show_preview(options: Options, assignment: Assignment, recorded: Mapping[str
         recorded: What would be recorded, by student.
         submissions: How many were graded.
     """
-    changed = {student: _counted(each) for student, each in sorted(recorded.items())}
+    changed = {student: _counted(outcome) for student, outcome in sorted(recorded.items())}
     changed = {student: changes for student, changes in changed.items() if changes or _penalty(recorded[student])}
     groups = _groups(changed)
     if groups:

@@ -1,6 +1,6 @@
 """Lay out a platform's download as `submitted/<student>/<assignment>/`, and remember where everything came from.
 
-Nothing is lost: what a later hand-in replaces is kept, and each file of the download is accounted for.
+Nothing is lost: what a later hand-in replaces is stored, and each file of the download is accounted for.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ class _Layout:
     def add(
         self, source: Source, student: str, hand_ins: list[tuple[Owner, HandIn]], time: datetime | None
     ) -> list[HandInRow]:
-        """Lay out a student's hand-ins: the last counts, the others are kept."""
+        """Lay out a student's hand-ins: the last counts, the others are stored."""
         timed = [(owner, replace(hand_in, time=time or hand_in.time)) for owner, hand_in in hand_ins]
         if len(timed) > 1:
             known = {hand_in.time for _, hand_in in hand_ins if hand_in.time}
@@ -237,11 +237,11 @@ class _Layout:
         self._keep_others(student, digest, work.others)
         if not self.request.dry_run:
             if state == "older":
-                self.records.keep(student, digest, work.files)
+                self.records.store(student, digest, work.files)
             else:
                 if state == "replaced":
                     before = _without_extras(there)
-                    self.records.keep(student, digest_of(before), before)
+                    self.records.store(student, digest_of(before), before)
                 self._put(student, work.files, record, state)
         return replace(row, state=state)
 
@@ -259,7 +259,7 @@ class _Layout:
         before = known[-1].time if known else _time_of(there)
         if record.time and before:
             return "older" if record.time < before else "replaced"
-        return "older" if record.digest in {each.digest for each in known[:-1]} else "replaced"
+        return "older" if record.digest in {earlier.digest for earlier in known[:-1]} else "replaced"
 
     def _put(self, student: str, files: Mapping[str, bytes], record: Record, state: State) -> None:
         folder = self._folder_of(student)
@@ -277,7 +277,7 @@ class _Layout:
 
     def _keep_others(self, student: str, digest: str, files: Mapping[str, bytes]) -> None:
         if not self.request.dry_run:
-            self.records.keep_others(student, digest, files)
+            self.records.store_others(student, digest, files)
 
 
 def _time_of(files: Mapping[str, bytes]) -> datetime | None:

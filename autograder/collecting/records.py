@@ -24,7 +24,7 @@ from autograder.files import write_whole
 
 RECORDS = "hand_ins.json"
 LONGEST_NAME = 60
-"""Characters of the name that a kept file gets."""
+"""Characters of the name that a stored file gets."""
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -100,13 +100,13 @@ class Records:
         before = [known for known in self.of(student) if known.digest != record.digest]
         self._known.students[student] = [*before, record]
 
-    def keep(self, student: str, digest: str, files: Mapping[str, bytes]) -> None:
-        """Keep an earlier hand-in."""
+    def store(self, student: str, digest: str, files: Mapping[str, bytes]) -> None:
+        """Write an earlier hand-in."""
         for name, content in files.items():
             write_whole(self._folder_of(student, digest) / name, content)
 
-    def keep_others(self, student: str, digest: str, files: Mapping[str, bytes]) -> None:
-        """Keep what belongs to a hand-in and is no part of it, by its path in the download."""
+    def store_others(self, student: str, digest: str, files: Mapping[str, bytes]) -> None:
+        """Write what belongs to a hand-in and is no part of it, by its path in the download."""
         for place, (name, content) in enumerate(files.items()):
             last = re.split("[/!]", name)[-1]
             write_whole(self._folder_of(student, digest) / "others" / f"{place:03}-{last}"[:LONGEST_NAME], content)

@@ -117,7 +117,7 @@ class Roster:
             accounts = (value[place + 1 :] for place, letter in enumerate(value) if letter == "-")
             return [person for account in (value, *accounts) for person in self._with_id("github", account)]
         kinds = ("student", "email", "login") if kind == "student" else (kind,)
-        return [person for each in kinds for person in self._by_id.get((each, folded(value)), ())]
+        return [person for known in kinds for person in self._by_id.get((known, folded(value)), ())]
 
     def _checked(self, owner: Owner, person: RosterEntry) -> RosterEntry:
         """Return a person found by an id, unless the platform's name is that of somebody else."""
@@ -125,7 +125,7 @@ class Roster:
             return person
         if _is_called(person, owner.name):
             return person
-        if any(_is_called(each, owner.name) for each in self.people) or not _shares_a_word(person, owner.name):
+        if any(_is_called(somebody, owner.name) for somebody in self.people) or not _shares_a_word(person, owner.name):
             raise Nobody(f"has the id of {person.student} and another name")
         return person
 

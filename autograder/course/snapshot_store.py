@@ -72,10 +72,10 @@ class SnapshotStore:
 
     def _remove_oldest(self) -> None:
         files = sorted(self._files(), reverse=True)
-        kept = 0
+        stored = 0
         for _, size, path in files:
-            if kept + size > self._most_bytes * _KEPT_SHARE:
+            if stored + size > self._most_bytes * _KEPT_SHARE:
                 path.unlink(missing_ok=True)
             else:
-                kept += size
-        self._bytes = kept
+                stored += size
+        self._bytes = stored

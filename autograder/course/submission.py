@@ -177,8 +177,8 @@ class _Reader:
             names = sorted(entry.name for entry in islice(entries, self._entries_left + 1))
         if len(names) > self._entries_left:
             which = clean_name("/".join(parents)) if parents else "Your hand-in"
-            kept = "it was left out" if parents else f"of it only {MODULE}.py and {self._notebook} were read"
-            self.left_out[without_surrogates("/".join(parents))] = f"{which} holds more files than are read; {kept}."
+            rest = "it was left out" if parents else f"of it only {MODULE}.py and {self._notebook} were read"
+            self.left_out[without_surrogates("/".join(parents))] = f"{which} holds more files than are read; {rest}."
             return
         self._entries_left -= len(names)
         folders = []

@@ -48,7 +48,7 @@ class LatePolicy:
             return {}
         notebooks: list[SubmittedNotebook] = submission.notebooks
         student = str(submission.student.id)
-        return {str(each.id): self._points(student, float(each.score), seconds) for each in notebooks}
+        return {str(notebook.id): self._points(student, float(notebook.score), seconds) for notebook in notebooks}
 
     def try_out(self) -> None:
         """Ask the policy for a penalty of nobody's.

@@ -75,7 +75,7 @@ class Downloaded:
         for name in PERSON_FIELDS.get(kind, ()):
             if name == "lms_user_id" and kind != "canvas" and self._holds_platform_ids:
                 continue  # these are ids of another column
-            matches = [each for each in self.marks.students if folded(getattr(each.person, name)) == value]
+            matches = [student for student in self.marks.students if folded(getattr(student.person, name)) == value]
             if matches:
                 yield from matches
                 return

@@ -296,7 +296,7 @@ def _question(mark: Mark, there: Collection[str], titles: Titles) -> QuestionOnP
 
 def _sum(points: Iterable[Points]) -> Points:
     known = list(points)
-    return Points(round(sum(each.score or 0.0 for each in known), 2), sum(each.max_score for each in known))
+    return Points(round(sum(mark.score or 0.0 for mark in known), 2), sum(mark.max_score for mark in known))
 
 
 def _number(value: float | None) -> str:

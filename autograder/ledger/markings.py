@@ -94,8 +94,8 @@ def standing_now(book: BookMark, last: Standing | None) -> Standing:
     """
     if last is None or last.book.says_as(book):
         return Standing(book, last.marking if last else Marking())
-    kept = last.marking
-    return Standing(book, Marking(note=kept.note, flagged=kept.flagged, group=kept.group, moved=kept.moved))
+    known = last.marking
+    return Standing(book, Marking(note=known.note, flagged=known.flagged, group=known.group, moved=known.moved))
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class Converter:
         self._objects[id(value)] = value
         return wire.Ref(id(value), _kind(value), type(value).__name__)
 
-    def kept(self, ref: wire.Ref) -> Any:  # noqa: ANN401 - whatever was kept
+    def object_of(self, ref: wire.Ref) -> Any:  # noqa: ANN401 - whatever was kept
         """Return the object that the grader refers to."""
         return self._objects[ref.id]
 
@@ -35,7 +35,7 @@ class Converter:
     def to_plain(self, value: wire.Value) -> Any:  # noqa: ANN401 - as above, arrays as NumPy
         """Return arrays as NumPy's and references as the objects themselves: what functions of the notebook take."""
         if isinstance(value, wire.Ref):
-            return self.kept(value)
+            return self.object_of(value)
         if isinstance(value, wire.Items):
             return tuple(self.to_plain(item) for item in value.items)
         if isinstance(value, wire.Array):

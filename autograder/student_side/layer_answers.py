@@ -41,13 +41,13 @@ class LayerAnswers:
 
     def apply(self, question: wire.Apply) -> wire.Value:
         """Return the layer's output."""
-        layer = self._converter.kept(question.target)
+        layer = self._converter.object_of(question.target)
         inputs = [self._converter.to_tensor(value) for value in question.args]
         return self._converter.to_wire(_call(layer, inputs, question.training))
 
     def gradients(self, question: wire.Gradients) -> wire.Value:
         """Return gradients by the inputs and by the trainable weights."""
-        layer = self._converter.kept(question.target)
+        layer = self._converter.object_of(question.target)
         inputs = [self._converter.to_tensor(value) for value in question.args]
         with tf.GradientTape() as tape:
             tape.watch(inputs)
@@ -63,7 +63,7 @@ class LayerAnswers:
 
     def describe(self, question: wire.Describe) -> wire.Value:
         """Return the weights and, of a model, the layers; of a layer, the layers inside it."""
-        layer = self._converter.kept(question.target)
+        layer = self._converter.object_of(question.target)
         weights = _distinct(layer.weights)
         positions = {id(weight): index for index, weight in enumerate(weights)}
         trainable = {id(weight) for weight in layer.trainable_weights}
@@ -91,13 +91,13 @@ class LayerAnswers:
 
     def set_weights(self, question: wire.SetWeights) -> None:
         """Assign all weights, in the order that `describe` lists them."""
-        layer = self._converter.kept(question.target)
+        layer = self._converter.object_of(question.target)
         for variable, array in zip(_distinct(layer.weights), question.weights, strict=True):
             variable.assign(wire.unpack_array(array))
 
     def get_weights(self, question: wire.GetWeights) -> wire.Value:
         """Return the values of all weights, in the order that `describe` lists them."""
-        return self._converter.to_wire(_distinct(self._converter.kept(question.target).weights))
+        return self._converter.to_wire(_distinct(self._converter.object_of(question.target).weights))
 
     def build_model(self, question: wire.BuildModel) -> wire.Value:
         """Build a model from a small graph: its inputs, then one node after another."""

@@ -50,8 +50,8 @@ def canvas_feedback(path: Path) -> dict[tuple[str, str], bytes]:
 def canvas_marks(content: bytes, column: str) -> dict[int, str]:
     """Return the grade of each user, as Canvas imports a gradebook."""
     lines = content.decode("utf-8-sig").splitlines()[:3]
-    counts = {each: {len(next(csv.reader([line], delimiter=each))) for line in lines} for each in ";,"}
-    sizes = {each: found.pop() if len(found) == 1 else 0 for each, found in counts.items()}
+    counts = {mark: {len(next(csv.reader([line], delimiter=mark))) for line in lines} for mark in ";,"}
+    sizes = {mark: found.pop() if len(found) == 1 else 0 for mark, found in counts.items()}
     delimiter = ";" if sizes[";"] > sizes[","] else ","
     heading, *rows = csv.reader(io.StringIO(content.decode("utf-8-sig")), delimiter=delimiter)
     assert "Student" in heading[0]

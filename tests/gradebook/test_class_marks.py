@@ -1,4 +1,4 @@
-"""Marks of a class: the gradebook's, with late penalties counted anew, and results of checks beside them."""
+"""Marks of a class: the gradebook's, with late penalties as of today, and results of checks beside them."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def hand_in(course: TinyCourse, student: str = "ada", module: str = "# work") ->
 
 def of(course: TinyCourse, student: str = "ada") -> StudentMarks:
     """What the gradebook says of a student."""
-    (found,) = (each for each in class_marks(course.course, course.assignment).students if each.person.id == student)
+    (found,) = (marks for marks in class_marks(course.course, course.assignment).students if marks.person.id == student)
     return found
 
 

@@ -323,14 +323,14 @@ def test_any_sequence_of_events(released_course: TinyCourse) -> None:
 
 def test_kills_leave_the_old_state_or_the_new(tmp_path: Path) -> None:
     found = kill_often(make_course_to_kill(tmp_path / "course"), kills=4, seed=7)
-    assert [each.wrong for each in found] == [""] * 4
+    assert [done.wrong for done in found] == [""] * 4
 
 
 @pytest.mark.skipif(binaries() is None, reason="no PostgreSQL server is installed (apt-get install postgresql)")
 def test_kills_leave_the_old_state_or_the_new_in_postgresql(tmp_path: Path) -> None:
     with server() as url:
         found = kill_often(make_course_to_kill(tmp_path / "course", url), kills=3, seed=8)
-    assert [each.wrong for each in found] == [""] * 3
+    assert [done.wrong for done in found] == [""] * 3
 
 
 @pytest.fixture
@@ -380,8 +380,8 @@ def test_a_preview_and_the_grade_after_it_tell_the_same_changes(
         last = writer.history(SubmissionKey("tiny", student))[-1]
         changes = [change for change in last.changes if change.counts and last.entry.command == "grade"]
         told[student] = [
-            {"task": each.task, "before": each.before.points, "after": each.after.points, "why": each.why}
-            for each in changes
+            {"task": change.task, "before": change.before.points, "after": change.after.points, "why": change.why}
+            for change in changes
         ]
     assert foretold == {student: changes for student, changes in told.items() if changes}
     assert preview["totals"]["changed"] == len(foretold) == 24

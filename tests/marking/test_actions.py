@@ -114,9 +114,7 @@ def test_what_changed_meanwhile_is_named_and_nothing_is_saved(desk: Desk) -> Non
     assert states(desk)["bob"] == "elsewhere"
     hand_in(desk.course.root, "ada", {Q: "Another answer."})
     with pytest.raises(MarksDiffer) as caught:
-        marker(desk).mark(
-            request({name: each for name, each in shown.items() if name in seen(desk, "ada")}, "parallel")
-        )
+        marker(desk).mark(request({name: row for name, row in shown.items() if name in seen(desk, "ada")}, "parallel"))
     assert set(caught.value.papers) == {"ada"}
 
 

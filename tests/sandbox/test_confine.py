@@ -174,7 +174,7 @@ def test_devices_can_be_used_but_not_changed() -> None:
 
 @pytest.mark.parametrize("container", [False, True])
 def test_the_own_process_is_seen_also_where_no_new_proc_can_be_mounted(container: bool) -> None:
-    """Inside a container parts of /proc are covered; then the kernel lets nobody below mount it anew."""
+    """Inside a container parts of /proc are covered; then the kernel lets nobody below mount it again."""
     own = behind(("namespaces",), "own_number", container=container)["answer"]
     assert (own != "1") == container  # else the old /proc's folder of this process is shown
     assert behind(("namespaces",), "listing", "/proc", container=container)["answer"] == [

@@ -166,8 +166,8 @@ class _Search:
     def _by_feature(self, chosen: Positions, feature: Positions) -> Positions:
         """Return `(features, heads * width)`: the chosen scalars of each feature."""
         rows = [np.flatnonzero(chosen & feature[:, number]) for number in range(feature.shape[1])]
-        each = self._sizes.heads * self._sizes.width
-        if any(len(row) != each for row in rows):
+        of_feature = self._sizes.heads * self._sizes.width
+        if any(len(row) != of_feature for row in rows):
             raise Undiscovered("its weights do not act as those of four projections do")
         return np.stack(rows)
 
