@@ -1,10 +1,11 @@
 """Shortcuts into private names of TensorFlow and Keras.
 
 Each saves at least 5 % of a submission's cpu time, but for one: counting without random numbers only saves where a
-module draws its own, and then half the time. `benchmarks.shortcuts` measures them; docs/performance.md has the figures. TensorFlow and Keras do much for programs
-that run for hours; a student process lives for seconds. Nothing here changes what a model computes, beyond the rounding
-of an optimiser's step. When the libraries move on, tests/student_side/test_private_names.py says which name is gone;
-each shortcut can be taken out without the others. What Keras tells by a private name alone is asked here, too.
+module draws its own, and then half the time. `benchmarks.shortcuts` measures them; docs/performance.md has the figures.
+TensorFlow and Keras do much for programs that run for hours; a student process lives for seconds. Nothing here changes
+what a model computes, beyond the rounding of an optimiser's step. When the libraries move on,
+tests/student_side/test_private_names.py says which name is gone; each shortcut can be taken out without the others.
+What Keras tells by a private name alone is asked here, too.
 """
 
 from __future__ import annotations
