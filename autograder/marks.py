@@ -30,8 +30,8 @@ class Person:
 
 OpenState = Literal["held", "earlier", "held earlier"]
 """Held: a check ended in an internal error, or nothing could be graded. Earlier: the mark is for an earlier hand-in."""
-HELD: tuple[OpenState, ...] = ("held", "held earlier")
-EARLIER: tuple[OpenState, ...] = ("earlier", "held earlier")
+HELD_STATES: tuple[OpenState, ...] = ("held", "held earlier")
+EARLIER_STATES: tuple[OpenState, ...] = ("earlier", "held earlier")
 
 
 @dataclass(frozen=True)
@@ -117,12 +117,12 @@ class Mark:
     @property
     def is_held(self) -> bool:
         """Whether the points wait for a person, since a check ended in an internal error."""
-        return self.open is not None and self.open.state in HELD
+        return self.open is not None and self.open.state in HELD_STATES
 
     @property
     def is_earlier(self) -> bool:
         """Whether the points are for an earlier hand-in, since the last one could not be graded."""
-        return self.open is not None and self.open.state in EARLIER
+        return self.open is not None and self.open.state in EARLIER_STATES
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import msgspec
 Outcome = Literal["passed", "failed", "error", "skipped"]
 
 SCHEMA = 1
-UNREADABLE = "submission"
+READING_CHECK = "submission"
 """Name of the one check that each task has where the submission could not be read at all."""
 
 Numbers = tuple[float | None, ...]
@@ -200,7 +200,7 @@ class SubmissionResult(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_unreadable(self) -> bool:
         """Whether the submission could not be read at all, so that nothing in it was checked."""
-        return all(check.check_id == CheckId(task.id, UNREADABLE) for task in self.tasks for check in task.checks)
+        return all(check.check_id == CheckId(task.id, READING_CHECK) for task in self.tasks for check in task.checks)
 
     def task(self, task_id: str) -> TaskResult | None:
         """Return the task with this id, or None."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from autograder.audit.corpus import Variant, load_corpus
 from autograder.audit.plan import Job, plan_audit
 from autograder.audit.records import Audit, AuditedSubmission
-from autograder.audit.worker import Results, Subject, grade_job, start_worker
+from autograder.audit.worker import AuditSubject, Results, grade_job, start_worker
 from autograder.batch.local_workers import default_jobs, worker_pool
 from autograder.course.assignment import Assignment
 from autograder.progress import ProgressListener, no_progress
@@ -45,7 +45,7 @@ class Scope:
 EVERYTHING = Scope()
 
 
-def audit(subject: Subject, scope: Scope = EVERYTHING, progress: ProgressListener = no_progress) -> Audit:
+def audit(subject: AuditSubject, scope: Scope = EVERYTHING, progress: ProgressListener = no_progress) -> Audit:
     """Try the checks on a corpus.
 
     Args:
@@ -73,7 +73,9 @@ def audit(subject: Subject, scope: Scope = EVERYTHING, progress: ProgressListene
     return Audit(submissions, time.monotonic() - begin, workers)
 
 
-def _grade_all(jobs: Sequence[Job], subject: Subject, workers: int, progress: ProgressListener) -> Iterator[Results]:
+def _grade_all(
+    jobs: Sequence[Job], subject: AuditSubject, workers: int, progress: ProgressListener
+) -> Iterator[Results]:
     """Yield what each job found, as they end."""
     subject = replace(subject, course=subject.course.for_workers())
     with worker_pool(workers, start_worker, (subject,)) as pool:

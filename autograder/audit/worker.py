@@ -22,7 +22,7 @@ Results = dict[str, tuple[CheckResult, ...]]
 
 
 @dataclass(frozen=True)
-class Subject:
+class AuditSubject:
     """What is audited, as each worker process is told.
 
     Attributes:
@@ -40,7 +40,7 @@ class Subject:
 class Worker:
     """Grades jobs one after the other."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: AuditSubject) -> None:
         self._settings = subject.course.settings
         self._seed = subject.seed
         self._assignment = subject.course.assignment(subject.assignment)
@@ -72,7 +72,7 @@ _worker: Worker | None = None
 """That of this process: a pool calls functions of a module, which know nothing else."""
 
 
-def start_worker(subject: Subject) -> None:
+def start_worker(subject: AuditSubject) -> None:
     """Make this process's worker; a pool calls it as each process starts."""
     global _worker
     _worker = Worker(subject)

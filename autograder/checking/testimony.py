@@ -16,7 +16,7 @@ import numpy as np
 from autograder import wire
 from autograder.errors import MalformedReply
 
-UNREADABLE = "Your code's answer could not be read."
+UNREADABLE_ANSWER = "Your code's answer could not be read."
 MOST_VARIABLES = 4096
 """Variables of one layer or model, and layers in it; the largest model of a course has some hundred."""
 MOST_SCALARS = 1_000_000
@@ -140,7 +140,7 @@ def read(answer: object, kind: type[_Record]) -> _Record:
     try:
         return msgspec.convert(answer, kind)
     except (msgspec.ValidationError, AttributeError) as error:  # it asks an array for keys
-        raise MalformedReply(UNREADABLE) from error
+        raise MalformedReply(UNREADABLE_ANSWER) from error
 
 
 def read_arrays(answer: object) -> tuple[np.ndarray[Any, Any], ...]:
@@ -151,7 +151,7 @@ def read_arrays(answer: object) -> tuple[np.ndarray[Any, Any], ...]:
     """
     values = read(answer, _Several)
     if not all(isinstance(value, (np.ndarray, int, float)) for value in values):
-        raise MalformedReply(UNREADABLE)
+        raise MalformedReply(UNREADABLE_ANSWER)
     return tuple(np.asarray(value) for value in values)
 
 

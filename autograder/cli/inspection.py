@@ -65,7 +65,7 @@ def audit(options: AuditOptions) -> int:
     from autograder.audit.records import Audit
     from autograder.audit.render import audit_json, render_audit
     from autograder.audit.stability import render_stability, repeat, seeds_of
-    from autograder.audit.worker import Subject
+    from autograder.audit.worker import AuditSubject
 
     if options.mutants is not None:
         return _audit_mutants(options)
@@ -81,7 +81,7 @@ def audit(options: AuditOptions) -> int:
     with shown("auditing", err, quiet=options.quiet) as progress:
 
         def run(seed: bytes, number: int) -> Audit:
-            return try_checks(Subject(course, name, corpus, seed), scope, part_of(number, len(seeds), progress))
+            return try_checks(AuditSubject(course, name, corpus, seed), scope, part_of(number, len(seeds), progress))
 
         found, stability = repeat(run, seeds)
     out.print(render_audit(found, matrix=options.matrix), end="")
@@ -95,7 +95,7 @@ def _audit_mutants(options: AuditOptions) -> int:
     """Try the hidden checks on generated mutants of the corpus's right work."""
     from autograder.audit.mutants.render import mutants_json, render_mutants
     from autograder.audit.mutants.run import MutantScope, audit_mutants
-    from autograder.audit.worker import Subject
+    from autograder.audit.worker import AuditSubject
 
     if options.mutants is None or options.mutants < 1:
         raise UsageError("--mutants must be 1 or more.")
@@ -111,7 +111,7 @@ def _audit_mutants(options: AuditOptions) -> int:
         options.mutants, options.mutants // 2, options.seed, options.tasks, resume=resume, jobs=options.jobs
     )
     with shown("judging mutants", err, quiet=options.quiet) as progress:
-        found = audit_mutants(Subject(course, name, corpus), scope, progress)
+        found = audit_mutants(AuditSubject(course, name, corpus), scope, progress)
     out.print(render_mutants(found), end="")
     write_json(options, mutants_json(found))
     return 0 if found.is_as_expected else 1

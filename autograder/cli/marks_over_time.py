@@ -117,7 +117,7 @@ def _totals(net: Sequence[float], students: int) -> dict[str, float]:
 
 
 @dataclass
-class _Group:
+class _ChangeGroup:
     """All changes of one task for one reason."""
 
     task: str
@@ -149,16 +149,16 @@ def _counted(recorded: Recorded) -> list[Change]:
     return [change for change in recorded.changes if change.counts]
 
 
-def _groups(changed: Mapping[str, Sequence[Change]]) -> list[_Group]:
-    found: dict[tuple[str, str], _Group] = {}
+def _groups(changed: Mapping[str, Sequence[Change]]) -> list[_ChangeGroup]:
+    found: dict[tuple[str, str], _ChangeGroup] = {}
     for changes in changed.values():
         for change in changes:
-            group = found.setdefault((change.task, change.why), _Group(change.task, change.why))
+            group = found.setdefault((change.task, change.why), _ChangeGroup(change.task, change.why))
             group.gains.append(change.difference)
     return sorted(found.values(), key=lambda group: (group.task, group.why))
 
 
-def _groups_table(groups: Sequence[_Group], titles: Titles) -> Table:
+def _groups_table(groups: Sequence[_ChangeGroup], titles: Titles) -> Table:
     table = Table("task", "because of", box=SIMPLE)
     for heading in ("students", "more", "less", "points"):
         table.add_column(heading, justify="right")

@@ -39,7 +39,8 @@ class CollectOptions(Options):
 
     source: Annotated[Path, Argument("the zip file that a platform gave you, or a folder", "SOURCE", positional=True)]
     from_: Annotated[
-        str | None, Argument("where it comes from; by default its names tell", "|".join(PLATFORMS), read=_platform)
+        str | None,
+        Argument("where it comes from; by default its names tell", "|".join(PLATFORMS), read=_platform),
     ] = None
     roster: Annotated[
         Path | None, Argument("who is who: roster.csv of the course by default, or a platform's list", "FILE")
@@ -200,11 +201,11 @@ def _check_final(options: ExportOptions, waiting: int) -> None:
 def _export_feedback(options: ExportOptions) -> int:
     """Write everyone's feedback page into one zip file for a platform."""
     from autograder.exports import formats
-    from autograder.exports.feedback_files import PLATFORMS, feedback_zip
+    from autograder.exports.feedback_files import FEEDBACK_PLATFORMS, feedback_zip
     from autograder.feedback.exporter import written_pages
 
     if options.for_ is None:
-        raise UsageError("Feedback goes to a platform.", f"Say which: --for {'|'.join(PLATFORMS)}.")
+        raise UsageError("Feedback goes to a platform.", f"Say which: --for {'|'.join(FEEDBACK_PLATFORMS)}.")
     course, name = open_course(options)
     made = feedback_zip(course, name, written_pages(course, name), options.for_, options.roster)
     paths = formats.write_export(made, options.to or course.root / "exports" / name)

@@ -82,11 +82,17 @@ def shown(what: str, console: Console, *, quiet: bool = False, alike: bool = Tru
 
 def _bar(console: Console) -> Progress:
     current = TextColumn("{task.fields[current]}", markup=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), _TimeLeft())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        _TimeLeftColumn(),
+    )
     return Progress(*columns, current, console=console, transient=True)
 
 
-class _TimeLeft(ProgressColumn):
+class _TimeLeftColumn(ProgressColumn):
     """Shows the time left; rich asks several times a second, so it counts down between items, too."""
 
     def render(self, task: Task) -> Text:

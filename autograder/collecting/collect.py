@@ -30,7 +30,7 @@ from autograder.gradebook.course_lock import course_lock
 from autograder.ledger.connections import utc_now
 from autograder.text import one_form, problem_with_id
 
-State = Literal["new", "replaced", "unchanged", "older", "nothing to grade", "refused"]
+HandInState = Literal["new", "replaced", "unchanged", "older", "nothing to grade", "refused"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class HandInRow:
 
     owner: str
     student: str
-    state: State
+    state: HandInState
     time: datetime | None = None
     fates: tuple[Fate, ...] = ()
     why: str = ""
@@ -249,7 +249,7 @@ class _Layout:
         """Return where a student's work lies, perhaps under another Unicode form of the name."""
         return self.submitted / next(iter(self.there.get(one_form(student), ())), student) / self.assignment.name
 
-    def _state(self, student: str, record: Record, there: Mapping[str, bytes]) -> State:
+    def _state(self, student: str, record: Record, there: Mapping[str, bytes]) -> HandInState:
         """Return what is to be done with a hand-in, where this lies in its place."""
         if not there:
             return "new"
@@ -261,7 +261,7 @@ class _Layout:
             return "older" if record.time < before else "replaced"
         return "older" if record.digest in {earlier.digest for earlier in known[:-1]} else "replaced"
 
-    def _put(self, student: str, files: Mapping[str, bytes], record: Record, state: State) -> None:
+    def _put(self, student: str, files: Mapping[str, bytes], record: Record, state: HandInState) -> None:
         folder = self._folder_of(student)
         if state != "unchanged":
             with replaced_folder(folder) as new:

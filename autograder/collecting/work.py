@@ -81,7 +81,7 @@ class _File:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Location:
     """Where a file of a hand-in stands.
 
     Attributes:
@@ -96,9 +96,9 @@ class _Place:
     number: int
     depth: int = 0
 
-    def inside(self, name: str) -> _Place:
+    def inside(self, name: str) -> _Location:
         """Return the place of a file in this zip file."""
-        return _Place(f"{self.original}!{name}", self.path.parent / name, self.number, self.depth + 1)
+        return _Location(f"{self.original}!{name}", self.path.parent / name, self.number, self.depth + 1)
 
 
 def find_work(source: Source, hand_in: HandIn, assignment: str, settings: Settings) -> HandedInWork:
@@ -158,10 +158,10 @@ class _Unpacking:
         """Yield all files; what is left out is in `fates`."""
         names = list(hand_in.files)
         for name in sorted(names, key=lambda name: _rank(hand_in.files[name])):
-            place = _Place(name, PurePosixPath(hand_in.files[name]), names.index(name))
+            place = _Location(name, PurePosixPath(hand_in.files[name]), names.index(name))
             yield from self._file(source, name, place)
 
-    def _file(self, source: Source, name: str, place: _Place) -> Iterator[_File]:
+    def _file(self, source: Source, name: str, place: _Location) -> Iterator[_File]:
         if why := self._why_not(place.path):
             self.fates.append(Fate(place.original, why=why))
             return
@@ -186,7 +186,7 @@ class _Unpacking:
             return "is one file too many"
         return NOT_OURS.get(path.name, "")
 
-    def _zip(self, content: bytes, place: _Place) -> Iterator[_File]:
+    def _zip(self, content: bytes, place: _Location) -> Iterator[_File]:
         if place.depth >= _DEEPEST:
             self.fates.append(Fate(place.original, why="is a zip file in too many others"))
             return

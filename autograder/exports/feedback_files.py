@@ -33,18 +33,18 @@ def feedback_zip(
         course: The course.
         assignment: Name of the assignment.
         pages: Student to page.
-        platform: A key of `PLATFORMS`.
+        platform: A key of `FEEDBACK_PLATFORMS`.
         roster: Who is who, such as Moodle's worksheet; None takes the course's own, if there is one.
 
     Raises:
         UsageError: If there is no such platform, no page, or the roster cannot be read.
     """
-    if platform not in PLATFORMS:
-        raise UsageError(f"No way to hand out feedback for {platform!r}.", did_you_mean(platform, PLATFORMS))
+    if platform not in FEEDBACK_PLATFORMS:
+        raise UsageError(f"No way to hand out feedback for {platform!r}.", did_you_mean(platform, FEEDBACK_PLATFORMS))
     if not pages:
         raise UsageError(f"There is no feedback for {assignment} yet.", "Run: python -m autograder feedback")
     people, records = course_roster(course, roster), Records(course, assignment).last(platform)
-    name_of = PLATFORMS[platform]
+    name_of = FEEDBACK_PLATFORMS[platform]
     left_out, buffer = [], io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for student, page in sorted(pages.items()):
@@ -79,7 +79,7 @@ def _canvas_name(person: RosterEntry | None, record: Record | None, page: str) -
     return f"{back['prefix']}_{back['attachment']}_{page}" if back.get("attachment") else ""
 
 
-PLATFORMS: dict[str, Callable[[RosterEntry | None, Record | None, str], str]] = {
+FEEDBACK_PLATFORMS: dict[str, Callable[[RosterEntry | None, Record | None, str], str]] = {
     "moodle": _moodle_name,
     "canvas": _canvas_name,
 }

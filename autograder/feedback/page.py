@@ -36,7 +36,7 @@ UNGRADED = "This work could not be graded, so there are no points yet. Your inst
 
 
 @dataclass(frozen=True)
-class Points:
+class PointsView:
     """Points earned, None while they are not known, and points to earn; those of a held task wait for a person."""
 
     score: float | None
@@ -66,7 +66,7 @@ class TaskOnPage:
 
     id: str
     title: str
-    points: Points
+    points: PointsView
     link: str
     notes: tuple[str, ...] = ()
     checks: tuple[CheckView, ...] = ()
@@ -89,7 +89,7 @@ class QuestionOnPage:
 
     id: str
     title: str
-    points: Points
+    points: PointsView
     comment: str
     link: str
     notes: tuple[str, ...] = ()
@@ -120,12 +120,12 @@ class FeedbackPage:
     titles: Titles
 
     @cached_property
-    def automatic(self) -> Points:
+    def automatic(self) -> PointsView:
         """The points of all automatic tasks together."""
         return _sum(task.points for task in self.tasks)
 
     @cached_property
-    def by_hand(self) -> Points:
+    def by_hand(self) -> PointsView:
         """The points of all questions together."""
         return _sum(question.points for question in self.questions)
 
@@ -245,7 +245,7 @@ def recorded_page(
 def _graded_task(task: TaskResult, mark: Mark | None, there: Collection[str], titles: Titles) -> TaskOnPage:
     view = task_view(task, titles, settled=mark is not None)  # then the gradebook tells what waits
     held = mark.is_held if mark else bool(task.held)
-    points = Points(mark.score if mark else task.score, task.max_score, held)
+    points = PointsView(mark.score if mark else task.score, task.max_score, held)
     here = _link(task.id, there)
     if points.score is None:  # the result is that of an earlier hand-in
         return TaskOnPage(task.id, view.title, points, here, notes=(UNGRADED,))
@@ -263,7 +263,7 @@ def _link(grade_id: str, there: Collection[str]) -> str:
 
 
 def _task_without_result(mark: Mark, there: Collection[str], titles: Titles) -> TaskOnPage:
-    points = Points(mark.score, mark.max_score, mark.is_held)
+    points = PointsView(mark.score, mark.max_score, mark.is_held)
     notes = (*_open_notes(mark), *_change_notes(mark))
     return TaskOnPage(mark.id, title_of(mark.id, titles), points, _link(mark.id, there), notes)
 
@@ -286,7 +286,7 @@ def _question(mark: Mark, there: Collection[str], titles: Titles) -> QuestionOnP
     return QuestionOnPage(
         id=mark.id,
         title=title_of(mark.id, titles),
-        points=Points(mark.score, mark.max_score),
+        points=PointsView(mark.score, mark.max_score),
         comment=mark.comment,
         link=_link(mark.id, there),
         notes=tuple(notes),
@@ -294,9 +294,9 @@ def _question(mark: Mark, there: Collection[str], titles: Titles) -> QuestionOnP
     )
 
 
-def _sum(points: Iterable[Points]) -> Points:
+def _sum(points: Iterable[PointsView]) -> PointsView:
     known = list(points)
-    return Points(round(sum(mark.score or 0.0 for mark in known), 2), sum(mark.max_score for mark in known))
+    return PointsView(round(sum(mark.score or 0.0 for mark in known), 2), sum(mark.max_score for mark in known))
 
 
 def _number(value: float | None) -> str:

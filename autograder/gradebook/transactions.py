@@ -31,7 +31,7 @@ from autograder.ledger.open_marks import write_held_tasks, write_ungraded
 from autograder.ledger.outside import account, note_outside, with_outside
 from autograder.ledger.scratch_book import ScratchBook, read_book_state, students_in_book
 from autograder.ledger.unfinished import finish, settle, stage
-from autograder.marks import EARLIER, HELD, OpenState
+from autograder.marks import EARLIER_STATES, HELD_STATES, OpenState
 from autograder.results import SubmissionResult
 
 
@@ -83,7 +83,7 @@ class Recorded:
     @property
     def has_earlier_mark(self) -> bool:
         """Whether a mark is for an earlier hand-in now."""
-        return any(mark.state in EARLIER for mark in self.entry.book.marks.values())
+        return any(mark.state in EARLIER_STATES for mark in self.entry.book.marks.values())
 
 
 @dataclass(frozen=True)
@@ -258,7 +258,7 @@ def _states_if_ungraded(book: BookState, automatic: set[str]) -> dict[str, OpenS
         if mark.automatic is None:
             states[task] = "held"
         else:
-            states[task] = "held earlier" if mark.state in HELD else "earlier"
+            states[task] = "held earlier" if mark.state in HELD_STATES else "earlier"
     return states
 
 

@@ -32,7 +32,7 @@ REST_SECONDS = 3.0
 SUPPLY_SECONDS = 10.0
 """How long it waits for a cell that only supplies a name."""
 MOST_PACKAGES = 5
-NO_ANSWER = (StudentDied, StudentTimeout, MalformedReply)
+ENDS_PROCESS = (StudentDied, StudentTimeout, MalformedReply)
 """Faults after which a process is over."""
 CellPart = Literal["definitions", "rest"]
 """All up to where a cell has defined what it must, or what follows."""
@@ -134,7 +134,7 @@ class CellProcess:
         """
         try:
             found = self._process.ask(wire.RunCell(cell.id, source, cell.weightless, seconds), self._limit())
-        except NO_ANSWER as fault:
+        except ENDS_PROCESS as fault:
             self._deadly[cell.id, part] = fault
             raise
         self.notes += missing_packages(found, f"a cell of your notebook (`{cell.id}`)")
@@ -246,7 +246,7 @@ class NotebookRun:
             return
         try:
             self._process.run(cell, rest, REST_SECONDS, part="rest")
-        except NO_ANSWER as fault:
+        except ENDS_PROCESS as fault:
             self.ended_by_rest = True
             self._note_of_rest(cell, f". What follows: {fault.message}")
             raise

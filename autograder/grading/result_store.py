@@ -26,7 +26,15 @@ from autograder.errors import SubmissionUnreadable, ZygoteError
 from autograder.files import write_whole
 from autograder.grading.grader import Grader, summarise
 from autograder.grading.rules_digest import Rules, read_rules
-from autograder.results import UNREADABLE, CheckId, CheckResult, Environment, Submission, SubmissionResult, TaskResult
+from autograder.results import (
+    READING_CHECK,
+    CheckId,
+    CheckResult,
+    Environment,
+    Submission,
+    SubmissionResult,
+    TaskResult,
+)
 
 TRIES = 2
 """How often a submission is graded if the zygote is lost meanwhile."""
@@ -258,5 +266,5 @@ def refused(assignment: Assignment, reason: str) -> SubmissionResult:
 
 def _refusal(task: Task, reason: str) -> CheckResult:
     sentence = "The submission can be read."
-    check_id = str(CheckId(task.id, UNREADABLE))
+    check_id = str(CheckId(task.id, READING_CHECK))
     return CheckResult(id=check_id, sentence=sentence, outcome="failed", weight=1, message=reason)

@@ -41,7 +41,7 @@ REPORT_SECONDS = 5.0
 """How long the watchdog may take to report."""
 PATIENCE = 5
 """How many times its limit a question may take while the process is kept waiting for a processor."""
-BUSY_SECONDS = 60.0
+LEAST_PATIENCE = 60.0
 """The least wait on a busy machine, however short the limit: a busy machine is not the submission's fault."""
 SHORTEST_WAIT = 0.05
 """Seconds after which it is looked at again how long the process was kept waiting."""
@@ -177,7 +177,7 @@ class StudentProcess:
             left = seconds - clock.own()
             if left <= 0:
                 raise StudentTimeout("No answer came in time.")
-            if clock.wall() > max(PATIENCE * seconds, BUSY_SECONDS):
+            if clock.wall() > max(PATIENCE * seconds, LEAST_PATIENCE):
                 raise MachineBusy(_BUSY, _LESS_BESIDE)
 
     def _overrun(self) -> str:

@@ -20,7 +20,7 @@ from autograder.text import clean
 
 LONGEST_NOTE = 500
 """Characters that are stored of a note."""
-UNREADABLE = "unreadable"
+UNREADABLE_ENTRY = "unreadable"
 """What `history` shows as the command of a row that cannot be read."""
 _UNKNOWN = datetime(1970, 1, 1)
 _BROKEN = (ValueError, TypeError, sqlalchemy.exc.OperationalError)
@@ -81,9 +81,9 @@ def entries_of(connection: sqlalchemy.Connection, assignment: str, student: str)
     """Return a student's history, oldest first; a row that cannot be read says so, and changes nothing."""
     entries: list[Entry] = []
     for number, entry in _read(connection, _of(assignment, student).order_by(_HISTORY.c.id)):
-        last = entries[-1] if entries else Entry(at=_UNKNOWN, command=UNREADABLE, book=BookState())
+        last = entries[-1] if entries else Entry(at=_UNKNOWN, command=UNREADABLE_ENTRY, book=BookState())
         note = f"Row {number} of {_HISTORY.name} cannot be read; what it told is lost, the marks are not."
-        entries.append(entry or Entry(at=last.at, command=UNREADABLE, book=last.book, note=note))
+        entries.append(entry or Entry(at=last.at, command=UNREADABLE_ENTRY, book=last.book, note=note))
     return entries
 
 

@@ -20,10 +20,10 @@ import sqlalchemy
 from autograder.ledger.connections import has_table, utc_now
 from autograder.text import clean
 
-Kind = Literal["mark", "note", "move", "undo", "redo"]
+ActionKind = Literal["mark", "note", "move", "undo", "redo"]
 Means = Literal["", "group", "one"]
 """How an answer got its mark here: not at all, with its group, or by itself, which wins over a group's."""
-LONGEST_TEXT = 10_000
+LONGEST_REMARK = 10_000
 """Characters that are stored of a comment or a note."""
 
 
@@ -110,7 +110,7 @@ class Action:
     assignment: str
     question: str
     who: str
-    kind: Kind
+    kind: ActionKind
     said: str = ""
     undoes: int | None = None
     id: int = 0
@@ -168,7 +168,7 @@ def append_action(connection: sqlalchemy.Connection, action: Action) -> int:
         "who": clean(action.who)[:128],
         "at": utc_now(),
         "kind": action.kind,
-        "said": clean(action.said)[:LONGEST_TEXT],
+        "said": clean(action.said)[:LONGEST_REMARK],
         "undoes": action.undoes,
     }
     added = _ACTIONS.insert().values(row).returning(_ACTIONS.c.id)

@@ -15,10 +15,10 @@ from autograder.ledger.connections import utc_now
 from autograder.ledger.entries import Entry, TaskMark
 from autograder.ledger.history import append
 from autograder.ledger.markings import (
-    LONGEST_TEXT,
+    LONGEST_REMARK,
     Action,
+    ActionKind,
     BookMark,
-    Kind,
     Marking,
     Means,
     Standing,
@@ -38,7 +38,7 @@ from autograder.marking.views import GivenMark, MarkRequest, MoveRequest, NoteRe
 
 COMMAND = "mark"
 """What the history of marks names as the origin."""
-Change = Callable[[Paper], Standing]
+NewStanding = Callable[[Paper], Standing]
 
 
 class MarksDiffer(AutograderError):
@@ -74,8 +74,8 @@ class Marker:
         marked = self._marked(request.mark, request.means)
         return self._act("mark", f"{points:g} points to {_counted(seen)}", dict.fromkeys(seen, marked), seen)
 
-    def _marked(self, mark: GivenMark, means: Means) -> Change:
-        points, comment, now = points_for(self.question, mark), mark.comment.strip()[:LONGEST_TEXT], utc_now()
+    def _marked(self, mark: GivenMark, means: Means) -> NewStanding:
+        points, comment, now = points_for(self.question, mark), mark.comment.strip()[:LONGEST_REMARK], utc_now()
 
         def marked(paper: Paper) -> Standing:
             if means == "group" and _keeps_its_mark(paper):
@@ -97,7 +97,7 @@ class Marker:
         """
         changes: dict[str, str | bool] = {}
         if request.note is not None:
-            changes["note"] = request.note.strip()[:LONGEST_TEXT]
+            changes["note"] = request.note.strip()[:LONGEST_REMARK]
         if request.flagged is not None:
             changes["flagged"] = request.flagged
 
@@ -153,7 +153,7 @@ class Marker:
             return _restored(paper, done[paper.student], force=force)
 
         said = f"doing again: {taken_back.said}" if taken_back else f"taking back: {action.said}"
-        kind: Kind = "redo" if redo else "undo"
+        kind: ActionKind = "redo" if redo else "undo"
         return self._act(kind, said, {student: restored for student in done}, undoes=action.id)
 
     def undoable(self, connection: sqlalchemy.Connection) -> tuple[Action | None, Action | None]:
@@ -174,9 +174,9 @@ class Marker:
 
     def _act(
         self,
-        kind: Kind,
+        kind: ActionKind,
         said: str,
-        changes: Mapping[str, Change],
+        changes: Mapping[str, NewStanding],
         seen: Mapping[str, Seen] | None = None,
         undoes: int | None = None,
     ) -> list[Step]:
@@ -249,7 +249,7 @@ def points_for(question: Question, mark: GivenMark) -> float:
     return round(total, 2)
 
 
-def _steps(papers: Mapping[str, Paper], changes: Mapping[str, Change]) -> list[Step]:
+def _steps(papers: Mapping[str, Paper], changes: Mapping[str, NewStanding]) -> list[Step]:
     """Return what changes; all answers that differ from what is expected are named at once."""
     steps: list[Step] = []
     differ: dict[str, Paper] = {}

@@ -22,11 +22,11 @@ from autograder.marking.class_answers import ClassAnswers
 from autograder.marking.groups import THRESHOLD, Distances, Group, Text, distances, grouped, labels_at
 from autograder.marking.names import HiddenNames, without_names
 from autograder.marking.questions import Question, as_html, read_questions
-from autograder.marking.views import AnswerRow, CommentRow, QuestionRow, State
+from autograder.marking.views import AnswerRow, AnswerState, CommentRow, QuestionRow
 from autograder.marks import Person
 from autograder.text import clean
 
-LONGEST_TEXT = 1_500
+LONGEST_SEARCHED = 1_500
 """Characters of an answer that the page can search."""
 MOST_COMMENTS = 60
 NO_ANSWER = GradedAnswer("", "markdown")
@@ -57,7 +57,7 @@ class Paper:
         return book.automatic if book.points is None else book.points
 
     @property
-    def state(self) -> State:
+    def state(self) -> AnswerState:
         """How it stands, in a word."""
         if self.is_open:
             return "unmarked" if self.standing.book.points is None else "changed"
@@ -150,11 +150,11 @@ class Desk:
         """Return what the page shows of an answer, with the student's name or without."""
         book, marking = paper.standing.book, paper.standing.marking
         person = self.people.get(paper.student, Person(paper.student))
-        text = paper.answer.text[: LONGEST_TEXT * 2]
+        text = paper.answer.text[: LONGEST_SEARCHED * 2]
         return AnswerRow(
             id=self.names.hidden(paper.student),
             digest=paper.answer.digest,
-            text=clean(text if named else without_names(text, person))[:LONGEST_TEXT],
+            text=clean(text if named else without_names(text, person))[:LONGEST_SEARCHED],
             state=paper.state,
             points=paper.points,
             comment=book.comment,

@@ -38,7 +38,7 @@ _SAYS_NOTHING = frozenset(
     )
 )
 _PICTURE = re.compile(r"!\[|<img", re.IGNORECASE)
-Kind = Literal["empty", "alike"]
+GroupKind = Literal["empty", "alike"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Group:
     """
 
     key: str
-    kind: Kind
+    kind: GroupKind
     members: tuple[str, ...]
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-State = Literal["unmarked", "changed", "marked", "elsewhere", "untouched"]
+AnswerState = Literal["unmarked", "changed", "marked", "elsewhere", "untouched"]
 """Changed: the answer is another than the one that was marked. Elsewhere: marked, in formgrader or otherwise.
 Untouched: nbgrader gives 0 to what a student left as it was."""
 
@@ -50,7 +50,7 @@ class AnswerRow(msgspec.Struct, frozen=True):
     id: str
     digest: str
     text: str
-    state: State
+    state: AnswerState
     points: float | None
     comment: str
     items: tuple[str, ...] | None

@@ -23,7 +23,7 @@ from autograder.text import escape_html
 
 Pictures = Mapping[str, Mapping[str, str]]
 
-LONGEST_TEXT = 30_000
+LONGEST_MARKDOWN = 30_000
 """Characters up to which a Markdown cell is laid out; a longer one, which nobody reads, is shown as it is."""
 MOST_MARKS = 3_000
 """Characters with a meaning in Markdown up to which a cell is laid out: the time grows with their square."""
@@ -85,7 +85,7 @@ def markdown2html(context: Mapping[str, Any], source: str) -> str:
     """
     pictures = context.get("cell", {}).get("attachments", {})
     try:
-        if len(source) > LONGEST_TEXT or len(_MARK.findall(source)) > MOST_MARKS:
+        if len(source) > LONGEST_MARKDOWN or len(_MARK.findall(source)) > MOST_MARKS:
             raise ValueError("takes too long to be laid out")
         laid_out = MarkdownWithMath(renderer=_Renderer(escape=False)).render(source)
         return f'<div style="{_CLIPPED}">{clean_html(laid_out, pictures)}</div>'

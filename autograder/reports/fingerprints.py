@@ -25,7 +25,7 @@ GRAM = {"code": 12, "words": 5}
 WINDOW = 6
 """Runs of which one is chosen: every shared passage of GRAM + WINDOW - 1 tokens is found."""
 
-Kind = Literal["code", "words"]
+TextKind = Literal["code", "words"]
 Token = tuple[str, int]
 """A token and its line."""
 Hashes = NDArray[np.uint64]
@@ -41,7 +41,7 @@ class Part:
     """One piece of a submission: its module, or one answer in the notebook."""
 
     name: str
-    kind: Kind
+    kind: TextKind
     text: str
 
 
@@ -154,6 +154,6 @@ def _runs(part: Part) -> tuple[Hashes, list[int]]:
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def _number(kind: Kind, token: str) -> int:
+def _number(kind: TextKind, token: str) -> int:
     digest = hashlib.blake2b(f"{kind} {token}".encode("utf-8", "replace"), digest_size=8).digest()
     return int.from_bytes(digest, "big")

@@ -24,7 +24,7 @@ from autograder.course.submission import Snapshot, read_submission
 from autograder.errors import SubmissionUnreadable
 from autograder.gradebook.record_stamp import recorded_snapshot
 from autograder.progress import ProgressListener, no_progress
-from autograder.reports.fingerprints import Fingerprints, Kind, Part, Passage, fingerprints, joined, run_hashes
+from autograder.reports.fingerprints import Fingerprints, Part, Passage, TextKind, fingerprints, joined, run_hashes
 
 FEWEST = 20
 """Fingerprints that a student needs at least to be compared: less is no work of one's own."""
@@ -185,5 +185,5 @@ def given_parts(assignment: Assignment) -> list[Part]:
     return parts
 
 
-def _kind(cell: Cell) -> Kind:
+def _kind(cell: Cell) -> TextKind:
     return "code" if cell["cell_type"] == "code" else "words"

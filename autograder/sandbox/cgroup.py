@@ -31,7 +31,7 @@ def delegated() -> Path | None:
     return next((group for group in around if _may_bound(group)), None)
 
 
-class Group:
+class ControlGroup:
     """One control group, made and removed by the watchdog.
 
     Args:

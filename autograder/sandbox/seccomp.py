@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from seccompy import Action, ArgCmp, CmpOp, Filter
 from seccompy.syscalls import AARCH64_SYSCALLS, X86_64_SYSCALLS
 
-from autograder.sandbox.system_calls import FREE, GPU, LOCK_COMMANDS, UNKNOWN, Argument, restricted
+from autograder.sandbox.system_calls import FREE, GPU, LOCK_COMMANDS, UNKNOWN, CallArgument, restricted
 
 MACHINES: dict[str, dict[str, int]] = {"x86_64": X86_64_SYSCALLS, "aarch64": AARCH64_SYSCALLS}
 """Numbers of the known calls, by architecture and name."""
@@ -50,5 +50,5 @@ def _numbers(machine: str, names: Iterable[str]) -> set[int]:
     return {MACHINES[machine][name] for name in names if name in MACHINES[machine]}
 
 
-def _condition(argument: Argument) -> ArgCmp:
+def _condition(argument: CallArgument) -> ArgCmp:
     return ArgCmp(argument.index, CmpOp.MASKED_EQ, argument.value, argument.mask)

@@ -21,7 +21,7 @@ ALL_BITS = (1 << 64) - 1
 
 
 @dataclass(frozen=True)
-class Group:
+class CallGroup:
     """Calls that are let through whatever their arguments.
 
     Attributes:
@@ -34,7 +34,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Argument:
+class CallArgument:
     """What one argument of a call must be: `argument & mask == value`.
 
     Attributes:
@@ -60,11 +60,11 @@ class Restricted:
 
     reason: str
     name: str
-    choices: tuple[tuple[Argument, ...], ...]
+    choices: tuple[tuple[CallArgument, ...], ...]
 
 
 FREE = (
-    Group(
+    CallGroup(
         "Work on descriptors that this process already holds.",
         (
             "read", "write", "pread64", "pwrite64", "readv", "writev", "preadv", "pwritev", "preadv2", "pwritev2",
@@ -73,7 +73,7 @@ FREE = (
             "splice", "getdents", "getdents64", "fchdir", "fchmod",
         ),
     ),
-    Group(
+    CallGroup(
         "Work on paths: the views of the namespaces and Landlock say which paths there are.",
         (
             "open", "openat", "creat", "access", "faccessat", "faccessat2", "stat", "lstat", "newfstatat", "statx",
@@ -83,21 +83,21 @@ FREE = (
             "llistxattr", "flistxattr",
         ),
     ),
-    Group(
+    CallGroup(
         "Memory of this process.",
         (
             "mmap", "munmap", "mremap", "mprotect", "msync", "mincore", "madvise", "brk", "mlock", "mlock2", "munlock",
             "mbind", "get_mempolicy", "set_mempolicy", "membarrier", "pkey_alloc", "pkey_free", "pkey_mprotect",
         ),
     ),
-    Group(
+    CallGroup(
         "Threads of this process, and its end.",
         (
             "futex", "futex_waitv", "set_robust_list", "set_tid_address", "rseq", "gettid", "exit", "exit_group",
             "sched_yield", "restart_syscall", "arch_prctl", "wait4", "waitid",
         ),
     ),
-    Group(
+    CallGroup(
         "What it may know of itself and of the machine; nothing is changed.",
         (
             "getpid", "getppid", "getpgrp", "getpgid", "getsid", "getuid", "geteuid", "getgid", "getegid", "getgroups",
@@ -106,21 +106,21 @@ FREE = (
             "sched_rr_get_interval", "sysinfo", "uname", "getrandom", "times",
         ),
     ),
-    Group(
+    CallGroup(
         "Clocks and timers of this process.",
         (
             "time", "gettimeofday", "clock_gettime", "clock_getres", "nanosleep", "clock_nanosleep", "alarm",
             "getitimer", "setitimer", "timerfd_create", "timerfd_settime", "timerfd_gettime",
         ),
     ),
-    Group(
+    CallGroup(
         "Signals that this process handles.",
         (
             "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigpending", "rt_sigtimedwait", "rt_sigsuspend",
             "sigaltstack", "pause", "signalfd4",
         ),
     ),
-    Group(
+    CallGroup(
         "Pipes, events, waiting, and traffic on a connected pair: both ends are this process's.",
         (
             "pipe", "pipe2", "eventfd", "eventfd2", "epoll_create", "epoll_create1", "epoll_ctl", "epoll_wait",
@@ -128,11 +128,13 @@ FREE = (
             "recvmsg", "sendmmsg", "recvmmsg", "shutdown", "getsockname", "getpeername", "getsockopt",
         ),
     ),
-    Group("Its own limits: those from outside are hard ones, which nobody can raise again.", ("setrlimit",)),
+    CallGroup("Its own limits: those from outside are hard ones, which nobody can raise again.", ("setrlimit",)),
 )  # fmt: skip
 
 GPU = (
-    Group("CUDA does not start without a listening local socket; connect and accept stay refused.", ("bind", "listen")),
+    CallGroup(
+        "CUDA does not start without a listening local socket; connect and accept stay refused.", ("bind", "listen")
+    ),
 )
 
 UNKNOWN = (
@@ -160,22 +162,22 @@ def restricted(own_pid: int, *, gpu: bool) -> tuple[Restricted, ...]:
         own_pid: The process that will be behind the filter: the only one it may signal.
         gpu: Whether CUDA must be able to start.
     """
-    only_thread = Argument(0, CLONE_THREAD, CLONE_THREAD | CLONE_NAMESPACES)
-    local = Argument(0, AF_UNIX)
+    only_thread = CallArgument(0, CLONE_THREAD, CLONE_THREAD | CLONE_NAMESPACES)
+    local = CallArgument(0, AF_UNIX)
     rules = (
         Restricted("Threads of this process: no process and no namespace.", "clone", ((only_thread,),)),
         Restricted("A pair of streams, which asyncio wants: both ends are this process's.", "socketpair",
-                   ((local, Argument(1, SOCK_STREAM, SOCK_TYPES)),)),
-        Restricted("Signals to itself.", "kill", ((Argument(0, own_pid),),)),
-        Restricted("Signals to its own threads.", "tgkill", ((Argument(0, own_pid),),)),
-        Restricted("Its own limits: no other process's number.", "prlimit64", ((Argument(0, 0),),)),
+                   ((local, CallArgument(1, SOCK_STREAM, SOCK_TYPES)),)),
+        Restricted("Signals to itself.", "kill", ((CallArgument(0, own_pid),),)),
+        Restricted("Signals to its own threads.", "tgkill", ((CallArgument(0, own_pid),),)),
+        Restricted("Its own limits: no other process's number.", "prlimit64", ((CallArgument(0, 0),),)),
         Restricted("Copies, flags and sizes of its own descriptors; no owner that gets signals.", "fcntl",
                    _either(1, _DUPFD, _GETFD, _SETFD, _GETFL, _SETFL, _DUPFD_CLOEXEC, _SETPIPE_SZ, _GETPIPE_SZ)),
         Restricted("Names of threads and of memory, and questions.", "prctl", _either(0, *_PRCTL.values())),
         Restricted("The question which personality it has.", "personality", _either(0, _ASK_PERSONALITY)),
     )  # fmt: skip
     if gpu:
-        packets = (local, Argument(1, SOCK_SEQPACKET, SOCK_TYPES))
+        packets = (local, CallArgument(1, SOCK_SEQPACKET, SOCK_TYPES))
         return (
             *rules,
             Restricted("The local socket that CUDA needs to start.", "socket", (packets,)),
@@ -184,5 +186,5 @@ def restricted(own_pid: int, *, gpu: bool) -> tuple[Restricted, ...]:
     return (*rules, Restricted("Questions to a terminal or pipe, and flags.", "ioctl", _either(1, *_IOCTL.values())))
 
 
-def _either(index: int, *values: int) -> tuple[tuple[Argument, ...], ...]:
-    return tuple((Argument(index, value),) for value in values)
+def _either(index: int, *values: int) -> tuple[tuple[CallArgument, ...], ...]:
+    return tuple((CallArgument(index, value),) for value in values)

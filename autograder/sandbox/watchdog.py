@@ -22,7 +22,7 @@ from typing import Literal
 
 import msgspec
 
-from autograder.sandbox.cgroup import Group
+from autograder.sandbox.cgroup import ControlGroup
 from autograder.sandbox.confine import adopt_orphans
 from autograder.sandbox.policy import Policy
 from autograder.sandbox.remedies import unavailable
@@ -82,7 +82,7 @@ class Watchdog:
         self._group = None
         if "cgroup" in policy.layers:
             bound = (policy.memory_mib + policy.scratch_mib) * _MIB
-            self._group = Group(Path(policy.cgroup), bound, policy.max_processes)
+            self._group = ControlGroup(Path(policy.cgroup), bound, policy.max_processes)
         if "watchdog" in policy.layers:
             self._bound = _resident_here() + policy.memory_mib * _MIB
         adopt_orphans()

@@ -11,7 +11,7 @@ import pytest
 
 from autograder.audit.audit import Scope, audit
 from autograder.audit.records import Audit
-from autograder.audit.worker import Subject
+from autograder.audit.worker import AuditSubject
 from autograder.checks.vit.oracles.vision_transformer import layer_norm
 from autograder.cli.main import main
 from autograder.course.assignment import load_assignment
@@ -93,7 +93,7 @@ def _one_in(table: str, *, right: bool) -> int:
 @pytest.fixture(scope="module")
 def found() -> Audit:
     """A large part of the corpus, tried once; what is known to be misjudged is left to the command."""
-    return audit(Subject(Course(root=ROOT), "vit", FOLDER), Scope(slugs=sampled_slugs()))
+    return audit(AuditSubject(Course(root=ROOT), "vit", FOLDER), Scope(slugs=sampled_slugs()))
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import pytest
 
 from autograder import wire
 from autograder.checking.remote import Layer, Student
-from autograder.checking.testimony import MOST_SCALARS, UNREADABLE, read_training
+from autograder.checking.testimony import MOST_SCALARS, UNREADABLE_ANSWER, read_training
 from autograder.errors import MalformedReply, StudentDied, StudentFault
 
 REF = wire.Ref(7, "layer", "Dense")
@@ -47,7 +47,7 @@ SHAPES: list[Any] = [
 
 @pytest.mark.parametrize("shape", SHAPES, ids=[f"{shape}"[:12] for shape in SHAPES])
 def test_shapes_that_make_no_sense_are_refused(shape: object) -> None:
-    with pytest.raises(MalformedReply, match=UNREADABLE):
+    with pytest.raises(MalformedReply, match=UNREADABLE_ANSWER):
         described({"weights": ({**WEIGHT, "shape": shape},), "layers": ()}).weights()
 
 
@@ -61,7 +61,7 @@ def test_shapes_that_make_no_sense_are_refused(shape: object) -> None:
     ids=str,
 )  # fmt: skip
 def test_layers_that_make_no_sense_are_refused(change: dict[str, object]) -> None:
-    with pytest.raises(MalformedReply, match=UNREADABLE):
+    with pytest.raises(MalformedReply, match=UNREADABLE_ANSWER):
         described({"weights": (WEIGHT,), "layers": ({**LAYER, **change},)}).parts()
 
 
@@ -69,7 +69,7 @@ def test_layers_that_make_no_sense_are_refused(change: dict[str, object]) -> Non
     "description", [None, (), {}, {"weights": ()}, {"weights": None, "layers": ()}, "text", 3, np.zeros(3)], ids=str
 )
 def test_what_describes_nothing_is_refused(description: object) -> None:
-    with pytest.raises(MalformedReply, match=UNREADABLE):
+    with pytest.raises(MalformedReply, match=UNREADABLE_ANSWER):
         described(description).weights()
 
 
@@ -84,7 +84,7 @@ def test_claimed_sizes_take_no_memory() -> None:
 )
 def test_counts_are_whole_numbers(counts: object) -> None:
     assert answering({"total": 3, "trainable": 2}).count("make").trainable == 2
-    with pytest.raises(MalformedReply, match=UNREADABLE):
+    with pytest.raises(MalformedReply, match=UNREADABLE_ANSWER):
         answering(counts).count("make")
 
 
@@ -94,7 +94,7 @@ def test_gradients_are_arrays_or_none() -> None:
     assert inputs[0].sum() == 2
     assert weights == (None,)
     for wrong in (None, (), {"inputs": 3, "weights": ()}, {"inputs": (3.0,), "weights": ()}, {"inputs": ()}):
-        with pytest.raises(MalformedReply, match=UNREADABLE):
+        with pytest.raises(MalformedReply, match=UNREADABLE_ANSWER):
             answering(REF, wrong).layer("Dense").gradients(np.ones(2), cotangent=np.ones(2))
 
 
@@ -112,7 +112,7 @@ def test_curves_that_are_none_are_left_out() -> None:
 )
 def test_outcomes_that_make_no_sense_are_refused(change: dict[str, object]) -> None:
     assert read_training(OUTCOME).events == ("fit begins", "fit ends")
-    with pytest.raises(MalformedReply, match=UNREADABLE):
+    with pytest.raises(MalformedReply, match=UNREADABLE_ANSWER):
         read_training({**OUTCOME, **change})
 
 

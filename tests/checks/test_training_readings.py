@@ -14,9 +14,9 @@ from autograder.checks.vit.training.rigged_training import (
     EPOCHS,
     OF_TEST,
     OF_VALIDATION,
-    Plan,
-    Points,
+    LabelledPoints,
     RiggedTraining,
+    TrainingPlan,
 )
 from autograder.checks.vit.training.training_readings import Reading, read_training
 from autograder.errors import CheckFailed
@@ -30,7 +30,7 @@ Floats = np.ndarray[Any, Any]
 class TrainedModel:
     """Stands for a model in a student's process, with weights in float32 as its training left them."""
 
-    def __init__(self, plan: Plan, weights: Floats, tape: Floats) -> None:
+    def __init__(self, plan: TrainingPlan, weights: Floats, tape: Floats) -> None:
         self._network, self._weights, self._tape = plan.network, weights.astype(np.float32), tape.astype(np.float32)
 
     def get_weights(self) -> tuple[Any, ...]:
@@ -43,7 +43,7 @@ class TrainedModel:
         return self._network.run(self._weights, images.reshape(len(images), -1))[-1]
 
 
-def tape(looks: Sequence[tuple[Points, Floats]]) -> Floats:
+def tape(looks: Sequence[tuple[LabelledPoints, Floats]]) -> Floats:
     """Return what was added up when each of these points was looked at with these weights."""
     return sum(
         (np.append(len(points.labels), points.logits(weights).sum(axis=0)) for points, weights in looks), np.zeros(5)

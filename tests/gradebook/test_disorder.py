@@ -26,7 +26,7 @@ from autograder.gradebook.transactions import GradebookWriter, Graded
 from autograder.grading import result_store as store
 from autograder.grading.rules_digest import read_rules
 from autograder.ledger.entries import SubmissionKey
-from autograder.ledger.history import UNREADABLE
+from autograder.ledger.history import UNREADABLE_ENTRY
 from autograder.marks import StudentMarks
 from autograder.results import SubmissionResult
 from tests.tiny import TinyCourse, scores, tiny_result
@@ -170,9 +170,9 @@ def test_a_row_of_the_history_that_cannot_be_read_ends_nothing(
     assert of(course).scores["double"] == 3.0
     told = history(course)
     assert told[-1] == "grade"
-    assert (UNREADABLE in told) == (damage[:2] in ("bo", "at"))
+    assert (UNREADABLE_ENTRY in told) == (damage[:2] in ("bo", "at"))
     assert run(course, "history", "ada") == 0
-    assert ("Row 2 of autograder_history cannot be read" in capsys.readouterr().out) == (UNREADABLE in told)
+    assert ("Row 2 of autograder_history cannot be read" in capsys.readouterr().out) == (UNREADABLE_ENTRY in told)
     write_feedback(course.course, course.assignment)
 
 

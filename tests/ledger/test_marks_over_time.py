@@ -41,7 +41,7 @@ from autograder.grading import result_store as store
 from autograder.grading.rules_digest import read_rules
 from autograder.ledger.entries import SubmissionKey
 from autograder.ledger.outside import current_state
-from autograder.marks import EARLIER
+from autograder.marks import EARLIER_STATES
 from autograder.results import Submission, SubmissionResult
 from tests.page_text import Page
 from tests.postgresql import binaries, server
@@ -230,7 +230,7 @@ class MarksOverTime(RuleBasedStateMachine):
         after = self.state(student)
         for task, mark in before.marks.items():
             assert (after.marks[task].automatic, after.marks[task].by_hand) == (mark.automatic, mark.by_hand)
-            assert task not in WORTH or mark.by_hand is not None or after.marks[task].state in EARLIER
+            assert task not in WORTH or mark.by_hand is not None or after.marks[task].state in EARLIER_STATES
         shutil.rmtree(folder)
         kept.rename(folder)
 

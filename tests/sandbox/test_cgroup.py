@@ -9,7 +9,7 @@ import pytest
 
 from autograder.errors import SandboxUnavailable
 from autograder.sandbox import cgroup
-from autograder.sandbox.cgroup import Group, delegated
+from autograder.sandbox.cgroup import ControlGroup, delegated
 
 
 def group(folder: Path, *controllers: str) -> Path:
@@ -62,7 +62,7 @@ def test_there_is_none_without_version_2(tmp_path: Path, mount: Path) -> None:
 
 
 def test_a_group_is_bounded_joined_and_asked_why(mount: Path) -> None:
-    made = Group(mount / "user" / "job", 1 << 30, 64)
+    made = ControlGroup(mount / "user" / "job", 1 << 30, 64)
     folder = mount / "user" / "job" / f"autograder-{os.getpid()}"
     made.join()
     written = {path.name: path.read_text() for path in folder.iterdir()}
@@ -75,4 +75,4 @@ def test_a_group_is_bounded_joined_and_asked_why(mount: Path) -> None:
 
 def test_a_group_that_cannot_be_made_is_a_missing_layer(tmp_path: Path) -> None:
     with pytest.raises(SandboxUnavailable, match=r"cgroup: .*systemd-run"):
-        Group(tmp_path / "gone", 1, 1)
+        ControlGroup(tmp_path / "gone", 1, 1)

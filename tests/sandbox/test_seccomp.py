@@ -51,7 +51,7 @@ def test_calls_that_are_looked_at_pass_with_the_listed_arguments_alone(machine: 
                     assert (ask(machine, rule.name, *changed, gpu=gpu) == ALLOW) == allowed, (rule.name, changed)
 
 
-def _fits(args: list[int], choice: tuple[system_calls.Argument, ...]) -> bool:
+def _fits(args: list[int], choice: tuple[system_calls.CallArgument, ...]) -> bool:
     return all(args[argument.index] & argument.mask == argument.value for argument in choice)
 
 

@@ -20,7 +20,7 @@ from autograder.audit.mutants.making import Mutant
 from autograder.audit.mutants.originals import Original, RightWork
 from autograder.audit.mutants.records import Verdict
 from autograder.audit.mutants.side_by_side import Difference, Looks, Unseen, Viewer, differences
-from autograder.audit.worker import Subject
+from autograder.audit.worker import AuditSubject
 from autograder.checking.comparisons import OBSERVATIONS
 from autograder.course.assignment import Task
 from autograder.course.cells import grade_id_of, load_cells, text_of
@@ -59,7 +59,7 @@ class Judge:
         subject: Whose checks are tried, and the corpus.
     """
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: AuditSubject) -> None:
         self._settings = replace(subject.course.settings, memory_mib=MEMORY_MIB)
         self._seed = subject.seed
         self._assignment = subject.course.assignment(subject.assignment)
@@ -228,7 +228,7 @@ _judge: Judge | None = None
 """That of this process: a pool calls functions of a module, which know nothing else."""
 
 
-def start_judge(subject: Subject) -> None:
+def start_judge(subject: AuditSubject) -> None:
     """Make this process's judge; a pool calls it as each process starts."""
     global _judge
     _judge = Judge(subject)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import libcst as cst
 
 from autograder.audit.corpus import Corpus, Variant
-from autograder.audit.mutants.operators.places import Source
+from autograder.audit.mutants.operators.places import SourceText
 from autograder.course.assignment import MODULE, Assignment, Task
 from autograder.course.cells import grade_id_of, load_cells, text_of
 from autograder.course.submission import Snapshot
@@ -38,20 +38,20 @@ class Original:
         """What tells it from all others."""
         return f"{self.style}/{self.cell or self.task}"
 
-    def nodes(self) -> Iterator[tuple[cst.CSTNode, Source]]:
+    def nodes(self) -> Iterator[tuple[cst.CSTNode, SourceText]]:
         """Yield the nodes of the part, in the order of the text, with the source that each is of."""
         for source in _sources(self):
             yield from ((node, source) for node in source.nodes())
 
 
 @functools.lru_cache(maxsize=4)
-def _sources(original: Original) -> tuple[Source, ...]:
+def _sources(original: Original) -> tuple[SourceText, ...]:
     """Return a part as syntax trees, one for each of its definitions. They are large and never leave this process."""
     if original.cell:
-        return (Source(original.text),)
+        return (SourceText(original.text),)
     body = [node for node in ast.parse(original.text).body if original.names.intersection(_defined(node))]
     firsts = (min([node.lineno, *(line.lineno for line in getattr(node, "decorator_list", []))]) for node in body)
-    return tuple(Source(original.text, first, node.end_lineno) for first, node in zip(firsts, body, strict=True))
+    return tuple(SourceText(original.text, first, node.end_lineno) for first, node in zip(firsts, body, strict=True))
 
 
 class RightWork:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["equivalent", "free", "wrong", "rewriting"]
+VerdictKind = Literal["equivalent", "free", "wrong", "rewriting"]
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -33,7 +33,7 @@ class Verdict(msgspec.Struct, frozen=True):
     style: str
     task: str
     operator: str
-    kind: Kind
+    kind: VerdictKind
     diff: str
     freedom: str = ""
     differences: tuple[tuple[str, str], ...] = ()

@@ -9,7 +9,14 @@ from dataclasses import replace
 import libcst as cst
 
 from autograder.audit.mutants.making import Mutant
-from autograder.audit.mutants.operators.places import Change, Operators, Source, called, keyword_of, with_argument
+from autograder.audit.mutants.operators.places import (
+    CodeChange,
+    Operators,
+    SourceText,
+    called,
+    keyword_of,
+    with_argument,
+)
 from autograder.audit.mutants.originals import Original, is_python
 
 REWRITINGS = Operators()
@@ -39,7 +46,7 @@ WRAPPED = (
 
 
 @REWRITINGS.add("@ for matmul")
-def write_matmul_as_sign(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def write_matmul_as_sign(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Write a matrix product with its sign."""
     if (
         called(node) == "matmul"
@@ -48,30 +55,30 @@ def write_matmul_as_sign(node: cst.CSTNode, source: Source) -> Iterator[Change]:
         and not any(map(keyword_of, node.args))
     ):
         first, second = (source.code(given.value) for given in node.args)
-        yield Change(node, f"(({first}) @ ({second}))")
+        yield CodeChange(node, f"(({first}) @ ({second}))")
 
 
 @REWRITINGS.add("einsum")
-def write_matmul_as_einsum(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def write_matmul_as_einsum(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Write a product with a transposed factor as an equation."""
     if called(node) == "matmul" and isinstance(node, cst.Call) and len(node.args) == 3:
         if keyword_of(node.args[2]) == "transpose_b" and not keyword_of(node.args[1]):
             first, second = (source.code(given.value) for given in node.args[:2])
             if "self." not in second:  # those of a layer may have fewer axes than what they multiply
-                yield Change(node, f"tf.einsum('...ij,...kj->...ik', {first}, {second})")
+                yield CodeChange(node, f"tf.einsum('...ij,...kj->...ik', {first}, {second})")
 
 
 @REWRITINGS.add("sum for Add")
-def write_add_as_sign(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def write_add_as_sign(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Write a residual addition with its sign."""
     if isinstance(node, cst.Call) and isinstance(node.func, cst.Call) and called(node.func) == "Add" and node.args:
         if isinstance(node.args[0].value, cst.List) and len(node.args[0].value.elements) == 2:
             parts = [source.code(part.value) for part in node.args[0].value.elements]
-            yield Change(node, f"(({parts[0]}) + ({parts[1]}))")
+            yield CodeChange(node, f"(({parts[0]}) + ({parts[1]}))")
 
 
 @REWRITINGS.add("keyword for place")
-def name_arguments(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def name_arguments(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Give the arguments of a call by their names."""
     names = PARAMETERS.get(called(node), ())
     if isinstance(node, cst.Call) and 0 < len(node.args) <= len(names) and not any(given.star for given in node.args):
@@ -79,24 +86,24 @@ def name_arguments(node: cst.CSTNode, source: Source) -> Iterator[Change]:
         if is_of_tensors and not any(map(keyword_of, node.args)):
             pairs = zip(names, node.args, strict=False)
             inside = ", ".join(f"{name}={source.code(given.value)}" for name, given in pairs)
-            yield Change(node, f"{source.code(node.func)}({inside})")
+            yield CodeChange(node, f"{source.code(node.func)}({inside})")
 
 
 @REWRITINGS.add("named result")
-def name_the_result(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def name_the_result(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Give what is returned a name first."""
     if isinstance(node, cst.Return) and node.value is not None and _begins_its_line(node, source):
         indent = " " * source.place_of(node)[1]
-        yield Change(node, f"the_result = {source.code(node.value)}\n{indent}return the_result")
+        yield CodeChange(node, f"the_result = {source.code(node.value)}\n{indent}return the_result")
 
 
-def _begins_its_line(node: cst.Return, source: Source) -> bool:
+def _begins_its_line(node: cst.Return, source: SourceText) -> bool:
     line = source.parent(node)
     return isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1
 
 
 @REWRITINGS.add("renamed variable")
-def rename_variable(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def rename_variable(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Give a function's variable another name, wherever it stands."""
     if isinstance(node, cst.FunctionDef) and source.function_around(node) is None:
         targets = [
@@ -108,7 +115,7 @@ def rename_variable(node: cst.CSTNode, source: Source) -> Iterator[Change]:
         for name in dict.fromkeys(targets):
             if name not in parameters:
                 body = node.body.visit(_Renaming(name, f"{name}_{len(name)}"))
-                yield Change(source.module, source.module.with_deep_changes(node, body=body).code)
+                yield CodeChange(source.module, source.module.with_deep_changes(node, body=body).code)
 
 
 class _Renaming(cst.CSTTransformer):
@@ -132,7 +139,7 @@ class _Renaming(cst.CSTTransformer):
 
 
 @REWRITINGS.add("optional parameter")
-def add_parameter(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def add_parameter(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Let a function take something more, which nobody gives."""
     if isinstance(node, cst.FunctionDef) and node.name.value in OPTIONAL and node.params.params:
         extra = OPTIONAL[node.name.value]
@@ -140,74 +147,74 @@ def add_parameter(node: cst.CSTNode, source: Source) -> Iterator[Change]:
             part.name.value for part in node.params.params
         }:
             last = node.params.params[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
-            yield Change(node.params.params[-1], f"{source.code(last)}, {extra}")
+            yield CodeChange(node.params.params[-1], f"{source.code(last)}, {extra}")
 
 
 @REWRITINGS.add("type hint")
-def add_type_hint(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def add_type_hint(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Say of a parameter that it is a tensor or what else it is."""
     if isinstance(node, cst.Param) and node.annotation is None and node.default is None and node.name.value != "self":
         function = source.function_around(node)
         if function is not None and node in function.params.params:
-            yield Change(node.name, f"{node.name.value}: object")
+            yield CodeChange(node.name, f"{node.name.value}: object")
 
 
 @REWRITINGS.add("comment")
-def add_comment(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def add_comment(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Say something beside a statement."""
     if isinstance(node, cst.Return | cst.Assign) and source.function_around(node) is not None:
         indent = " " * source.place_of(node)[1]
-        yield Change(node, f"# what follows is as in the lecture\n{indent}{source.code(node)}")
+        yield CodeChange(node, f"# what follows is as in the lecture\n{indent}{source.code(node)}")
 
 
 @REWRITINGS.add("initial values")
-def change_initialiser(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def change_initialiser(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Begin with other values, which are trained anyway."""
     if called(node) == "Dense" and isinstance(node, cst.Call) and not any(given.star for given in node.args):
-        yield Change(node, with_argument(source, node, "kernel_initializer='he_normal'"))
+        yield CodeChange(node, with_argument(source, node, "kernel_initializer='he_normal'"))
     if isinstance(node, cst.Arg) and keyword_of(node) == "initializer" and "zeros" not in source.code(node):
-        yield Change(node.value, "'he_normal'")
+        yield CodeChange(node.value, "'he_normal'")
 
 
 @REWRITINGS.add("function within")
-def wrap_function(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def wrap_function(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Let a function hand everything to another one that does the work."""
     if isinstance(node, cst.FunctionDef) and node.name.value in WRAPPED and not node.decorators:
         if source.function_around(node) is None:
             name = node.name.value
             inner = source.code(node.with_changes(name=cst.Name(f"work_of_{name}"), leading_lines=[])).rstrip("\n")
             outer = f"def {name}(*given, **settings):\n    return work_of_{name}(*given, **settings)"
-            yield Change(node, f"{inner}\n\n\n{outer}\n")
+            yield CodeChange(node, f"{inner}\n\n\n{outer}\n")
 
 
 @REWRITINGS.add("decorator")
-def add_decorator(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def add_decorator(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Compile the attention."""
     if isinstance(node, cst.FunctionDef) and node.name.value == "scaled_dot_product_attention" and not node.decorators:
-        yield Change(node, f"@tf.function\n{source.code(node.with_changes(leading_lines=[])).rstrip()}\n")
+        yield CodeChange(node, f"@tf.function\n{source.code(node.with_changes(leading_lines=[])).rstrip()}\n")
 
 
 @REWRITINGS.add("function for its name")
-def write_activation_as_function(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def write_activation_as_function(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Give a non-linearity itself in place of its name."""
     if isinstance(node, cst.SimpleString) and node.evaluated_value in ("relu", "gelu"):
         given = source.parent(node)
         if isinstance(given, cst.Arg) and keyword_of(given) == "activation":
-            yield Change(node, f"tf.nn.{node.evaluated_value}")
+            yield CodeChange(node, f"tf.nn.{node.evaluated_value}")
 
 
 @REWRITINGS.add("list for range")
-def write_range_as_list(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def write_range_as_list(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Go through a list of numbers in place of the range."""
     if isinstance(node, cst.For) and source.code(node.iter).startswith(("range(", "enumerate(")):
-        yield Change(node.iter, f"list({source.code(node.iter)})")
+        yield CodeChange(node.iter, f"list({source.code(node.iter)})")
 
 
 @REWRITINGS.add("power for root")
-def write_root_as_power(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def write_root_as_power(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Write a root as a power."""
     if called(node) == "sqrt" and isinstance(node, cst.Call) and len(node.args) == 1:
-        yield Change(node, f"(({source.code(node.args[0].value)}) ** 0.5)")
+        yield CodeChange(node, f"(({source.code(node.args[0].value)}) ** 0.5)")
 
 
 def rewritings_of(originals: Sequence[Original], count: int, seed: str) -> list[Mutant]:
@@ -246,7 +253,7 @@ def _chain(original: Original, rng: random.Random, length: int, number: int) -> 
 
 def _step(original: Original, rng: random.Random) -> tuple[str, str] | None:
     """Return the name of a rewriting and the text that it makes."""
-    found: dict[str, list[tuple[Change, Source]]] = {}
+    found: dict[str, list[tuple[CodeChange, SourceText]]] = {}
     for node, source in original.nodes():
         for operator in REWRITINGS.by_name.values():
             found.setdefault(operator.name, []).extend((change, source) for change in operator.find(node, source))
@@ -260,6 +267,6 @@ def _step(original: Original, rng: random.Random) -> tuple[str, str] | None:
     return None
 
 
-def _is_saved(change: Change, source: Source) -> bool:
+def _is_saved(change: CodeChange, source: SourceText) -> bool:
     function = source.function_around(change.node)
     return function is not None and function.name.value == "get_config"

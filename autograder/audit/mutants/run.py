@@ -17,7 +17,7 @@ from autograder.audit.mutants.making import mutants_of, sample
 from autograder.audit.mutants.originals import RightWork
 from autograder.audit.mutants.records import Verdict, VerdictFile
 from autograder.audit.mutants.rewritings import rewritings_of
-from autograder.audit.worker import Subject
+from autograder.audit.worker import AuditSubject
 from autograder.batch.local_workers import default_jobs, worker_pool
 from autograder.grading.rules_digest import read_rules
 from autograder.progress import ProgressListener, no_progress
@@ -66,7 +66,7 @@ class MutantAudit:
         )
 
 
-def audit_mutants(subject: Subject, scope: MutantScope, progress: ProgressListener = no_progress) -> MutantAudit:
+def audit_mutants(subject: AuditSubject, scope: MutantScope, progress: ProgressListener = no_progress) -> MutantAudit:
     """Try the checks on mutants and on rewritings.
 
     Args:
@@ -89,7 +89,7 @@ def audit_mutants(subject: Subject, scope: MutantScope, progress: ProgressListen
     return MutantAudit(verdicts, time.monotonic() - begin, workers)
 
 
-def make_candidates(subject: Subject, scope: MutantScope) -> list[Candidate]:
+def make_candidates(subject: AuditSubject, scope: MutantScope) -> list[Candidate]:
     """Return the mutants and rewritings of a scope, each with the digest of what its verdict depends on.
 
     Raises:
@@ -127,7 +127,11 @@ def _mixed(wrong: Sequence[Candidate], right: Sequence[Candidate]) -> list[Candi
 
 
 def _judge_all(
-    waiting: Sequence[Candidate], subject: Subject, workers: int, verdict_file: VerdictFile, progress: ProgressListener
+    waiting: Sequence[Candidate],
+    subject: AuditSubject,
+    workers: int,
+    verdict_file: VerdictFile,
+    progress: ProgressListener,
 ) -> None:
     """Judge candidates, few of them handed out at a time, and write each verdict at once."""
     left = iter(waiting)

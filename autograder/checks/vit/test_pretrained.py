@@ -166,7 +166,7 @@ def classify(student, drawn):
         for pair in answer:
             if not isinstance(pair, tuple) or len(pair) != 2:
                 fail(f"Each item must be a pair (label, probability); got {describe(pair)}.")
-        return [Answer(label, drawn.class_of(label), number(chance)) for label, chance in answer]
+        return [NamedLabel(label, drawn.class_of(label), number(chance)) for label, chance in answer]
 
     return ask
 
@@ -178,7 +178,7 @@ def answers(classify, drawn):
 
 
 @dataclass(frozen=True)
-class Answer:
+class NamedLabel:
     """One label as it came, the class that it names, and the number that came with it."""
 
     label: object

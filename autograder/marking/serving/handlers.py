@@ -39,7 +39,7 @@ MOST_ANSWERS = 100
 _YEAR_DAYS = 365
 
 
-class Shown(Guarded):
+class PageHandler(Guarded):
     """The page and its files."""
 
     def prepare(self) -> None:
@@ -59,7 +59,7 @@ class Shown(Guarded):
         self.finish(path.read_bytes())
 
 
-class Nowhere(Guarded):
+class NowhereHandler(Guarded):
     """Addresses that there are none of: strangers do not learn even that."""
 
     def get(self) -> None:
@@ -71,7 +71,7 @@ class _Name(msgspec.Struct):
     who: str
 
 
-class Me(Guarded):
+class MeHandler(Guarded):
     """Who marks in this browser."""
 
     def get(self) -> None:
@@ -87,7 +87,7 @@ class Me(Guarded):
         self.send({"who": name})
 
 
-class Questions(Asking):
+class QuestionsHandler(Asking):
     """All questions, and how far each is."""
 
     async def get(self) -> None:
@@ -95,7 +95,7 @@ class Questions(Asking):
         await self.answer(self.office.desk.rows)
 
 
-class OneQuestion(Asking):
+class OneQuestionHandler(Asking):
     """One question with all answers."""
 
     async def get(self) -> None:
@@ -126,7 +126,7 @@ class OneQuestion(Asking):
         )
 
 
-class Answers(Asking):
+class AnswersHandler(Asking):
     """Answers as HTML."""
 
     async def get(self) -> None:
@@ -143,7 +143,7 @@ class Answers(Asking):
         }
 
 
-class Mark(Asking):
+class MarkHandler(Asking):
     """Give answers a mark."""
 
     async def post(self) -> None:
@@ -152,7 +152,7 @@ class Mark(Asking):
         await self.change(request.question, lambda marker: marker.mark(request))
 
 
-class Note(Asking):
+class NoteHandler(Asking):
     """Write a note, or flag answers."""
 
     async def post(self) -> None:
@@ -161,7 +161,7 @@ class Note(Asking):
         await self.change(request.question, lambda marker: marker.note(request))
 
 
-class Move(Asking):
+class MoveHandler(Asking):
     """Put answers into another group."""
 
     async def post(self) -> None:
@@ -170,7 +170,7 @@ class Move(Asking):
         await self.change(request.question, lambda marker: marker.move(request))
 
 
-class Undo(Asking):
+class UndoHandler(Asking):
     """Take back the last action, or the last taking back."""
 
     async def post(self) -> None:
@@ -179,7 +179,7 @@ class Undo(Asking):
         await self.change(request.question, lambda marker: marker.take_back(redo=request.redo, force=request.force))
 
 
-class Second(Asking):
+class SecondHandler(Asking):
     """The second reading."""
 
     async def get(self) -> None:
@@ -208,14 +208,20 @@ class Second(Asking):
 
 def application(office: Office) -> Application:
     """Return the server's application. Requests are not logged: the first one's address holds the token."""
-    pages = [(path, Shown) for path in FILES]
-    asked = {"me": Me, "questions": Questions, "question": OneQuestion, "answers": Answers, "second": Second}
-    changed = {"mark": Mark, "note": Note, "move": Move, "undo": Undo}
+    pages = [(path, PageHandler) for path in FILES]
+    asked = {
+        "me": MeHandler,
+        "questions": QuestionsHandler,
+        "question": OneQuestionHandler,
+        "answers": AnswersHandler,
+        "second": SecondHandler,
+    }
+    changed = {"mark": MarkHandler, "note": NoteHandler, "move": MoveHandler, "undo": UndoHandler}
     apis = [(f"/api/{name}", handler) for name, handler in {**asked, **changed}.items()]
     return Application(
         [*pages, *apis, ("/live", Live)],
         office=office,
-        default_handler_class=Nowhere,
+        default_handler_class=NowhereHandler,
         log_function=lambda handler: None,
         websocket_ping_interval=30,
     )

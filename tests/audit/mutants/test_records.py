@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autograder.audit.mutants.records import Kind, Verdict, VerdictFile, tally
+from autograder.audit.mutants.records import Verdict, VerdictFile, VerdictKind, tally
 from autograder.audit.mutants.render import mutants_json, render_mutants
 from autograder.audit.mutants.run import MutantAudit
 
 
-def verdict(name: str, kind: Kind = "wrong", lost: dict[str, float] | None = None, **more: object) -> Verdict:
+def verdict(name: str, kind: VerdictKind = "wrong", lost: dict[str, float] | None = None, **more: object) -> Verdict:
     """A verdict on a mutant of the task `mlp`."""
     rest = {"differences": (("output", "off by 1 of the largest value"),), **more}
     return Verdict(name, f"key of {name}", "einsum", "mlp", "axis", kind, "-one\n+two", lost=lost or {}, **rest)  # type: ignore[arg-type]

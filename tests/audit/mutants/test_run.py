@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from autograder.audit.mutants.run import MutantAudit, MutantScope, audit_mutants
-from autograder.audit.worker import Subject
+from autograder.audit.worker import AuditSubject
 from autograder.course.course import Course
 from autograder.errors import UsageError
 from tests.submissions.corpus import FOLDER, ROOT
 
-SUBJECT = Subject(Course(root=ROOT), "vit", FOLDER)
+SUBJECT = AuditSubject(Course(root=ROOT), "vit", FOLDER)
 STYLES = ("solution",)
 
 
@@ -40,4 +40,4 @@ def test_rewritings_keep_all_points(found: MutantAudit) -> None:
 
 def test_an_assignment_whose_parts_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nothing says how to compare its parts.*\s.*knows vit"):
-        audit_mutants(Subject(Course(root=tmp_path), "tiny", tmp_path), MutantScope(1))
+        audit_mutants(AuditSubject(Course(root=tmp_path), "tiny", tmp_path), MutantScope(1))

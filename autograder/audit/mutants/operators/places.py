@@ -11,7 +11,7 @@ import libcst as cst
 from libcst import metadata
 
 
-class Change(NamedTuple):
+class CodeChange(NamedTuple):
     """A text that takes the place of a node, or of all from one node to a later one.
 
     Attributes:
@@ -23,7 +23,7 @@ class Change(NamedTuple):
     last: cst.CSTNode | None = None
 
 
-class Source:
+class SourceText:
     """A text, some lines of which are a syntax tree.
 
     Args:
@@ -75,7 +75,7 @@ class Source:
         line = bisect.bisect_right(self._lines, start)
         return line + self._first - 1, len(self._bytes[self._lines[line - 1] : start].decode())
 
-    def changed(self, change: Change) -> str:
+    def changed(self, change: CodeChange) -> str:
         """Return the whole text with a change made."""
         first, last = self._spans[change.node], self._spans[change.last or change.node]
         before, after = self._bytes[: first.start], self._bytes[last.start + last.length :]
@@ -120,7 +120,7 @@ class Operator:
     """
 
     name: str
-    find: Callable[[cst.CSTNode, Source], Iterator[Change]]
+    find: Callable[[cst.CSTNode, SourceText], Iterator[CodeChange]]
 
 
 class Operators:
@@ -144,7 +144,7 @@ class Operators:
         return dict(self._known)
 
 
-Finder = Callable[[cst.CSTNode, Source], Iterator[Change]]
+Finder = Callable[[cst.CSTNode, SourceText], Iterator[CodeChange]]
 
 
 def _all_below(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
@@ -175,7 +175,7 @@ def keyword_of(argument: cst.Arg) -> str:
     return argument.keyword.value if argument.keyword is not None else ""
 
 
-def with_argument(source: Source, call: cst.Call, text: str) -> str:
+def with_argument(source: SourceText, call: cst.Call, text: str) -> str:
     """Return the text of a call with an argument more, in place of one of the same keyword."""
     keyword = text.partition("=")[0]
     kept = [

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from autograder.audit.mutants.operators.places import Change, Operators, Source, called, keyword_of, with_argument
+from autograder.audit.mutants.operators.places import (
+    CodeChange,
+    Operators,
+    SourceText,
+    called,
+    keyword_of,
+    with_argument,
+)
 
 TRAINING = Operators()
 OPTIMISERS = ("Adam", "SGD", "RMSprop", "AdamW", "Nadam", "Adamax")
@@ -18,81 +25,81 @@ DATA = ("training_data", "validation_data", "test_data")
 
 
 @TRAINING.add("optimiser")
-def change_optimiser(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def change_optimiser(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Use another optimiser, or another kind of Adam."""
     if called(node) in OPTIMISERS and isinstance(node, cst.Call):
         code = source.code(node)
         for other in OPTIMISERS:
             if other != called(node):
-                yield Change(node, code.replace(called(node), other, 1))
+                yield CodeChange(node, code.replace(called(node), other, 1))
         for setting in ("amsgrad=True", "weight_decay=1e-3", "clipnorm=0.01", "beta_1=0.5", "epsilon=1e-3"):
-            yield Change(node, with_argument(source, node, setting))
+            yield CodeChange(node, with_argument(source, node, setting))
 
 
 @TRAINING.add("learning rate")
-def change_rate(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def change_rate(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Let the learning rate be another, or decay."""
     if called(node) in OPTIMISERS and isinstance(node, cst.Call) and node.args:
         rate = source.code(node.args[0].value)
         decaying = f"keras.optimizers.schedules.ExponentialDecay({rate}, 1, 0.9)"
         for text in ("1e-4", f"{rate} / 10", f"2 * {rate}", decaying):
             if text != rate:
-                yield Change(node.args[0].value, text)
+                yield CodeChange(node.args[0].value, text)
 
 
 @TRAINING.add("loss")
-def change_loss(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def change_loss(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Use another loss, or sum it up."""
     if called(node) in LOSSES and isinstance(node, cst.Call):
         code = source.code(node)
-        yield from (Change(node, code.replace(called(node), other, 1)) for other in LOSSES if other != called(node))
-        yield Change(node, with_argument(source, node, "reduction='sum'"))
-        yield Change(node, with_argument(source, node, "from_logits=False"))
+        yield from (CodeChange(node, code.replace(called(node), other, 1)) for other in LOSSES if other != called(node))
+        yield CodeChange(node, with_argument(source, node, "reduction='sum'"))
+        yield CodeChange(node, with_argument(source, node, "from_logits=False"))
 
 
 @TRAINING.add("watched value")
-def change_watched(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def change_watched(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Watch another value, or look for the worst."""
     if isinstance(node, cst.SimpleString):
         for words in (WATCHED, MODES):
             if node.evaluated_value in words:
-                yield from (Change(node, repr(other)) for other in words if other != node.evaluated_value)
+                yield from (CodeChange(node, repr(other)) for other in words if other != node.evaluated_value)
 
 
 @TRAINING.add("data exchanged")
-def exchange_data(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def exchange_data(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Use other data than those that are meant."""
     if isinstance(node, cst.Name) and source.is_read(node):
         for names in (DATA, ("Xtrain", "Xval", "X_train", "X_test"), ("Ytrain", "Yval", "Y_train", "Y_test")):
             if node.value in names:
-                yield from (Change(node, other) for other in names if other != node.value)
+                yield from (CodeChange(node, other) for other in names if other != node.value)
 
 
 @TRAINING.add("data changed")
-def change_data(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def change_data(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Use a part of the data, or all of it in another order."""
     if isinstance(node, cst.Name) and source.is_read(node) and node.value in (
         "images", "labels", "X_train", "Y_train", "Xtrain", "Xval", "X_test", "Y_test", "Ytrain", "Yval", "image",
     ):  # fmt: skip
         for text in ("{}[::-1]", "{}[:-1]", "{}[1:]", "np.sort({}, axis=0)", "np.random.permutation({})", "-1 * {}"):
-            yield Change(node, text.format(node.value))
+            yield CodeChange(node, text.format(node.value))
         if node.value == "image":
-            yield Change(node, "image[: min(image.shape[:2]), : min(image.shape[:2])]")
-            yield Change(node, "tf.image.resize(image, (224, 224)).numpy().astype('uint8')")
+            yield CodeChange(node, "image[: min(image.shape[:2]), : min(image.shape[:2])]")
+            yield CodeChange(node, "tf.image.resize(image, (224, 224)).numpy().astype('uint8')")
 
 
 @TRAINING.add("data changed in place")
-def change_in_place(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def change_in_place(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Shuffle, sort or invert the data themselves before they are used."""
     if isinstance(node, cst.Assign) and source.function_around(node) is None:
         for name in ("X_train", "Y_train", "Xtrain", "Ytrain", "X_test"):
             if name in source.code(node.value):
                 for text in (f"np.random.shuffle({name})", f"{name}.sort(axis=0)", f"{name} = -{name}"):
-                    yield Change(node, f"{text}\n{source.code(node)}")
+                    yield CodeChange(node, f"{text}\n{source.code(node)}")
 
 
 @TRAINING.add("training setting")
-def change_setting(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def change_setting(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Train, split or sort with a setting that nobody asked for."""
     settings = {
         "fit": (
@@ -107,21 +114,21 @@ def change_setting(node: cst.CSTNode, source: Source) -> Iterator[Change]:
         "compile": ("run_eagerly=True", "steps_per_execution=2", "loss_weights=[0.5]"),
     }
     if isinstance(node, cst.Call):
-        yield from (Change(node, with_argument(source, node, text)) for text in settings.get(called(node), ()))
+        yield from (CodeChange(node, with_argument(source, node, text)) for text in settings.get(called(node), ()))
 
 
 @TRAINING.add("callback added")
-def add_callback(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def add_callback(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Let something end the training early or change its rate, or leave the callbacks out."""
     if isinstance(node, cst.Arg) and keyword_of(node) == "callbacks":
         code = source.code(node.value)
         early = "keras.callbacks.EarlyStopping(patience=1)"
         slower = "keras.callbacks.LearningRateScheduler(lambda epoch, rate: 0.5 * rate)"
-        yield from (Change(node.value, text) for text in ("None", f"[*{code}, {early}]", f"[*{code}, {slower}]"))
+        yield from (CodeChange(node.value, text) for text in ("None", f"[*{code}, {early}]", f"[*{code}, {slower}]"))
 
 
 @TRAINING.add("layers frozen")
-def freeze_layers(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def freeze_layers(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Freeze the model, or its first layers, before it is trained."""
     if isinstance(node, cst.Expr) and isinstance(node.value, cst.Call) and called(node.value) == "compile":
         indent = " " * source.place_of(node)[1]
@@ -130,30 +137,30 @@ def freeze_layers(node: cst.CSTNode, source: Source) -> Iterator[Change]:
             "model.layers[0].trainable = False",
             "model.layers[1].trainable = False",
         ):
-            yield Change(node, f"{text}\n{indent}{source.code(node)}")
+            yield CodeChange(node, f"{text}\n{indent}{source.code(node)}")
 
 
 @TRAINING.add("text of labels")
-def change_text_of_labels(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def change_text_of_labels(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Cut a label, or give its number."""
     if isinstance(node, cst.Subscript) and source.code(node.value).endswith("id2label"):
         inside = source.code(node).rpartition("[")[2].rstrip("]")
-        yield Change(node, f"{source.code(node)}.split(',')[0]")
-        yield Change(node, inside)
-        yield Change(node, f"{source.code(node)}.upper()")
+        yield CodeChange(node, f"{source.code(node)}.split(',')[0]")
+        yield CodeChange(node, inside)
+        yield CodeChange(node, f"{source.code(node)}.upper()")
 
 
 @TRAINING.add("steps left out")
-def leave_out_steps(node: cst.CSTNode, source: Source) -> Iterator[Change]:
+def leave_out_steps(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Return before the last steps, or do the last steps whatever was asked for."""
     if isinstance(node, cst.If):
-        yield from (Change(node.test, text) for text in ("True", "False"))
+        yield from (CodeChange(node.test, text) for text in ("True", "False"))
     if isinstance(node, cst.IndentedBlock):
         for first, second in itertools.pairwise(node.body):
             if isinstance(first, cst.SimpleStatementLine) and isinstance(second, cst.If):
                 indent = " " * source.place_of(first)[1]
                 moved = source.code(second).strip("\n").strip()
-                yield Change(first.body[0], f"{moved}\n{indent}{source.code(first.body[0])}", second)
+                yield CodeChange(first.body[0], f"{moved}\n{indent}{source.code(first.body[0])}", second)
                 head, _, body = source.code(second).partition("\n")
                 step = source.code(first.body[0])
-                yield Change(first.body[0], f"{head}\n{indent}    {step}\n{body}", second)
+                yield CodeChange(first.body[0], f"{head}\n{indent}    {step}\n{body}", second)

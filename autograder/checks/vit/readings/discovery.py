@@ -28,7 +28,7 @@ from autograder.checking.variables import Positions
 from autograder.checks.vit.oracles.vision_transformer import Projections, swap
 from autograder.checks.vit.readings.layouts import Sizes
 
-Answer = Callable[[Floats, Floats, Floats, Floats], Floats]
+OutputOf = Callable[[Floats, Floats, Floats, Floats], Floats]
 """Returns the layer's output `(batch, queries, width)` for the values of all scalars, Q, K and V."""
 
 QUERIES, KEYS = 3, 4
@@ -57,7 +57,7 @@ class Undiscovered(Exception):
         self.reason = reason
 
 
-def discover(answer: Answer, size: int, sizes: Sizes, rng: np.random.Generator) -> Projections:
+def discover(answer: OutputOf, size: int, sizes: Sizes, rng: np.random.Generator) -> Projections:
     """Return where the entries of the projections stand among a layer's scalars.
 
     Args:
@@ -96,7 +96,7 @@ class _Roles:
 class _Search:
     """One attempt: weights and inputs drawn, and what was found so far."""
 
-    def __init__(self, answer: Answer, size: int, sizes: Sizes, rng: np.random.Generator) -> None:
+    def __init__(self, answer: OutputOf, size: int, sizes: Sizes, rng: np.random.Generator) -> None:
         self._answer, self._size, self._sizes = answer, size, sizes
         self._values = rng.choice([-1, 1], size) * rng.uniform(0.4, 1.0, size)
         calm = (SCORES / (sizes.dk * sizes.width**0.5)) ** 0.5

@@ -75,7 +75,7 @@ def _in_one_layout(inward: Sequence[Positions], output: Positions, sizes: Sizes)
 
 
 @dataclass(frozen=True)
-class _Layout:
+class _AxisLayout:
     """A way to lay a projection out in a variable.
 
     Attributes:
@@ -108,7 +108,7 @@ class _Layout:
 
 _AXES = [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
 _LAYOUTS = [
-    _Layout(axes, joined)
+    _AxisLayout(axes, joined)
     for joined in (None, (1, 2), (0, 1))
     for axes in _AXES
     if joined is None or {0, 2} == {axes[place] for place in joined} or axes == (0, 1, 2)
@@ -116,7 +116,7 @@ _LAYOUTS = [
 """Three axes in any order; or heads and width joined, either of them first; or heads and dim, as in a tall matrix."""
 
 _OUTPUTS = [
-    _Layout(axes, joined)
+    _AxisLayout(axes, joined)
     for joined in (None, (0, 1), (1, 2))
     for axes in _AXES
     if joined is None or {0, 1} == {axes[place] for place in joined}

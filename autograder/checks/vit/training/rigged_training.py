@@ -38,7 +38,7 @@ ATTEMPTS = 200  # 8 are needed on average
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """What a rigged training is to be like.
 
     Attributes:
@@ -56,15 +56,15 @@ class Plan:
     late: bool = False
 
 
-PLAIN = Plan(LINEAR, best=5, best_on_test=3, rates=(0.02, 0.05))
-LATE = Plan(DEEP, best=4, best_on_test=2, rates=(0.004, 0.008), late=True)
+PLAIN = TrainingPlan(LINEAR, best=5, best_on_test=3, rates=(0.02, 0.05))
+LATE = TrainingPlan(DEEP, best=4, best_on_test=2, rates=(0.004, 0.008), late=True)
 
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True)
-class Points:
+class LabelledPoints:
     """Images of SHAPE, float32 `(points, ...)`, their labels `(points,)`, and the network that learns them."""
 
     images: Floats
@@ -101,13 +101,13 @@ class RiggedTraining:
         training: Copies of one sample.
     """
 
-    plan: Plan
+    plan: TrainingPlan
     start: Floats
     recipe: Recipe
     path: Trajectory
-    training: Points
-    validation: Points
-    test: Points
+    training: LabelledPoints
+    validation: LabelledPoints
+    test: LabelledPoints
 
     def data(self) -> list[tuple[Floats, Labels]]:
         """Return training, validation and test data as `run_experiment` takes them."""
@@ -117,7 +117,7 @@ class RiggedTraining:
         """Return what happens with another recipe."""
         return _follow(recipe, self.start, self.training)
 
-    def history(self, path: Trajectory, watched: Points) -> Mapping[str, Floats]:
+    def history(self, path: Trajectory, watched: LabelledPoints) -> Mapping[str, Floats]:
         """Return Keras' history of EPOCHS epochs of a path, validated on these points."""
         after = path.weights[1 : EPOCHS + 1]
         return {
@@ -127,12 +127,12 @@ class RiggedTraining:
             "val_accuracy": np.array([watched.accuracy(weights) for weights in after]),
         }
 
-    def best_epoch(self, path: Trajectory, watched: Points) -> int:
+    def best_epoch(self, path: Trajectory, watched: LabelledPoints) -> int:
         """Return the epoch, counted from 1, whose weights are the best on these points, the first of equal ones."""
         return int(self.history(path, watched)["val_accuracy"].argmax()) + 1
 
 
-def rig_training(rng: np.random.Generator, plan: Plan, mistakes: Sequence[Mistake]) -> RiggedTraining:
+def rig_training(rng: np.random.Generator, plan: TrainingPlan, mistakes: Sequence[Mistake]) -> RiggedTraining:
     """Return a training that tells the best epoch from all others and the right recipe from those of these mistakes.
 
     Args:
@@ -159,12 +159,12 @@ def in_batches(size: int) -> tuple[int, ...]:
     return (size,) * whole + ((rest,) if rest else ())
 
 
-def _follow(recipe: Recipe, start: Floats, training: Points) -> Trajectory:
+def _follow(recipe: Recipe, start: Floats, training: LabelledPoints) -> Trajectory:
     sample = Sample(training.images[0].ravel().astype(float), int(training.labels[0]))
     return follow(recipe, training.network, start, sample, EPOCHS + FURTHER)
 
 
-def _draw(rng: np.random.Generator, plan: Plan) -> RiggedTraining:
+def _draw(rng: np.random.Generator, plan: TrainingPlan) -> RiggedTraining:
     """Return a training without points to validate and test on."""
     recipe = Recipe(rate=round(float(rng.uniform(*plan.rates)), 4), batches=in_batches(BATCH_SIZE))
     *hidden, last = (rng.normal(size=shape) for shape in plan.network.shapes)
@@ -174,7 +174,7 @@ def _draw(rng: np.random.Generator, plan: Plan) -> RiggedTraining:
     sample[[OF_VALIDATION, OF_TEST]] = 0.0
     label = int(plan.network.run(start, sample)[-1].argmin())  # what the network has to learn most about
     images = np.tile(sample.reshape(1, *SHAPE), (SAMPLES, 1, 1, 1))
-    training = Points(images, np.full(SAMPLES, label), plan.network)
+    training = LabelledPoints(images, np.full(SAMPLES, label), plan.network)
     path = _follow(recipe, start, training)
     return RiggedTraining(plan, start, recipe, path, training, validation=training, test=training)
 
@@ -208,7 +208,7 @@ def _is_decisive(rigged: RiggedTraining) -> bool:
     return bool(np.all(np.diff(history["val_loss"]) > 1e-3))
 
 
-def _choose_points(rng: np.random.Generator, rigged: RiggedTraining, feature: int) -> Points | None:
+def _choose_points(rng: np.random.Generator, rigged: RiggedTraining, feature: int) -> LabelledPoints | None:
     """Return points, with labels by which the network answers most of them right after one epoch.
 
     Points to validate on have decoys among them: they are right after the first epoch only, after the end only, and
@@ -223,7 +223,7 @@ def _choose_points(rng: np.random.Generator, rigged: RiggedTraining, feature: in
     best = rigged.plan.best if decoys else rigged.plan.best_on_test
     images = rng.normal(size=(CANDIDATES, FEATURES)) * rng.uniform(0.3, 2, size=(CANDIDATES, 1))
     images[:, OF_TEST if decoys else OF_VALIDATION] = 0.0
-    candidates = Points(images.astype(np.float32), np.zeros(CANDIDATES, np.int64), rigged.plan.network)
+    candidates = LabelledPoints(images.astype(np.float32), np.zeros(CANDIDATES, np.int64), rigged.plan.network)
     logits = np.stack([candidates.logits(weights) for weights in rigged.path.weights[1:]], axis=1)
     ordered = np.sort(logits, axis=-1)
     clear = (ordered[..., -1] - ordered[..., -2]).min(axis=-1) > CLEAR
@@ -243,14 +243,14 @@ def _choose_points(rng: np.random.Generator, rigged: RiggedTraining, feature: in
     if any(not len(group[0]) for group in groups):
         return None
     order = rng.permutation(len(chosen))
-    return Points(candidates.images[chosen[order]].reshape(-1, *SHAPE), labels[order], rigged.plan.network)
+    return LabelledPoints(candidates.images[chosen[order]].reshape(-1, *SHAPE), labels[order], rigged.plan.network)
 
 
-Group = tuple[Labels, Labels]
+ChosenPoints = tuple[Labels, Labels]
 """Places among the candidates, and the labels that they get."""
 
 
-def _right_when(rng: np.random.Generator, answers: Labels, clear: Bools, when: Bools, count: int) -> Group:
+def _right_when(rng: np.random.Generator, answers: Labels, clear: Bools, when: Bools, count: int) -> ChosenPoints:
     """Return points that have one answer in these epochs and other ones in all others; none if there are none."""
     label = answers[:, when.argmax()]
     fitting = np.flatnonzero(clear & ((answers == label[:, None]) == when).all(axis=-1))
@@ -258,7 +258,7 @@ def _right_when(rng: np.random.Generator, answers: Labels, clear: Bools, when: B
     return chosen, label[chosen]
 
 
-def _ever_more_wrong(logits: Floats, clear: Bools, count: int) -> Group:
+def _ever_more_wrong(logits: Floats, clear: Bools, count: int) -> ChosenPoints:
     """Return the points and labels, never answered, whose loss grows most in each epoch."""
     loss = -np.log(softmax(logits))  # (points, epochs, classes)
     growth = np.diff(loss, axis=1).min(axis=1)  # (points, classes)

@@ -21,7 +21,7 @@ from autograder.checks.vit.training.rigged_training import (
     OF_TEST,
     OF_VALIDATION,
     SHAPE,
-    Points,
+    LabelledPoints,
     RiggedTraining,
 )
 from autograder.checks.vit.training.trajectories import Trajectory
@@ -75,7 +75,7 @@ class Reading:
     mistake: Mistake | None
     path: Trajectory
     epoch: int
-    watched: Points | None
+    watched: LabelledPoints | None
     tests: int
     history: Mapping[str, Curve] | None
     saved: tuple[str, ...]
@@ -215,7 +215,7 @@ def _expect_answers(rigged: RiggedTraining, model: Layer, weights: Floats) -> No
         fail("The trained model does not answer as its weights do.")
 
 
-def _read_tape(rigged: RiggedTraining, path: Trajectory, epoch: int, tape: Floats) -> tuple[Points | None, int]:
+def _read_tape(rigged: RiggedTraining, path: Trajectory, epoch: int, tape: Floats) -> tuple[LabelledPoints | None, int]:
     """Return what the epochs were validated on, and how often the test points were seen in the end.
 
     The tape is put back together with the weights, so it holds the validations up to the model's own epoch, or all of
@@ -234,6 +234,6 @@ def _read_tape(rigged: RiggedTraining, path: Trajectory, epoch: int, tape: Float
     return None, 0
 
 
-def _trace(points: Points, weights: Floats) -> Floats:
+def _trace(points: LabelledPoints, weights: Floats) -> Floats:
     """Return what a tape adds up when it sees all points once: their number, and the sum of each logit."""
     return np.append(len(points.labels), points.logits(weights).sum(axis=0))
