@@ -1,6 +1,6 @@
 // What keys do.
 
-import { ask, make } from "/parts.js";
+import { KEYS, ask, make } from "/parts.js";
 import { $, state } from "/state.js";
 import { showCards, showMark } from "/view.js";
 import {
