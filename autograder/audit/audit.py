@@ -38,7 +38,7 @@ class Scope:
     jobs: int = 0
 
     def includes(self, variant: Variant) -> bool:
-        """Whether a submission is tried."""
+        """Return whether a submission of the corpus is tried."""
         return (not self.tasks or variant.task in self.tasks) and (not self.slugs or variant.slug in self.slugs)
 
 

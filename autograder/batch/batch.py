@@ -42,7 +42,7 @@ Submit = Callable[[str, Snapshot], "Future[ResultOrError]"]
 
 
 class Workers(Protocol):
-    """Where submissions are graded."""
+    """The executor that grades submissions, and how many it grades at once."""
 
     @property
     def death_errors(self) -> tuple[type[Exception], ...]:

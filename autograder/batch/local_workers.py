@@ -132,7 +132,7 @@ class _Pool(ProcessPoolExecutor):
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a worker belongs.
+    """The processors that one of several workers may use.
 
     Attributes:
         parent: The process that starts the workers.

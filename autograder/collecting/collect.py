@@ -148,7 +148,7 @@ def _by_student(
 
 
 class _Students(NamedTuple):
-    """Whose a hand-in is."""
+    """The students whose hand-in it is, and whether a group handed it in."""
 
     ids: tuple[str, ...]
     of_group: bool
@@ -201,11 +201,11 @@ class _Layout:
                     HandInRow(owner.shown, student, "refused", hand_in.time, _refused(hand_in), why)
                     for owner, hand_in in timed
                 ]
-            timed = sorted(hand_ins, key=lambda each: each[1].time or datetime.min)
+            timed = sorted(hand_ins, key=lambda pair: pair[1].time or datetime.min)
         return [self._add_one(source, student, owner, hand_in) for owner, hand_in in timed]
 
     def finish(self) -> None:
-        """Write what is remembered."""
+        """Write the records, unless this only shows what would be done."""
         if not self.request.dry_run:
             self.records.save()
 

@@ -24,7 +24,7 @@ def is_github(download: Download) -> bool:
 
 
 def github_contents(download: Download) -> Contents:
-    """Sort by clone."""
+    """Sort a folder of cloned repositories by clone."""
     title = _title(download)
     depth = 1 if title and not download.name.endswith(CLONES) else 0
     files: dict[str, dict[str, str]] = {}

@@ -28,7 +28,7 @@ def fits(download: Download) -> bool:
 
 
 def contents(download: Download) -> Contents:
-    """Sort by submission.
+    """Sort a download from Gradescope by submission.
 
     Raises:
         UsageError: If the metadata is missing or cannot be read.

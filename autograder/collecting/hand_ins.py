@@ -32,7 +32,7 @@ class Download:
 
     @cached_property
     def names(self) -> list[str]:
-        """Paths of all other files."""
+        """Paths of the files that may be part of somebody's work."""
         return [name for name in self.source.sizes if junk_in(name) is None]
 
 

@@ -57,7 +57,7 @@ class Recording:
 
     @property
     def graded_notebook(self) -> Path:
-        """What nbgrader writes."""
+        """Path of the graded notebook, which nbgrader writes."""
         return output_folder(self.coursedir, "autograded_directory") / f"{self.assignment.name}.ipynb"
 
 

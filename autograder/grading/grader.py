@@ -38,7 +38,7 @@ CachedTask = Callable[[Task, Sequence[Task]], TaskResult | None]
 
 
 def nothing_cached(task: Task, wrong: Sequence[Task]) -> TaskResult | None:
-    """Let every task be graded."""
+    """Return None: no result is cached, so that every task is graded."""
     return None
 
 

@@ -53,7 +53,7 @@ class Candidate:
 
 
 class Judge:
-    """Judges one after the other.
+    """Judges mutants and rewritings one after the other, with one zygote and one session of pytest.
 
     Args:
         subject: Whose checks are tried, and the corpus.

@@ -126,7 +126,7 @@ class _Renaming(cst.CSTTransformer):
         self._old, self._new = old, new
 
     def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.Name:
-        """Rename a name."""
+        """Rename the chosen variable where it is used."""
         return updated_node.with_changes(value=self._new) if original_node.value == self._old else updated_node
 
     def leave_Attribute(self, original_node: cst.Attribute, updated_node: cst.Attribute) -> cst.Attribute:
@@ -134,13 +134,13 @@ class _Renaming(cst.CSTTransformer):
         return updated_node.with_changes(attr=original_node.attr)
 
     def leave_Arg(self, original_node: cst.Arg, updated_node: cst.Arg) -> cst.Arg:
-        """Put a keyword back."""
+        """Leave the keywords of arguments as they are."""
         return updated_node.with_changes(keyword=original_node.keyword)
 
 
 @REWRITINGS.add("optional parameter")
 def add_parameter(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
-    """Let a function take something more, which nobody gives."""
+    """Add an optional parameter, which nobody gives."""
     if isinstance(node, cst.FunctionDef) and node.name.value in OPTIONAL and node.params.params:
         extra = OPTIONAL[node.name.value]
         if not node.params.star_kwarg and extra.partition("=")[0] not in {
@@ -161,7 +161,7 @@ def add_type_hint(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]
 
 @REWRITINGS.add("comment")
 def add_comment(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
-    """Say something beside a statement."""
+    """Add a comment behind a statement."""
     if isinstance(node, cst.Return | cst.Assign) and source.function_around(node) is not None:
         indent = " " * source.place_of(node)[1]
         yield CodeChange(node, f"# what follows is as in the lecture\n{indent}{source.code(node)}")
@@ -169,7 +169,7 @@ def add_comment(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
 
 @REWRITINGS.add("initial values")
 def change_initialiser(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
-    """Begin with other values, which are trained anyway."""
+    """Give weights other initial values: they are trained anyway."""
     if called(node) == "Dense" and isinstance(node, cst.Call) and not any(given.star for given in node.args):
         yield CodeChange(node, with_argument(source, node, "kernel_initializer='he_normal'"))
     if isinstance(node, cst.Arg) and keyword_of(node) == "initializer" and "zeros" not in source.code(node):
@@ -189,7 +189,7 @@ def wrap_function(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]
 
 @REWRITINGS.add("decorator")
 def add_decorator(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
-    """Compile the attention."""
+    """Compile the attention with `tf.function`."""
     if isinstance(node, cst.FunctionDef) and node.name.value == "scaled_dot_product_attention" and not node.decorators:
         yield CodeChange(node, f"@tf.function\n{source.code(node.with_changes(leading_lines=[])).rstrip()}\n")
 

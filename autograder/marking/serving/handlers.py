@@ -40,7 +40,7 @@ _YEAR_DAYS = 365
 
 
 class PageHandler(Guarded):
-    """The page and its files."""
+    """Sends the page and its files."""
 
     def prepare(self) -> None:
         """Take the token in exchange for the cookie; then the address no longer shows it."""
@@ -63,7 +63,7 @@ class NowhereHandler(Guarded):
     """Addresses that there are none of: strangers do not learn even that."""
 
     def get(self) -> None:
-        """Say that there is nothing."""
+        """Answer with 404."""
         raise HTTPError(404)
 
 
@@ -72,14 +72,14 @@ class _Name(msgspec.Struct):
 
 
 class MeHandler(Guarded):
-    """Who marks in this browser."""
+    """Tells and remembers who marks in this browser."""
 
     def get(self) -> None:
-        """Say who."""
+        """Send the marker's name, and the bounds of the threshold."""
         self.send({"who": self.who, "least": LEAST, "most": MOST, "threshold": THRESHOLD})
 
     def post(self) -> None:
-        """Remember who."""
+        """Remember the marker's name in a cookie."""
         name = " ".join(clean(self.body(_Name).who).split())[:LONGEST_NAME]
         if not name:
             raise HTTPError(400)
@@ -88,18 +88,18 @@ class MeHandler(Guarded):
 
 
 class QuestionsHandler(Asking):
-    """All questions, and how far each is."""
+    """Tells which questions there are, and how far each is."""
 
     async def get(self) -> None:
-        """Send them."""
+        """Send the list of questions."""
         await self.answer(self.office.desk.rows)
 
 
 class OneQuestionHandler(Asking):
-    """One question with all answers."""
+    """Tells all of one question: its text, groups and answers."""
 
     async def get(self) -> None:
-        """Send it."""
+        """Send the question that the address names."""
         threshold = _number(self.get_query_argument("threshold", ""), THRESHOLD)
         await self.answer(lambda: self._page(self.get_query_argument("name", ""), min(max(threshold, LEAST), MOST)))
 
@@ -127,10 +127,10 @@ class OneQuestionHandler(Asking):
 
 
 class AnswersHandler(Asking):
-    """Answers as HTML."""
+    """Tells answers as HTML."""
 
     async def get(self) -> None:
-        """Send them."""
+        """Send the answers that the address names."""
         question, names = self.get_query_argument("question", ""), self.get_query_argument("ids", "").split(",")
         await self.answer(lambda: self._html(question, names[:MOST_ANSWERS]))
 
@@ -144,43 +144,43 @@ class AnswersHandler(Asking):
 
 
 class MarkHandler(Asking):
-    """Give answers a mark."""
+    """Gives answers a mark."""
 
     async def post(self) -> None:
-        """Do it."""
+        """Give the mark that the request holds."""
         request = self.body(MarkRequest)
         await self.change(request.question, lambda marker: marker.mark(request))
 
 
 class NoteHandler(Asking):
-    """Write a note, or flag answers."""
+    """Writes notes and flags."""
 
     async def post(self) -> None:
-        """Do it."""
+        """Write the note or the flag that the request holds."""
         request = self.body(NoteRequest)
         await self.change(request.question, lambda marker: marker.note(request))
 
 
 class MoveHandler(Asking):
-    """Put answers into another group."""
+    """Puts answers into another group."""
 
     async def post(self) -> None:
-        """Do it."""
+        """Move the answers that the request names."""
         request = self.body(MoveRequest)
         await self.change(request.question, lambda marker: marker.move(request))
 
 
 class UndoHandler(Asking):
-    """Take back the last action, or the last taking back."""
+    """Takes back the last action, or the last taking back."""
 
     async def post(self) -> None:
-        """Do it."""
+        """Take back what the request names."""
         request = self.body(UndoRequest)
         await self.change(request.question, lambda marker: marker.take_back(redo=request.redo, force=request.force))
 
 
 class SecondHandler(Asking):
-    """The second reading."""
+    """Gives out answers for the second reading, and takes what was read."""
 
     async def get(self) -> None:
         """Send the next answer to read."""

@@ -196,7 +196,7 @@ def change_weights(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange
 
 @LAYERS.add("initial values")
 def change_initial_values(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
-    """Begin with other values."""
+    """Give weights other initial values."""
     if isinstance(node, cst.Arg) and "initializer" in keyword_of(node):
         yield from (CodeChange(node.value, repr(name)) for name in ("zeros", "ones", "he_uniform"))
 

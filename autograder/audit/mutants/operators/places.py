@@ -140,7 +140,7 @@ class Operators:
 
     @property
     def by_name(self) -> Mapping[str, Operator]:
-        """All that were added."""
+        """The operators by name."""
         return dict(self._known)
 
 

@@ -26,7 +26,7 @@ CAUSAL = "tf.where(tf.linalg.band_part(tf.ones_like({0}), -1, 0) > 0, {0}, -1e9)
 
 @TENSORS.add("axis")
 def change_axis(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
-    """Go over another axis."""
+    """Let an operation go over another axis."""
     if isinstance(node, cst.Arg) and keyword_of(node) in ("axis", "axes"):
         code = source.code(node.value)
         yield from (CodeChange(node.value, other) for other in ("-1", "-2", "0", "1") if other != code)
@@ -191,7 +191,7 @@ def take_the_mean(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]
 
 @TENSORS.add("type of numbers")
 def change_dtype(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
-    """Use numbers of another type."""
+    """Cast to another type of numbers."""
     if isinstance(node, cst.SimpleString) and node.evaluated_value in DTYPES:
         yield from (CodeChange(node, repr(other)) for other in DTYPES if other != node.evaluated_value)
     if isinstance(node, cst.Attribute) and node.attr.value in DTYPES:

@@ -200,7 +200,7 @@ class _Asked:
 
     @classmethod
     def of(cls, variables: Variables, values: Floats, x: Floats) -> _Asked:
-        """Set the values and ask."""
+        """Ask a block with these values and tokens."""
         variables.set(values)
         return cls(values, x, calm_output(variables.layer, x, x.shape))
 
