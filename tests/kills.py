@@ -160,7 +160,7 @@ def _kill_during(running: subprocess.Popen[bytes], this_round: Round, rng: rando
             last = len(this_round.killed) + 1 == this_round.kills
             kind = "grader" if last else rng.choice(sorted({kind for kind, _ in found}))
             with suppress(psutil.NoSuchProcess):
-                rng.choice([process for each, process in found if each == kind]).kill()
+                rng.choice([process for role, process in found if role == kind]).kill()
                 this_round.killed.append(kind)
             moment = time.monotonic() + rng.uniform(0, longest)
         time.sleep(0.05)

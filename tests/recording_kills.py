@@ -194,10 +194,10 @@ def main(words: Sequence[str] | None = None) -> int:
         url = stack.enter_context(server()) if options.postgresql else None
         began = time.monotonic()
         found = kill_often(make_course(folder / "course", url), options.kills, options.seed)
-    for each in found:
-        if each.wrong:
-            sys.stdout.write(f"number {each.number}: {each.wrong}\n")
-    between, completed = sum(bool(each.wrong) for each in found), sum(each.unfinished for each in found)
+    for done in found:
+        if done.wrong:
+            sys.stdout.write(f"number {done.number}: {done.wrong}\n")
+    between, completed = sum(bool(done.wrong) for done in found), sum(done.unfinished for done in found)
     told = f"{len(found)} kills in {time.monotonic() - began:.0f} s, while {found[-1].number} hand-ins were recorded"
     sys.stdout.write(f"{told}: {between} between old and new, {completed} completed on the next start\n")
     return 1 if between else 0

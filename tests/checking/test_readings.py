@@ -31,7 +31,7 @@ def test_a_record_of_positions_becomes_one_of_values() -> None:
 
 def test_the_first_candidate_that_explains_the_answer_is_taken() -> None:
     values = np.array([1.0, 2.0, 3.0])
-    candidates = [Pair(np.array([0]), np.array([one])) for one in (0, 1, 2)]
+    candidates = [Pair(np.array([0]), np.array([place])) for place in (0, 1, 2)]
     found = first_reading(candidates, values, lambda pair: pair.first + pair.second, np.array([3.0]))
     assert found is candidates[1]
     assert first_reading(candidates, values, lambda pair: pair.first * 9, np.array([3.0])) is None

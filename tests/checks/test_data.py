@@ -76,7 +76,7 @@ def test_right_splits_pass(answer: str) -> None:
     assert not [seed for seed in range(DRAWS) if failures(answer, seed)]
 
 
-@pytest.mark.parametrize(("slug", "answer"), [(slug, one) for slug, many in WRONG_SPLITS.items() for one in many])
+@pytest.mark.parametrize(("slug", "answer"), [(slug, answer) for slug, many in WRONG_SPLITS.items() for answer in many])
 def test_wrong_splits_fail_one_check(slug: str, answer: str) -> None:
     assert not [seed for seed in range(DRAWS) if failures(answer, seed) != [slug]]
 

@@ -172,7 +172,10 @@ def gradescope_zip(path: Path, assignment: str) -> Path:
             files.append((f"{root}/{folder}/{name}", content))
         who = [student, *([STUDENTS[5]] if student.place == 4 else [])]
         metadata[folder] = {
-            ":submitters": [{":name": f"{one.first} {one.last}", ":sid": one.sis, ":email": one.email} for one in who],
+            ":submitters": [
+                {":name": f"{student.first} {student.last}", ":sid": student.sis, ":email": student.email}
+                for student in who
+            ],
             ":created_at": handed_in(student, assignment),
             ":score": 0.0,
             ":status": "processed",

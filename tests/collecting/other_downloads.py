@@ -183,7 +183,9 @@ def canvas_prefix(learner: Learner, *, anonymous: bool = False) -> str:
         parts = [name, *(["LATE"] if learner.number % 9 == 4 else []), str(learner.canvas)]
     # Ruby's [[:word:]]: letters, marks, decimal digits and connectors
     joined = "_".join(parts)
-    return "".join(each for each in joined if unicodedata.category(each)[0] in "LM" or each.isdecimal() or each == "_")
+    return "".join(
+        letter for letter in joined if unicodedata.category(letter)[0] in "LM" or letter.isdecimal() or letter == "_"
+    )
 
 
 def canvas_names(learner: Learner, names: Iterable[str], *, anonymous: bool = False) -> dict[str, str]:

@@ -103,7 +103,9 @@ def test_moodle_there_and_back(desk: Desk, folders: bool, blind: bool, decompose
     sheet.write_bytes(sheet.read_bytes().replace(b"100.00", b"7.00"))
     assert desk.run("export", "moodle", "--fill", str(sheet), "--so-far") == 0
     marks = readers.moodle_marks((desk.course.root / "exports/tiny/moodle.csv").read_bytes())
-    assert {learner: float(marks[learner.moodle]) for learner in SOME} == {each: points_of(each) for each in SOME}
+    assert {learner: float(marks[learner.moodle]) for learner in SOME} == {
+        learner: points_of(learner) for learner in SOME
+    }
     assert not any(marks[learner.moodle] for learner in LEARNERS if learner not in SOME)
 
 
@@ -190,7 +192,9 @@ def test_canvas_there_and_back(desk: Desk, anonymous: bool) -> None:
         )
     assert desk.run("export", "canvas", "--fill", str(book), "--column", COLUMN, "--so-far") == 0
     marks = readers.canvas_marks((desk.course.root / "exports/tiny/canvas.csv").read_bytes(), COLUMN)
-    assert {user: float(mark) for user, mark in marks.items()} == {each.canvas: points_of(each) for each in SOME}
+    assert {user: float(mark) for user, mark in marks.items()} == {
+        learner.canvas: points_of(learner) for learner in SOME
+    }
 
 
 def test_gradescope_there(desk: Desk) -> None:
@@ -208,7 +212,7 @@ def test_gradescope_there(desk: Desk) -> None:
 def test_times_from_a_table_count(desk: Desk) -> None:
     source, times = desk.folder / "submissions.zip", desk.folder / "times.csv"
     downloads.canvas_download(source, "tiny", desk.notebook)
-    lines = [f"{each.id},{each.handed_in + timedelta(days=1):%Y-%m-%d %H:%M} UTC" for each in LEARNERS]
+    lines = [f"{learner.id},{learner.handed_in + timedelta(days=1):%Y-%m-%d %H:%M} UTC" for learner in LEARNERS]
     times.write_text("\n".join(["student,time", *lines]))
     assert desk.collect(source, "--times", str(times))[0] == 0
     for learner in LEARNERS:

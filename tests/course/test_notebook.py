@@ -40,18 +40,18 @@ def test_built_notebook_is_valid_clean_and_ends_with_a_newline() -> None:
     built = json.loads(SOURCE)
     nbformat.validate(nbformat.from_dict(built))
     assert set(built["metadata"]) == {"kernelspec", "language_info"}
-    assert [one["id"] for one in built["cells"]][1:3] == ["parameters", "0d2251a34a58"]
+    assert [cell["id"] for cell in built["cells"]][1:3] == ["parameters", "0d2251a34a58"]
     assert SOURCE.endswith(b"}\n")
 
 
 def test_cell_ids_do_not_move_when_a_cell_is_put_in_front() -> None:
     longer = build_notebook(TINY_NOTEBOOK.replace("# %% [markdown]\n# # Doubling", "# %%\n1\n\n# %% [markdown]\n# # D"))
-    before = {one["id"] for one in json.loads(SOURCE)["cells"][1:]}
-    assert before <= {one["id"] for one in json.loads(longer)["cells"]}
+    before = {cell["id"] for cell in json.loads(SOURCE)["cells"][1:]}
+    assert before <= {cell["id"] for cell in json.loads(longer)["cells"]}
 
 
 def test_equal_cells_get_different_ids() -> None:
-    ids = [one["id"] for one in json.loads(build_notebook("# %%\n1\n\n# %%\n1\n"))["cells"]]
+    ids = [cell["id"] for cell in json.loads(build_notebook("# %%\n1\n\n# %%\n1\n"))["cells"]]
     assert len(set(ids)) == 2
 
 
@@ -130,35 +130,40 @@ def test_only_what_a_part_needs_goes_with_it() -> None:
 
 def released(**changes: Any) -> list[dict[str, Any]]:
     """The cells that students get, with some texts changed, as Jupyter and nbgrader leave them."""
-    cells = [json.loads(json.dumps(one)) for one in load_cells(SOURCE)]
-    for one in cells:
-        name = one["metadata"].get("nbgrader", {}).get("grade_id")
-        one["source"] = changes.get(name, one["source"])
+    cells = [json.loads(json.dumps(cell)) for cell in load_cells(SOURCE)]
+    for cell in cells:
+        name = cell["metadata"].get("nbgrader", {}).get("grade_id")
+        cell["source"] = changes.get(name, cell["source"])
         if name:
-            one["metadata"]["nbgrader"] |= {"checksum": "0123", "cell_type": one["cell_type"]}
-        one["metadata"] |= {"editable": False, "deletable": False, "scrolled": True, "jupyter": {"source_hidden": True}}
-        one["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "hello"}]
+            cell["metadata"]["nbgrader"] |= {"checksum": "0123", "cell_type": cell["cell_type"]}
+        cell["metadata"] |= {
+            "editable": False,
+            "deletable": False,
+            "scrolled": True,
+            "jupyter": {"source_hidden": True},
+        }
+        cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "hello"}]
     return cells
 
 
 def named(cells: list[dict[str, Any]], grade_id: str) -> dict[str, Any]:
     """The cell of this name."""
-    return next(one for one in cells if one["metadata"].get("nbgrader", {}).get("grade_id") == grade_id)
+    return next(cell for cell in cells if cell["metadata"].get("nbgrader", {}).get("grade_id") == grade_id)
 
 
 def always_run(graded: GradingNotebook) -> list[GradingCell]:
     """The cells that do not wait for a name to be lacking."""
-    return [one for one in graded.cells if not one.on_demand]
+    return [cell for cell in graded.cells if not cell.on_demand]
 
 
 def test_assemble_takes_given_cells_as_they_are_and_answers_from_the_student() -> None:
     graded = assemble(SOURCE, notebook(*released(parameters="size = 1", total_answer=["total", " = 1"])))
-    assert [(one.id, one.source, one.given, one.parameters) for one in always_run(graded)] == [
+    assert [(cell.id, cell.source, cell.given, cell.parameters) for cell in always_run(graded)] == [
         ("parameters", "size = 1000", True, True),
         ("0d2251a34a58", "import utilities", True, False),
         ("total_answer", "total = 1", False, False),
     ]
-    assert [one.id for one in graded.cells if one.on_demand] == ["double", "total"]
+    assert [cell.id for cell in graded.cells if cell.on_demand] == ["double", "total"]
     assert graded.missing == ()
     assert graded.notes == ("The given cell parameters was changed; grading uses the original.",)
 
@@ -187,7 +192,7 @@ def test_untouched_and_saved_notebooks_give_no_notes() -> None:
 
 
 def _deleted(*names: str) -> list[dict[str, Any]]:
-    return [one for one in released() if one["metadata"].get("nbgrader", {}).get("grade_id") not in names]
+    return [cell for cell in released() if cell["metadata"].get("nbgrader", {}).get("grade_id") not in names]
 
 
 def _retyped(name: str, kind: str) -> list[dict[str, Any]]:
@@ -271,24 +276,24 @@ def test_each_change_of_the_structure_gives_a_clear_line(change: str) -> None:
 def test_no_change_of_the_structure_changes_what_is_run_or_recorded(change: str) -> None:
     cells, _ = CHANGES[change]
     untouched, graded = assemble(SOURCE, notebook(*released())), assemble(SOURCE, notebook(*cells))
-    for one, before in zip(always_run(graded), always_run(untouched), strict=True):
-        assert one.id == before.id
-        assert one.source in (before.source, "")
-        assert one.given == before.given
-    restored, source = (load_cells(one) for one in (restore(SOURCE, notebook(*cells)), SOURCE))
+    for cell, before in zip(always_run(graded), always_run(untouched), strict=True):
+        assert cell.id == before.id
+        assert cell.source in (before.source, "")
+        assert cell.given == before.given
+    restored, source = (load_cells(text) for text in (restore(SOURCE, notebook(*cells)), SOURCE))
     assert graded_metadata(restored) == graded_metadata(source)
 
 
 def graded_metadata(cells: list[dict[str, Any]]) -> dict[str, Any]:
     """The metadata of the cells that nbgrader knows, by cell id."""
-    return {one["id"]: one["metadata"] for one in cells if "nbgrader" in one["metadata"]}
+    return {cell["id"]: cell["metadata"] for cell in cells if "nbgrader" in cell["metadata"]}
 
 
 def test_many_changes_are_counted_not_listed() -> None:
-    cells = [json.loads(json.dumps(one)) for one in load_cells(LAB)]
-    for one in cells:
-        if "nbgrader" in one["metadata"]:
-            one["metadata"]["nbgrader"]["points"] = 100
+    cells = [json.loads(json.dumps(cell)) for cell in load_cells(LAB)]
+    for cell in cells:
+        if "nbgrader" in cell["metadata"]:
+            cell["metadata"]["nbgrader"]["points"] = 100
     notes = assemble(LAB, notebook(*cells)).notes
     assert len(notes) == MOST_NOTES + 1
     assert notes[-1].endswith("more changes of this kind.")
@@ -345,15 +350,15 @@ def test_restore_puts_the_structure_back_and_keeps_the_texts() -> None:
     theirs = notebook(answer, cell("total_answer", "mine"), cell("total_answer", "again"), cell(None, "own", "raw"))
     restored = json.loads(restore(SOURCE, theirs))
     nbformat.validate(nbformat.from_dict(restored))
-    by_id = {one["id"]: one for one in restored["cells"]}
-    released = {one["id"]: one for one in json.loads(SOURCE)["cells"]}
+    by_id = {cell["id"]: cell for cell in restored["cells"]}
+    released = {cell["id"]: cell for cell in json.loads(SOURCE)["cells"]}
     for name in ("parameters", "double", "total", "total-answer", "question-01"):
         assert by_id[name]["metadata"] == released[name]["metadata"]
     assert by_id["total-answer"]["source"] == "mine"
     assert (by_id["question-01"]["cell_type"], by_id["question-01"]["source"]) == ("markdown", "my words")
     assert by_id["question-01"]["attachments"] == {"a.png": {"image/png": png}}
-    assert [one["source"] for one in restored["cells"] if one["metadata"] == {}] == ["again", "own"]
-    order = [one["id"] for one in restored["cells"]]
+    assert [cell["source"] for cell in restored["cells"] if cell["metadata"] == {}] == ["again", "own"]
+    order = [cell["id"] for cell in restored["cells"]]
     assert order.index("total") == order.index("total-answer") + 1
 
 
@@ -369,7 +374,7 @@ def test_restore_of_an_unreadable_notebook_is_the_release() -> None:
 def released_cell(name: str, **changed: Any) -> dict[str, Any]:
     """A cell as nbgrader releases it, with its checksum; changes come after that."""
     cells = nbformat.reads(SOURCE.decode(), as_version=4).cells
-    released = next(one for one in cells if one.metadata.get("nbgrader", {}).get("grade_id") == name)
+    released = next(cell for cell in cells if cell.metadata.get("nbgrader", {}).get("grade_id") == name)
     released.metadata.nbgrader["checksum"] = compute_checksum(released)
     return {**released, **changed}
 

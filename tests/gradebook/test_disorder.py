@@ -89,7 +89,7 @@ def test_a_file_in_the_place_of_one_students_folder_stops_nobody_else(released_c
     for _ in range(2):
         done = list(record_each(course.course, course.assignment, submissions, preview=False))
         assert "cannot take its place" in str(done[0].error)
-        assert [each.error for each in done[1:]] == [None, None]
+        assert [submission.error for submission in done[1:]] == [None, None]
     assert len(scores(course.course, course.assignment)) == 3
     (course.course.state_dir / "unfinished/stray").write_text("")
     with pytest.raises(AutograderError, match="cannot take its place"):
@@ -209,8 +209,8 @@ def test_a_preview_tells_of_a_time_that_cannot_be_read_what_grading_does(
     assert statuses == [1, 1]
     assert "Adding up 2 → 2, for an earlier hand-in (not graded)" in said[0].out
     assert "earlier" in said[1].out
-    for each in said:
-        assert "Its mark is for an earlier hand-in." in each.err
+    for output in said:
+        assert "Its mark is for an earlier hand-in." in output.err
     foretold = json.loads((tmp_path / "preview/changes.json").read_text())
     assert [change["state"] for change in foretold["students"][0]["changes"]] == ["earlier", "earlier"]
 

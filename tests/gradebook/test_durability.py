@@ -342,7 +342,7 @@ def test_two_graders_and_nbgrader_at_once_lose_nothing(tmp_path: Path) -> None:
     nbgraders = [sys.executable, "-m", "nbgrader", "autograde", "tiny", "--force", f"--course-dir={course}"]
     running = [start(ours, course / "log"), start(ours, course / "log")]
     running.append(subprocess.Popen(nbgraders, cwd=course, stderr=subprocess.PIPE))
-    assert [one.wait() for one in running[:2]] == [statuses[0]] * 2
+    assert [process.wait() for process in running[:2]] == [statuses[0]] * 2
     said = running[2].communicate()[1].decode()
     assert "locked" not in said + (course / "log").read_text()
     assert run_undisturbed(course) == statuses

@@ -81,9 +81,9 @@ def hand_in(course: TinyCourse, *students: str) -> dict[str, Path]:
 def test_marks_live_in_postgresql(course: TinyCourse, url: str) -> None:
     folders = hand_in(course, "ada", "bob")
     workers = LocalWorkers(course.course, "tiny", jobs=1, grade=grade_without_running)
-    for one in grade_all(course.course, course.assignment, folders, workers):
-        assert one.result is not None
-        course.record(one.student, one.folder, one.result)
+    for graded in grade_all(course.course, course.assignment, folders, workers):
+        assert graded.result is not None
+        course.record(graded.student, graded.folder, graded.result)
     assert scores(course.course, course.assignment) == {
         student: {"double": 3.0, "total": 2.0, "question_01": 0.0} for student in ("ada", "bob")
     }
@@ -127,11 +127,11 @@ def test_two_recorders_at_once_lose_nothing(course: TinyCourse) -> None:
         subprocess.Popen(words, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    for one in both:
-        assert one.stdout and one.stdout.readline() == "ready\n"
-    for one in both:
-        one.communicate("go\n")
-    assert [one.returncode for one in both] == [0, 0]
+    for recorder in both:
+        assert recorder.stdout and recorder.stdout.readline() == "ready\n"
+    for recorder in both:
+        recorder.communicate("go\n")
+    assert [recorder.returncode for recorder in both] == [0, 0]
     book = scores(course.course, course.assignment)
     for student in students:
         assert book[student] == {"double": 1.0, "total": 2.0, "question_01": 0.0}

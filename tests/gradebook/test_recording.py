@@ -36,7 +36,7 @@ MARKS = {"double": 1.25, "total": 2.0, "question_01": 0.0}
 def cell(notebook: Notebook, grade_id: str) -> dict[str, Any]:
     """The cell with this grade_id."""
     found: dict[str, Any] = next(
-        one for one in notebook["cells"] if one["metadata"].get("nbgrader", {}).get("grade_id") == grade_id
+        entry for entry in notebook["cells"] if entry["metadata"].get("nbgrader", {}).get("grade_id") == grade_id
     )
     return found
 
@@ -68,7 +68,7 @@ def autograded(course: TinyCourse) -> Notebook:
 
 def delete(*grade_ids: str) -> Callable[[Notebook], object]:
     """Delete cells."""
-    return lambda notebook: [notebook["cells"].remove(cell(notebook, one)) for one in grade_ids]
+    return lambda notebook: [notebook["cells"].remove(cell(notebook, grade_id)) for grade_id in grade_ids]
 
 
 def flags(name: str, /, **changed: object) -> Callable[[Notebook], object]:
@@ -115,7 +115,7 @@ TAMPERED = {
     ),
     "an output that is none": outputs("total", output_type="nonsense"),
     "other kernel": lambda notebook: notebook.update(metadata={"kernelspec": {"name": "R", "language": "R"}}),
-    "no ids": lambda notebook: [one.pop("id") for one in notebook["cells"]],
+    "no ids": lambda notebook: [entry.pop("id") for entry in notebook["cells"]],
     "format 3": lambda notebook: notebook.update(nbformat=3),
     "cells a number": lambda notebook: notebook.update(cells=3),
     "half a character": lambda notebook: cell(notebook, "total_answer").update(source="'\ud800'"),
@@ -438,7 +438,7 @@ def test_no_student_can_forge_a_marking_guide(released_course: TinyCourse) -> No
     folder = hand_in(released_course, lambda notebook: notebook["cells"].append(forged))
     released_course.record("ada", folder, PART)
     cells = autograded(released_course)["cells"]
-    guides = ["".join(one["source"]) for one in cells if one["metadata"].get("autograder") == MARKING_GUIDE]
+    guides = ["".join(entry["source"]) for entry in cells if entry["metadata"].get("autograder") == MARKING_GUIDE]
     assert len(guides) == 1
     assert "Full marks" not in guides[0]
 
@@ -446,7 +446,7 @@ def test_no_student_can_forge_a_marking_guide(released_course: TinyCourse) -> No
 def test_without_a_source_notebook_there_is_no_guide(released_course: TinyCourse) -> None:
     (released_course.root / "source/tiny/tiny.ipynb").unlink()
     released_course.record("ada", hand_in(released_course), PART)
-    assert not [one for one in autograded(released_course)["cells"] if one["metadata"].get("autograder")]
+    assert not [entry for entry in autograded(released_course)["cells"] if entry["metadata"].get("autograder")]
 
 
 def answered(text: str) -> Callable[[Notebook], object]:

@@ -373,7 +373,7 @@ def test_a_preview_and_the_grade_after_it_tell_the_same_changes(
     assert "student-01: Doubling 0.75 → 0 (changed check); Adding up 0.5 → 0 (changed check)" in said
     preview = json.loads((tmp_path / "preview/changes.json").read_text())
     assert {path.stem for path in tmp_path.glob("*.json")} == set(students)
-    foretold = {one["student"]: one["changes"] for one in preview["students"]}
+    foretold = {student["student"]: student["changes"] for student in preview["students"]}
     assert run(course, "grade", "--quiet", "--jobs", "1") == 0
     told = {}
     for student in students:

@@ -68,7 +68,7 @@ def test_any_two_answers_of_a_group_are_as_alike_as_the_threshold_says() -> None
     places = {text: number for number, text in enumerate(compared.texts)}
     for group in groups_of(texts):
         rows = [places[normalised(texts[int(member)].text)] for member in group.members if group.kind == "alike"]
-        assert all(compared.alike[one, other] >= THRESHOLD - 1e-6 for one in rows for other in rows)
+        assert all(compared.alike[row, other] >= THRESHOLD - 1e-6 for row in rows for other in rows)
     counted = Counter(member for group in groups_of(texts) for member in group.members)
     assert counted == Counter(text.id for text in texts)
 

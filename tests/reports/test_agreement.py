@@ -23,7 +23,7 @@ def test_kappa_is_that_of_scikit_learn(seed: int) -> None:
     first = [draw.randrange(5) for _ in range(40)]
     second = [mark if draw.random() < 0.7 else draw.randrange(5) for mark in first]
     expected = cohen_kappa_score(first, second, weights="quadratic")
-    pairs = [(one / 2, other / 2) for one, other in zip(first, second, strict=True)]
+    pairs = [(points / 2, other / 2) for points, other in zip(first, second, strict=True)]
     assert weighted_kappa(pairs) == pytest.approx(expected)
 
 

@@ -136,7 +136,7 @@ def drawn(size):
         tf.random.normal((size, size)), tf.random.uniform((size, size)), tf.random.truncated_normal((size, size)),
         glorot((size, size)), tf.random.stateless_normal((size, size), (1, 2)),
     )
-    return [float(tf.math.reduce_std(one)) for one in draws]
+    return [float(tf.math.reduce_std(draw)) for draw in draws]
 """
 
 
@@ -171,7 +171,7 @@ def seen_by(step: str, batches: Any) -> list[np.ndarray[Any, Any]]:
 
 def test_each_epoch_has_each_sample_once_with_its_label_in_a_new_order(student: Student) -> None:
     batches = seen_by("train", student.call("batches", pairs(23), None, epochs=3, batch_size=5))
-    assert [len(one) for one in batches] == 3 * [5, 5, 5, 5, 3]
+    assert [len(batch) for batch in batches] == 3 * [5, 5, 5, 5, 3]
     epochs = [np.concatenate(batches[place : place + 5]) for place in (0, 5, 10)]
     for order in epochs:
         np.testing.assert_array_equal(np.sort(order), np.arange(23))
@@ -185,9 +185,9 @@ def test_the_order_is_kept_where_that_is_asked_for_and_where_is_no_training(stud
 
 
 def test_batches_have_the_size_that_keras_would_choose(student: Student) -> None:
-    sizes = [len(one) for one in seen_by("train", student.call("batches", pairs(70), None))]
+    sizes = [len(batch) for batch in seen_by("train", student.call("batches", pairs(70), None))]
     assert sizes == [32, 32, 6]
-    sizes = [len(one) for one in seen_by("train", student.call("batches", pairs(70), None, steps_per_epoch=7))]
+    sizes = [len(batch) for batch in seen_by("train", student.call("batches", pairs(70), None, steps_per_epoch=7))]
     assert sizes == 7 * [10]
 
 
@@ -226,8 +226,8 @@ def test_adam_keeps_its_variants_and_sparse_gradients(student: Student) -> None:
     start, gradients = np.ones((2, 2), np.float32), np.ones((3, 2, 2), np.float32)
     gradients[1:] *= 1e-3  # AMSGrad remembers how large the first one was
     plain, variant = (
-        student.call("steps_of_adam", start, gradients, learning_rate=0.1, beta_2=0.1, amsgrad=one)
-        for one in (False, True)
+        student.call("steps_of_adam", start, gradients, learning_rate=0.1, beta_2=0.1, amsgrad=amsgrad)
+        for amsgrad in (False, True)
     )
     assert np.max(variant - plain) > 0.05
     moved = student.call("rows_of_adam", start, [1])
