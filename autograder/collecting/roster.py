@@ -131,7 +131,7 @@ class Roster:
 
 
 def read_roster(path: Path) -> Roster:
-    """Read a roster of our own or a platform's.
+    """Read a `roster.csv`, or a platform's list of students.
 
     Raises:
         UsageError: If it cannot be read, names nobody, or names one person twice.

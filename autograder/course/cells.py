@@ -59,7 +59,7 @@ class _LargeNotebook(msgspec.Struct):
 
 
 def load_cells(trusted: bytes) -> list[Cell]:
-    """Return the cells of a notebook of our own."""
+    """Return the cells of one of the course's own notebooks."""
     cells: list[Cell] = json.loads(trusted)["cells"]
     return cells
 
@@ -113,7 +113,7 @@ def without_outputs(notebook: bytes) -> bytes | None:
 
 
 def flag(cell: Cell, name: str) -> bool:
-    """Whether one of nbgrader's flags is set in a cell of our own."""
+    """Whether one of nbgrader's flags is set in a cell of the course's own."""
     return bool(cell["metadata"].get("nbgrader", {}).get(name))
 
 

@@ -37,7 +37,7 @@ class RubricItem:
 
 
 def rubric_of(cell: Cell) -> tuple[RubricItem, ...]:
-    """Return the items of the rubric in a cell of our own; empty if it has none."""
+    """Return the items of the rubric in a cell of the source notebook; empty if it has none."""
     items = cell["metadata"].get(METADATA, {}).get(RUBRIC, [])
     return tuple(RubricItem(item["id"], float(item["points"]), item["text"]) for item in items)
 

@@ -121,7 +121,7 @@ def seconds_late(submission: SubmittedAssignment, until: datetime | None) -> flo
 
 
 def granted_times(connection: sqlalchemy.Connection, assignment: str) -> dict[str, datetime]:
-    """Return until when each student with a grant of ours may hand in, in UTC; the due date may be later by now."""
+    """Return until when each student with an extension from `extend` may hand in, in UTC; the due date may be later."""
     if not sqlalchemy.inspect(connection).has_table(_EXTENSIONS.name):
         return {}
     rows = connection.execute(_EXTENSIONS.select().where(_EXTENSIONS.c.assignment == assignment))

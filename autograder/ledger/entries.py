@@ -96,7 +96,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         at: When it was written, in UTC; what happened outside may have happened earlier.
         who: The account that ran the command; empty where that is not known.
-        command: What changed the gradebook, such as `grade`; `outside` where it was none of ours.
+        command: What changed the gradebook, such as `grade`; `outside` where it was no command of this package.
         recording: Id of the recording, which its files bear, too; empty if it wrote no files.
         submission: Digest of the hand-in that the automatic marks are for; empty if unknown.
         rules: What else the automatic marks depend on; None if unknown.

@@ -54,7 +54,7 @@ class Marking(msgspec.Struct, frozen=True, omit_defaults=True):
         digest: Of the answer that was marked; empty if none was.
         items: Ids of the rubric's items that were given.
         means: How it got its mark.
-        who: Whose mark it is; empty if it has none of ours.
+        who: Whose mark it is; empty if none was given on the marking page.
         at: When it was given, in UTC.
         note: For markers alone.
         flagged: Whether somebody wants it to be looked at again.

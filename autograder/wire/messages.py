@@ -134,7 +134,7 @@ class Node(msgspec.Struct, frozen=True):
     """One call in a small graph: something applied to earlier tensors.
 
     Attributes:
-        name: In the student's module; `keras.<Name>` is a layer class of Keras itself, `grader.<Name>` one of ours.
+        name: In the student's module; `keras.<Name>` is a layer class of Keras itself, `grader.<Name>` the grader's.
         inputs: Indices of earlier tensors: first the graph's inputs, then the nodes.
         init: Given: the name is a layer class made with these arguments, then called.
     """

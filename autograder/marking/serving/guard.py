@@ -73,7 +73,7 @@ def policy(request: HTTPServerRequest) -> str:
 
 
 def is_own(request: HTTPServerRequest) -> bool:
-    """Return whether a request comes from a page of ours: each browser says so where it matters."""
+    """Return whether a request comes from the marking page: each browser says so where it matters."""
     origin = urlsplit(request.headers.get("Origin", ""))
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
     return origin.scheme == "http" and origin.netloc.lower() == request.host.lower() and site == "same-origin"
