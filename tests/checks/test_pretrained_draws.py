@@ -25,7 +25,7 @@ def failures(
     def classify(image: Array, n_labels: int = 5) -> list[Any]:
         chances = drawn.probabilities(see(image))
         best = np.argsort(-chances)[: count(n_labels)]
-        return [checks.Answer(drawn.labels[place], int(place), float(np.float32(chances[place]))) for place in best]
+        return [checks.NamedLabel(drawn.labels[place], int(place), float(np.float32(chances[place]))) for place in best]
 
     answers, found = classify(drawn.image), []
     calls: list[tuple[Any, ...]] = [
