@@ -42,12 +42,14 @@ class OpenMark:
         since: In UTC; None where a gradebook of an older version does not say.
         why: What happened, for the instructor.
         digest: The submission that was graded; empty where none could be.
+        damaged: Whether the gradebook's row of it cannot be read in full.
     """
 
     state: OpenState
     since: datetime | None = None
     why: str = ""
     digest: str = ""
+    damaged: bool = False
 
 
 @dataclass(frozen=True)

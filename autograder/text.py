@@ -112,7 +112,16 @@ def escape_workflow_command(text: str, separators: str = "") -> str:
 
 def show_time(time: datetime, zone: tzinfo) -> str:
     """Return a time of the gradebook, which is UTC without a zone, as it is read in a zone."""
-    return time.replace(tzinfo=UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
+    return in_zone(time, zone).strftime("%Y-%m-%d %H:%M %Z")
+
+
+def in_zone(time: datetime, zone: tzinfo) -> datetime:
+    """Return a time of the gradebook, which is UTC without a zone, in a zone; the last hours of 9999 stay in UTC."""
+    aware = time.replace(tzinfo=UTC)
+    try:
+        return aware.astimezone(zone)
+    except OverflowError:
+        return aware
 
 
 def escape_mathtext(text: str) -> str:

@@ -1,12 +1,16 @@
 """Compare the cpu time of grading in two trees of this project, in turns: what did a change cost or save?
 
-`python -m benchmarks.compare_trees BEFORE AFTER [--turns 7] [--submissions 4] [--json FILE]`
+`python -m benchmarks.compare_trees BEFORE AFTER [--turns 7] [--submissions 4] [--recording] [--json FILE]`
 
 Each tree is a checkout with its own environment in `.venv` (`make install`). Only the command line is used, so trees of
 different age can be compared. Both figures count all processes that a command started:
 
 - the first `check`: the whole command on the solved lab, in a course without results;
 - one right submission: what `grade --no-record --jobs 1` takes more for each further submission.
+
+With `--recording` it is, where all results are cached:
+
+- recording one result: what `grade` takes more than `grade --no-record`, for each submission.
 
 The trees take turns, since a processor's speed drifts. The ratio is the mean over turns, with a 95 % interval
 (Student's t on the logarithms of the ratios).
@@ -81,6 +85,22 @@ class Tree:
             "-m", "autograder", "grade", *students, "--no-record", "--jobs", "1", "--quiet", "--course", str(course)
         )
 
+    def prepare_recording(self, submissions: int) -> None:
+        """Make a released course with this many cached results, none of them recorded."""
+        self.prepare(submissions - 1)
+        course = str(self.work / "course")
+        self.run("-m", "autograder", "release", "--quiet", "--course", course)
+        self.run("-m", "autograder", "grade", "--no-record", "--quiet", "--course", course)
+
+    def record(self) -> float:
+        """Return how many cpu seconds more `grade` takes in a copy of that course than without recording."""
+        course = self.work / "copy"
+        shutil.rmtree(course, ignore_errors=True)
+        shutil.copytree(self.work / "course", course)
+        grade = ("-m", "autograder", "grade", "--jobs", "1", "--quiet", "--course", str(course))
+        without = self.run(*grade, "--no-record")
+        return self.run(*grade) - without
+
     def check(self) -> float:
         """Return the cpu seconds of the first `check` of the solved lab."""
         course = self.work / "course"
@@ -131,13 +151,22 @@ def measure(trees: Sequence[Tree], turns: int, submissions: int) -> dict[str, Co
     return {"first check": compared(*checks), "one right submission": compared(*each)}
 
 
+def measure_recording(trees: Sequence[Tree], turns: int, submissions: int) -> dict[str, Comparison]:
+    """Let both trees take turns and compare what recording costs."""
+    each: list[list[float]] = [[], []]
+    for turn in range(turns):
+        for place in (0, 1) if turn % 2 else (1, 0):
+            each[place].append(trees[place].record() / submissions)
+    return {"recording one result": compared(*each)}
+
+
 def rendered(figures: dict[str, Comparison]) -> str:
     """Return the table."""
     rows = [
         (
             name,
-            f"{found.before:.2f}",
-            f"{found.after:.2f}",
+            f"{found.before:.3f}",
+            f"{found.after:.3f}",
             f"{found.ratio:.3f}",
             f"{found.low:.3f} to {found.high:.3f}",
         )
@@ -158,14 +187,16 @@ def main() -> None:
     parser.add_argument("trees", nargs=2, type=Path, metavar="TREE", help="the checkout before, and the one after")
     parser.add_argument("--turns", type=int, default=7, help="at least 2")
     parser.add_argument("--submissions", type=int, default=4, help="further submissions that are graded in each turn")
+    parser.add_argument("--recording", action="store_true", help="compare what recording costs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     options = parser.parse_args()
     adopt_orphans()  # student processes whose zygote ended first
     with tempfile.TemporaryDirectory() as folder:
         trees = [Tree(root.resolve(), Path(folder) / name) for root, name in zip(options.trees, "ab", strict=True)]
         for tree in trees:
-            tree.prepare(options.submissions)
-        figures = measure(trees, options.turns, options.submissions)
+            (tree.prepare_recording if options.recording else tree.prepare)(options.submissions)
+        measured = measure_recording if options.recording else measure
+        figures = measured(trees, options.turns, options.submissions)
     say(rendered(figures))
     flat = {name: {key: round(value, 4) for key, value in vars(found).items()} for name, found in figures.items()}
     write_figures(options.json, {"machine": machine(), "turns": options.turns, **flat})

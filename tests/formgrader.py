@@ -103,6 +103,18 @@ def fill(page: Page, selector: str, text: str, address: str) -> None:
         page.locator(selector).last.press("Tab")
 
 
+def save_due_date(page: Page, address: str, due: str, zone: str) -> str:
+    """Save a due date of the only assignment as a person does, and return what its row says then."""
+    go(page, address, "manage_assignments", "td.edit a")
+    page.click("td.edit a")
+    page.wait_for_selector("#edit-assignment-modal.in")
+    page.fill("#edit-assignment-modal input.modal-duedate", due)
+    page.fill("#edit-assignment-modal input.modal-timezone", zone)
+    page.click("#edit-assignment-modal button.save")
+    page.wait_for_selector("#edit-assignment-modal", state="hidden")
+    return page.inner_text("td.duedate")
+
+
 def press(page: Page, address: str, assignment: str, button: str) -> None:
     """Press one of the buttons beside the only submission, wait until it is done, and reload the page."""
     go(page, address, f"manage_submissions/{assignment}", f"td.{button} a")

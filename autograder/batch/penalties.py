@@ -62,7 +62,7 @@ def _changed_penalties(
     book: Gradebook, assignment: str, policy: LatePolicy, students: Collection[str] | None
 ) -> dict[str, dict[str, float]]:
     """Return the penalty of each notebook, by its id, of every student whose penalty is another than recorded."""
-    granted = granted_times(book.db.connection(), assignment)
+    granted = granted_times(book.db.connection(), assignment, students)
     changed: dict[str, dict[str, float]] = {}
     for submission in _may_be_late(book, assignment):
         student = str(submission.student_id)

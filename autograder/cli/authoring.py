@@ -86,18 +86,17 @@ def extend(options: ExtendOptions) -> int:
         assignment = book.find_assignment(name)
         if options.student and options.when:
             _change(course, book, assignment, options)
-        extensions = read_extensions(book, assignment)
+        extensions = read_extensions(book, assignment, [options.student] if options.student else None)
         due = assignment.duedate
     if due is None:
         out.print(f"{name} has no due date, so nobody is late.")
     else:
         out.print(f"{name} is due {show_time(due, zone)}")
-    shown = {student: until for student, until in extensions.items() if options.student in (None, student)}
-    for student, until in shown.items():
+    for student, until in extensions.items():
         out.print(f"{printable(student)}: until {show_time(until, zone)}")
-    if not shown:
+    if not extensions:
         out.print("No extensions." if options.student is None else f"{printable(options.student)}: no extension")
-    times = {student: until.isoformat() + "Z" for student, until in shown.items()}
+    times = {student: until.isoformat() + "Z" for student, until in extensions.items()}
     record = {"schema": 1, "command": options.command, "assignment": name, "due": due and due.isoformat() + "Z"}
     write_record(options, record | {"extensions": times})
     return 0

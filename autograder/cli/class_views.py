@@ -128,7 +128,7 @@ def feedback(options: FeedbackOptions) -> int:
     course, name = open_course(options)
     assignment = course.assignment(name)
     students = list(known_names(course, name, options.students).values())
-    note_penalties(course, name, options.command)
+    note_penalties(course, name, options.command, students or None)
     with shown("feedback", err, quiet=options.quiet) as progress:
         paths = write_feedback(course, assignment, students or None, progress)
     for path in paths:

@@ -8,22 +8,24 @@ time away: where the due date is later, that holds.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import datetime, timedelta, tzinfo
 
 import sqlalchemy
 from nbgrader.api import Assignment, Gradebook, MissingEntry, SubmittedAssignment
 
 from autograder.deadlines.times import UnreadableTime, read_time
-from autograder.errors import UsageError
-from autograder.ledger.connections import engine_of, utc_now
+from autograder.errors import RecordingError, UsageError
+from autograder.ledger.connections import StoredTime, engine_of, has_table, rows_of, utc_now
+from autograder.text import printable
 
 _EXTENSIONS = sqlalchemy.Table(
     "autograder_extensions",
     sqlalchemy.MetaData(),
     sqlalchemy.Column("assignment", sqlalchemy.String(128), primary_key=True),  # as long as nbgrader's own names
     sqlalchemy.Column("student", sqlalchemy.String(128), primary_key=True),
-    sqlalchemy.Column("until", sqlalchemy.DateTime, nullable=False),  # UTC without a zone, as nbgrader's dates
-    sqlalchemy.Column("granted", sqlalchemy.DateTime, nullable=False),
+    sqlalchemy.Column("until", StoredTime, nullable=False),
+    sqlalchemy.Column("granted", StoredTime, nullable=False),
 )
 _LONGER = re.compile(r"\+\s*(?P<number>\d{1,4})\s*(?P<unit>min|h|d|w)[a-z]*", re.IGNORECASE)
 _UNITS = {"min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -43,6 +45,8 @@ def read_extension(text: str, due: datetime, zone: tzinfo) -> datetime:
     longer = _LONGER.fullmatch(text.strip())
     try:
         until = due + int(longer["number"]) * _UNITS[longer["unit"].lower()] if longer else read_time(text, zone)
+    except OverflowError as error:
+        raise UsageError(f"{text.strip()} after the due date is beyond all calendars.", "Name a time.") from error
     except UnreadableTime as error:
         raise UnreadableTime(error.problem, f"{error.remedy} Or say how much longer: +36h, +3d.") from error
     if until <= due:
@@ -69,9 +73,13 @@ def write_extension(book: Gradebook, assignment: Assignment, student: str, until
 
 
 def granted_until(db_url: str, assignment: str, student: str) -> datetime | None:
-    """Return until when a student may hand in, in UTC, by the gradebook at this address; None without a grant."""
+    """Return until when a student may hand in, in UTC, by the gradebook at this address; None without a grant.
+
+    Raises:
+        RecordingError: If what stands there cannot be read.
+    """
     with engine_of(db_url).connect() as connection:
-        return granted_times(connection, assignment).get(student)
+        return granted_times(connection, assignment, [student]).get(student)
 
 
 def hand_on(book: Gradebook, assignment: Assignment, student: str, until: datetime | None) -> None:
@@ -87,15 +95,28 @@ def hand_on(book: Gradebook, assignment: Assignment, student: str, until: dateti
     submission.extension = max(until, due) - due if until is not None and due is not None else None
 
 
-def read_extensions(book: Gradebook, assignment: Assignment) -> dict[str, datetime]:
-    """Return until when each student with an extension may hand in, in UTC, those that nbgrader was told of too."""
+def read_extensions(
+    book: Gradebook, assignment: Assignment, students: Collection[str] | None = None
+) -> dict[str, datetime]:
+    """Return until when each student with an extension may hand in, in UTC, those that nbgrader was told of too.
+
+    Args:
+        book: The gradebook.
+        assignment: From it.
+        students: Only these; None means all.
+
+    Raises:
+        RecordingError: If what was granted cannot be read.
+    """
     due = assignment.duedate
     own = {
         str(submission.student_id): due + submission.extension
         for submission in assignment.submissions
-        if submission.extension is not None and due is not None
+        if submission.extension is not None
+        and due is not None
+        and (students is None or submission.student_id in students)
     }
-    extensions = sorted((own | granted_times(book.db.connection(), str(assignment.name))).items())
+    extensions = sorted((own | granted_times(book.db.connection(), str(assignment.name), students)).items())
     return {student: until if due is None else max(until, due) for student, until in extensions}
 
 
@@ -120,12 +141,34 @@ def seconds_late(submission: SubmittedAssignment, until: datetime | None) -> flo
     return max(0.0, float((submission.timestamp - due).total_seconds()))
 
 
-def granted_times(connection: sqlalchemy.Connection, assignment: str) -> dict[str, datetime]:
-    """Return until when each student with an extension from `extend` may hand in, in UTC; the due date may be later."""
-    if not sqlalchemy.inspect(connection).has_table(_EXTENSIONS.name):
+def granted_times(
+    connection: sqlalchemy.Connection, assignment: str, students: Collection[str] | None = None
+) -> dict[str, datetime]:
+    """Return until when each student with an extension from `extend` may hand in, in UTC; the due date may be later.
+
+    Args:
+        connection: To the gradebook.
+        assignment: Name of the assignment.
+        students: Only these; None means all.
+
+    Raises:
+        RecordingError: If a row cannot be read: nobody may count as late, or as in time, by a guess.
+    """
+    if not has_table(connection, _EXTENSIONS.name):
         return {}
-    rows = connection.execute(_EXTENSIONS.select().where(_EXTENSIONS.c.assignment == assignment))
-    return {row.student: row.until for row in rows}
+    columns = _EXTENSIONS.c
+    asked = sqlalchemy.select(columns.student, columns.until).where(columns.assignment == assignment)
+    if students is not None:
+        asked = asked.where(columns.student.in_(list(students)))
+    found = {row["student"]: row["until"] for row in rows_of(connection, asked)}
+    broken = sorted(student for student, until in found.items() if until is None)
+    if broken:
+        names = ", ".join(map(printable, broken))
+        problem = f"Until when {names} may hand in cannot be read in {_EXTENSIONS.name} of the gradebook."
+        raise RecordingError(
+            problem, f"Grant it again, or none: python -m autograder extend {printable(broken[0])} WHEN"
+        )
+    return found
 
 
 def _of(assignment: str, student: str) -> tuple[sqlalchemy.ColumnElement[bool], ...]:

@@ -7,12 +7,16 @@ by hand and extensions granted since then are in it.
 from __future__ import annotations
 
 import logging
+import math
+from typing import Any
 
-from nbgrader.api import SubmittedAssignment, SubmittedNotebook
+from nbformat import NotebookNode
+from nbgrader.api import Gradebook, SubmittedAssignment, SubmittedNotebook
 from nbgrader.preprocessors import AssignLatePenalties
 from traitlets import TraitError
 from traitlets.config import Config
 
+from autograder.deadlines.extensions import seconds_late
 from autograder.errors import ConfigError
 
 SETTING = "c.AssignLatePenalties.plugin_class"
@@ -62,10 +66,39 @@ class LatePolicy:
     def _points(self, student: str, score: float, seconds: float) -> float:
         try:
             asked = self._policy.plugin_inst.late_submission_penalty(student, score, seconds)  # type: ignore[union-attr]
-            return 0.0 if asked is None else min(max(0.0, float(asked)), max(0.0, score))
+            return 0.0 if asked is None else _bounded(asked, score)
         except Exception as error:  # the instructor's own code: anything can go wrong in it
             problem = f"The late policy failed for {student}, {seconds:.0f} s late: {type(error).__name__}: {error}."
             raise ConfigError(problem, REMEDY) from error
+
+
+def _bounded(asked: object, score: float) -> float:
+    """Return the points that a policy takes: never less than none, never more than there are.
+
+    Raises:
+        ValueError: If it returned no number of points.
+    """
+    if isinstance(asked, (bool, str, bytes)) or math.isnan(float(asked)):  # type: ignore[arg-type]
+        raise ValueError(f"{asked!r} is no number of points")
+    return min(max(0.0, float(asked)), max(0.0, score))  # type: ignore[arg-type]
+
+
+def _assign_penalty(
+    self: AssignLatePenalties, nb: NotebookNode, resources: dict[str, Any]
+) -> tuple[NotebookNode, dict[str, Any]]:
+    """Stand in for nbgrader's step, which stores what is no number, and does not say that the policy failed."""
+    names = resources["nbgrader"]
+    self.init_plugin()
+    with Gradebook(names["db_url"]) as book:
+        submission = book.find_submission(names["assignment"], names["student"])
+        penalties = LatePolicy(self).penalties(submission, seconds_late(submission, None))
+        notebook = book.find_submission_notebook(names["notebook"], names["assignment"], names["student"])
+        notebook.late_submission_penalty = penalties.get(str(notebook.id), 0.0) or None
+        book.db.commit()
+    return nb, resources
+
+
+AssignLatePenalties.preprocess = _assign_penalty
 
 
 def late_policy(config: Config) -> LatePolicy:

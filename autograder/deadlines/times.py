@@ -180,5 +180,21 @@ def _named_zone(name: str, local: datetime, course: tzinfo, plain: str) -> tzinf
 
 def _check_clock_change(aware: datetime, plain: str) -> None:
     """Refuse a time that a zone's clocks show twice, or never, when they are changed."""
-    if aware.utcoffset() != aware.replace(fold=1 - aware.fold).utcoffset():
-        raise UnreadableTime(f"{plain!r}: clocks are changed then, so it comes twice or never.", REMEDY)
+    if comes_once(aware):
+        return
+    other = aware.replace(fold=1)
+    if (aware.utcoffset() or timedelta()) < (other.utcoffset() or timedelta()):
+        problem = f"{plain!r}: clocks are put forward then, so that hour never comes."
+        raise UnreadableTime(problem, "Take a time before or after it.")
+    names = " or ".join(f"{each:%H:%M} {_offset_of(each)} ({each:%Z})" for each in (aware, other))
+    raise UnreadableTime(f"{plain!r}: clocks are put back then, so that hour comes twice.", f"Say which: {names}.")
+
+
+def comes_once(aware: datetime) -> bool:
+    """Return whether its zone's clocks show a time once: not twice, or never, since they are changed then."""
+    return aware.utcoffset() == aware.replace(fold=1 - aware.fold).utcoffset()
+
+
+def _offset_of(aware: datetime) -> str:
+    text = f"{aware:%z}"
+    return f"{text[:3]}:{text[3:5]}"

@@ -34,7 +34,7 @@ from autograder.errors import RecordingError, SubmissionUnreadable
 from autograder.gradebook.database import REGISTER, transaction
 from autograder.gradebook.graded_notebook import add_guides, show_result
 from autograder.gradebook.isolated_autograde import GRADED, IsolatedAutograde
-from autograder.gradebook.nbgrader_steps import course_directory, output_folder
+from autograder.gradebook.nbgrader_steps import EXPORTER, course_directory, output_folder
 from autograder.gradebook.student_marks import cells_marked_by_hand
 from autograder.gradebook.transactions import Graded
 from autograder.ledger.entries import SubmissionKey
@@ -44,7 +44,6 @@ from autograder.ledger.scratch_book import is_scratch
 from autograder.results import SubmissionResult
 from autograder.text import without_surrogates
 
-EXPORTER = "autograder.nbgrader_plugins.SubmissionExporter"
 Resources = dict[str, Any]
 
 

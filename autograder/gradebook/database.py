@@ -98,7 +98,7 @@ def recorded_scores(coursedir: CourseDirectory) -> RecordedScores:
         rows = automatic_rows(connection, **asked)
         marks = read_open_marks_of(connection, asked["assignment"], asked["student"])
     due, extension = (rows[0].duedate, rows[0].extension) if rows else (None, None)
-    states = {task: mark.state for task, mark in marks.items()}
+    states = {task: mark.state for task, mark in marks.items() if not mark.damaged}  # which is written again
     return RecordedScores({row.name: row.auto_score for row in rows}, due, extension, states)
 
 

@@ -21,11 +21,13 @@ from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
 
 from autograder.course.course import Course, course_from
-from autograder.errors import AutograderError, RecordingError
+from autograder.course.submission import read_submission
+from autograder.errors import AutograderError, RecordingError, SubmissionUnreadable
 from autograder.gradebook.class_marks import known_names
 from autograder.gradebook.database import transaction
 from autograder.gradebook.transactions import GradebookWriter, Graded, Recorded, Work
 from autograder.ledger.entries import SubmissionKey
+from autograder.ledger.history import last_entry
 from autograder.ledger.scratch_book import ScratchBook, scratch_book
 
 GRADED = "autograder_graded"
@@ -164,7 +166,20 @@ class IsolatedAutograde(Autograde):  # type: ignore[misc]
         student.copies.close()
         if self.recorded is None and self.flags_failures:
             with suppress(AutograderError, OSError):  # the old marks stay all the same
-                self._gradebook_writer.flag(student.key, str(self.failure or UNFINISHED))
+                if not self._is_marked_already(student.key):
+                    self._gradebook_writer.flag(student.key, str(self.failure or UNFINISHED))
+
+    def _is_marked_already(self, key: SubmissionKey) -> bool:
+        """Return whether the old marks are for what is handed in now, as where grading it again was interrupted."""
+        writer = self._gradebook_writer
+        with transaction(writer.coursedir) as book:
+            last = last_entry(book, *key)
+        if last is None or not last.submission:
+            return False
+        folder = Path(self.coursedir.format_path(self.coursedir.submitted_directory, key.student, key.assignment))
+        with suppress(SubmissionUnreadable):
+            return read_submission(folder, key.assignment, writer.course.settings).digest == last.submission
+        return False
 
 
 def _work_folder(course: Course) -> tempfile.TemporaryDirectory[str]:

@@ -23,6 +23,9 @@ from autograder.deadlines.nbgrader_times import set_due_zone
 from autograder.files import replaced_folder
 from autograder.gradebook.nbgrader_adaptation import adapt_nbgrader
 
+EXPORTER = "autograder.nbgrader_plugins.SubmissionExporter"
+"""Has nbgrader's `autograde` work on copies."""
+
 
 class StepFailed(Exception):
     """One of nbgrader's steps failed; the message is what nbgrader logged, last line first."""
@@ -61,6 +64,7 @@ def prepare_nbgrader(config: Config) -> None:
     settings = course_from(root, config).settings
     import_beside_settings(root)
     _name_gradebook(config, root)
+    config.Autograde.setdefault("exporter_class", EXPORTER)  # without it nbgrader removes the old notebook first
     set_due_zone(settings.zone)
     config.NbGraderAPI.setdefault("timezone", settings.timezone)  # in which formgrader shows dates
 

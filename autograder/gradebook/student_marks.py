@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from nbgrader.api import Comment, Grade, Gradebook, SubmittedAssignment, SubmittedNotebook
 from nbgrader.api import Student as BookStudent
@@ -19,6 +19,7 @@ from autograder.ledger.history import entries_of
 from autograder.ledger.open_marks import read_open_marks_of
 from autograder.ledger.outside import with_outside
 from autograder.marks import Earlier, Mark, OpenMark, Person, StudentMarks
+from autograder.text import in_zone
 
 
 def student_marks(book: Gradebook, names: dict[str, str], order: Sequence[str], config: Config) -> StudentMarks:
@@ -36,12 +37,11 @@ def student_marks(book: Gradebook, names: dict[str, str], order: Sequence[str], 
     notebook = book.find_submission_notebook(names["notebook"], names["assignment"], names["student"])
     connection = book.db.connection()
     known = read_open_marks_of(connection, names["assignment"], names["student"])
-    until = granted_times(connection, names["assignment"]).get(names["student"])
+    until = granted_times(connection, names["assignment"], [names["student"]]).get(names["student"])
     student = marks_of(notebook.assignment, late_policy(config), known, until)
     zone = settings_from(config.get("Autograder", {})).zone
     earlier = {
-        task: replace(mark, recorded=mark.recorded.replace(tzinfo=UTC).astimezone(zone))
-        for task, mark in _earlier_marks(book, names).items()
+        task: replace(mark, recorded=in_zone(mark.recorded, zone)) for task, mark in _earlier_marks(book, names).items()
     }
     comments = {comment.name: str(comment.comment or "").strip() for comment in notebook.comments}
     remarks = {comment.name: _written(comment) for comment in notebook.comments if comment.name not in student.scores}

@@ -92,6 +92,16 @@ def write_book_mark(connection: sqlalchemy.Connection, row: BookRow, mark: BookM
         connection.execute(said.values(manual_comment=mark.comment or None))
 
 
+def write_waits(connection: sqlalchemy.Connection, row: BookRow, *, waits: bool) -> None:
+    """Say whether a mark asks for another look, unless another one was given since it was read; commits nothing.
+
+    Formgrader writes without our lock, so points are never written here: they could be older than what is there.
+    """
+    grade = _TABLES["grade"]
+    is_same = grade.c.manual_score == row.mark.points
+    connection.execute(grade.update().where(grade.c.id == row.grade, is_same).values(needs_manual_grade=waits))
+
+
 def given_items(connection: sqlalchemy.Connection, assignment: str, student: str) -> dict[str, tuple[str, ...]]:
     """Return the rubric's items that one student was given, by question; of marks that were given elsewhere nothing."""
     last = last_standings_of(connection, assignment, student)

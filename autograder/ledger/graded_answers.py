@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy
 
 from autograder.course.cells import Bundle
-from autograder.ledger.book_marks import BookRow, write_book_mark
+from autograder.ledger.book_marks import BookRow, write_waits
 from autograder.ledger.entries import SubmissionKey
 from autograder.ledger.markings import is_settled, last_standings_of, standing_now
 from autograder.text import without_surrogates
@@ -100,5 +100,4 @@ def settle_marked(
     for question in last.keys() & rows.keys() & answers.keys():
         standing = standing_now(rows[question].mark, last[question])
         if standing.is_ours and standing.book.points is not None:
-            waits = not is_settled(standing, answers[question].digest)
-            write_book_mark(connection, rows[question], msgspec.structs.replace(rows[question].mark, waits=waits))
+            write_waits(connection, rows[question], waits=not is_settled(standing, answers[question].digest))

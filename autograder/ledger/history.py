@@ -6,7 +6,7 @@ and whatever differs from it was changed by something else: formgrader, nbgrader
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ import msgspec
 import sqlalchemy
 
 from autograder.grading.rules_digest import Rules
-from autograder.ledger.connections import has_table
+from autograder.ledger.connections import StoredTime, has_table, rows_of
 from autograder.ledger.entries import BookState, Entry, Reason
 from autograder.text import clean
 
@@ -23,14 +23,13 @@ LONGEST_NOTE = 500
 UNREADABLE_ENTRY = "unreadable"
 """What `history` shows as the command of a row that cannot be read."""
 _UNKNOWN = datetime(1970, 1, 1)
-_BROKEN = (ValueError, TypeError, sqlalchemy.exc.OperationalError)
 _HISTORY = sqlalchemy.Table(
     "autograder_history",
     sqlalchemy.MetaData(),
     sqlalchemy.Column("id", sqlalchemy.Integer, primary_key=True, autoincrement=True),
     sqlalchemy.Column("assignment", sqlalchemy.String(128), nullable=False),  # as long as nbgrader's own names
     sqlalchemy.Column("student", sqlalchemy.String(128), nullable=False),
-    sqlalchemy.Column("at", sqlalchemy.DateTime, nullable=False),  # UTC without a zone, as nbgrader's dates
+    sqlalchemy.Column("at", StoredTime, nullable=False),
     sqlalchemy.Column("who", sqlalchemy.String(128), nullable=False),
     sqlalchemy.Column("command", sqlalchemy.String(64), nullable=False),
     sqlalchemy.Column("recording", sqlalchemy.String(32), nullable=False, index=True),
@@ -114,38 +113,22 @@ def is_current(connection: sqlalchemy.Connection, recording: str) -> bool:
     return connection.execute(later.limit(1)).first() is None
 
 
-def _of(assignment: str, student: str) -> sqlalchemy.Select[tuple[object, ...]]:
+def _of(assignment: str, student: str) -> sqlalchemy.Select[Any]:
     return _HISTORY.select().where(_HISTORY.c.assignment == assignment, _HISTORY.c.student == student)
 
 
-def _read(
-    connection: sqlalchemy.Connection, statement: sqlalchemy.Select[tuple[object, ...]]
-) -> Iterator[tuple[int, Entry | None]]:
+def _read(connection: sqlalchemy.Connection, statement: sqlalchemy.Select[Any]) -> Iterator[tuple[int, Entry | None]]:
     """Yield id and entry of each row, None for one that cannot be read; nothing from a gradebook without the table."""
     if not has_table(connection, _HISTORY.name):
         return
-    try:
-        rows = connection.execute(statement).mappings().all()
-    except _BROKEN:  # a time that is none, or bytes that are no text: then row by row
-        ids = connection.execute(statement.with_only_columns(_HISTORY.c.id)).scalars().all()
-        yield from ((int(number), _entry_with(connection, number)) for number in ids)
-        return
-    for row in rows:
+    for row in rows_of(connection, statement):
         yield row["id"], _entry(row)
 
 
-def _entry_with(connection: sqlalchemy.Connection, number: int) -> Entry | None:
-    """Return the entry with this id; None if it cannot be read."""
-    try:
-        return _entry(connection.execute(_HISTORY.select().where(_HISTORY.c.id == number)).mappings().one())
-    except _BROKEN:
-        return None
-
-
-def _entry(row: sqlalchemy.RowMapping) -> Entry | None:
-    """Return the entry of a row; without its marks it is none, and whatever else cannot be read is left out."""
+def _entry(row: Mapping[str, Any]) -> Entry | None:
+    """Return the entry of a row; without its marks or its time it is none; what else cannot be read is left out."""
     book = _from_json(row["book"], BookState)
-    if book is None:
+    if book is None or row["at"] is None:
         return None
     return Entry(
         at=row["at"],

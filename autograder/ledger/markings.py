@@ -10,6 +10,7 @@ marked elsewhere.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -17,7 +18,7 @@ from typing import Literal
 import msgspec
 import sqlalchemy
 
-from autograder.ledger.connections import has_table, utc_now
+from autograder.ledger.connections import has_table, rows_of, utc_now
 from autograder.text import clean
 
 ActionKind = Literal["mark", "note", "move", "undo", "redo"]
@@ -244,8 +245,9 @@ def _standings(
     newest = newest.group_by(_STEPS.c.question, _STEPS.c.student)
     asked = sqlalchemy.select(_STEPS.c.question, _STEPS.c.student, _STEPS.c.after).where(_STEPS.c.id.in_(newest))
     found: dict[str, dict[str, Standing]] = {}
-    for question, student, after in connection.execute(asked):
-        found.setdefault(question, {})[student] = _from_json(after)
+    for row in rows_of(connection, asked):
+        with suppress(msgspec.MsgspecError):  # a damaged row: nbgrader holds the mark, as one that was given elsewhere
+            found.setdefault(row["question"], {})[row["student"]] = _from_json(row["after"])
     return found
 
 

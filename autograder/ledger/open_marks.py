@@ -9,16 +9,18 @@ formgrader writes such marks without us.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import get_args
+from typing import Any, get_args
 
 import sqlalchemy
 
-from autograder.ledger.connections import has_table, utc_now
+from autograder.ledger.connections import StoredTime, has_table, rows_of, utc_now
 from autograder.ledger.entries import SubmissionKey
 from autograder.marks import OpenMark, OpenState
 from autograder.results import TaskResult
 from autograder.text import clean
 
+REMEDY = "Grade the student again, or mark the task by hand."
+"""What to do about a row that cannot be read."""
 LONGEST_REASON = 500
 """Characters that are stored of why."""
 _OPEN_MARKS = sqlalchemy.Table(
@@ -28,7 +30,7 @@ _OPEN_MARKS = sqlalchemy.Table(
     sqlalchemy.Column("student", sqlalchemy.String(128), primary_key=True),
     sqlalchemy.Column("task", sqlalchemy.String(128), primary_key=True),
     sqlalchemy.Column("state", sqlalchemy.String(16), nullable=False),
-    sqlalchemy.Column("since", sqlalchemy.DateTime, nullable=False),  # UTC without a zone, as nbgrader's dates
+    sqlalchemy.Column("since", StoredTime, nullable=False),
     sqlalchemy.Column("why", sqlalchemy.Text, nullable=False),
     sqlalchemy.Column("submission", sqlalchemy.String(128), nullable=False),
 )
@@ -94,7 +96,8 @@ def _replace(
     for task, (state, why) in marks.items():
         known = before.get(task)
         row: dict[str, object] = {"assignment": assignment, "student": student, "task": task, "submission": digest}
-        row |= {"state": state, "since": known.since if known else now, "why": clean(why)[:LONGEST_REASON]}
+        since = known.since if known else None
+        row |= {"state": state, "since": since or now, "why": clean(why)[:LONGEST_REASON]}
         if known and state == "held earlier":
             row |= {"why": known.why, "submission": known.digest}
         connection.execute(_OPEN_MARKS.insert().values(row))
@@ -106,9 +109,17 @@ def _select(
     """Yield student, task and what is open of it."""
     if not has_table(connection, _OPEN_MARKS.name):
         return
-    for row in connection.execute(_OPEN_MARKS.select().where(*where)).mappings():
-        state: OpenState = next((known for known in get_args(OpenState) if known == row["state"]), "held")
-        yield row["student"], row["task"], OpenMark(state, row["since"], row["why"], row["submission"])
+    for row in rows_of(connection, _OPEN_MARKS.select().where(*where)):
+        yield row["student"], row["task"], _open_mark(row)
+
+
+def _open_mark(row: Mapping[str, Any]) -> OpenMark:
+    """Return what a row says; one that cannot be read in full says so, and its task waits for a person."""
+    state: OpenState | None = next((known for known in get_args(OpenState) if known == row["state"]), None)
+    why, damaged = row["why"], state is None or row["since"] is None
+    if damaged:
+        why = f"The row of {row['student']}, {row['task']} in {_OPEN_MARKS.name} cannot be read in full. {REMEDY} {why}"
+    return OpenMark(state or "held", row["since"], why.strip(), row["submission"], damaged)
 
 
 def _of(assignment: str, student: str) -> tuple[sqlalchemy.ColumnElement[bool], ...]:

@@ -72,11 +72,21 @@ def test_what_cannot_be_read_is_refused_with_the_reason(text: str, why: str) -> 
         read_time(text)
 
 
-@pytest.mark.parametrize("text", ["2030-03-31 02:30", "2030-10-27 02:30"])
-def test_an_hour_that_the_clock_shows_never_or_twice_is_refused(text: str) -> None:
-    with pytest.raises(UnreadableTime, match="twice or never"):
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("2030-03-31 02:30", "that hour never comes"),
+        ("2030-10-27 02:30", r"comes twice. Say which: 02:30 \+02:00 \(CEST\) or 02:30 \+01:00 \(CET\)"),
+    ],
+)
+def test_an_hour_that_the_clock_shows_never_or_twice_is_refused(text: str, why: str) -> None:
+    with pytest.raises(UnreadableTime, match=why):
         read_time(text, BERLIN)
-    assert read_time("2030-10-27 02:30 CEST", BERLIN) == datetime(2030, 10, 27, 0, 30)
+
+
+@pytest.mark.parametrize("zone", ["CEST", "+02:00", "+0200"])
+def test_of_an_hour_that_comes_twice_one_can_be_named(zone: str) -> None:
+    assert read_time(f"2030-10-27 02:30 {zone}", BERLIN) == datetime(2030, 10, 27, 0, 30)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
@@ -92,6 +102,7 @@ def test_bytes_that_are_no_text_are_refused() -> None:
 def test_times_are_shown_in_the_courses_zone() -> None:
     assert show_time(EVENING, BERLIN) == "2030-05-03 19:30 CEST"
     assert show_time(EVENING, UTC) == "2030-05-03 17:30 UTC"
+    assert show_time(datetime(9999, 12, 31, 23, 59), BERLIN) == "9999-12-31 23:59 UTC"  # Berlin is in the year 10000
     assert nbgrader_text(EVENING) == "2030-05-03 17:30:00 UTC"
     with pytest.raises(UnreadableTime, match="no time zone"):
         read_zone("Mars/Olympus")

@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import nbformat
 import pytest
 from nbgrader.api import Gradebook
 from nbgrader.apps.api import NbGraderAPI
+from nbgrader.server_extensions.formgrader.apihandlers import AssignmentHandler
 from traitlets.config import Config
 
 from autograder.cli import doctor
@@ -359,10 +361,52 @@ def test_formgrader_shows_and_keeps_due_dates_near_a_change_of_clocks(
     api.timezone = "Europe/Berlin"
     told = api.get_assignment("tiny")
     assert told["display_duedate"] == shown
-    if "02:30" not in shown:  # which comes twice: formgrader's form cannot say which, and it is refused
-        with book_of(course) as book:  # what formgrader does when its form is saved unchanged
-            book.update_or_create_assignment("tiny", duedate=f"{told['duedate_notimezone']} {told['duedate_timezone']}")
-            assert book.find_assignment("tiny").duedate == datetime.fromisoformat(due)
+    with book_of(course) as book:  # what formgrader does when its form is saved unchanged
+        book.update_or_create_assignment("tiny", duedate=f"{told['duedate_notimezone']} {told['duedate_timezone']}")
+        assert book.find_assignment("tiny").duedate == datetime.fromisoformat(due)
+
+
+def test_formgraders_row_says_why_a_due_date_was_not_saved(released_course: TinyCourse) -> None:
+    """The form of an hour that comes twice, sent as the page sends it."""
+    said: list[dict[str, object]] = []
+    sent = {"duedate_notimezone": "2030-10-27T02:30", "duedate_timezone": "Europe/Berlin"}
+    coursedir = course_directory(released_course.course, "tiny")
+    with book_of(released_course) as book:
+        handler = SimpleNamespace(
+            api=NbGraderAPI(coursedir), gradebook=book, coursedir=coursedir, current_user="prof", xsrf_token="",
+            settings={"nbgrader_bad_setup": False}, get_json_body=lambda: sent,
+            write=lambda text: said.append(json.loads(text)),
+        )  # fmt: skip
+        AssignmentHandler.put(handler, "tiny")
+        AssignmentHandler.put(handler, "other")  # which is new
+        assert book.find_assignment("tiny").duedate is None
+        sent["duedate_timezone"] = "+0100"
+        AssignmentHandler.put(handler, "tiny")
+        assert book.find_assignment("tiny").duedate == datetime(2030, 10, 27, 1, 30)
+    for shown in said[:2]:
+        assert "Not saved." in str(shown["display_duedate"])
+        assert "02:30 +02:00 (CEST) or 02:30 +01:00 (CET)" in str(shown["display_duedate"])
+    assert said[2]["display_duedate"] == "2030-10-27 01:30:00 UTC"
+
+
+@pytest.mark.parametrize("nonsense", ["float('nan')", "'3'", "True", "score > 1", "[]"])
+def test_a_policy_that_returns_no_number_of_points_is_named(released_course: TinyCourse, nonsense: str) -> None:
+    released_course.record("ada", hand_in(released_course, timestamp=b"2030-01-02 00:00 UTC"), PART)
+    module = f"late_nonsense_{abs(hash(nonsense))}"
+    course = with_policy(released_course, module, POLICY.format(name="Policy", penalty=nonsense))
+    with pytest.raises(ConfigError, match=r"late policy failed for nobody.*plugin_class in course_config\.py"):
+        late_policy(course.course.nbgrader).try_out()
+    with pytest.raises(ConfigError, match=r"late policy failed for ada, 86400 s late.*plugin_class"):
+        course.record("ada", hand_in(course, timestamp=b"2030-01-02 00:00 UTC"), tiny_result())
+    with book_of(course) as book:
+        assert book.find_grade("double", "tiny", "tiny", "ada").auto_score == 1.25
+
+
+def test_a_policy_may_return_numpys_numbers(released_course: TinyCourse) -> None:
+    policy = "import numpy as np\n" + POLICY.format(name="Policy", penalty="np.float32(0.5)")
+    course = with_policy(released_course, "late_numpy", policy)
+    course.record("ada", hand_in(course, timestamp=b"2030-01-02 00:00 UTC"), PART)
+    assert penalty(course) == 0.5
 
 
 def test_the_history_and_feedback_show_times_in_the_courses_zone(

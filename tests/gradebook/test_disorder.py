@@ -206,7 +206,7 @@ def test_a_preview_tells_of_a_time_that_cannot_be_read_what_grading_does(
     for words in (["grade", "--preview", "--json", str(tmp_path)], ["grade"]):
         statuses.append(run(course, *words, "--jobs", "1"))
         said.append(capsys.readouterr())
-    assert statuses == [1, 1]
+    assert statuses == [0, 1]  # what a preview foretells is no failure of the preview
     assert "Adding up 2 → 2, for an earlier hand-in (not graded)" in said[0].out
     assert "earlier" in said[1].out
     for output in said:

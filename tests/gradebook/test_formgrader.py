@@ -20,6 +20,7 @@ from tests.formgrader import (
     go,
     opened,
     press,
+    save_due_date,
     served,
     submission_page,
     use_exchange,
@@ -87,6 +88,9 @@ def test_one_student_goes_through_formgrader_by_its_buttons(released_course: Tin
     hand_in(course, "def double(x):\n    return 2.0 * x\n")
 
     with served(course, scratch) as address, opened(address) as page:
+        twice = "2030-10-27T02:30"  # in Berlin, where clocks are put back then
+        assert "Say which: 02:30 +02:00 (CEST)" in save_due_date(page, address, twice, "Europe/Berlin")
+        assert save_due_date(page, address, twice, "+0100") == "2030-10-27 01:30:00 UTC"
         go(page, address, "manage_submissions/tiny", "td.status .label")
         assert page.inner_text("td.status") == "needs autograding"
         press(page, address, "tiny", "autograde")

@@ -1,0 +1,110 @@
+"""What else happens to a student's marks while a submission is graded and recorded, and where that is cut short."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+from nbconvert.writers import FilesWriter
+from nbgrader.api import Gradebook
+from nbgrader.converters import Autograde
+
+from autograder.gradebook.autograding import RecordGrades
+from autograder.gradebook.class_marks import class_marks
+from autograder.gradebook.nbgrader_steps import (
+    EXPORTER,
+    StepFailed,
+    course_directory,
+    make_step,
+    prepare_nbgrader,
+    run_step,
+)
+from autograder.gradebook.transactions import Graded
+from autograder.grading.rules_digest import read_rules
+from autograder.ledger.scratch_book import ScratchBook
+from autograder.marking.actions import Marker
+from autograder.marking.desk import open_desk
+from autograder.marking.views import GivenMark, MarkRequest, Seen
+from autograder.marks import StudentMarks
+from tests.tiny import TinyCourse, tiny_result
+
+QUESTION = "question_01"
+
+
+@pytest.fixture
+def folder(released_course: TinyCourse) -> Path:
+    """A hand-in of ada's with an answer in words."""
+    notebook = released_course.released_notebook()
+    notebook["cells"][-1]["source"] = "Twice."
+    return released_course.hand_in("ada", json.dumps(notebook).encode())
+
+
+def of(course: TinyCourse) -> StudentMarks:
+    """What the gradebook says of the only student."""
+    (ada,) = class_marks(course.course, course.assignment).students
+    return ada
+
+
+def mark_on_our_page(course: TinyCourse, points: float) -> None:
+    """Mark ada's answer as the marking page does."""
+    desk = open_desk(course.course, "tiny")
+    (paper,) = desk.papers(QUESTION).values()
+    row = desk.answer_row(paper, named=False)
+    shown = {row.id: Seen(row.digest, row.points, row.comment)}
+    request = MarkRequest(QUESTION, shown, GivenMark((), points=points), "one")
+    Marker(desk, desk.question(QUESTION), "Kim").mark(request)
+
+
+def mark_in_formgrader(course: TinyCourse, points: float) -> None:
+    """Do what formgrader does when a marker types points."""
+    with Gradebook(f"sqlite:///{course.root / 'gradebook.db'}") as book:
+        grade = book.find_grade(QUESTION, "tiny", "tiny", "ada")
+        grade.manual_score, grade.needs_manual_grade = points, False
+        book.db.commit()
+
+
+def test_a_mark_that_formgrader_writes_while_we_record_stays(
+    released_course: TinyCourse, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    course, usual = released_course, ScratchBook.write_to
+    course.record("ada", folder, tiny_result())
+    mark_on_our_page(course, 1.0)
+
+    def write(self: ScratchBook, book: sqlalchemy.Connection) -> None:
+        mark_in_formgrader(course, 0.5)
+        usual(self, book)
+
+    monkeypatch.setattr(ScratchBook, "write_to", write)
+    course.record("ada", folder, tiny_result(double=1.0))
+    assert of(course).scores == {"double": 1.0, "total": 2.0, QUESTION: 0.5}
+
+
+@pytest.mark.parametrize("newer", [False, True])
+def test_marks_are_those_of_an_earlier_hand_in_only_where_there_is_a_newer_one(
+    released_course: TinyCourse, folder: Path, monkeypatch: pytest.MonkeyPatch, *, newer: bool
+) -> None:
+    """Where nbgrader's own command is interrupted, or fails."""
+    course = released_course
+    course.record("ada", folder, tiny_result())
+    if newer:
+        (folder / "utilities.py").write_text("# new")
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(FilesWriter, "write", fail)
+    graded = Graded(tiny_result(), "sha256:0", read_rules(course.course, course.assignment))
+    monkeypatch.setattr(RecordGrades, "_grade", lambda *args: graded)
+    with pytest.raises(StepFailed):
+        run_step(make_step(Autograde, course.course, course_directory(course.course, "tiny", student_id="ada")))
+    assert [mark.id for mark in of(course).earlier] == (["double", "total"] if newer else [])
+
+
+def test_nbgraders_own_commands_work_on_copies_also_where_the_setting_is_gone(released_course: TinyCourse) -> None:
+    settings = released_course.root / "course_config.py"
+    settings.write_text(settings.read_text().replace("c.Autograde.exporter_class", "# "))
+    config = released_course.read_again().course.nbgrader
+    prepare_nbgrader(config)
+    assert config.Autograde.exporter_class == EXPORTER
