@@ -54,6 +54,8 @@ def _why_no_id(student: str) -> str:
         return "it holds control characters, or bytes that are no text"
     if not student.strip(".") or student != student.strip() or "/" in student or not student.strip("*"):
         return "nbgrader reads it as a pattern, or as another folder"
+    if student.startswith("."):
+        return "nbgrader passes over folders whose names begin with a dot"
     if set(student) & set('<>&"'):
         return "formgrader's pages would read it as HTML"
     if student[0] in "=+-@":

@@ -12,9 +12,9 @@ from rich.table import Table
 
 from autograder.cli.arguments import Argument, Options
 from autograder.cli.course import open_course
-from autograder.cli.output import out, print_table, write_record
+from autograder.cli.output import complain, out, print_table, write_record
 from autograder.course.assignment import Assignment
-from autograder.errors import UsageError
+from autograder.errors import ConfigError, UsageError
 from autograder.suggestions import did_you_mean
 from autograder.text import Titles, printable, show_time, title_of
 
@@ -53,7 +53,10 @@ def history(options: HistoryOptions) -> int:
     course, name = open_course(options)
     writer = GradebookWriter(course, course_directory(course, name), options.command)
     student = known_names(course, name, [options.student])[options.student]
-    note_penalties(course, name, options.command, [student])
+    try:
+        note_penalties(course, name, options.command, [student])
+    except ConfigError as error:  # the late policy is broken: what happened so far can be told all the same
+        complain(f"{error} The late penalty below is the recorded one.")
     told = writer.history(SubmissionKey(name, student))
     if not told:
         raise UsageError(

@@ -110,7 +110,7 @@ def read_extensions(
     """
     due = assignment.duedate
     own = {
-        str(submission.student_id): due + submission.extension
+        str(submission.student_id): _later(due, submission.extension)
         for submission in assignment.submissions
         if submission.extension is not None
         and due is not None
@@ -130,7 +130,7 @@ def due_of(submission: SubmittedAssignment, until: datetime | None = None) -> da
     due: datetime | None = submission.assignment.duedate
     if due is None:
         return None
-    return max(due, until or due + (submission.extension or timedelta()))
+    return max(due, until or _later(due, submission.extension or timedelta()))
 
 
 def seconds_late(submission: SubmittedAssignment, until: datetime | None) -> float:
@@ -169,6 +169,14 @@ def granted_times(
             problem, f"Grant it again, or none: python -m autograder extend {printable(broken[0])} WHEN"
         )
     return found
+
+
+def _later(due: datetime, longer: timedelta) -> datetime:
+    """Return the end of an extension; the end of all calendars where the due date is moved to their last days."""
+    try:
+        return due + longer
+    except OverflowError:
+        return datetime.max
 
 
 def _of(assignment: str, student: str) -> tuple[sqlalchemy.ColumnElement[bool], ...]:

@@ -174,6 +174,10 @@ def test_a_late_policy_that_cannot_be_used_touches_no_mark(
     course = with_policy(released_course, "late_broken", "import no_such_library")
     with pytest.raises(ConfigError, match=r"plugin_class cannot be used"):
         course.record("ada", hand_in(course, timestamp=b"2030-01-02 00:00 UTC"), tiny_result())
+    assert main(["history", "ada", "--course", str(course.root)]) == 0  # which tells what happened so far all the same
+    said = capsys.readouterr()
+    assert "Doubling: – → 1.25" in said.out
+    assert "no_such_library" in said.err
     for words in (["grade"], ["export", "csv"], ["report"]):
         assert main([*words, "--course", str(course.root)]) == 2
         said = capsys.readouterr().err
@@ -265,6 +269,10 @@ def test_extra_time_is_the_granted_time_wherever_the_due_date_moves(
     capsys.readouterr()
     assert main(["extend", *here]) == 0
     assert "ada: until 2030-01-10 00:00 UTC" in capsys.readouterr().out
+    move("9999-12-31 23:59 UTC")
+    assert main(["extend", *here]) == 0
+    assert main(["extend", "ada", "+1d", *here]) == 2
+    assert "beyond all calendars" in capsys.readouterr().err
     move(None)
     assert late() == (0, 0, None)
     write_feedback(course.course, course.assignment)
