@@ -16,6 +16,7 @@ import nbgrader.apps.api
 import nbgrader.converters.base
 import nbgrader.utils
 
+from autograder.deadlines.late_policy import adapt_penalties
 from autograder.deadlines.nbgrader_times import adapt_times
 from autograder.ledger.connections import wait_when_busy
 from autograder.text import one_form
@@ -26,9 +27,10 @@ _GLOBBING = (nbgrader.converters.base, nbgrader.apps.api, nbgrader.utils)
 
 @functools.cache
 def adapt_nbgrader() -> None:
-    """Let nbgrader in this process wait for a busy database, and read times and paths rightly; once is enough."""
+    """Let nbgrader in this process wait for a busy database, and read times, paths and policies rightly, once."""
     wait_when_busy()
     adapt_times()
+    adapt_penalties()
     for module in _GLOBBING:
         module.glob = SimpleNamespace(glob=literal_glob)
 

@@ -175,9 +175,9 @@ def test_a_late_policy_that_cannot_be_used_touches_no_mark(
     with pytest.raises(ConfigError, match=r"plugin_class cannot be used"):
         course.record("ada", hand_in(course, timestamp=b"2030-01-02 00:00 UTC"), tiny_result())
     assert main(["history", "ada", "--course", str(course.root)]) == 0  # which tells what happened so far all the same
-    said = capsys.readouterr()
-    assert "Doubling: – → 1.25" in said.out
-    assert "no_such_library" in said.err
+    told = capsys.readouterr()
+    assert "Doubling: – → 1.25" in told.out
+    assert "no_such_library" in told.err
     for words in (["grade"], ["export", "csv"], ["report"]):
         assert main([*words, "--course", str(course.root)]) == 2
         said = capsys.readouterr().err
