@@ -15,6 +15,7 @@ import os
 import platform
 import random
 import resource
+import signal
 import socket
 import sys
 import tempfile
@@ -27,22 +28,20 @@ from typing import Any
 import msgspec
 
 from autograder.errors import SandboxUnavailable
+from autograder.sandbox import seccomp
 from autograder.sandbox.cgroup import delegated
-from autograder.sandbox.confine import (
-    MS_PRIVATE,
-    MS_RDONLY,
-    MS_REC,
-    _mount,
-    confine,
-    die_with_parent,
-    enter_namespaces,
-    load_libraries,
-)
+from autograder.sandbox.confine import confine, die_with_parent, enter_namespaces, load_libraries
+from autograder.sandbox.new_root import MS_PRIVATE, MS_RDONLY, MS_REC, mount
 from autograder.sandbox.policy import Places, Policy
 from autograder.sandbox.watchdog import Ended, Watchdog, receive_report
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 MIB = 1 << 20
+BEFORE = 99
+X32 = 1 << 30
+"""Of a call's number: the call is one of x32, the other way to make calls on x86-64."""
+LONGEST_WAIT = 0.01
+"""Seconds after which a random call that waits is interrupted."""
 INT_0X80_GETPID = bytes.fromhex("b814000000cd80c3")  # mov eax, 20; int 0x80; ret
 
 
@@ -52,6 +51,7 @@ class Order(msgspec.Struct):
     Attributes:
         user: User to become before anything else; -1 stays who we are.
         container: Whether to cover a part of /proc first, as container runtimes do.
+        before: A file to open before anything else, as the descriptor BEFORE; none if it is empty.
     """
 
     policy: Policy
@@ -59,6 +59,7 @@ class Order(msgspec.Struct):
     args: list[Any]
     user: int = -1
     container: bool = False
+    before: str = ""
 
     def encoded(self) -> str:
         """Return the order as a word of the command line."""
@@ -183,8 +184,43 @@ def lock_by_fcntl(_: Places, path: str) -> int:
     return 0
 
 
+def wake_others(_: Places, path: str) -> int:
+    """Wake whoever waits at the beginning of a file, and return how many did."""
+    LIBC.mmap.restype = ctypes.c_void_p
+    place = LIBC.mmap(None, mmap.PAGESIZE, mmap.PROT_READ, mmap.MAP_SHARED, os.open(path, os.O_RDONLY), 0)
+    return call(_, {"x86_64": 202, "aarch64": 98}[platform.machine()], place, 1, 1 << 30)
+
+
+def join_thread(_: Places) -> int:
+    """Make a thread of the C library's, which sleeps, and wait for its end."""
+    thread = ctypes.c_ulong()
+    made = LIBC.pthread_create(ctypes.byref(thread), None, LIBC.usleep, ctypes.c_void_p(100_000))
+    return int(made) or int(LIBC.pthread_join(thread, None))
+
+
+def look_far(_: Places, mib: int, seconds: float) -> int:
+    """Look at so many places far from each other that the kernel's tables of them fill so many MiB."""
+    tables = mib * MIB // mmap.PAGESIZE
+    apart = mmap.PAGESIZE // 8 * mmap.PAGESIZE
+    far = mmap.mmap(-1, tables * apart, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=mmap.PROT_READ)
+    for number in range(tables):
+        far[number * apart]
+    time.sleep(seconds)
+    return mib
+
+
 def set_rights(_: Places, path: str) -> int:
     Path(path).chmod(Path(path).stat().st_mode & 0o7777)
+    return 0
+
+
+def free_by_descriptor(_: Places) -> int:
+    os.fchmod(BEFORE, 0o666)
+    return 0
+
+
+def free_by_path(_: Places) -> int:
+    Path(f"/proc/self/fd/{BEFORE}").chmod(0o666)
     return 0
 
 
@@ -208,17 +244,23 @@ def call(_: Places, number: int, *args: Any) -> int:
 
 
 def random_calls(_: Places, seed: int, count: int, victim: int, file: str) -> int:
-    """Make random system calls, whatever comes of them."""
+    """Make random system calls, whatever comes of them; those that only end this process or wait are cut short."""
     chance = random.Random(seed)  # noqa: S311 - a program that can be repeated
     memory = ctypes.create_string_buffer(bytes(chance.randbytes(4096)), 4096)
     path = ctypes.create_string_buffer(file.encode())
     words = (0, 1, -1, 2, 3, 4, 8, 16, 4096, 1 << 31, (1 << 63) - 1, victim, os.getpid(), ctypes.addressof(memory),
              ctypes.addressof(path), ctypes.addressof(memory) + 2048)  # fmt: skip
+    ends = {seccomp.MACHINES[platform.machine()][name] for name in ("exit", "exit_group", "rt_sigreturn")}
     for _number in range(count):
+        number = chance.choice([number for number in range(480) if number not in ends])
+        number |= chance.choice([0] * 19 + [X32])
         given = [
             ctypes.c_long(chance.choice(words) if chance.random() < 0.8 else chance.getrandbits(16)) for _ in "123456"
         ]
-        LIBC.syscall(ctypes.c_long(chance.randrange(480)), *given)
+        signal.signal(signal.SIGALRM, lambda *_: None)  # an earlier call may have changed that
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        signal.setitimer(signal.ITIMER_REAL, LONGEST_WAIT, LONGEST_WAIT)
+        LIBC.syscall(ctypes.c_long(number), *given)
     return count
 
 
@@ -297,7 +339,9 @@ PROBES: dict[str, Callable[..., Any]] = {
     for function in (
         read, listing, write, fill, make_files, grow_one_file, connect, make_pair, processes, own_number,
         name_thread, listen,
-        signal_parent, limit_processor_time, move, slow_down, own, lock, lock_by_fcntl, set_rights, write_to, call,
+        signal_parent, limit_processor_time, move, slow_down, own, lock, lock_by_fcntl, wake_others,
+        join_thread, look_far, set_rights,
+        free_by_descriptor, free_by_path, write_to, call,
         random_calls,
         call_as_i386, start_process, run_program, start_processes, start_threads, open_files, reserve, hold,
         hold_shared, spin,
@@ -323,6 +367,8 @@ def main() -> None:
     order = msgspec.json.decode(sys.argv[1], type=Order)
     load_libraries()
     platform.machine()
+    if order.before:
+        os.dup2(os.open(order.before, os.O_RDONLY), BEFORE)
     if order.user >= 0:
         os.setgroups([])
         os.setresgid(order.user, order.user, order.user)
@@ -331,9 +377,9 @@ def main() -> None:
         enter_namespaces()
         if os.fork():  # the first child is the new PID namespace's process 1
             sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
-        _mount(None, "/", None, MS_REC | MS_PRIVATE, None)
-        _mount("proc", "/proc", "proc", 0, None)
-        _mount("tmpfs", "/proc/bus", "tmpfs", MS_RDONLY, None)
+        mount(None, "/", None, MS_REC | MS_PRIVATE, None)
+        mount("proc", "/proc", "proc", 0, None)
+        mount("tmpfs", "/proc/bus", "tmpfs", MS_RDONLY, None)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work:
         (Path(work) / "submission").mkdir()
         order.policy = msgspec.structs.replace(order.policy, work=work, submission=f"{work}/submission")

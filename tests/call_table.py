@@ -13,11 +13,12 @@ from unittest import mock
 from seccompy import Action
 
 from autograder.sandbox import seccomp
-from autograder.sandbox.system_calls import FREE, GPU, UNKNOWN, restricted
+from autograder.sandbox.system_calls import FREE, GPU, UNKNOWN, WITHOUT_EFFECT, restricted
 
 PAGE = Path(__file__).parents[1] / "docs" / "system_calls.md"
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 ALLOW, PERMISSION, NO_CALL = int(Action.ALLOW), Action.ERRNO | errno.EPERM, Action.ERRNO | errno.ENOSYS
+NO_EFFECT = int(Action.ERRNO)
 
 _LOAD, _AND, _RETURN, _JUMP = 0x20, 0x54, 0x06, 0x05
 _ALLOWED_FOR = {True: "on a GPU worker alone", False: ""}
@@ -73,6 +74,9 @@ def rendered() -> str:
         "Calls with an older way that their callers take then, calls that carry messages between processes through",
         "locks and notices on files that everybody may read, and every call that is newer than the list of `seccompy`.",
         "So do the commands of `fcntl` for locks, leases and notices.", "", _names(UNKNOWN), "",
+        "## Do nothing", "",
+        "Calls that change rights or times of files say that they did, and did not: a descriptor from before, or the",
+        "link `/proc/self/exe`, leads to a file outside its read-only view.", "", _names(WITHOUT_EFFECT), "",
         "## Refused", "", "Every other call, with `EPERM`:", "", _names(refused()), "",
     ]  # fmt: skip
     return _INTRODUCTION + "\n".join(lines)
@@ -81,7 +85,8 @@ def rendered() -> str:
 def refused() -> list[str]:
     """Return the known calls that are on no list, by name; on aarch64 some on a list have a second name."""
     rules = restricted(1, gpu=False)
-    listed = {*(name for group in FREE for name in group.names), *(rule.name for rule in rules), *UNKNOWN}
+    listed = {*(name for group in FREE for name in group.names), *(rule.name for rule in rules)}
+    listed |= {*UNKNOWN, *WITHOUT_EFFECT}
     found: set[str] = set()
     for numbers in seccomp.MACHINES.values():
         taken = {numbers[name] for name in listed if name in numbers}

@@ -21,16 +21,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from autograder.errors import SandboxUnavailable
+from autograder.sandbox.new_root import check, enter_new_root
 from autograder.sandbox.policy import SCRATCH, SHARED_MEMORY, SUBMISSION, Places, Policy, gpu_paths, readable_paths
 from autograder.sandbox.remedies import unavailable
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
-MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
-MNT_DETACH = 2
-# statvfs flags that a bind mount inherits and an unprivileged remount must keep, as mount flags
-_KEPT_FLAGS = {2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: 1 << 21}
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 36, 38
 LAST_CAPABILITY = 63
 CAPABILITY_VERSION_3 = 0x20080522
@@ -66,7 +62,7 @@ def confine(policy: Policy) -> Places:
     own_root = "namespaces" in policy.layers
     places = Places(SUBMISSION, SCRATCH) if own_root else _outside(policy)
     steps: tuple[tuple[str, bool, Callable[[], None]], ...] = (
-        ("namespaces", own_root, lambda: _enter_new_root(policy)),
+        ("namespaces", own_root, lambda: enter_new_root(policy)),
         ("privileges", bool(policy.layers), _drop_privileges),
         ("landlock", "landlock" in policy.layers, lambda: _restrict_files(places, policy.gpu, own_root)),
         ("rlimits", "rlimits" in policy.layers, functools.partial(_limit_resources, policy, _address_space())),
@@ -130,104 +126,6 @@ def _guarded(layer: str, put_up: Callable[[], None]) -> None:
         raise
     except Exception as error:  # a layer that fails in any way does not hold
         raise unavailable(layer, f"could not be put up ({type(error).__name__}: {error}).") from error
-
-
-def _enter_new_root(policy: Policy) -> None:
-    """Build a root of read-only views and a bounded scratch folder, and leave the old one behind."""
-    _forbid_new_user_namespaces()
-    _mount(None, "/", None, MS_REC | MS_PRIVATE, None)
-    root = Path(policy.work) / "root"
-    root.mkdir()
-    _mount("tmpfs", str(root), "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=0755")
-    for path in readable_paths(policy.gpu):
-        _expose(root, path)
-    _bind(policy.submission, f"{root}{SUBMISSION}")
-    _make_scratch(root, f"size={policy.scratch_mib}m,nr_inodes={policy.scratch_files},mode=0755")
-    _show_own_process(root / "proc", name_threads=policy.gpu)
-    _mount(None, str(root), None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, None)
-    os.chdir(root)
-    _check(_libc.pivot_root(b".", b"."), "pivot_root")
-    _check(_libc.umount2(b".", MNT_DETACH), "umount2")
-    os.chdir("/")
-
-
-def _make_scratch(root: Path, options: str) -> None:
-    """Mount the one file system that can be written; shared memory is a folder of it, within the same bound."""
-    scratch, shared = Path(f"{root}{SCRATCH}"), Path(f"{root}{SHARED_MEMORY}")
-    scratch.mkdir()
-    shared.mkdir(parents=True)
-    _mount("tmpfs", str(scratch), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options)
-    (scratch / ".shm").mkdir()
-    _mount(str(scratch / ".shm"), str(shared), None, MS_BIND, None)
-
-
-def _expose(root: Path, path: str) -> None:
-    """Show `path` read-only below the new root under its own name, links on the way included."""
-    real = os.path.realpath(path)
-    if real != path:
-        link = next(str(part) for part in (*reversed(Path(path).parents), Path(path)) if part.is_symlink())
-        place = Path(f"{root}{link}")
-        if not place.is_symlink():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.symlink_to(os.path.realpath(link))
-    if not _already_visible(root, real):
-        _bind(real, f"{root}{real}")
-
-
-def _already_visible(root: Path, real: str) -> bool:
-    try:
-        return Path(f"{root}{real}").samefile(real)
-    except FileNotFoundError:
-        return False
-
-
-def _bind(source: str, target: str) -> None:
-    place = Path(target)
-    if Path(source).is_dir():
-        place.mkdir(parents=True, exist_ok=True)
-    else:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.touch()
-    _mount(source, target, None, MS_BIND | MS_REC, None)
-    # A device can be written to on a read-only mount, too: what it forbids is to change the device's own rights.
-    _make_read_only(target)
-
-
-def _make_read_only(target: str) -> None:
-    flags = os.statvfs(target).f_flag
-    kept = sum(mount for stat, mount in _KEPT_FLAGS.items() if flags & stat)
-    _mount(None, target, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | kept & ~MS_NOSUID, None)
-
-
-def _show_own_process(place: Path, *, name_threads: bool) -> None:
-    """Show this process alone below the new /proc, beside the files of `MACHINE`.
-
-    It is a /proc of this process's own PID namespace, if the kernel allows one. Inside some containers it does not:
-    then it is this process's folder of the old /proc, with process numbers as they are outside.
-
-    Args:
-        place: Where /proc is to be.
-        name_threads: Whether the folder `task` of a new /proc can be written. In an old one that would be of no use:
-            threads look there for the numbers that they have inside.
-    """
-    own = place / "1"
-    own.mkdir()
-    flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | (0 if name_threads else MS_RDONLY)
-    try:
-        _mount("proc", str(own), "proc", flags, None)
-        _mount(f"{own}/1", str(own), None, MS_BIND, None)
-        if name_threads:  # a mount of its own: making the one around it read-only leaves it as it is
-            _mount(f"{own}/task", f"{own}/task", None, MS_BIND, None)
-            _make_read_only(str(own))
-    except PermissionError:
-        _bind(os.path.realpath("/proc/self"), str(own))
-    (place / "self").symlink_to("1")
-
-
-def _forbid_new_user_namespaces() -> None:
-    """Set this user namespace's own limit to 0; containers often show a read-only /proc, then seccomp alone forbids."""
-    with contextlib.suppress(OSError):
-        Path("/proc/sys/user/max_user_namespaces").write_text("0")
 
 
 def _restrict_files(places: Places, gpu: bool, own_root: bool) -> None:
@@ -296,20 +194,8 @@ def _drop_privileges() -> None:
         _libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)  # fails for numbers the kernel does not know
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     nothing = (ctypes.c_uint32 * 6)()
-    _check(_libc.capset(header, nothing), "capset")
+    check(_libc.capset(header, nothing), "capset")
 
 
 def _prctl(option: int, value: int) -> None:
-    _check(_libc.prctl(option, value, 0, 0, 0), "prctl")
-
-
-def _mount(source: str | None, target: str, kind: str | None, flags: int, options: str | None) -> None:
-    encoded = [None if text is None else text.encode() for text in (source, target, kind, options)]
-    status = _libc.mount(encoded[0], encoded[1], encoded[2], ctypes.c_ulong(flags), encoded[3])
-    _check(status, f"mount {target}")
-
-
-def _check(status: int, what: str) -> None:
-    if status != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, f"{what}: {os.strerror(code)}")
+    check(_libc.prctl(option, value, 0, 0, 0), "prctl")

@@ -2,7 +2,8 @@
 
 What is on the lists is let through. Every other call that the table of `seccompy` knows fails with EPERM, as on a
 machine that does not allow it, so that libraries fall back as they do there; calls that are newer than the table, and
-those of `UNKNOWN`, fail with ENOSYS. A call made for another architecture ends the process.
+those of `UNKNOWN`, fail with ENOSYS; those of `WITHOUT_EFFECT` do nothing. A call made for another architecture ends
+the process.
 
 Reference: man page seccomp(2).
 """
@@ -15,7 +16,7 @@ from collections.abc import Iterable
 from seccompy import Action, ArgCmp, CmpOp, Filter
 from seccompy.syscalls import AARCH64_SYSCALLS, X86_64_SYSCALLS
 
-from autograder.sandbox.system_calls import FREE, GPU, LOCK_COMMANDS, UNKNOWN, CallArgument, restricted
+from autograder.sandbox.system_calls import FREE, GPU, LOCK_COMMANDS, UNKNOWN, WITHOUT_EFFECT, CallArgument, restricted
 
 MACHINES: dict[str, dict[str, int]] = {"x86_64": X86_64_SYSCALLS, "aarch64": AARCH64_SYSCALLS}
 """Numbers of the known calls, by architecture and name."""
@@ -31,13 +32,18 @@ def filter_for(machine: str, own_pid: int, *, gpu: bool = False) -> Filter:
     """
     numbers = MACHINES[machine]
     filters = Filter(default=Action.ERRNO | errno.ENOSYS)
+    # First, since the program is run for these alone: what is always let through, the kernel finds in a table.
+    for rule in restricted(own_pid, gpu=gpu):
+        for choice in rule.choices:
+            filters.allow(numbers[rule.name], args=[_condition(argument) for argument in choice])
+    if not gpu:
+        filters.errno(numbers["futex"], errno.EINVAL)
     # By number: on aarch64 some calls have two names.
     free = _numbers(machine, (name for group in (*FREE, *(GPU if gpu else ())) for name in group.names))
     for number in sorted(free):
         filters.allow(number)
-    for rule in restricted(own_pid, gpu=gpu):
-        for choice in rule.choices:
-            filters.allow(numbers[rule.name], args=[_condition(argument) for argument in choice])
+    for number in sorted(_numbers(machine, WITHOUT_EFFECT)):
+        filters.errno(number, 0)
     for command in LOCK_COMMANDS:
         filters.errno(numbers["fcntl"], errno.ENOSYS, args={1: command})
     for number in sorted(set(numbers.values()) - free - _numbers(machine, UNKNOWN)):

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-CLONE_THREAD = 0x00010000
+CLONE_FILES, CLONE_THREAD = 0x00000400, 0x00010000
 CLONE_NAMESPACES = 0x7E020080  # user, pid, net, ipc, uts, cgroup, mount and time
 AF_UNIX, SOCK_STREAM, SOCK_SEQPACKET, SOCK_TYPES = 1, 1, 5, 0xF
+CLOSE_RANGE_CLOEXEC, FUTEX_PRIVATE = 4, 128
+INT_BITS = (1 << 32) - 1
 ALL_BITS = (1 << 64) - 1
 
 
@@ -67,10 +69,10 @@ FREE = (
     CallGroup(
         "Work on descriptors that this process already holds.",
         (
-            "read", "write", "pread64", "pwrite64", "readv", "writev", "preadv", "pwritev", "preadv2", "pwritev2",
-            "close", "close_range", "lseek", "dup", "dup2", "dup3", "fstat", "fstatfs", "ftruncate", "fsync",
-            "fdatasync", "sync_file_range", "fallocate", "fadvise64", "readahead", "sendfile", "copy_file_range",
-            "splice", "getdents", "getdents64", "fchdir", "fchmod",
+            "read", "write", "pread64", "pwrite64", "readv", "writev", "preadv", "pwritev", "pwritev2",
+            "close", "lseek", "dup", "dup2", "dup3", "fstat", "fstatfs", "ftruncate", "fsync", "fdatasync",
+            "sync_file_range", "fallocate", "readahead", "sendfile", "copy_file_range", "splice", "getdents",
+            "getdents64", "fchdir",
         ),
     ),
     CallGroup(
@@ -78,22 +80,21 @@ FREE = (
         (
             "open", "openat", "creat", "access", "faccessat", "faccessat2", "stat", "lstat", "newfstatat", "statx",
             "statfs", "readlink", "readlinkat", "getcwd", "chdir", "truncate", "mkdir", "mkdirat", "rmdir", "unlink",
-            "unlinkat", "rename", "renameat", "renameat2", "symlink", "symlinkat", "chmod", "fchmodat", "fchmodat2",
-            "utime", "utimes", "futimesat", "utimensat", "umask", "getxattr", "lgetxattr", "fgetxattr", "listxattr",
-            "llistxattr", "flistxattr",
+            "unlinkat", "rename", "renameat", "renameat2", "symlink", "symlinkat", "umask", "getxattr", "lgetxattr",
+            "fgetxattr", "listxattr", "llistxattr", "flistxattr",
         ),
     ),
     CallGroup(
         "Memory of this process.",
         (
-            "mmap", "munmap", "mremap", "mprotect", "msync", "mincore", "madvise", "brk", "mlock", "mlock2", "munlock",
+            "mmap", "munmap", "mremap", "mprotect", "msync", "madvise", "brk", "mlock", "mlock2", "munlock",
             "mbind", "get_mempolicy", "set_mempolicy", "membarrier", "pkey_alloc", "pkey_free", "pkey_mprotect",
         ),
     ),
     CallGroup(
         "Threads of this process, and its end.",
         (
-            "futex", "futex_waitv", "set_robust_list", "set_tid_address", "rseq", "gettid", "exit", "exit_group",
+            "set_robust_list", "set_tid_address", "rseq", "gettid", "exit", "exit_group",
             "sched_yield", "restart_syscall", "arch_prctl", "wait4", "waitid",
         ),
     ),
@@ -137,8 +138,13 @@ GPU = (
     ),
 )
 
+WITHOUT_EFFECT = ("chmod", "fchmod", "fchmodat", "fchmodat2", "utime", "utimes", "futimesat", "utimensat")
+"""Calls that change nothing and say that they did, as `shutil.copy` needs: those for rights and times of files. Neither
+views nor Landlock hold them: a descriptor from before, or the link `/proc/self/exe`, leads to a file outside its
+read-only view, and whoever owns it, as root owns the interpreter and `/dev/null`, could take it from everybody."""
+
 UNKNOWN = (
-    "clone3", "openat2", "futex_wait", "futex_wake", "futex_requeue",
+    "clone3", "openat2", "futex_wait", "futex_wake", "futex_waitv", "futex_requeue",
     "flock", "inotify_init", "inotify_init1", "inotify_add_watch", "inotify_rm_watch",
     "fanotify_init", "fanotify_mark",
 )  # fmt: skip
@@ -153,6 +159,7 @@ _PRCTL = {"SET_NAME": 15, "GET_NAME": 16, "CAPBSET_READ": 23, "GET_NO_NEW_PRIVS"
 _IOCTL = {"TCGETS": 0x5401, "TIOCGWINSZ": 0x5413, "FIONREAD": 0x541B, "FIONBIO": 0x5421, "FIONCLEX": 0x5450,
           "FIOCLEX": 0x5451}  # fmt: skip
 _ASK_PERSONALITY = 0xFFFFFFFF
+_FADVISE = {"NORMAL": 0, "RANDOM": 1, "SEQUENTIAL": 2, "WILLNEED": 3, "NOREUSE": 5}
 
 
 def restricted(own_pid: int, *, gpu: bool) -> tuple[Restricted, ...]:
@@ -162,10 +169,16 @@ def restricted(own_pid: int, *, gpu: bool) -> tuple[Restricted, ...]:
         own_pid: The process that will be behind the filter: the only one it may signal.
         gpu: Whether CUDA must be able to start.
     """
-    only_thread = CallArgument(0, CLONE_THREAD, CLONE_THREAD | CLONE_NAMESPACES)
+    only_thread = CallArgument(0, CLONE_THREAD | CLONE_FILES, CLONE_THREAD | CLONE_FILES | CLONE_NAMESPACES)
     local = CallArgument(0, AF_UNIX)
     rules = (
-        Restricted("Threads of this process: no process and no namespace.", "clone", ((only_thread,),)),
+        Restricted("Threads of this process: no process, no namespace, no descriptors of their own, which the limit on "
+                   "open files would count apart.", "clone", ((only_thread,),)),
+        Restricted("Without descriptors of the thread's own.", "close_range",
+                   ((CallArgument(2, 0, INT_BITS ^ CLOSE_RANGE_CLOEXEC),),)),
+        Restricted("Without asking whether others have read the same.", "preadv2", ((CallArgument(5, 0, INT_BITS),),)),
+        Restricted("Hints on what is read next; nothing is taken from the memory that all share.", "fadvise64",
+                   _either(3, *_FADVISE.values())),
         Restricted("A pair of streams, which asyncio wants: both ends are this process's.", "socketpair",
                    ((local, CallArgument(1, SOCK_STREAM, SOCK_TYPES)),)),
         Restricted("Signals to itself.", "kill", ((CallArgument(0, own_pid),),)),
@@ -179,11 +192,18 @@ def restricted(own_pid: int, *, gpu: bool) -> tuple[Restricted, ...]:
     if gpu:
         packets = (local, CallArgument(1, SOCK_SEQPACKET, SOCK_TYPES))
         return (
+            Restricted("Every kind: whether CUDA waits for other processes was not tried.", "futex", ((),)),
             *rules,
             Restricted("The local socket that CUDA needs to start.", "socket", (packets,)),
             Restricted("Every command: they are how a GPU's driver is spoken to.", "ioctl", ((),)),
         )
-    return (*rules, Restricted("Questions to a terminal or pipe, and flags.", "ioctl", _either(1, *_IOCTL.values())))
+    return (
+        Restricted("Waiting within this process. A shared one wakes whoever waits at the same place of a file that "
+                   "both may read: it fails with EINVAL, and the C library looks again.",
+                   "futex", ((CallArgument(1, FUTEX_PRIVATE, FUTEX_PRIVATE),),)),
+        *rules,
+        Restricted("Questions to a terminal or pipe, and flags.", "ioctl", _either(1, *_IOCTL.values())),
+    )  # fmt: skip
 
 
 def _either(index: int, *values: int) -> tuple[tuple[CallArgument, ...], ...]:

@@ -10,7 +10,6 @@ Reference: man pages proc(5), prctl(2).
 from __future__ import annotations
 
 import os
-import resource
 import select
 import signal
 import socket
@@ -18,7 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -34,7 +33,6 @@ WHAT_WAS_PRINTED = b"?"
 """The only question that the grader asks on the channel."""
 LONGEST_REPORT = LONGEST_OUTPUT + 128
 """Bytes of an encoded report, at most."""
-_THREADS, _RESIDENT = 17, 21  # fields of /proc/<pid>/stat behind the name
 _GONE = (FileNotFoundError, ProcessLookupError)
 _MIB = 1 << 20
 
@@ -52,6 +50,20 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
     """The last message: the student process has ended."""
 
     overrun: Overrun
+
+
+class _Sample(NamedTuple):
+    """What a process uses.
+
+    Attributes:
+        threads: How many it has.
+        resident: Bytes of its memory, shared ones included.
+        tables: Bytes of the kernel's that say where its memory is: they grow with what it merely looks at.
+    """
+
+    threads: int
+    resident: int
+    tables: int
 
 
 Report = Printed | Ended
@@ -152,13 +164,14 @@ class Watchdog:
         """Return the bound that the student process and all its descendants together overrun, if any."""
         alone = "seccomp" in self._policy.layers  # then it cannot have descendants
         family = [child] if alone else list(descendants(os.getpid()))
-        samples = [sample for pid in family if (sample := _sample(pid)) is not None]
-        if sum(threads for threads, _ in samples) > self._policy.max_processes:
+        samples = {pid: sample for pid in family if (sample := _sample(pid)) is not None}
+        if sum(sample.threads for sample in samples.values()) > self._policy.max_processes:
             return "processes"
         # resident memory counts a shared page once for each process: cheap to read, and never too low
-        if sum(resident for _, resident in samples) <= self._bound:
+        if sum(sample.resident + sample.tables for sample in samples.values()) <= self._bound:
             return ""
-        return "memory" if sum(map(_proportional, family)) > self._bound else ""
+        held = sum(_proportional(pid) + sample.tables for pid, sample in samples.items())
+        return "memory" if held > self._bound else ""
 
 
 def descendants(pid: int) -> Iterator[int]:
@@ -192,14 +205,15 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _sample(pid: int) -> tuple[int, int] | None:
-    """Return the threads and resident bytes of a process, or None if it is gone."""
+def _sample(pid: int) -> _Sample | None:
+    """Return what a process uses, or None if it is gone."""
     try:
-        text = (PROC / str(pid) / "stat").read_text(errors="replace")
+        lines = (PROC / str(pid) / "status").read_text(errors="replace").split("\n")
     except _GONE:
         return None
-    fields = text.rpartition(")")[2].split()
-    return int(fields[_THREADS]), int(fields[_RESIDENT]) * resource.getpagesize()
+    said = {name: value.split()[0] for name, _, value in (line.partition(":") for line in lines) if value.strip()}
+    threads, resident, tables = (int(said.get(name, 0)) for name in ("Threads", "VmRSS", "VmPTE"))
+    return _Sample(threads, resident * 1024, tables * 1024)
 
 
 def _proportional(pid: int) -> int:
@@ -217,4 +231,4 @@ def _resident_here() -> int:
     sample = _sample(own) if there else None
     if sample is None:
         raise unavailable("watchdog", f"{PROC} does not say what processes use.")
-    return sample[1]
+    return sample.resident + sample.tables

@@ -184,7 +184,8 @@ def _refuse(replies: int, error: SandboxUnavailable) -> NoReturn:
 
 def _keep_only(requests: int, replies: int, output: int) -> tuple[int, int]:
     """Send what is printed to the watchdog, move the two pipes to unpredictable numbers, and close the rest."""
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    nothing, _ = os.pipe()  # no device: its rights could be changed through the descriptor
+    os.dup2(nothing, 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
     if isinstance(sys.stdout, io.TextIOWrapper):

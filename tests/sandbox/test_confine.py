@@ -34,10 +34,16 @@ ONLY_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may do it wi
 
 
 def behind(
-    layers: tuple[str, ...], probe: str, *args: Any, user: int = -1, container: bool = False, **limits: int
+    layers: tuple[str, ...],
+    probe: str,
+    *args: Any,
+    user: int = -1,
+    container: bool = False,
+    before: str = "",
+    **limits: int,
 ) -> dict[str, Any]:
     """Run a probe of `tests.behind` and return what it told."""
-    order = Order(policy_of(layers, **limits), probe, list(args), user, container)
+    order = Order(policy_of(layers, **limits), probe, list(args), user, container, before)
     words = [sys.executable, "-m", "tests.behind", order.encoded()]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
@@ -164,12 +170,39 @@ def test_no_lock_carries_a_message(probe: str) -> None:
     assert code(behind(("seccomp",), probe, "/etc/localtime")) == "ENOSYS"
 
 
+def test_waiting_at_a_file_carries_no_message() -> None:
+    """A shared futex in a file that everybody may read: who wakes is told how many wait there, in whatever process."""
+    assert behind((), "wake_others", "/etc/localtime")["answer"] == 0
+    assert code(behind(("seccomp",), "wake_others", "/etc/localtime")) == "EINVAL"
+    assert behind(("seccomp",), "join_thread")["answer"] == 0  # for which the C library has a shared one
+
+
+@pytest.mark.parametrize("container", [False, True])
+def test_nothing_tells_which_pages_of_a_file_others_have(container: bool) -> None:
+    """One process could tell another something by what it reads."""
+    for name in ("pagemap", "smaps", "smaps_rollup"):
+        assert behind(("namespaces",), "read", f"/proc/self/{name}", container=container)["answer"] == 0
+    assert behind((), "read", "/proc/self/smaps")["answer"] > 0
+    assert behind(("namespaces",), "listing", "/proc/self/task", container=container)["answer"] == []
+
+
 def test_devices_can_be_used_but_not_changed() -> None:
     """Root could otherwise take the machine's /dev/null from everybody."""
     for path in ("/dev/null", "/dev/zero"):
         assert behind((), "set_rights", path)["answer"] == 0
         assert code(behind(("namespaces",), "set_rights", path)) == "EROFS"
         assert behind(("namespaces",), "write_to", path)["answer"] == 1
+
+
+@pytest.mark.parametrize("probe", ["free_by_path", "free_by_descriptor"])
+def test_rights_of_files_outside_their_views_stay(secret: Path, probe: str) -> None:
+    """Through a descriptor from before, or a link to one such as `/proc/self/exe`."""
+    secret.chmod(0o600)
+    assert behind((), probe, before=str(secret))["answer"] == 0
+    assert secret.stat().st_mode & 0o777 == 0o666
+    secret.chmod(0o600)
+    assert behind(layers_to_put_up(Settings()), probe, before=str(secret))["answer"] == 0
+    assert secret.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("container", [False, True])
@@ -252,6 +285,10 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "vmsplice": (-1, 0, 0, 0),
     "pidfd_send_signal": (-1, 0, 0, 0),
     "tkill": (1 << 22, 0),
+    "close_range": (1 << 20, 1 << 20, 2),
+    "mincore": (0, 0, 0),
+    "preadv2": (-1, 0, 0, 0, 0, 8),
+    "fadvise64": (-1, 0, 0, 4),
 }
 
 
@@ -332,6 +369,12 @@ def test_the_watchdog_bounds_memory() -> None:
     assert behind((), "hold", 256, 0, 0.5, memory_mib=128)["answer"] == 256
     told = behind(("watchdog",), "hold", 256, 0, 30.0, memory_mib=128)
     assert told == {"ended": True, "overrun": "memory"}
+
+
+def test_the_watchdog_counts_the_tables_of_memory_that_is_only_looked_at() -> None:
+    """No such page counts, but the kernel's tables do; where CUDA runs, nothing bounds the space for addresses."""
+    assert behind((), "look_far", 256, 0.0)["answer"] == 256
+    assert behind(("watchdog",), "look_far", 256, 30.0, memory_mib=128) == {"ended": True, "overrun": "memory"}
 
 
 def test_the_watchdog_adds_up_the_memory_of_all_processes() -> None:
