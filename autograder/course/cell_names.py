@@ -17,7 +17,7 @@ LONGEST = 200_000
 """Characters of a cell that is looked at."""
 NOTHING: frozenset[str] = frozenset()
 
-_UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, SystemError)
+UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, SystemError)
 """What Python's parser raises for one text or another; SystemError, where brackets are too deep for its own count."""
 _RUNNING_MAGICS = ("capture", "prun", "time")
 """Magics of IPython that run the code behind them in the notebook's own namespace."""
@@ -67,6 +67,7 @@ def defines_functions(source: str) -> bool:
     return all(isinstance(statement, ast.FunctionDef | ast.ClassDef) for statement in _statements(source))
 
 
+@functools.lru_cache(maxsize=512)
 def end_of_definitions(source: str, wanted: frozenset[str], *, functions: bool) -> int:
     """Return the last line of a cell that has a part in what it defines under these names; 0 if some are not there.
 
@@ -111,7 +112,7 @@ def _statements(source: str) -> list[ast.stmt]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return ast.parse(_OTHER_LINE.sub(r"\1pass", plain_code(source))).body
-    except _UNREADABLE:
+    except UNREADABLE:
         return []
 
 
@@ -120,7 +121,7 @@ def _names_of_statement(statement: ast.stmt) -> _StatementNames:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             table = symtable.symtable(ast.unparse(statement), "cell", "exec")
-    except _UNREADABLE:
+    except UNREADABLE:
         return _StatementNames(NOTHING, NOTHING, NOTHING, NOTHING)
     symbols = table.get_symbols()
     at_once = {symbol.get_name() for symbol in symbols if symbol.is_referenced()}

@@ -30,6 +30,8 @@ GRADING_TAG = "grading"
 PARAMETERS_TAG = "parameters"
 WEIGHTLESS_TAG = "weightless"
 MOST_NOTES = 12
+MOST_ADDED, MOST_ADDED_TEXT = 400, 200_000
+"""Cells of a student's own, and their characters, that are looked at for names which are lacking elsewhere."""
 _SHOWN_NAMES = 5
 _NOT_THE_LAB = (
     "None of the lab's cells is in your notebook, so its answers count as empty. Did you start a new notebook, or was "
@@ -153,8 +155,12 @@ def _added_cells(trusted: Sequence[Cell], theirs: Sequence[StudentCell]) -> dict
     names = {grade_id_of(cell) for cell in trusted} - {""}
     given = {_stripped(text_of(cell)) for cell in trusted}
     added: dict[str, list[GradingCell]] = {}
+    left, cells_left = MOST_ADDED_TEXT, MOST_ADDED
     for number, anchor, cell in _unclaimed(theirs, names):
         if cell.kind == "code" and _stripped(cell.source) not in given:
+            left, cells_left = left - len(cell.source), cells_left - 1
+            if left < 0 or cells_left < 0:
+                break
             where = f"a cell of your own (the notebook's code cell no. {number})"
             added.setdefault(anchor, []).append(GradingCell(where, plain_code(cell.source), added=True, on_demand=True))
     return added

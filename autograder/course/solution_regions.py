@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from autograder.course.cell_names import LONGEST, UNREADABLE
 from autograder.errors import AssignmentError
 
 BEGIN = "BEGIN SOLUTION"
@@ -144,10 +145,12 @@ def is_unwritten_cell(cell: str, wanted: Collection[str]) -> bool:
 
 
 def _statements_of(text: str) -> list[ast.stmt]:
-    """Return a student's statements; none where the text is not Python."""
+    """Return a student's statements; none where the text is not Python, or far longer than anybody's work."""
+    if len(text) > LONGEST:
+        return []
     try:
         return ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except UNREADABLE:
         return []
 
 

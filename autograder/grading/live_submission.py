@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
@@ -34,6 +34,7 @@ class GradingCase:
     Attributes:
         notebook: What to run of the submission's notebook.
         time: What is left of the submission's.
+        allowance: What is left of what its replies may hold.
     """
 
     settings: Settings
@@ -43,6 +44,7 @@ class GradingCase:
     snapshot: Snapshot
     notebook: GradingNotebook
     time: TimeLeft
+    allowance: wire.Allowance = field(default_factory=wire.Allowance)
 
     @classmethod
     def begin(
@@ -206,7 +208,8 @@ class LiveSubmission:
         own = self._case.snapshot.module_bytes is not None and not self._module.ended_a_process
         if not own:
             self._module.note_absence(self._case.snapshot)
-        process = StudentProcess(self._case.zygote, self._case.snapshot, self._case.settings)
+        case = self._case
+        process = StudentProcess(case.zygote, case.snapshot, case.settings, case.allowance)
         self._load(process, own)
         if not process.alive:
             if not own:

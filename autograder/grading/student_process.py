@@ -56,6 +56,7 @@ class StudentProcess:
         zygote: To fork it from.
         snapshot: The submission's files.
         settings: Layers and limits.
+        allowance: What the replies of this submission may hold, those of its other processes among them.
 
     Attributes:
         alive: Whether it can still be asked.
@@ -63,8 +64,11 @@ class StudentProcess:
         environment: What it runs on and which layers hold.
     """
 
-    def __init__(self, zygote: Zygote, snapshot: Snapshot, settings: Settings) -> None:
+    def __init__(
+        self, zygote: Zygote, snapshot: Snapshot, settings: Settings, allowance: wire.Allowance | None = None
+    ) -> None:
         self._settings = settings
+        self._allowance = allowance or wire.Allowance()
         self._next_id = 1
         self._folder = tempfile.TemporaryDirectory(prefix="autograder-", ignore_cleanup_errors=True)
         try:
@@ -137,13 +141,14 @@ class StudentProcess:
         """Send a question and return the reply to it; stop the process if none comes that can be read."""
         if not self.alive:
             raise StudentDied("Your code's process had already ended.")
+        self._allowance.check()
         number, self._next_id = self._next_id, self._next_id + 1
         try:
             request = wire.encode_frame(wire.Request(number, question))
             wire.write_frame(self._requests, request, time.monotonic() + seconds)
             self._await_reply(seconds)
             body = wire.read_frame(self._replies, self._settings.max_reply_mib << 20, time.monotonic() + seconds)
-            reply = wire.decode_reply(body)
+            reply = wire.decode_reply(body, self._allowance)
         except MachineBusy:
             self.stop()
             raise

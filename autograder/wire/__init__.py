@@ -6,6 +6,7 @@ bytes that their dtype and shape announce. There is no pickle in either directio
 """
 
 from autograder.results import Environment
+from autograder.wire.bounds import Allowance
 from autograder.wire.frames import (
     MAX_REQUEST_BYTES,
     decode_reply,
@@ -53,6 +54,7 @@ from autograder.wire.values import MAX_RANK, from_value, pack_array, refs_in, to
 __all__ = [
     "MAX_RANK",
     "MAX_REQUEST_BYTES",
+    "Allowance",
     "Answer",
     "Apply",
     "Array",

@@ -6,6 +6,8 @@ no objects: it follows the announced sizes, and stops at the first that the body
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from autograder.errors import MalformedReply
 
 MAX_DEPTH = 64
@@ -13,14 +15,42 @@ MAX_DEPTH = 64
 MAX_VALUES = 1 << 18
 """Values in one body, keys included; an array of numbers is one value, whatever its size."""
 
+MOST_VALUES_IN_ALL, MOST_BYTES_IN_ALL = 1 << 20, 1 << 29
+"""Of all replies of one submission: reading them takes the grader a second for each half million values or gigabyte."""
+
 _DATA, _ITEMS, _PAIRS = 0, 1, 2
 
 
-def check_bounds(body: bytes) -> None:
+@dataclass
+class Allowance:
+    """How much the replies of one submission may still hold, all together; each takes its part.
+
+    Attributes:
+        values: Values as `check_bounds` counts them.
+        bytes: Length of the bodies.
+    """
+
+    values: int = MOST_VALUES_IN_ALL
+    bytes: int = MOST_BYTES_IN_ALL
+
+    def check(self) -> None:
+        """Refuse to read any more once it is used up.
+
+        Raises:
+            MalformedReply: If it is.
+        """
+        if self.values < 0 or self.bytes < 0:
+            raise MalformedReply("Your code's answers were too large, all together, to be read.")
+
+
+def check_bounds(body: bytes) -> int:
     """Refuse a body that is too deep, holds too many values, or claims more than it carries.
 
     Args:
         body: One MessagePack value; what it means is not looked at.
+
+    Returns:
+        How many values it holds.
 
     Raises:
         MalformedReply: If it is out of bounds, or not MessagePack of the kinds used here.
@@ -40,6 +70,7 @@ def check_bounds(body: bytes) -> None:
             position += count
         else:
             missing.append(count * kind)
+    return values
 
 
 def _token(body: bytes, position: int) -> tuple[int, int, int]:

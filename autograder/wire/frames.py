@@ -11,12 +11,13 @@ from typing import TypeVar
 import msgspec
 
 from autograder.errors import MalformedReply, StudentDied, StudentTimeout
-from autograder.wire.bounds import check_bounds
+from autograder.wire.bounds import Allowance, check_bounds
 from autograder.wire.messages import Reply, Request
 
 MAX_REQUEST_BYTES = 1 << 30
 _HEADER = struct.Struct("<I")
 _CHUNK = 1 << 20
+_SMALL, _PAUSE = 2048, 0.001  # bytes, seconds
 
 _Message = TypeVar("_Message")
 _encoder = msgspec.msgpack.Encoder()
@@ -36,20 +37,25 @@ def decode_request(body: bytes) -> Request:
     Raises:
         MalformedReply: If it is anything but a request.
     """
-    return _decode(_requests, body)
+    return _decode(_requests, body, Allowance())
 
 
-def decode_reply(body: bytes) -> Reply:
+def decode_reply(body: bytes, allowance: Allowance | None = None) -> Reply:
     """Return the reply in a frame's body (grader side).
+
+    Args:
+        body: What came.
+        allowance: Of the submission, from which its size is taken.
 
     Raises:
         MalformedReply: If it is anything but a reply.
     """
-    return _decode(_replies, body)
+    return _decode(_replies, body, allowance or Allowance())
 
 
-def _decode(decoder: msgspec.msgpack.Decoder[_Message], body: bytes) -> _Message:
-    check_bounds(body)
+def _decode(decoder: msgspec.msgpack.Decoder[_Message], body: bytes, allowance: Allowance) -> _Message:
+    allowance.bytes -= len(body)
+    allowance.values -= check_bounds(body)
     try:
         return decoder.decode(body)
     except ValueError as error:  # msgspec's own errors, and those of text that is not UTF-8
@@ -109,6 +115,8 @@ def _read_exactly(descriptor: int, size: int, deadline: float | None) -> bytes:
         if not chunk:
             raise StudentDied("Your code's process ended before it answered.")
         received += chunk
+        if len(chunk) < _SMALL and len(received) < size:
+            time.sleep(_PAUSE)  # whoever sends single bytes would keep this side busy with each of them
     return bytes(received)
 
 

@@ -37,6 +37,13 @@ def test_added_cells_stand_where_the_student_put_them() -> None:
     assert graded.notes == ()
 
 
+def test_cells_without_end_are_not_all_looked_at() -> None:
+    """Each is parsed, here in the grader, where a name is lacking."""
+    many = with_cells(*(f"a{number} = {number}" for number in range(5000)), after="double")
+    long = with_cells(*(f"a{number} = '{'x' * 90_000}'" for number in range(9)), after="double")
+    assert [sum(cell.added for cell in graded.cells) for graded in (many, long)] == [400, 2]
+
+
 def test_given_cells_without_a_name_are_not_added_ones_unless_they_were_changed() -> None:
     texts = [cell["source"] for cell in load_cells(SOURCE) if cell["source"] == "import utilities"]
     assert not [cell for cell in with_cells(*texts, after="double").cells if cell.added]

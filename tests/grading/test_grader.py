@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
@@ -213,6 +214,12 @@ def test_a_cached_result_counts_where_the_same_parts_are_wrong(world: MakeWorld)
 def test_what_can_only_raise_is_unwritten(name: str, unwritten: bool) -> None:
     assert is_unwritten(UNWRITTEN, name) == unwritten
     assert not is_unwritten(f"{UNWRITTEN}\n{name} = print\n", name)
+
+
+def test_a_module_far_longer_than_any_work_is_not_parsed() -> None:
+    began = time.thread_time()
+    assert not is_unwritten("x = 1\n" * 500_000 + UNWRITTEN, "double")
+    assert time.thread_time() - began < 1
 
 
 def test_a_cell_that_can_only_raise_is_unwritten() -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
+import subprocess
+import sys
 import threading
 import time
 import tracemalloc
@@ -125,6 +129,23 @@ def test_unknown_fields_and_types_are_refused() -> None:
             wire.decode_reply(msgspec.msgpack.encode(message))
 
 
+@pytest.mark.parametrize("value", [[None] * 200_000, bytes(60 << 20)])
+def test_all_replies_of_a_submission_together_are_bounded(value: object) -> None:
+    """Each may be as large as it may: a submission that is asked a hundred times would keep the grader busy."""
+    allowance = wire.Allowance()
+    packed = {"type": "items", "items": value} if isinstance(value, list) else value
+    body = msgspec.msgpack.encode({"type": "answer", "id": 1, "value": packed})
+    for _reply in range(4):
+        allowance.check()
+        with contextlib.suppress(MalformedReply):  # bytes are no answer
+            wire.decode_reply(body, allowance)
+    with pytest.raises(MalformedReply, match="all together"):
+        for _reply in range(12):
+            allowance.check()
+            with contextlib.suppress(MalformedReply):
+                wire.decode_reply(body, allowance)
+
+
 def test_a_frame_above_the_limit_is_refused_before_it_is_read() -> None:
     reading, writing = _pipe()
     os.write(writing, (1 << 31).to_bytes(4, "little"))
@@ -157,6 +178,20 @@ def test_a_drip_ends_at_the_deadline() -> None:
     finally:
         ended.set()
         dripping.join()
+
+
+def test_single_bytes_without_pause_do_not_keep_the_reader_busy() -> None:
+    reading, writing = _pipe()
+    stream = "import os; os.write(1, (1 << 26).to_bytes(4, 'little'))\nwhile True: os.write(1, b'x')"
+    with subprocess.Popen([sys.executable, "-c", stream], stdout=writing) as streaming:
+        select.select([reading], [], [])
+        began = time.thread_time()
+        try:
+            with pytest.raises(StudentTimeout):
+                wire.read_frame(reading, 1 << 26, time.monotonic() + 0.5)
+            assert time.thread_time() - began < 0.15
+        finally:
+            streaming.kill()
 
 
 def test_a_closed_pipe_is_a_dead_process() -> None:
