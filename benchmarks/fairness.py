@@ -88,23 +88,13 @@ def write_class(course: Path, submissions: int) -> None:
         snapshot.write_to(course / "submitted" / student / "vit")
 
 
-def grade(course: Path, jobs: int) -> Marks:
-    """Grade the class, with no result cached."""
+def grade(course: Path, jobs: int, assignment: str = "vit") -> Marks:
+    """Grade a class, with no result cached; who has `-hog-` in the name is no honest one."""
     shutil.rmtree(course / ".autograder", ignore_errors=True)
     results = course / "results"
     shutil.rmtree(results, ignore_errors=True)
-    words = [
-        "-m",
-        "autograder",
-        "grade",
-        "--no-record",
-        "--jobs",
-        str(jobs),
-        "--json",
-        str(results),
-        "--course",
-        str(course),
-    ]
+    where = ["--course", str(course), "--assignment", assignment]
+    words = ["-m", "autograder", "grade", "--no-record", "--jobs", str(jobs), "--json", str(results), *where]
     # Its status tells whether everybody was graded, which a hog need not be.
     subprocess.run([sys.executable, *words], cwd=ROOT, env=os.environ | QUIET, capture_output=True, check=False)  # noqa: S603
     points: dict[str, float | None] = {folder.name: None for folder in (course / "submitted").iterdir()}
