@@ -24,9 +24,10 @@ from tests.behind import Order, policy_of
 
 CALLS = 400
 """Calls in one program."""
-SECONDS = 30
-"""How long a program may run; many wait for something that never comes, and are ended."""
-DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom")
+SECONDS = 10
+"""How long a program may run; one that waits with all signals blocked is ended."""
+SHARED = ("/dev/null", "/dev/zero", "/dev/urandom", sys.executable)
+"""What everybody uses, and this user may own."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Outside:
         files = sorted(self.folder.rglob("*"))
         return {
             "files": [(str(file), file.stat().st_mode, file.read_bytes() if file.is_file() else b"") for file in files],
-            "devices": [(Path(device).stat().st_mode, Path(device).stat().st_uid) for device in DEVICES],
+            "shared": [(found.st_mode, found.st_uid) for found in map(os.stat, SHARED)],
             "processors": os.sched_getaffinity(self.victim),
             "priority": os.getpriority(os.PRIO_PROCESS, self.victim),
             "scheduler": os.sched_getscheduler(self.victim),
@@ -75,7 +76,16 @@ def run_program(watched: Outside, seed: int, user: int = -1) -> str:
     order = Order(policy, "random_calls", [seed, CALLS, watched.victim, str(watched.folder / "0.txt")], user)
     words = [sys.executable, "-m", "tests.behind", order.encoded()]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, check=False)
+        # Its input is a device from outside, which it must not be able to take from the others.
+        done = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=SECONDS,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         return "stopped"
     if done.returncode:
