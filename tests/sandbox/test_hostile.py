@@ -47,7 +47,7 @@ def test_there_are_many_attacks() -> None:
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda case: case.name)
 def test_attacks_gain_nothing_and_harm_nothing(world: World, attack: Attack) -> None:
     folder = world.hand_in("attacker", attack.module(world.fill), notebook(world.released, attack.cell(world.fill)))
-    with world.watched() as results:
+    with world.watched(attack.name) as results:
         results.append(world.grade(folder, whole=attack.needs_stand_ins))
     (result,) = results
     assert {task.id: task.score for task in result.tasks if task.score} == attack.marks
@@ -64,7 +64,7 @@ def test_malformed_submissions_get_a_mark_or_a_reason(world: World, malformed: M
     folder = world.folder("careless")
     write_right(folder, world)
     malformed.write(folder, world)
-    with world.watched() as results:
+    with world.watched(malformed.name) as results:
         results.append(world.grade(folder))
     (result,) = results
     messages = [check.message for task in result.tasks for check in task.checks]

@@ -29,6 +29,7 @@ from autograder.release.build import build
 from autograder.rendering.result_html import render_summary_html, render_task_html
 from autograder.rendering.result_text import render_text
 from autograder.results import SubmissionResult, to_json
+from tests.submissions.hostile.costs import Cost, measured
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 NAME = "hostile"
@@ -157,10 +158,14 @@ class World:
     Args:
         place: A new folder.
         patch: Sets this process's environment, as secrets in it are to be kept, too.
+
+    Attributes:
+        costs: What each submission took of the grader itself.
     """
 
     def __init__(self, place: Path, patch: pytest.MonkeyPatch) -> None:
         self.root, self.home, self.outside, self.tmp = (place / name for name in ("course", "home", "outside", "tmp"))
+        self.costs: dict[str, Cost] = {}
         self._write_course()
         self._write_secrets()
         patch.setenv("HOME", str(self.home))
@@ -218,8 +223,11 @@ class World:
         return folder
 
     @contextmanager
-    def watched(self) -> Iterator[list[SubmissionResult]]:
+    def watched(self, name: str) -> Iterator[list[SubmissionResult]]:
         """Yield a list for the result of what is graded in the block; then hold it to all that must hold.
+
+        Args:
+            name: Under which what it took of the grader is kept in `costs`.
 
         Raises:
             AssertionError: With everything that does not hold.
@@ -227,8 +235,11 @@ class World:
         baseline = set(psutil.Process().children(recursive=True))
         before = Before(self._files(), _descriptors(), time.monotonic())
         results: list[SubmissionResult] = []
-        yield results
-        problems = [*self._changes(before), *self._survivors(baseline), *self._connections()]
+        with measured() as costs:
+            yield results
+        self.costs[name] = costs[0]
+        problems = [] if costs[0].is_bounded else [f"the grader itself took {costs[0]}"]
+        problems += [*self._changes(before), *self._survivors(baseline), *self._connections()]
         for result in results:
             problems += self._leaks(result)
         assert not problems, problems
