@@ -88,7 +88,7 @@ def lab(name: str) -> Module:
 
 
 def digits(seed: int, side: int = 16) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Return digits as the quick profile trains on them, another split for each seed, and 450 to test on."""
+    """Return digits as the quick profile trains on them, another split for each seed, and 299 to test on."""
     (images, labels), (test, test_labels), _ = lab("lab_tools").load_images("digits", seed=seed)
     sets = [pixels.astype("float32") / 127.5 - 1 for pixels in (images[:1123], test)]
     small, small_test = [lab("experiments").smaller(pixels) if side == 16 else pixels for pixels in sets]

@@ -321,7 +321,7 @@ class PatchEncoder(keras.layers.Layer):
             shape=(1, 1, projection_dim),
             initializer=keras.initializers.RandomNormal(stddev=0.02),
         )
-        # Nearly as large as the projected patches: from Keras' own 0.05 the model takes far longer to use them.
+        # Half as large as the projected patches: from Keras' own 0.05 at most, the model takes far longer to use them.
         large = keras.initializers.RandomNormal(stddev=0.5)
         self.position_embedding = keras.layers.Embedding(num_patches + 1, projection_dim, embeddings_initializer=large)
         ### END SOLUTION

@@ -285,9 +285,13 @@ _ = axes[0].set_ylabel("query (validation point)")
 # which is $n$ for $n$ equal weights. With $\sigma = 0.1$ a query typically hears only 2 of the 50 keys, and the
 # prediction follows the noise. With $\sigma = 4$ it hears 43 of them: the prediction is much too flat, but not yet the
 # mean of all values (5.6), since it still rises from 3.5 to 7.5. In between, with $\sigma = 0.5$, it hears 8 keys, and
-# the mean squared error is the least of the four. The kernel matters less than its width. One difference remains: a
-# kernel that ends may find no key within its reach, and then there is no prediction (0/0), as for 18 of the 70 queries
-# with $\sigma = 0.1$; a softmax always has one.
+# the mean squared error is the least of the four.
+#
+# The kernel matters less than its width: over the four kernels, at $\sigma = 1$, the mean squared error goes from 0.17
+# to 0.62, over the four widths from 0.20 to 4.40. And the kernels differ in width, too: at $\sigma = 1$ the Gaussian
+# hears 15 keys, the others 7 to 9. One difference remains: a kernel that ends may find no key within its reach, and
+# then there is no prediction (0/0), as for 18 of the 70 queries of the boxcar with $\sigma = 0.1$; a softmax always has
+# one.
 #
 # ### From distances to dot products
 #
@@ -556,7 +560,7 @@ _ = figure.colorbar(shown, ax=axes, label="attention weight")
 # lab). Compare the self-attention of a ViT with it. (a) Where do queries, keys and values come from in each case? (b)
 # How does each model know the order of its input?
 
-# %% [markdown] autograder={"rubric": [{"id": "sources", "points": 1, "text": "Queries from the decoder, keys and values from the encoder (two sequences), against queries, keys and values from the same tokens. Only one of the two sides: nothing."}, {"id": "order", "points": 1, "text": "The recurrence gives the order there; here attention ignores it, and position embeddings add it. 'Position embeddings' without the other side: nothing."}]} nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_02", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# %% [markdown] autograder={"rubric": [{"id": "sources", "points": 1, "text": "Queries from the decoder, keys and values from the encoder (two sequences), against queries, keys and values from the same tokens. Only one of the two sides: nothing."}, {"id": "order", "points": 1, "text": "There the recurrence gives the order, here position embeddings do. That attention alone ignores it need not be said. Only one of the two sides: nothing."}]} nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_02", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
 # (a) There the query comes from the decoder (its current state), and keys and values from the encoder (one hidden state
 # for each input word). It is *cross*-attention between two sequences, computed again for each output word. In a ViT
@@ -572,10 +576,10 @@ _ = figure.colorbar(shown, ax=axes, label="attention weight")
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": false, "grade_id": "question_03_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # **Question 3** (2 points). Take one self-attention layer with $N$ tokens of $D$ features and heads of width $d$. (a)
 # How do the time and the memory of the scores and of the mixture grow with $N$ and $d$? And the time of the projections
-# with $N$, $D$ and $d$? (b) How many scores of what width does the attention of question 2 compute for $N_{\text{out}}$
-# output words, and how often?
+# with $N$, $D$ and $d$? (b) How many scores does the attention of question 2 compute for $N$ input words and
+# $N_{\text{out}}$ output words? In how many layers and heads does it do so?
 
-# %% [markdown] autograder={"rubric": [{"id": "time", "points": 0.5, "text": "The time of scores and mixture grows like N squared times d (in each head)."}, {"id": "memory", "points": 0.5, "text": "The memory of the weights grows like N squared (in each head)."}, {"id": "projections", "points": 0.5, "text": "The projections take time like N times D times d (N times D squared with d = D, or over all heads of the paper): linear in N."}, {"id": "recurrent", "points": 0.5, "text": "There: one query for each output word, so N_out times N scores of width d; computed once, not in every layer and head."}]} nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_03", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# %% [markdown] autograder={"rubric": [{"id": "time", "points": 0.5, "text": "The time of scores and mixture grows like N squared times d (in each head)."}, {"id": "memory", "points": 0.5, "text": "The memory of the weights grows like N squared (in each head)."}, {"id": "projections", "points": 0.5, "text": "The projections take time like N times D times d (N times D squared with d = D, or over all heads of the paper): linear in N."}, {"id": "recurrent", "points": 0.5, "text": "There: N_out times N scores, and these in one place only, not in every layer and head. One of the two alone: nothing."}]} nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_03", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
 # (a) In each head, each of $N$ queries is compared with each of $N$ keys: the two products $QK^{\top}$ and $AV$ take $2
 # N^2 d$ multiplications, and the weights take $N^2$ numbers, which must be kept for the backward pass. Twice as many
@@ -595,7 +599,7 @@ _ = figure.colorbar(shown, ax=axes, label="attention weight")
 # width $D$. (a) Why is it faster on a GPU, although it takes no fewer multiplications? (b) Name one more advantage,
 # with its reason.
 
-# %% [markdown] autograder={"rubric": [{"id": "parallel", "points": 1, "text": "All tokens at once in a few large matrix products, against N steps one after the other. 'Fewer multiplications' alone: nothing, since the projections (4 N D squared) are forgotten."}, {"id": "second", "points": 1, "text": "One more with its reason: any two tokens are one step apart, so gradients do not pass N steps; or the dot product needs no network of its own for each pair."}]} nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_04", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# %% [markdown] autograder={"rubric": [{"id": "parallel", "points": 1, "text": "All tokens at once, against N steps one after the other. Matrix products need not be named. 'Fewer multiplications' or 'GPUs are good at it' alone: nothing (the former forgets the projections, 4 N D squared)."}, {"id": "second", "points": 1, "text": "One more with its reason: any two tokens are one step apart, so gradients do not pass N steps; or the dot product needs no network of its own for each pair."}]} nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_04", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
 # (a) Attention is a few large matrix products over all tokens, heads and batch items at once, which is what a GPU does
 # best. No step waits for another one: the number of sequential operations is constant in $N$, while a recurrent layer
@@ -710,7 +714,7 @@ test_TransformerBlock(seed=2, dropout_rate=0.0)
 # In the backward pass: how does a gradient reach the first layer? (b) In the forward pass: what does a sublayer have to
 # learn, and what stays of its input?
 
-# %% [markdown] autograder={"rubric": [{"id": "gradient", "points": 1, "text": "A way for the gradient past the sublayers (the I in I + f'), against a product of many factors that vanishes. That layer normalisation lies on it in post-norm need not be said; a 'pure identity', true of pre-norm only, is accepted."}, {"id": "correction", "points": 1, "text": "One of: the sublayer learns a correction of its input; the token's content and position are kept, where attention alone averages."}]} nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_06", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# %% [markdown] autograder={"rubric": [{"id": "gradient", "points": 1, "text": "A way for the gradient past the sublayers (the I in I + f'). What becomes of it without that way need not be said. 'It does not vanish' without the way: nothing. That layer normalisation lies on it in post-norm need not be said; a 'pure identity', true of pre-norm only, is accepted."}, {"id": "correction", "points": 1, "text": "One of: the sublayer learns a correction of its input; the token's content and position are kept, where attention alone averages."}]} nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_06", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
 # (a) The derivative of $x + f(x)$ is $I + f'(x)$: besides the way through the sublayer there is one past it, so that
 # the gradient reaches the first of twelve layers even if some sublayers shrink it. Without it the gradient is a product
@@ -918,7 +922,8 @@ figure = plot_original_and_patched_version(example, patches, patch_size=8)
 # positions are. Fixed positions need no training and go on for longer sequences. Learned ones suit the length they were
 # trained for only, but are free to find out that patches lie in *two* dimensions, while the sines know one, the order
 # of reading: in the figure, the patches to the left and right of one are the most similar to it (0.97), those above and
-# below only as similar as many far away (0.70). In this lab, as in the ViT paper, positions are learned.
+# below (0.70) hardly more so than others that are farther away (up to 0.67). In this lab, as in the ViT paper,
+# positions are learned.
 
 # %%
 side, width = 8, 64
@@ -973,7 +978,7 @@ print(PatchEncoder(num_patches=16, projection_dim=192)(tf.cast(patches, tf.float
 # two others, and say what you expect from each. (A convolution whose stride equals the size of its kernel does not
 # count: it *is* the linear projection, in other words.)
 
-# %% [markdown] autograder={"rubric": [{"id": "first_way", "points": 0.5, "text": "A way that is not the linear projection: several convolutional layers, overlapping patches, several scales, a code book, other positions. A convolution with stride = kernel is the projection itself: nothing."}, {"id": "first_effect", "points": 0.5, "text": "What is to be expected of it: of data, cost, detail or locality."}, {"id": "second_way", "points": 0.5, "text": "A second way, of another kind."}, {"id": "second_effect", "points": 0.5, "text": "What is to be expected of the second."}]} nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_08", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# %% [markdown] autograder={"rubric": [{"id": "first_way", "points": 0.5, "text": "A way that is not the linear projection: several convolutional layers, overlapping patches, several scales, a code book, other positions. A convolution with stride = kernel, or patches of another size, is the projection itself: nothing."}, {"id": "first_effect", "points": 0.5, "text": "What is to be expected of it: of data, cost, detail or locality. 'Better' alone, or of a way that does not count: nothing."}, {"id": "second_way", "points": 0.5, "text": "A second way, of another kind."}, {"id": "second_effect", "points": 0.5, "text": "What is to be expected of the second, by the same measure."}]} nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_08", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
 # * **Convolutional stem, hybrid**: run a few convolutional layers (or a ResNet) first and use the positions of the
 #   feature map as tokens. This brings in locality and low-level features, trains more stably and needs less data.
@@ -992,20 +997,20 @@ print(PatchEncoder(num_patches=16, projection_dim=192)(tf.cast(patches, tf.float
 # (a) Name two of these assumptions. (b) What is the price of the ViT's generality, and from about how many training
 # images on did it pay off in the paper (Dosovitskiy et al., figures 3 and 4)?
 
-# %% [markdown] autograder={"rubric": [{"id": "first_assumption", "points": 0.5, "text": "Locality, translation equivariance (shared weights), or a hierarchy of scales."}, {"id": "second_assumption", "points": 0.5, "text": "A second one of these."}, {"id": "price", "points": 0.5, "text": "More data, or augmentation, regularisation or pretraining; overfits on small data sets."}, {"id": "pays_off", "points": 0.5, "text": "A number of images between 10 and 300 million (14 million: level; 90 or 300 million: ahead). 'Large data sets' without a number: nothing."}]} nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_09", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# %% [markdown] autograder={"rubric": [{"id": "first_assumption", "points": 0.5, "text": "Locality, translation equivariance (shared weights), or a hierarchy of scales."}, {"id": "second_assumption", "points": 0.5, "text": "A second one of these."}, {"id": "price", "points": 0.5, "text": "More data, or augmentation, regularisation or pretraining; overfits on small data sets. 'Slower' or 'more computation' alone: nothing."}, {"id": "pays_off", "points": 0.5, "text": "A number of images between 10 and 300 million (14 million: level; 90 or 300 million: ahead). 'Large data sets' without a number: nothing."}]} nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_09", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
 # (a) A convolution has two assumptions built in: *locality* (what belongs together is close together) and *translation
 # equivariance* (a pattern means the same everywhere; weights are shared), and a stack of them with pooling adds a
 # hierarchy of scales. A ViT knows the neighbourhood of pixels only within a patch. It must learn from examples which
 # patches are neighbours and that an object may move: the position embedding starts without any order.
 #
-# (b) The price is data and computation: on small data sets it overfits, or learns less, than a convolutional network of
-# the same cost, and it needs augmentation, regularisation or pretraining. In the paper, ViTs pretrained on ImageNet
-# (1.3 million images) stay behind the ResNets, on ImageNet-21k (14 million) they are about level, and on JFT (300
-# million) they are ahead. On parts of JFT the smaller models are behind at 9 million images and ahead from 90 million
-# on. So it pays off somewhere between ten and a hundred million images, where a model is no longer helped but limited
-# by assumptions that do not quite hold, e.g. for relations between distant parts; and the same architecture serves
-# text, sound and images.
+# (b) The price is data, and the computation to train on so many: on small data sets it overfits, and learns less than
+# a convolutional network of the same cost, so it needs augmentation, regularisation or pretraining. In the paper,
+# ViTs pretrained on ImageNet (1.3 million images) stay behind the ResNets, on ImageNet-21k (14 million) they are
+# about level, and on JFT (300 million) they are ahead. On parts of JFT the smaller models are behind at 9 million
+# images and ahead from 90 million on. So it pays off somewhere between ten and a hundred million images, where a
+# model is no longer helped but limited by assumptions that do not quite hold, e.g. for relations between distant
+# parts; and the same architecture serves text, sound and images.
 # ### END SOLUTION
 
 # %% [markdown]
@@ -1273,7 +1278,7 @@ figure = plot_position_similarity(inspected, class_token=0)
 # how many images, for how many epochs, did you train them? As the CNN, take `build_cnn_baseline` (the next section
 # trains it) or the one of a CNN lab. (b) Explain the difference.
 
-# %% [markdown] autograder={"rubric": [{"id": "numbers", "points": 0.5, "text": "The test accuracies of both, on the same images, with the size of the runs (images and epochs)."}, {"id": "cifar", "points": 0.5, "text": "The numbers are from CIFAR-10. Numbers from the digits alone do not earn this half point; they can earn all the rest."}, {"id": "explanation", "points": 1, "text": "The ViT lacks locality or translation equivariance and must learn it, from too few images (overfitting, or no pretraining). 'Too few epochs' or 'a worse model' alone: nothing."}]} nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_11", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# %% [markdown] autograder={"rubric": [{"id": "numbers", "points": 0.5, "text": "The test accuracies of both, with the number of training images and of epochs (once, if the same for both). Any of these missing: nothing. That the test images were the same need not be said."}, {"id": "cifar", "points": 0.5, "text": "The numbers are from CIFAR-10. Numbers from the digits alone do not earn this half point; they can earn all the rest."}, {"id": "explanation", "points": 1, "text": "The ViT lacks what the CNN has built in (locality, translation equivariance, 'its inductive biases') and would have to learn it from the images. 'Too few images', 'it overfits', 'no pretraining', 'too few epochs' or 'a worse model' without this: nothing."}]} nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_11", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
 # (a) (Use the numbers of your own run.) In one student's run with 7,500 training images and 30 epochs, the large ViT
 # reached 34.7 % on the test images and the small one 39.2 % (chance: 10 %): the large model is not better. That
@@ -1311,7 +1316,7 @@ figure = plot_position_similarity(inspected, class_token=0)
 # Which outputs do you take, and how do you arrange them? (b) How do you get from there to scores for every pixel? Give
 # the shape after each step.
 
-# %% [markdown] autograder={"rubric": [{"id": "grid", "points": 0.5, "text": "The tokens of the patches, without the class token, put back into their grid."}, {"id": "grid_shape", "points": 0.5, "text": "Its shape: (S/p, S/p, D), or (N, D) with N = (S/p) squared, rearranged."}, {"id": "pixels", "points": 0.5, "text": "One classifier for all tokens, and a way to all pixels: interpolation, transposed convolutions, or p squared times K numbers for each token."}, {"id": "pixels_shape", "points": 0.5, "text": "The shape at the end, (S, S, K)."}]} nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_13", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# %% [markdown] autograder={"rubric": [{"id": "grid", "points": 0.5, "text": "The tokens of the patches, put back into their grid. That the class token is left out need not be said; putting it in, too: nothing."}, {"id": "grid_shape", "points": 0.5, "text": "Its shape: (S/p, S/p, D), or (N, D) with N = (S/p) squared, rearranged."}, {"id": "pixels", "points": 0.5, "text": "One classifier for all tokens, and a way to all pixels: interpolation, transposed convolutions, or p squared times K numbers for each token."}, {"id": "pixels_shape", "points": 0.5, "text": "The shape at the end, (S, S, K)."}]} nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_13", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
 # (a) After the last layer there is one token for each patch, $(N, D)$ without the class token, and each knows about its
 # patch and, through attention, about the rest of the image. Put them back into their grid, $(S/p, S/p, D)$, in the
@@ -1373,9 +1378,10 @@ figure = plot_classifier_training_history(augmented_history)
 # **What is measured, and what is estimated.** Graphics cards have a power meter. Many processors have one too, but on
 # most machines only the administrator may read it. Without a meter, `make_carbon_tracker` *assumes* a constant power
 # for the processor (45 W), which the tracker multiplies by the time: then the energies of two models differ only as
-# their times do. The line below the table says whether the power was measured or assumed. The carbon intensity is not
-# measured, either: the tracker takes the yearly average of the country that it finds itself in (only with a key for a
-# service such as Electricity Maps it asks for the value of the hour), or, without a network, the world average.
+# their times do, and the mean power in the table is 71 W for both (45 W times the PUE). The line below the table says
+# whether the power was measured or assumed. The carbon intensity is not measured, either: the tracker takes the yearly
+# average of the country that it finds itself in (only with a key for a service such as Electricity Maps it asks for the
+# value of the hour), or, without a network, the world average.
 #
 # **Check a meter against the clock.** One student of this lab was told by the tracker that 30 epochs of the small ViT
 # took 45 minutes, 0.063 kWh and 2.6 g CO₂eq. Plausible? 0.063 kWh in 45 minutes is a mean power of 84 W, which a GPU
@@ -1467,7 +1473,7 @@ figure = plot_footprints(footprints)
 # power measured on your machine, or assumed? (b) Explain the factor: by the number of operations, or by how well they
 # use the hardware.
 
-# %% [markdown] autograder={"rubric": [{"id": "factor", "points": 0.5, "text": "The energies of both from an own run, and their factor (or which takes more and how many times)."}, {"id": "source", "points": 0.5, "text": "Whether the power was measured or assumed, as the line below the table says it."}, {"id": "explanation", "points": 1, "text": "One of: the numbers of multiplications (or parameters, and how often each is used) of the two; or that many small operations leave the hardware idle. It must fit the factor named."}]} nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_14", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# %% [markdown] autograder={"rubric": [{"id": "factor", "points": 0.5, "text": "From an own run: which takes more, and how many times as much. The two energies without the factor, or which takes more without a number: nothing."}, {"id": "source", "points": 0.5, "text": "Whether the power was measured or assumed, as the line below the table says it."}, {"id": "explanation", "points": 1, "text": "One of: the numbers of multiplications (or parameters, and how often each is used) of the two, at least as more against fewer; or that many small operations leave the hardware idle. It must fit the factor named and the models of the run (in the quick profile the ViT has fewer parameters and multiplications)."}]} nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "question_14", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
 # (a) (Use the numbers of your own run.) On a GPU, 30 epochs of the full profile's small ViT took one student some 90 s,
 # 0.0021 kWh and 0.085 g CO₂eq, for an accuracy of 39 %. There, power and time are measured. On a machine without a

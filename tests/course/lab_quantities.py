@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 PIXELS, PATCH, IMAGES, BATCH, EPOCHS, RUNS_EPOCHS = 224, 16, 7_500, 64, 30, 30
 PRINTED_KWH, PRINTED_GRAMS, PRINTED_MINUTES = 0.0628, 2.56, 45
 """What a student's tracker printed for the small ViT."""
+ASSUMED_WATTS = 45
 
 
 @functools.cache
@@ -55,12 +56,30 @@ def best_sigma() -> float:
     return float(min(names["sigmas"], key=lambda sigma: np.mean((names["regressions"][sigma][0] - truth) ** 2)))
 
 
-def queries_without_a_key(sigma: float) -> float:
+def _regress(kernel: str, sigma: float) -> tuple[Any, Any]:
+    """Predictions and weights of one of the notebook's kernels."""
     names = regression()
     with np.errstate(invalid="ignore"):
-        predictions, _ = names["nadaraya_watson"](
-            names["x_queries"], names["x_keys"], names["y_values"], names["boxcar"], sigma
+        result: tuple[Any, Any] = names["nadaraya_watson"](
+            names["x_queries"], names["x_keys"], names["y_values"], names[kernel], sigma
         )
+    return result
+
+
+def squared_error(kernel: str, sigma: float) -> float:
+    names = regression()
+    predictions, _ = _regress(kernel, sigma)
+    return float(np.mean((predictions - names["true_function"](names["x_queries"])) ** 2))
+
+
+def keys_heard_by(kernel: str) -> float:
+    """Keys that a query hears at a width of 1."""
+    _, weights = _regress(kernel, 1.0)
+    return float(np.median(1 / (weights**2).sum(axis=-1)))
+
+
+def queries_without_a_key(sigma: float) -> float:
+    predictions, _ = _regress("boxcar", sigma)
     return float(np.isnan(predictions).sum())
 
 
@@ -88,6 +107,12 @@ def sine_similarity(distance: int) -> float:
     return float(first @ second / np.linalg.norm(first) / np.linalg.norm(second))
 
 
+def sine_similarity_beyond(distance: int) -> float:
+    """The largest similarity to position 27 of an 8 by 8 grid's positions that are farther away than this."""
+    farther = [position - 27 for position in range(64) if abs(position - 27) > distance]
+    return max(map(sine_similarity, farther))
+
+
 def pixels_as_tokens(side: int) -> float:
     return float(side**2)
 
@@ -108,6 +133,20 @@ def lab_attention(width: int, heads: int) -> float:
     return 4.0 * heads * width**2
 
 
+def layers_in_millions(layer: str, layers: int, *sizes: int) -> float:
+    """Parameters of one kind of layer over all layers, in millions."""
+    kinds: dict[str, Callable[..., float]] = {"lab": lab_attention, "shared": shared_attention, "mlp": lab_mlp}
+    return layers * kinds[layer](*sizes) / 1e6
+
+
+def head_parameters(width: int, hidden: int, classes: int) -> float:
+    return float((width + 1) * hidden + (hidden + 1) * classes)
+
+
+def shared_width(width: int, heads: int) -> float:
+    return width / heads
+
+
 def shared_attention(width: int) -> float:
     return 4.0 * width**2
 
@@ -120,7 +159,7 @@ def lab_parameters(width: int, heads: int, layers: int, tokens: int, patch_dim: 
     """By the recipe that section 9 gives: attention, normalisations, Dense layers, class token, positions."""
     layer = lab_attention(width, heads) + 2 * 2 * width + lab_mlp(width, 2 * width)
     encoder = (patch_dim + 1) * width + width + tokens * width
-    return encoder + layers * layer + (width + 1) * head + (head + 1) * 10
+    return encoder + layers * layer + head_parameters(width, head, 10)
 
 
 def cnn_parameters() -> float:
@@ -192,9 +231,20 @@ def glorot_too_small(heads: int) -> float:
     return 1 / query_variance(heads, "glorot")
 
 
+def projected_patch(patch: int = 4, width: int = 32) -> float:
+    """Standard deviation of a feature of a digit's patch after a new Dense layer (Glorot's weights)."""
+    inputs = patch**2 * 3
+    return float((inputs * 2 / (inputs + width) * np.mean((load_digits().images / 8 - 1) ** 2)) ** 0.5)
+
+
 def position_ratio() -> float:
-    """How much larger a feature of variance 1 is than one drawn evenly between -0.05 and 0.05."""
-    return 1 / (0.05 / 3**0.5)
+    """How much larger a projected patch is than positions drawn evenly between -0.05 and 0.05."""
+    return projected_patch() / (0.05 / 3**0.5)
+
+
+def position_part() -> float:
+    """How large positions with the solution's standard deviation are beside a projected patch."""
+    return 0.5 / projected_patch()
 
 
 def steps_per_epoch() -> float:
@@ -207,6 +257,19 @@ def large_model_minutes() -> float:
 
 def small_model_minutes() -> float:
     return EPOCHS * steps_per_epoch() * 0.017 / 60
+
+
+def assumed_watts() -> float:
+    """Mean power in section 11's table where none is measured."""
+    return ASSUMED_WATTS * world_pue()
+
+
+def assumed_kwh(seconds: float) -> float:
+    return assumed_watts() * seconds / 3.6e6
+
+
+def assumed_grams(seconds: float) -> float:
+    return assumed_kwh(seconds) * world_intensity()
 
 
 def printed_watts() -> float:
@@ -231,6 +294,20 @@ def world_pue() -> float:
 
 def world_intensity() -> float:
     return float(constants.WORLD_AVG_CARBON_INTENSITY)
+
+
+def cifar_training_images() -> float:
+    return 10_000 * 3 / 4
+
+
+def digits_to_train_on(part: int = 1) -> float:
+    """Digits in the quick profile's training set, or in a part of it: tests get 2 of 12, validation a quarter."""
+    train = round(digits() * 10 / 12)
+    return float((train - -(-train // 4)) // part)
+
+
+def digits_to_test_on() -> float:
+    return digits() - round(digits() * 10 / 12)
 
 
 def digits() -> float:

@@ -17,7 +17,8 @@ SOURCE = (ROOT / "source/vit/vit.ipynb").read_bytes()
 RELEASE = (ROOT / "release/vit/vit.ipynb").read_bytes()
 RUBRICS = {grade_id_of(cell): rubric_of(cell) for cell in load_cells(SOURCE) if rubric_of(cell)}
 QUESTIONS = {f"question_{number:02}": 2.0 for number in range(1, 15)}
-ANSWERS: list[dict[str, Any]] = tomllib.loads((Path(__file__).parent / "marked_answers.toml").read_text())["answer"]
+MARKED: dict[str, list[dict[str, Any]]] = tomllib.loads((Path(__file__).parent / "marked_answers.toml").read_text())
+ANSWERS = MARKED["answer"]
 EARNED = {"full": 2.0, "half": 1.0, "none": 0.0}
 
 
@@ -53,3 +54,13 @@ def test_a_rubric_gives_a_made_answer_its_points(answer: dict[str, Any]) -> None
     assert answer["points"] == EARNED[answer["earns"]]
     assert sum(items[name] for name in answer["items"]) == answer["points"]
     assert len(answer["text"].split()) >= 10
+
+
+def test_a_boundary_has_sentences_on_both_sides_of_one_item() -> None:
+    drawn = [(boundary["question"], boundary["item"]) for boundary in MARKED["boundary"]]
+    assert len(set(drawn)) == len(drawn)
+    for boundary in MARKED["boundary"]:
+        (item,) = (item for item in RUBRICS[boundary["question"]] if item.id == boundary["item"])
+        assert "nothing" in item.text or "by the same measure" in item.text
+        assert boundary["earned"]
+        assert boundary["missed"]
