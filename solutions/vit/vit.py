@@ -257,14 +257,15 @@ axes[0, 0].legend()
 _ = figure.supxlabel("x"), figure.supylabel("y")
 
 # %%
-figure, axes = plt.subplots(1, 4, figsize=(13, 3.2), sharey=True, layout="constrained")
-for axis, kernel in zip(axes, (gaussian, boxcar, triangular, epanechnikov), strict=True):
+figure, axes = plt.subplots(2, 2, figsize=(9, 6), sharex=True, sharey=True, layout="constrained")
+for axis, kernel in zip(axes.flat, (gaussian, boxcar, triangular, epanechnikov), strict=True):
     predictions, _ = nadaraya_watson(x_queries, x_keys, y_values, kernel, sigma=1.0)
-    axis.scatter(x_keys, y_values, s=8, color="C7")
-    axis.plot(x_queries, true_function(x_queries), "--", color="C0")
-    axis.plot(x_queries, predictions, color="C3")
-    axis.set(title=f"{kernel.__name__}, σ = 1", xlabel="x")
-_ = axes[0].set_ylabel("y")
+    axis.scatter(x_keys, y_values, s=8, color="C7", label="training points")
+    axis.plot(x_queries, true_function(x_queries), "--", color="C0", label="2 sin x + x")
+    axis.plot(x_queries, predictions, color="C3", label="prediction")
+    axis.set_title(f"{kernel.__name__}, σ = 1")
+axes[0, 0].legend()
+_ = figure.supxlabel("x"), figure.supylabel("y")
 
 # %% [markdown]
 # These are the Gaussian's weights themselves: each row is a query, each column a key, both in the order of their
@@ -273,12 +274,12 @@ _ = axes[0].set_ylabel("y")
 # colour scale.)
 
 # %%
-figure, axes = plt.subplots(1, 4, figsize=(13, 4), layout="constrained")
-for axis, (sigma, (_, weights)) in zip(axes, regressions.items(), strict=True):
+figure, axes = plt.subplots(2, 2, figsize=(9, 7), sharex=True, sharey=True, layout="constrained")
+for axis, (sigma, (_, weights)) in zip(axes.flat, regressions.items(), strict=True):
     shown = axis.imshow(weights, vmin=0, cmap="viridis", aspect="auto")
-    axis.set(title=f"σ = {sigma:g}", xlabel="key (training point)")
-    figure.colorbar(shown, ax=axis, location="bottom", label="attention weight")
-_ = axes[0].set_ylabel("query (validation point)")
+    axis.set_title(f"σ = {sigma:g}")
+    figure.colorbar(shown, ax=axis, label="attention weight")
+_ = figure.supxlabel("key (training point)"), figure.supylabel("query (validation point)")
 
 # %% [markdown]
 # Compare the pictures of predictions and weights. How many keys does a query hear? Count them by $1 / \sum_i a_i^2$,
@@ -932,13 +933,14 @@ angles = position / 10_000 ** (feature // 2 * 2 / width)
 sines = np.where(feature % 2 == 0, np.sin(angles), np.cos(angles))  # (patches, features)
 similarity = sines @ sines[27] / np.linalg.norm(sines[27]) ** 2  # to the patch in row 3, column 3, counted from 0
 figure, axes = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained")
-axes[0].imshow(sines, cmap="RdBu_r", aspect="auto")
+shown = axes[0].imshow(sines, vmin=-1, vmax=1, cmap="RdBu_r", aspect="auto")
+figure.colorbar(shown, ax=axes[0], label="value")
 axes[0].set(title="the table P, calculated", xlabel="feature", ylabel="position")
 axes[1].plot(similarity, marker=".")
 axes[1].set(title="similarity to position 27", xlabel="position", ylabel="cosine similarity")
 shown = axes[2].imshow(similarity.reshape(side, side), vmin=-1, vmax=1, cmap="RdBu_r")
-axes[2].set(title="the same, laid out as an image")
-_ = figure.colorbar(shown, ax=axes[2])
+axes[2].set(title="the same, laid out as an image", xlabel="column (patches)", ylabel="row (patches)")
+_ = figure.colorbar(shown, ax=axes[2], label="cosine similarity")
 
 # %% [markdown]
 # ### Task: `PatchEncoder` (8 points)
