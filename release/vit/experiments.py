@@ -150,7 +150,7 @@ def plot_attention_maps(image, attentions, title, class_token=0):
         shares = patches / patches.mean()  # 1 is an even share
         axis.imshow(shares.reshape(side, side), cmap="magma", vmin=0, vmax=max(3, shares.max()))
         axis.set_title(f"{name}\n(brightest: {shares.max():.1f} × the mean)", fontsize=9)
-    figure.suptitle(title)
+    figure.suptitle(f"{title} (black: no attention)")
     return figure
 
 
@@ -244,7 +244,7 @@ def _bars(axis, found, legend):
     for number, (key, label) in enumerate(legend.items()):
         places = np.arange(len(found)) + width * (number - (len(legend) - 1) / 2)
         bars = axis.bar(places, [accuracies[key] for accuracies in found.values()], 0.95 * width, label=label)
-        axis.bar_label(bars, fmt="{:.0%}", fontsize=9)
+        axis.bar_label(bars, fmt="{:.0%}", fontsize=9, padding=2)
     axis.axhline(0.1, color="black", linestyle=":", label="guessing, 10 classes")
     axis.set(xticks=range(len(found)), xticklabels=list(found), ylabel="accuracy", ylim=(0, 1.1))
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9)
