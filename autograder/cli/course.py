@@ -57,12 +57,16 @@ def name_misplaced(submitted: Path, assignment: str) -> None:
 def name_untimed(students: Sequence[str]) -> None:
     """Name the students of whom nobody knows whether they were late: no penalty is taken, and none is ruled out."""
     if students:
-        names = ", ".join(printable(student) for student in students[:MOST_SHOWN])
-        more = f" and {len(students) - MOST_SHOWN} more" if len(students) > MOST_SHOWN else ""
         complain(
-            f"there is a due date, and nobody knows when they handed in: {names}{more}. Write the time into "
+            f"there is a due date, and nobody knows when they handed in: {shown_names(students)}. Write the time into "
             "timestamp.txt beside their work, or collect with --times FILE, then grade again."
         )
+
+
+def shown_names(students: Sequence[str]) -> str:
+    """Return the students' ids for a sentence, as many as one can read."""
+    more = f" and {len(students) - MOST_SHOWN} more" if len(students) > MOST_SHOWN else ""
+    return ", ".join(printable(student) for student in students[:MOST_SHOWN]) + more
 
 
 def submitted_folder(course: Course, named: Path | None) -> Path:

@@ -104,7 +104,7 @@ def collected_table(assignment: str, collected: Collected) -> Table:
     for heading in ("student", "as the platform has it", "handed in (UTC)", "files", ""):
         table.add_column(heading, justify="right" if heading == "files" else "left")
     for row in collected.rows:
-        time = f"{row.time:%Y-%m-%d %H:%M}" if row.time else "unknown"
+        time = f"{row.time:%Y-%m-%d %H:%M}" if row.time else "late, unknown by how much" if row.late else "unknown"
         files = sum(bool(fate.became) for fate in row.fates)
         table.add_row(printable(row.student) or "?", clean_name(row.owner), time, str(files), row.state)
     return table

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from autograder.cli.arguments import INSTEAD, Argument, Options
-from autograder.cli.class_views import ClassOptions, open_class
-from autograder.cli.course import name_untimed, open_course, submitted_folder
+from autograder.cli.class_views import ClassOptions, OpenedClass, open_class
+from autograder.cli.course import name_untimed, open_course, shown_names, submitted_folder
 from autograder.cli.output import collected_table, complain, out, print_table, write_paths, write_record
 from autograder.errors import UsageError
 from autograder.suggestions import did_you_mean
@@ -46,6 +46,9 @@ class CollectOptions(Options):
         Path | None, Argument("who is who: roster.csv of the course by default, or a platform's list", "FILE")
     ] = None
     times: Annotated[Path | None, Argument("when each was handed in, as CSV: student,time", "FILE")] = None
+    groups: Annotated[
+        Path | None, Argument("who works with whom, where the download does not say: a platform's list", "FILE")
+    ] = None
     submitted: Annotated[Path | None, Argument("where to put them; default submitted/", "DIR")] = None
     dry_run: Annotated[bool, Argument("show what would be done, and write nothing")] = False
     json: Annotated[Path | None, Argument(f"also write what became of every file as JSON; {INSTEAD}", "FILE")] = None
@@ -57,7 +60,9 @@ def collect(options: CollectOptions) -> int:
     from autograder.collecting.collect import collect as lay_out
 
     course, name = open_course(options)
-    request = CollectRequest(options.source, options.from_, options.roster, options.times, options.dry_run)
+    request = CollectRequest(
+        options.source, options.from_, options.roster, options.times, options.groups, options.dry_run
+    )
     collected = lay_out(course, course.assignment(name), submitted_folder(course, options.submitted), request)
     print_table(collected_table(name, collected))
     _print_left_out(collected)
@@ -98,11 +103,28 @@ def _print_problems(collected: Collected) -> None:
         complain(f"{len(collected.problems) - MOST_SHOWN} more need you; --json FILE lists them.")
     if any(not row.student for row in collected.problems):
         complain(
-            "Add whoever is missing to roster.csv, or name a list that has them with --roster; then collect again."
+            "Add whoever is missing to roster.csv, or name a list that has them with --roster; then collect again. "
+            "If it is a group's, name the list that says who is in it: --groups."
         )
-    unknown = sum(row.time is None for row in collected.rows if row not in collected.problems)
-    if unknown:
-        complain(f"the time of {unknown} hand-ins is unknown, so nobody knows whether they were late: see --times.")
+    for shown, student in list(collected.doubtful.items())[:MOST_SHOWN]:
+        complain(
+            f"{clean_name(shown)} has the number of {printable(student)}, and not quite the name. If it is a group's, "
+            "its other members get nothing until you say who they are: --groups."
+        )
+    if collected.unchecked:
+        complain(
+            f"{collected.unchecked} hand-ins were placed by Canvas' numbers alone, since the roster has no names. "
+            "A group's work would go to one of its members: if there are groups, say who is in them with --groups."
+        )
+    _print_unknown_times([row for row in collected.rows if row.time is None and row not in collected.problems])
+
+
+def _print_unknown_times(rows: Sequence[HandInRow]) -> None:
+    if rows:
+        complain(f"the time of {len(rows)} hand-ins is unknown, so nobody knows whether they were late: see --times.")
+    late = [row.student for row in rows if row.late]
+    if late:
+        complain(f"Canvas calls these late, and does not say by how much: {shown_names(late)}.")
 
 
 def _record(assignment: str, collected: Collected, *, dry_run: bool) -> dict[str, object]:
@@ -114,6 +136,8 @@ def _record(assignment: str, collected: Collected, *, dry_run: bool) -> dict[str
         "dry_run": dry_run,
         "hand_ins": collected.rows,
         "others": collected.others,
+        "doubtful": collected.doubtful,
+        "unchecked": collected.unchecked,
     }
 
 
@@ -138,6 +162,7 @@ class ExportOptions(ClassOptions):
         Path | None, Argument("a file downloaded from Canvas, Moodle or Classroom 50 to fill in", "FILE")
     ] = None
     so_far: Annotated[bool, Argument("hand out marks although some still wait for a person")] = False
+    assume_punctual: Annotated[bool, Argument("count hand-ins as in time where nobody knows when they came")] = False
     column: Annotated[str, Argument("heading of the marks in Canvas or Moodle", "TEXT")] = ""
 
     @property
@@ -160,6 +185,7 @@ def export(options: ExportOptions) -> int:
     assignment = shown_class.assignment
     waiting = sum(bool(student.waiting) for student in shown_class.marks.students)
     _check_final(options, waiting)
+    _check_times(options, shown_class)
     known = known_ids(shown_class.course, assignment.name, options.roster) if options.fill else {}
     platform = formats.Platform(options.column, options.fill, known)
     made = formats.export(shown_class.marks, options.format, platform, shown_class.folders)
@@ -198,6 +224,21 @@ def _check_final(options: ExportOptions, waiting: int) -> None:
         )
 
 
+def _check_times(options: ExportOptions, shown_class: OpenedClass) -> None:
+    """Refuse to take anybody for punctual, or late, of whom nobody knows it, unless that is asked for."""
+    from autograder.deadlines.late_policy import late_policy
+    from autograder.exports.formats import FINAL
+
+    untimed = [student.person.id for student in shown_class.marks.students if student.is_untimed]
+    wanted = options.format in FINAL and not options.assume_punctual
+    if untimed and wanted and late_policy(shown_class.course.nbgrader).takes_points():
+        raise UsageError(
+            f"Being late costs points here, and nobody knows when these handed in: {shown_names(untimed)}.",
+            "Collect them with --times FILE, or write timestamp.txt beside their work, and grade again; or count them "
+            "as in time with --assume-punctual.",
+        )
+
+
 def _export_feedback(options: ExportOptions) -> int:
     """Write everyone's feedback page into one zip file for a platform."""
     from autograder.exports import formats
@@ -216,8 +257,13 @@ def _export_feedback(options: ExportOptions) -> int:
             f"nobody knows what {options.for_} calls: {', '.join(map(printable, made.left_out))}. They are left out: "
             "collect their hand-ins, or name a list with --roster."
         )
-    write_paths(options, name, paths, left_out=made.left_out)
-    return 1 if made.left_out else 0
+    if made.differing:
+        complain(
+            f"{options.for_} shows one file to a whole group, and the pages of its members differ: "
+            f"{shown_names(made.differing)}. They are left out: give them theirs by hand, from feedback/."
+        )
+    write_paths(options, name, paths, left_out=made.left_out, differing=made.differing)
+    return 1 if made.left_out or made.differing else 0
 
 
 def _name_open_tasks(marks: ClassMarks) -> None:

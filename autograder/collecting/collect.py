@@ -5,30 +5,33 @@ Nothing is lost: what a later hand-in replaces is stored, and each file of the d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
+from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
 from autograder.collecting.hand_ins import Download, HandIn, Owner
-from autograder.collecting.platforms import sort_by_hand_in
+from autograder.collecting.lists import read_times, with_groups, worksheet_times
+from autograder.collecting.platforms import ByStudent, Refused, sort_by_hand_in, sort_by_student
 from autograder.collecting.records import Record, Records, read_folder
-from autograder.collecting.roster import ROSTER, Nobody, Roster, course_roster
+from autograder.collecting.roster import Roster, course_roster
 from autograder.collecting.source import Source, opened_source
-from autograder.collecting.times import read_times, worksheet_times
-from autograder.collecting.work import NOT_OURS, Fate, find_work
+from autograder.collecting.work import NOT_OURS, Fate, find_work, names_other_cells
 from autograder.course.archives import MemberUnreadable
 from autograder.course.assignment import MODULE, Assignment
+from autograder.course.cells import grade_id_of, load_cells
 from autograder.course.course import Course
 from autograder.deadlines.times import TIMESTAMP_FILE, UnreadableTime, nbgrader_text, read_timestamp
+from autograder.errors import UsageError
 from autograder.files import digest_of, folders_of, replaced_folder, write_whole
 from autograder.gradebook.course_lock import course_lock
 from autograder.ledger.connections import utc_now
-from autograder.text import one_form, problem_with_id
+from autograder.text import one_form
 
 HandInState = Literal["new", "replaced", "unchanged", "older", "nothing to grade", "refused"]
 
@@ -42,6 +45,7 @@ class CollectRequest:
         platform: Where it comes from; None recognises it.
         roster: Who is who; None takes `roster.csv` of the course, if there is one.
         times: A table of times; None if the download has to tell them.
+        groups: Who works with whom; None where the roster tells it, or nobody does.
         dry_run: Write nothing.
     """
 
@@ -49,6 +53,7 @@ class CollectRequest:
     platform: str | None = None
     roster: Path | None = None
     times: Path | None = None
+    groups: Path | None = None
     dry_run: bool = False
 
 
@@ -60,6 +65,7 @@ class HandInRow:
         owner: As the platform writes it.
         student: The id in the gradebook; empty if that is not known.
         time: When the platform took it, in UTC; None if that is not known.
+        late: Whether the platform calls it late, where it tells no time.
         state: What was done with it.
         fates: What became of each of its files.
         why: Why it was refused.
@@ -71,6 +77,7 @@ class HandInRow:
     time: datetime | None = None
     fates: tuple[Fate, ...] = ()
     why: str = ""
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,11 +86,15 @@ class Collected:
 
     Attributes:
         others: Each file that belongs to no hand-in, and why.
+        doubtful: How the platform writes it to the student, where the id is a student's and the name is not quite.
+        unchecked: How many were placed by Canvas' number alone, since the roster has no name.
     """
 
     platform: str
     rows: tuple[HandInRow, ...]
     others: Mapping[str, str]
+    doubtful: Mapping[str, str] = field(default_factory=dict)
+    unchecked: int = 0
 
     @property
     def problems(self) -> tuple[HandInRow, ...]:
@@ -104,19 +115,26 @@ def collect(course: Course, assignment: Assignment, submitted: Path, request: Co
         UsageError: If the download, the roster or the times cannot be read.
         ArchiveUnreadable: If the download is a file and no zip file.
     """
+    if request.source.resolve().is_relative_to(submitted.resolve()):
+        raise UsageError(f"{request.source} is where hand-ins are laid out.", "Name what the platform gave you.")
     roster = course_roster(course, request.roster)
+    if request.groups:
+        roster = with_groups(roster, request.groups)
     times = _times(roster, request, course.settings.zone)
     with opened_source(request.source) as source, course_lock(course.state_dir):
-        download = Download(source, request.source.resolve().name.removesuffix(".zip"), assignment.name)
+        groups = frozenset(person.group for person in roster.people if person.group)
+        download = Download(source, request.source.resolve().name.removesuffix(".zip"), assignment.name, groups)
         contents = sort_by_hand_in(download, request.platform)
         records, there = Records(course, assignment.name), folders_of(submitted)
         layout = _Layout(course, assignment, submitted, records, contents.platform, request, there)
         rows: list[HandInRow] = []
-        by_student, refused = _by_student(contents.hand_ins, roster, contents.platform)
-        for student, hand_ins in sorted(by_student.items()):
+        sorted_out = sort_by_student(contents, roster)
+        times = _also_of_groups(times, sorted_out)
+        for student, hand_ins in sorted(sorted_out.hand_ins.items()):
             rows += layout.add(source, student, hand_ins, times.get(student))
         layout.finish()
-    return Collected(contents.platform, (*rows, *refused), contents.others)
+    rows += [_nobodys(refused) for refused in sorted_out.refused]
+    return Collected(contents.platform, tuple(rows), contents.others, sorted_out.doubtful, sorted_out.unchecked)
 
 
 def _times(roster: Roster, request: CollectRequest, zone: tzinfo) -> dict[str, datetime]:
@@ -124,55 +142,21 @@ def _times(roster: Roster, request: CollectRequest, zone: tzinfo) -> dict[str, d
     return told | (read_times(request.times, roster, zone) if request.times else {})
 
 
-def _by_student(
-    hand_ins: Sequence[HandIn], roster: Roster, platform: str
-) -> tuple[dict[str, list[tuple[Owner, HandIn]]], list[HandInRow]]:
-    """Return the hand-ins of each student, and those of nobody."""
-    found: dict[str, list[tuple[Owner, HandIn]]] = {}
-    refused = []
-    for hand_in in hand_ins:
-        for owner in hand_in.owners:
-            try:
-                students = _students(owner, roster, platform)
-            except Nobody as error:
-                fates = tuple(Fate(name, why="belongs to nobody") for name in hand_in.files)
-                refused.append(HandInRow(owner.shown, "", "refused", hand_in.time, fates, str(error)))
-                continue
-            if students.of_group:  # its number in the download is that of no participant
-                owner, own = replace(owner, ids={}), replace(hand_in, way_back={})
-            else:
-                own = hand_in
-            for student in students.ids:
-                found.setdefault(student, []).append((owner, own))
-    return found, refused
-
-
-class _Students(NamedTuple):
-    """The students whose hand-in it is, and whether a group handed it in."""
-
-    ids: tuple[str, ...]
-    of_group: bool
-
-
-def _students(owner: Owner, roster: Roster, platform: str) -> _Students:
-    """Return the ids of those who handed in.
-
-    Raises:
-        Nobody: If it is nobody, or may be more than one, or one of the ids cannot be used.
-    """
-    members = roster.members(owner) if platform == "moodle" else ()
-    if members:
-        ids = tuple(person.student for person in members)
-    elif roster.people:
-        ids = (roster.find(owner).student,)
-    elif platform == "folder":
-        ids = (owner.ids["student"],)
-    else:
-        raise Nobody(f"is nobody yet: there is no {ROSTER}, and no --roster")
-    for student in ids:
-        if problem := problem_with_id(student):
-            raise Nobody(problem.removesuffix("."))
-    return _Students(ids, bool(members))
+def _also_of_groups(times: Mapping[str, datetime], sorted_out: ByStudent) -> dict[str, datetime]:
+    """Return the times of all members of a group, where they are told of one: they handed in once."""
+    told = {
+        id(hand_in): times[student]
+        for student, hand_ins in sorted_out.hand_ins.items()
+        for _, hand_in in hand_ins
+        if student in times
+    }
+    shared = {
+        student: told[id(hand_in)]
+        for student, hand_ins in sorted_out.hand_ins.items()
+        for _, hand_in in hand_ins
+        if id(hand_in) in told
+    }
+    return {**shared, **times}
 
 
 @dataclass(frozen=True)
@@ -186,6 +170,12 @@ class _Layout:
     platform: str
     request: CollectRequest
     there: Mapping[str, list[str]]
+
+    @cached_property
+    def cells(self) -> frozenset[str]:
+        """The names of the assignment's cells; nothing is known of them before it is built."""
+        path = self.assignment.notebook_path
+        return frozenset(map(grade_id_of, load_cells(path.read_bytes()))) - {""} if path.is_file() else frozenset()
 
     def add(
         self, source: Source, student: str, hand_ins: list[tuple[Owner, HandIn]], time: datetime | None
@@ -212,10 +202,14 @@ class _Layout:
     def _add_one(self, source: Source, student: str, owner: Owner, hand_in: HandIn) -> HandInRow:
         work = find_work(source, hand_in, self.assignment.name, self.course.settings)
         digest = digest_of(work.files or work.others)
-        row = HandInRow(owner.shown, student, "nothing to grade", hand_in.time, work.fates)
+        late = hand_in.late and hand_in.time is None
+        row = HandInRow(owner.shown, student, "nothing to grade", hand_in.time, work.fates, late=late)
         if not work.files:
             self._keep_others(student, digest, work.others)
             return replace(row, why=f"holds neither {self.assignment.name}.ipynb nor {MODULE}.py")
+        if names_other_cells(work.files.get(f"{self.assignment.name}.ipynb", b""), self.cells):
+            why = f"{work.notebook} has not the cells of {self.assignment.name}: is it another assignment's?"
+            return replace(row, state="refused", fates=_refused(hand_in), why=why)
         record = Record(
             digest=digest,
             platform=self.platform,
@@ -285,6 +279,11 @@ def _time_of(files: Mapping[str, bytes]) -> datetime | None:
     with suppress(UnreadableTime):
         return read_timestamp(files.get(TIMESTAMP_FILE, b""), TIMESTAMP_FILE)
     return None
+
+
+def _nobodys(refused: Refused) -> HandInRow:
+    fates = tuple(Fate(name, why="belongs to nobody") for name in refused.hand_in.files)
+    return HandInRow(refused.owner.shown, "", "refused", refused.hand_in.time, fates, refused.why)
 
 
 def _refused(hand_in: HandIn) -> tuple[Fate, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from autograder.collecting.hand_ins import Contents, Download, HandIn, Owner
-from autograder.collecting.times import known_time
+from autograder.collecting.lists import known_time
 from autograder.course.archives import MemberUnreadable
 from autograder.errors import UsageError
 

@@ -18,11 +18,13 @@ class Download:
         source: Its files.
         name: Of the zip file or folder.
         assignment: What the hand-ins are for.
+        groups: What groups are called, as far as a list tells.
     """
 
     source: Source
     name: str
     assignment: str
+    groups: frozenset[str] = frozenset()
 
     @cached_property
     def junk(self) -> dict[str, str]:
@@ -44,11 +46,13 @@ class Owner:
         shown: As the platform writes it, for people.
         ids: Kind of id to the id, such as `moodle` to `70013`.
         name: The full name, or what the platform makes of it; empty where it is not told.
+        accounts: GitHub accounts, one of which it is.
     """
 
     shown: str
     ids: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
+    accounts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class HandIn:
         files: Path in the download to the path that the file had when it was handed in.
         in_order: Whether a later file of these was uploaded later.
         time: When the platform took it, in UTC without a zone; None where the download does not say.
+        late: Whether the platform calls it late; where it does not, that says nothing.
         way_back: What the platform needs to find the owner of a feedback file again.
     """
 
@@ -67,6 +72,7 @@ class HandIn:
     files: Mapping[str, str]
     in_order: bool = False
     time: datetime | None = None
+    late: bool = False
     way_back: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -7,6 +7,7 @@ way to others, lie beside it in `<student>/<digest>/`.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -89,6 +90,14 @@ class Records:
     def students(self) -> Mapping[str, Sequence[Record]]:
         """All hand-ins by student."""
         return self._known.students
+
+    def groups(self) -> dict[str, tuple[str, str]]:
+        """Return what everyone's last hand-in is called who shares it with others: platform and owner."""
+        owners = {
+            student: (each[-1].platform, each[-1].owner) for student, each in self._known.students.items() if each
+        }
+        shared = Counter(owners.values())
+        return {student: owner for student, owner in owners.items() if shared[owner] > 1}
 
     def last(self, platform: str) -> dict[str, Record]:
         """Return the hand-in that counts, by student, of everyone whose came from a platform."""

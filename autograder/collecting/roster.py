@@ -1,8 +1,8 @@
 """Who is who: the course's students and what platforms call them.
 
 `roster.csv` in the course folder has a column `student`, the id in the gradebook, and any of those below. Lists that
-platforms give out are read as they are: Moodle's grading worksheet, Canvas' gradebook, Gradescope's roster, GitHub
-Classroom's and Classroom 50's. A name that fits nobody, or two people, is refused and never guessed.
+platforms give out are read as they are: Moodle's grading worksheet, Canvas' gradebook and group sets, Gradescope's
+roster, GitHub Classroom's and Classroom 50's. A name that fits nobody, or two people, is refused and never guessed.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ from autograder.errors import UsageError
 from autograder.rendering.tables import TextTable, read_table
 
 HEADINGS = {
-    "student": ("student", "student id", "student_id"),
+    "student": ("student", "student id", "roster identifier"),
     "name": ("name", "full name", "vollständiger name", "nom complet", "nombre completo", "nome completo"),
     "first": ("first name", "firstname", "given name", "vorname", "prénom", "nombre", "nome", "voornaam"),
     "last": ("last name", "lastname", "surname", "family name", "nachname", "nom", "apellido(s)", "cognome"),
     "email": ("email", "e-mail", "mail", "email address", "e-mail-adresse", "adresse de courriel", "e-mailadres"),
-    "login": ("login", "username", "sis login id", "anmeldename", "nom d'utilisateur", "nombre de usuario"),
+    "login": ("login", "login id", "username", "sis login id", "anmeldename", "nom d'utilisateur", "nombre de usuario"),
     "gradescope": ("gradescope", "sid", "sis user id", "id number", "id-nummer", "matrikelnummer"),
     "moodle": ("moodle", "identifier", "participant", "identifiant", "identificador", "identificatie"),
     "canvas": ("canvas", "canvas id", "canvas user id", "lms user id"),
     "canvas_anonymous": ("canvas anonymous", "anonymous id"),
-    "github": ("github", "github username", "github_username"),
-    "group": ("group", "groups", "team", "gruppe", "groupe", "grupo", "gruppo", "groep"),
+    "github": ("github", "github username"),
+    "repository": ("repo", "student repository name"),
+    "group": ("group", "groups", "group name", "team", "gruppe", "groupe", "grupo", "gruppo", "groep"),
 }
 """What a column holds, and its headings, in small letters; spaces and underscores are the same."""
 ROSTER = "roster.csv"
@@ -51,7 +52,8 @@ class RosterEntry:
         student: The id in the gradebook.
         ids: Column to id, for those of `IDS` that are known.
         names: The full name, in every form that the roster has.
-        group: The group that the student hands in with; empty where the roster tells none.
+        group: What a download calls the group that the student hands in with, on GitHub its repository; empty where the
+            roster tells none.
     """
 
     student: str
@@ -59,9 +61,18 @@ class RosterEntry:
     names: tuple[str, ...] = ()
     group: str = ""
 
+    def is_called(self, name: str) -> bool:
+        """Whether a platform's name may be this student's, whatever it has dropped: order, case, signs, spaces."""
+        wanted = _words(name)
+        return bool(wanted) and any(_same(_words(known), wanted) for known in self.names)
+
 
 class Nobody(Exception):
     """An owner who cannot be found; the message says why."""
+
+
+class OtherName(Nobody):
+    """An owner with the id of a student and the name of somebody else, or of a group."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +99,12 @@ class Roster:
         Raises:
             Nobody: If it is nobody, or may be more than one.
         """
-        by_id = _unique(person for kind, value in owner.ids.items() for person in self._with_id(kind, value))
+        by_id = self._by_ids(owner)
         if len(by_id) > 1:
             raise Nobody(f"its ids belong to {_list(by_id)}")
         if by_id:
             return self._checked(owner, by_id[0])
-        by_name = _unique(person for person in self.people if _is_called(person, owner.name))
+        by_name = _unique(person for person in self.people if person.is_called(owner.name))
         if len(by_name) > 1:
             raise Nobody(f"this is the name of {_list(by_name)}: an id has to tell them apart")
         if not by_name:
@@ -106,27 +117,30 @@ class Roster:
 
     def members(self, owner: Owner) -> tuple[RosterEntry, ...]:
         """Return the members of the group whose hand-in this is; nobody if it is a single student's."""
-        by_id = _unique(person for kind, value in owner.ids.items() for person in self._with_id(kind, value))
-        if any(_is_called(person, owner.name) for person in by_id):
+        by_id = self._by_ids(owner)
+        wanted = _squeezed(owner.name or owner.shown)
+        named = tuple(person for person in self.people if person.group and _squeezed(person.group) == wanted)
+        if "canvas" in owner.ids:  # the number is that of a member, and a group's name may have no letters
+            return tuple(person for person in named if any(person.group == each.group for each in by_id))
+        if not wanted or any(person.is_called(owner.name) for person in by_id):
             return ()
-        wanted = _words(owner.name)
-        return tuple(person for person in self.people if person.group and _words(person.group) == wanted)
+        return named
 
-    def _with_id(self, kind: str, value: str) -> Iterable[RosterEntry]:
-        if kind == "repository":  # <classroom>-<assignment>-<account>, and accounts may have hyphens, too
-            accounts = (value[place + 1 :] for place, letter in enumerate(value) if letter == "-")
-            return [person for account in (value, *accounts) for person in self._with_id("github", account)]
-        kinds = ("student", "email", "login") if kind == "student" else (kind,)
-        return [person for known in kinds for person in self._by_id.get((known, folded(value)), ())]
+    def _by_ids(self, owner: Owner) -> list[RosterEntry]:
+        """Return everyone who has one of the owner's ids."""
+        ids = [*owner.ids.items(), *(("github", account) for account in owner.accounts)]
+        kinds = {"student": ("student", "email", "login")}
+        wanted = ((each, folded(value)) for kind, value in ids for each in kinds.get(kind, (kind,)))
+        return _unique(person for key in wanted for person in self._by_id.get(key, ()))
 
     def _checked(self, owner: Owner, person: RosterEntry) -> RosterEntry:
         """Return a person found by an id, unless the platform's name is that of somebody else."""
         if not owner.name or "student" in owner.ids or folded(owner.name) in _ANONYMOUS or not person.names:
             return person
-        if _is_called(person, owner.name):
+        if person.is_called(owner.name):
             return person
-        if any(_is_called(somebody, owner.name) for somebody in self.people) or not _shares_a_word(person, owner.name):
-            raise Nobody(f"has the id of {person.student} and another name")
+        if any(somebody.is_called(owner.name) for somebody in self.people) or not _shares_a_word(person, owner.name):
+            raise OtherName(f"has the id of {person.student} and another name")
         return person
 
 
@@ -171,7 +185,7 @@ def person_columns(table: TextTable) -> dict[str, Callable[[list[str]], str]]:
     if "id" in headings and ("section" in headings or "sis login id" in headings):  # Canvas' gradebook
         kinds[headings.index("id")] = "canvas"
         kinds = ["name" if kind == "student" else kind for kind in kinds]
-    elif "github id" in headings:
+    elif {"github id", "submission tag"} & {*headings}:  # Classroom 50's name people by their accounts
         names = {"identifier": "student", "username": "github", "github username": "github"}
         kinds = [names.get(heading, kind) for heading, kind in zip(headings, kinds, strict=True)]
     elif "moodle" not in kinds and kinds[:1] == [""] and _holds_participants(table):
@@ -209,7 +223,8 @@ def _person(columns: Mapping[str, Callable[[list[str]], str]], row: list[str]) -
     first, last = cells.get("first", ""), cells.get("last", "")
     names = (cells.get("name", ""), f"{first} {last}".strip())
     named = tuple(name for name in names if name)
-    return RosterEntry(student, {**ids, "student": student}, named, cells.get("group", ""))
+    group = cells.get("repository") or cells.get("group", "")
+    return RosterEntry(student, {**ids, "student": student}, named, group)
 
 
 def _check_unique(path: Path, people: Iterable[RosterEntry]) -> None:
@@ -225,12 +240,6 @@ def _check_unique(path: Path, people: Iterable[RosterEntry]) -> None:
                 )
 
 
-def _is_called(person: RosterEntry, name: str) -> bool:
-    """Whether a platform's name may be that of a person, whatever it has dropped: order, case, signs, spaces."""
-    wanted = _words(name)
-    return bool(wanted) and any(_same(_words(known), wanted) for known in person.names)
-
-
 def _shares_a_word(person: RosterEntry, name: str) -> bool:
     """Whether a platform's name may be a form of a person's: Canvas leaves no spaces, so words are looked for in it."""
     return any(word in "".join(_words(name)) for known in person.names for word in _words(known))
@@ -241,6 +250,11 @@ def _same(known: list[str], wanted: list[str]) -> bool:
         return True
     turns = ("".join(known[place:] + known[:place]) for place in range(len(known)))
     return "".join(wanted) in turns  # Canvas leaves no spaces
+
+
+def _squeezed(name: str) -> str:
+    """Return what is left of a group's name where only letters and digits count."""
+    return "".join(_words(name))
 
 
 def _words(name: str) -> list[str]:

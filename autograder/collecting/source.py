@@ -18,6 +18,13 @@ JUNK_FOLDERS = {
     ".ipynb_checkpoints": "is an older copy that Jupyter made",
     "__pycache__": "is what Python adds",
     ".git": "is the history of the work, not the work",
+    ".venv": "is an installation of Python",
+    "venv": "is an installation of Python",
+    "site-packages": "is an installation of Python",
+    "node_modules": "is an installation of other programs",
+    ".pytest_cache": "is what a program adds",
+    ".mypy_cache": "is what a program adds",
+    ".ruff_cache": "is what a program adds",
     ".github": "is a setting of the repository",
     ".vscode": "is a setting of an editor",
     ".idea": "is a setting of an editor",
@@ -60,8 +67,9 @@ class FolderReader:
         self._folder = folder
         self.sizes: dict[str, int] = {}
         self.left_out: list[LeftOut] = []
-        for parent, _, names in os.walk(folder):
-            for name in sorted(names):
+        for parent, folders, names in os.walk(folder, onerror=self._note):
+            links = [name for name in folders if Path(parent, name).is_symlink()]
+            for name in sorted([*names, *links]):
                 self._add(Path(parent, name))
 
     def read(self, name: str, most_bytes: int) -> bytes:
@@ -79,6 +87,10 @@ class FolderReader:
         if len(content) > most_bytes:
             raise MemberUnreadable("is larger than the course allows")
         return content
+
+    def _note(self, error: OSError) -> None:
+        name = Path(os.fsdecode(error.filename)).relative_to(self._folder).as_posix()
+        self.left_out.append(LeftOut(name, f"cannot be opened: {error.strerror}"))
 
     def _add(self, path: Path) -> None:
         name = path.relative_to(self._folder).as_posix()

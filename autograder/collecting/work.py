@@ -13,6 +13,7 @@ from autograder.collecting.source import Source, junk_in
 from autograder.config import Settings
 from autograder.course.archives import MemberUnreadable, opened_zip
 from autograder.course.assignment import MODULE
+from autograder.course.cells import read_cells
 from autograder.errors import ArchiveUnreadable
 
 NOT_OURS = {
@@ -22,6 +23,8 @@ NOT_OURS = {
 """Files that decide something where nbgrader's exchange wrote them, and nothing in a platform's download."""
 _DEEPEST = 3
 """Zip files in zip files."""
+_MEMBERS = 20
+"""A zip file may have this many times the files of a submission: whole installations of Python are left out of it."""
 SHARE = 2
 """A notebook with its outputs, and all files together, may have this many times the size of a submission."""
 _COPY = re.compile(r"(?:\s*\((?P<a>\d+)\)|[-_](?P<b>\d+)|[\s_-]+(?:copy|kopie|copie|copia)(?:\s*(?P<c>\d+))?)$")
@@ -53,11 +56,13 @@ class HandedInWork:
         files: The submission; empty if there is neither a notebook nor a module.
         fates: What became of each file.
         others: Further versions of notebook and module, by their original paths; all files if nothing can be graded.
+        notebook: The name that the notebook had; empty if there is none.
     """
 
     files: dict[str, bytes]
     fates: tuple[Fate, ...]
     others: dict[str, bytes] = field(default_factory=dict)
+    notebook: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,18 @@ def find_work(source: Source, hand_in: HandIn, assignment: str, settings: Settin
         else:
             work[name] = file.content
             fates.append(Fate(file.original, name))
-    return HandedInWork(work, tuple(fates), {file.original: file.content for file in others})
+    notebook = chosen.get(f"{assignment}.ipynb")
+    left = {file.original: file.content for file in others}
+    return HandedInWork(work, tuple(fates), left, notebook.name if notebook else "")
+
+
+def names_other_cells(notebook: bytes, cells: frozenset[str]) -> bool:
+    """Whether most of the names that nbgrader goes by in a notebook are none of these.
+
+    A few may be the same in all of a course's notebooks; where a program has dropped them all, nobody can tell.
+    """
+    named = {cell.grade_id for cell in read_cells(notebook)[0] if cell.grade_id}
+    return bool(cells) and 2 * len(named & cells) < len(named)
 
 
 def _is_taken(name: str, files: Iterable[str]) -> bool:
@@ -152,6 +168,7 @@ class _Unpacking:
         self._most_files = settings.max_submission_files
         self._bytes_left = self._most_bytes * SHARE
         self._count = 0
+        self._told: set[str] = set()
         self.fates: list[Fate] = []
 
     def all_files(self, source: Source, hand_in: HandIn) -> Iterator[_File]:
@@ -163,7 +180,8 @@ class _Unpacking:
 
     def _file(self, source: Source, name: str, place: _Location) -> Iterator[_File]:
         if why := self._why_not(place.path):
-            self.fates.append(Fate(place.original, why=why))
+            junk = junk_in(name)  # a folder of these is named once, and not file by file
+            self._leave_out(place.original.removesuffix(name) + junk.name if junk else place.original, why)
             return
         self._count += 1
         try:
@@ -178,20 +196,25 @@ class _Unpacking:
         else:
             yield _File(place.original, place.path, content, place.number)
 
+    def _leave_out(self, original: str, why: str) -> None:
+        if original not in self._told:
+            self._told.add(original)
+            self.fates.append(Fate(original, why=why))
+
     def _why_not(self, path: PurePosixPath) -> str:
         junk = junk_in(str(path))
         if junk is not None:
             return junk.why
         if self._count >= self._most_files:
             return "is one file too many"
-        return NOT_OURS.get(path.name, "")
+        return next((NOT_OURS[part] for part in path.parts if part in NOT_OURS), "")
 
     def _zip(self, content: bytes, place: _Location) -> Iterator[_File]:
         if place.depth >= _DEEPEST:
             self.fates.append(Fate(place.original, why="is a zip file in too many others"))
             return
         try:
-            with opened_zip(content, self._most_files) as archive:
+            with opened_zip(content, self._most_files * _MEMBERS) as archive:
                 self.fates += [Fate(place.inside(lost.name).original, why=lost.why) for lost in archive.left_out]
                 self.fates.append(Fate(place.original, why="was unpacked"))
                 for name in sorted(archive.sizes, key=_rank):
@@ -200,10 +223,12 @@ class _Unpacking:
             self.fates.append(Fate(place.original, why=f"could not be unpacked. {error.problem}"))
 
 
-def _rank(name: str) -> int:
-    """Return how late a file is read: code first, then what may hold code, then the rest."""
-    suffix = PurePosixPath(name).suffix.lower()
-    return 0 if suffix in (".ipynb", ".py") else 1 if suffix == ".zip" else 2
+def _rank(name: str) -> tuple[int, int]:
+    """Return how late a file is read: notebooks first, then code, what may hold code, the rest; deep ones last."""
+    path = PurePosixPath(name)
+    kinds = (".ipynb", ".py", ".zip")
+    suffix = path.suffix.lower()
+    return kinds.index(suffix) if suffix in kinds else len(kinds), len(path.parts)
 
 
 def _versions(files: list[_File], wanted: str, in_order: bool) -> list[_File]:

@@ -23,6 +23,8 @@ SETTING = "c.AssignLatePenalties.plugin_class"
 REMEDY = f"Fix the class that {SETTING} in course_config.py names; a module may stand beside that file."
 _TRIED = ((10.0, 3600.0), (0.0, 60.0))
 """Score and seconds late with which a policy is tried."""
+_LATE = tuple(3600.0 * hours for hours in (0.1, 1, 25, 24 * 8, 24 * 40))
+"""Seconds from a few minutes to weeks: a policy may forgive the first day."""
 
 
 class LatePolicy:
@@ -62,6 +64,14 @@ class LatePolicy:
         """
         for score, seconds in _TRIED if self._policy is not None else ():
             self._points("nobody", score, seconds)
+
+    def takes_points(self) -> bool:
+        """Return whether lateness costs anything at all, by what the policy takes from nobody's submission.
+
+        Raises:
+            ConfigError: If it fails.
+        """
+        return self._policy is not None and any(self._points("nobody", 10.0, seconds) > 0 for seconds in _LATE)
 
     def _points(self, student: str, score: float, seconds: float) -> float:
         try:

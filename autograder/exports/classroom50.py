@@ -43,13 +43,14 @@ def classroom50_scores(marks: ClassMarks, column: str, downloaded: Path, known: 
     accounts = {account: folded(student) for account, student in known.get("github", {}).items()}
     named: set[str] = set()
     for entry in entries:
-        owner = folded(str(entry.get("owner", "")))
-        student = students.get(accounts.get(owner, owner))
-        if student is not None:
+        names = map(folded, _members(entry))
+        members = [student for name in names if (student := students.get(accounts.get(name, name))) is not None]
+        for student in members:
             if student.person.id in named:
                 raise UsageError(f"{downloaded}: two entries are {student.person.id}'s.", "Look at roster.csv.")
             named.add(student.person.id)
-            _fill(entry, student, marks, downloaded)
+        if members:
+            _fill(entry, _one_mark(members, downloaded), marks, downloaded)
     missing = tuple(student.person.id for student in students.values() if student.person.id not in named)
     return Export({FILE: json.dumps(scores, indent=2, ensure_ascii=False).encode() + b"\n"}, missing)
 
@@ -78,6 +79,27 @@ def _entries(scores: dict[str, Any], column: str, marks: ClassMarks, path: Path)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise UsageError(f"{path}: {name} has no entries.")
     return entries
+
+
+def _members(entry: dict[str, Any]) -> list[str]:
+    """Return the accounts whose entry it is: the members of a group, or the owner alone."""
+    members = entry.get("member_usernames")
+    return list(dict.fromkeys(map(str, members))) if isinstance(members, list) else [str(entry.get("owner", ""))]
+
+
+def _one_mark(members: list[StudentMarks], path: Path) -> StudentMarks:
+    """Return whose marks stand for all members of a group.
+
+    Raises:
+        UsageError: If they have not all the same.
+    """
+    if len({(member.total, tuple(member.scores.items())) for member in members}) > 1:
+        names = " and ".join(member.person.id for member in members)
+        raise UsageError(
+            f"{path} has one mark for {names}, and here they have not the same.",
+            "Give them the same marks, or take their entry out of the file and enter theirs by hand.",
+        )
+    return members[0]
 
 
 def _fill(entry: dict[str, Any], student: StudentMarks, marks: ClassMarks, path: Path) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+from markupsafe import escape
 
 from autograder.collecting.hand_ins import Owner
 from autograder.collecting.records import Record, Records
@@ -44,16 +46,34 @@ def feedback_zip(
     if not pages:
         raise UsageError(f"There is no feedback for {assignment} yet.", "Run: python -m autograder feedback")
     people, records = course_roster(course, roster), Records(course, assignment).last(platform)
-    name_of = FEEDBACK_PLATFORMS[platform]
-    left_out, buffer = [], io.BytesIO()
+    students_of: dict[str, list[str]] = {}
+    for student in sorted(pages):
+        name = FEEDBACK_PLATFORMS[platform](_person(people, student), records.get(student), f"{assignment}.html")
+        students_of.setdefault(name, []).append(student)
+    left_out, differing, buffer = students_of.pop("", []), [], io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for student, page in sorted(pages.items()):
-            name = name_of(_person(people, student), records.get(student), f"{assignment}.html")
-            if name:
-                archive.writestr(zipfile.ZipInfo(name), page.read_bytes(), zipfile.ZIP_DEFLATED)
+        for name, students in students_of.items():
+            page = _page_of(students, pages)
+            if page is None:
+                differing += students
             else:
-                left_out.append(student)
-    return Export({f"feedback-{platform}.zip": buffer.getvalue()}, tuple(left_out))
+                archive.writestr(zipfile.ZipInfo(name), page, zipfile.ZIP_DEFLATED)
+    return Export({f"feedback-{platform}.zip": buffer.getvalue()}, tuple(left_out), tuple(differing))
+
+
+def _page_of(students: Sequence[str], pages: Mapping[str, Path]) -> bytes | None:
+    """Return the page of one student, or of a group, where a platform shows one file to all; None if theirs differ."""
+    contents = {student: pages[student].read_bytes() for student in students}
+    if len(students) == 1:
+        return contents[students[0]]
+    together = _for_whom(", ".join(students))
+    alike = {content.replace(_for_whom(student), together) for student, content in contents.items()}
+    return alike.pop() if len(alike) == 1 else None
+
+
+def _for_whom(names: str) -> bytes:
+    """Return the line of a page that says whose it is: see `templates/feedback.html`."""
+    return f">For {escape(names)}.<".encode()
 
 
 def _person(roster: Roster, student: str) -> RosterEntry | None:

@@ -46,10 +46,12 @@ class Export:
     Attributes:
         files: Name to content.
         left_out: Ids of students with marks whom the downloaded file does not name.
+        differing: Ids of students of a group who would get one page, and whose pages are not the same.
     """
 
     files: Mapping[str, bytes]
     left_out: tuple[str, ...] = ()
+    differing: tuple[str, ...] = ()
 
 
 def nbgrader_csv(marks: ClassMarks) -> bytes:

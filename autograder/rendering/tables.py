@@ -51,4 +51,7 @@ def read_table(path: Path) -> TextTable:
 
 
 def _encoding(content: bytes) -> str:
-    return "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    zeros = content[:2].find(b"\0")  # a letter of the heading has one beside it where there is no mark
+    return "utf-16-be" if zeros == 0 else "utf-16-le" if zeros == 1 else "utf-8-sig"

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
+from autograder.collecting.records import Records
 from autograder.course.assignment import MODULE, Assignment
 from autograder.course.cells import Cell, flag, grade_id_of, load_cells, read_cells, text_of
 from autograder.course.course import Course
@@ -58,7 +59,7 @@ class Pair:
 def submissions_to_compare(
     course: Course, assignment: Assignment, folders: Mapping[str, Path], *, graded: bool
 ) -> Iterator[tuple[str, Snapshot]]:
-    """Yield each student's submission, but for those that cannot be read.
+    """Yield each student's submission, but for those that cannot be read; of a group the first member's.
 
     Args:
         course: The course.
@@ -66,6 +67,8 @@ def submissions_to_compare(
         folders: Student to submission folder.
         graded: Whether what was graded and recorded comes before what a folder holds now.
     """
+    groups = Records(course, assignment.name).groups()
+    seen: set[tuple[tuple[str, str], str]] = set()
     for student, folder in folders.items():
         snapshot = recorded_snapshot(course, assignment, student) if graded else None
         if snapshot is None:
@@ -73,6 +76,11 @@ def submissions_to_compare(
                 snapshot = read_submission(folder, assignment.name, course.settings)
             except SubmissionUnreadable:
                 continue
+        if student in groups:
+            shared = groups[student], snapshot.digest
+            if shared in seen:
+                continue
+            seen.add(shared)
         yield student, snapshot
 
 

@@ -12,6 +12,7 @@ import io
 import re
 import subprocess
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.collecting.independent_people import BY_ID, STUDENTS, Download, Student, Work, decomposed, write
@@ -39,6 +40,29 @@ def _csv(path: Path, rows: list[list[str]]) -> Path:
     return path
 
 
+Files = dict[str, bytes]
+ODD_CLONES: dict[str, Callable[[Files], Files]] = {
+    # moved into a folder of her own
+    "ada": lambda mine: {f"my work/{name}": content for name, content in mine.items()},
+    # nbgrader's release layout
+    "mary-ann": lambda mine: {f"release/tiny/{name}": content for name, content in mine.items()},
+    # an older copy that Jupyter saved
+    "jose": lambda mine: {**mine, ".ipynb_checkpoints/tiny-checkpoint.ipynb": b"{}"},
+    # an environment and caches in the repository, more files than a hand-in may have
+    "sukarno": lambda mine: {
+        **{f".venv/lib/{number}/utilities.py": b"x = 1\n" for number in range(600)},
+        "__pycache__/utilities.cpython-311.pyc": b"\0",
+        **{f"a/{number}.py": b"" for number in range(150)},
+        **mine,
+    },
+    # the other case
+    "lina": lambda mine: {"Tiny.ipynb": mine["tiny.ipynb"], "Utilities.py": mine["utilities.py"]},
+    # accepted, never pushed
+    "zoe": lambda mine: {},
+}
+"""What students do to their repositories."""
+
+
 def gh_classroom(folder: Path, work: Work) -> Download:
     """Return what `gh classroom clone student-repos` and `gh classroom assignment-grades` leave behind.
 
@@ -47,31 +71,13 @@ def gh_classroom(folder: Path, work: Work) -> Download:
     """
     source = folder / "tiny-submissions"
     files: list[str] = []
-    theirs: dict[str, dict[str, bytes]] = {}
     for student in STUDENTS:
-        mine = work.files(student)
-        placed = mine
-        clone = f"tiny-{student.login}"
-        if student.id == "ada":  # moved into a folder of her own
-            placed = {f"my work/{name}": content for name, content in mine.items()}
-        elif student.id == "mary-ann":  # nbgrader's release layout
-            placed = {f"release/tiny/{name}": content for name, content in mine.items()}
-        elif student.id == "jose":  # a copy of the notebook that Jupyter saved
-            placed = {**mine, ".ipynb_checkpoints/tiny-checkpoint.ipynb": work.notebook(student, 1)}
-        elif student.id == "sukarno":  # an environment and caches in the repository
-            junk = {".venv/lib/utilities.py": b"x = 1\n", "__pycache__/utilities.cpython-311.pyc": b"\0"}
-            placed = {**mine, **junk}
-        elif student.id == "lina":  # the other case
-            placed = {"Tiny.ipynb": mine["tiny.ipynb"], "Utilities.py": mine["utilities.py"]}
-        elif student.id == "zoe":  # accepted, never pushed
-            placed = {}
-        names = write(source / clone, {**CLONE, **placed})
-        _git(source / clone)
-        files += [f"{clone}/{name}" for name in names]
-        if placed:
-            theirs[student.id] = mine
-    theirs["ada"] = work.files(BY_ID["ada"])
-    for stranger in ("tiny-team-rocket", "tiny-stranger", "lab2-ben"):
+        placed = ODD_CLONES.get(student.id, _as_it_is)(work.files(student))
+        names = write(source / f"tiny-{student.login}", {**CLONE, **placed})
+        _git(source / f"tiny-{student.login}")
+        files += [f"tiny-{student.login}/{name}" for name in names]
+    theirs = {student.id: work.files(student) for student in STUDENTS if student.id != "zoe"}
+    for stranger in ("tiny-team-rocket", "tiny-stranger", "lab2-zoe"):
         names = write(source / stranger, {**CLONE, **work.files(BY_ID["ben-okri"], 1)})
         files += [f"{stranger}/{name}" for name in names]
     header = "assignment_name assignment_url starter_code_url github_username roster_identifier"
@@ -84,7 +90,7 @@ def gh_classroom(folder: Path, work: Work) -> Download:
     roster = [["identifier", "github_username", "github_id", "name"]]
     roster += [[student.id, student.login, str(900 + student.canvas), student.name] for student in STUDENTS]
     sidecars = {"times": grades, "roster": _csv(folder / "classroom_roster.csv", roster)}
-    nobodys = ("tiny-team-rocket", "tiny-stranger", "lab2-ben")
+    nobodys = ("tiny-team-rocket", "tiny-stranger", "lab2-zoe")
     return Download(source, tuple(files), theirs, nobodys, frozenset({"zoe"}), sidecars)
 
 
@@ -128,50 +134,49 @@ def real_clone(folder: Path, files: dict[str, bytes]) -> Path:
     return folder
 
 
+def _as_it_is(mine: Files) -> Files:
+    return mine
+
+
+def _in(folder: str, mine: Files) -> Files:
+    return {f"{folder}/{name}": content for name, content in mine.items()}
+
+
+def _mac_zip(mine: Files) -> bytes:
+    return zipped({**_in("tiny", mine), "__MACOSX/tiny/._tiny.ipynb": b"\0", "tiny/.DS_Store": b"\0"})
+
+
+ODD_FOLDERS: dict[str, Callable[[Files], Files]] = {
+    "ada": lambda mine: {**_in("ada", mine), "ada/timestamp.txt": b"2001-01-01 00:00:00 UTC"},  # her own clock
+    "ben-okri": lambda mine: {"ben-okri.zip": zipped(mine)},  # one zip in place of a folder
+    "mary-ann": lambda mine: _in("mary-ann/hand-in/tiny", mine),  # one folder too many
+    "ann": lambda mine: {"ann/tiny.zip": _mac_zip(mine)},
+    "kimlee": lambda mine: {"kimlee/all.zip": zipped({"inner.zip": zipped(mine)})},
+    "jose": lambda mine: {"jose/tiny (1).ipynb": mine["tiny.ipynb"], "jose/utilities-2.py": mine["utilities.py"]},
+    "juergen": lambda mine: {"juergen/TINY.IPYNB": mine["tiny.ipynb"], "juergen/Utilities.PY": mine["utilities.py"]},
+    "siobhan": lambda mine: _in("SIOBHAN", mine),
+    "jeanluc": lambda mine: _in("jeanluc/tiny", mine),  # as nbgrader lays it out
+    "sukarno": lambda mine: {**_in("sukarno", mine), "sukarno/Thumbs.db": b"\0", "sukarno/desktop.ini": b""},
+    "lina": lambda mine: _in("李 娜", mine),
+    "chloe": lambda mine: _in(decomposed("Chloé Lefèvre"), mine),
+    "renee": lambda mine: _in("Lefevre, Renée", mine),
+    "zoe": lambda mine: {"zoe.zip": zipped({})},
+}
+"""What students hand in, and how colleagues name it."""
+
+
 def plain_folder(folder: Path, work: Work) -> Download:
     """Return a folder of files as colleagues hand it on: a folder or a zip for each student, named by hand."""
     source = folder / "handed in"
     source.mkdir()
     files: list[str] = []
-    theirs: dict[str, dict[str, bytes]] = {}
+    theirs: dict[str, Files] = {}
     for student in STUDENTS:
-        mine = work.files(student)
-        placed = {f"{student.id}/{name}": content for name, content in mine.items()}
-        match student.id:
-            case "ada":  # a student's own clock
-                placed["ada/timestamp.txt"] = b"2001-01-01 00:00:00 UTC"
-            case "ben-okri":  # one zip in place of a folder
-                placed = {"ben-okri.zip": zipped(mine)}
-            case "mary-ann":  # one folder too many
-                placed = {f"mary-ann/hand-in/tiny/{name}": content for name, content in mine.items()}
-            case "ann":  # a zip inside the folder, with a Mac's leftovers
-                leftovers = {"__MACOSX/tiny/._tiny.ipynb": b"\0", "tiny/.DS_Store": b"\0"}
-                placed = {"ann/tiny.zip": zipped({**{f"tiny/{n}": c for n, c in mine.items()}, **leftovers})}
-            case "kimlee":  # a zip inside a zip
-                placed = {"kimlee/all.zip": zipped({"inner.zip": zipped(mine)})}
-            case "jose":  # downloaded twice by a browser
-                placed = {"jose/tiny (1).ipynb": mine["tiny.ipynb"], "jose/utilities-2.py": mine["utilities.py"]}
-            case "juergen":  # the other case
-                placed = {"juergen/TINY.IPYNB": mine["tiny.ipynb"], "juergen/Utilities.PY": mine["utilities.py"]}
-            case "siobhan":  # the folder's name in capitals
-                placed = {f"SIOBHAN/{name}": content for name, content in mine.items()}
-            case "jeanluc":  # the assignment's folder, as nbgrader lays it out
-                placed = {f"jeanluc/tiny/{name}": content for name, content in mine.items()}
-            case "sukarno":  # what systems leave behind
-                placed |= {"sukarno/Thumbs.db": b"\0", "sukarno/desktop.ini": b"", "sukarno/.ipynb_checkpoints/x": b""}
-            case "lina":  # named as the roster names her
-                placed = {f"李 娜/{name}": content for name, content in mine.items()}
-            case "chloe":  # named in the other Unicode form
-                placed = {f"{decomposed('Chloé Lefèvre')}/{name}": content for name, content in mine.items()}
-            case "renee":  # named `Last, First`
-                placed = {f"Lefevre, Renée/{name}": content for name, content in mine.items()}
-            case "olga":  # extra files that her notebook reads
-                mine = {**mine, "data/numbers.txt": b"1 2 3\n"}
-                placed["olga/data/numbers.txt"] = b"1 2 3\n"
-            case "zoe":  # an empty zip
-                placed = {"zoe.zip": zipped({})}
-        files += write(source, placed)
-        theirs[student.id] = mine
+        theirs[student.id] = work.files(student)
+        if student.id == "olga":  # a file that her notebook reads
+            theirs["olga"]["data/numbers.txt"] = b"1 2 3\n"
+        odd = ODD_FOLDERS.get(student.id)
+        files += write(source, odd(theirs[student.id]) if odd else _in(student.id, theirs[student.id]))
     del theirs["zoe"]
     strangers = {"tiny.ipynb": b"{}", "notes.txt": b"call zoe\n", "nobody/tiny.ipynb": b"{}"}
     files += write(source, {**strangers, ".DS_Store": b"\0"})
@@ -192,7 +197,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "A_3_B": ("dave", "eve"),
     "never met": ("nguyen", "bjorn"),
 }
-"""Who works with whom; the other four work alone, and the last group hands nothing in."""
+"""Who works with whom; the other five work alone, and the last group hands nothing in."""
 LATE_GROUPS = frozenset({"Group_7", "Project Groups 12"})
 
 
@@ -211,14 +216,15 @@ def representative(members: tuple[str, ...]) -> Student:
     return min((BY_ID[member] for member in members), key=lambda student: student.sortable.lower())
 
 
-def canvas_groups(folder: Path, work: Work) -> Download:
-    """Return the zip of a group assignment, and the group set's CSV from People > Group set > Download."""
+def canvas_groups(folder: Path, work: Work, some: tuple[str, ...] = ()) -> Download:
+    """Return the zip of a group assignment, of some groups and students alone, and the group set's CSV."""
     entries: dict[str, bytes] = {}
     theirs: dict[str, dict[str, bytes]] = {}
     attachment = 90000
     grouped = {member for members in GROUPS.values() for member in members}
     alone = {student.name: (student.id,) for student in STUDENTS if student.id not in grouped}
     handing_in = {name: members for name, members in {**GROUPS, **alone}.items() if name != "never met"}
+    handing_in = {name: members for name, members in handing_in.items() if not some or name in some}
     for name, members in handing_in.items():
         shown = representative(members)
         uploader = BY_ID[members[-1]]  # whoever uploaded it: Canvas does not tell

@@ -1,4 +1,4 @@
-"""Reads what goes back to GitHub, Classroom 50 and Canvas as those platforms read it, with the standard library alone."""
+"""Reads what goes back to Canvas and Classroom 50 as they read it, with the standard library alone."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from autograder.collecting.times import known_time
+from autograder.collecting.lists import known_time
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

@@ -1,14 +1,15 @@
-"""When hand-ins came: what platforms and instructors' tables say, in UTC; what cannot be read is not known."""
+"""Lists beside a download: when hand-ins came, in UTC, and who works with whom. What cannot be read is not known."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from pathlib import Path
 
 from autograder.collecting.hand_ins import Owner
-from autograder.collecting.roster import Nobody, Roster, folded, person_columns
+from autograder.collecting.roster import IDS, Nobody, Roster, RosterEntry, folded, person_columns, read_roster
 from autograder.deadlines.times import UnreadableTime, read_time
 from autograder.errors import UsageError
 from autograder.rendering.tables import TextTable, read_table
@@ -17,8 +18,10 @@ HEADINGS = (
     "time",
     "submitted at",
     "submission time",
+    "submission timestamp",
     "handed in",
     "timestamp",
+    "datetime",
     "last modified (submission)",
     "zuletzt geändert (abgabe)",
     "dernière modification (travail remis)",
@@ -44,6 +47,8 @@ def known_time(text: str, zone: tzinfo) -> datetime | None:
 def read_times(path: Path, roster: Roster, zone: tzinfo) -> dict[str, datetime]:
     """Return the time of each student's hand-in from a table: `student,time`, or one that a platform gave out.
 
+    Where a student has several rows, such as one for each attempt in Classroom 50's `scores.csv`, the last time counts.
+
     Raises:
         UsageError: If it has no such columns, or a time in it cannot be read.
     """
@@ -52,11 +57,12 @@ def read_times(path: Path, roster: Roster, zone: tzinfo) -> dict[str, datetime]:
     if place is None:
         raise UsageError(f"{path} has no column of times.", f"Give one of its columns the heading {HEADINGS[0]}.")
     times: dict[str, datetime] = {}
-    for student, cell in _cells(table, place, roster).items():
+    for student, cell in _cells(table, place, roster):
         try:
-            times[student] = read_time(cell, zone)
+            time = read_time(cell, zone)
         except UnreadableTime as error:
             raise UsageError(f"{path}: {cell!r} of {student} is no time that can be read.", error.remedy) from error
+        times[student] = max(time, times.get(student, time))
     return times
 
 
@@ -64,8 +70,8 @@ def worksheet_times(path: Path, roster: Roster, zone: tzinfo) -> dict[str, datet
     """Return the times that a roster tells beside its names, as Moodle's worksheet does; others are not known."""
     table = read_table(path)
     place = time_column(table)
-    cells = _cells(table, place, roster) if place is not None else {}
-    times = {student: known_time(cell, zone) for student, cell in cells.items()}
+    cells = _cells(table, place, roster) if place is not None else ()
+    times = {student: known_time(cell, zone) for student, cell in cells}
     return {student: time for student, time in times.items() if time is not None}
 
 
@@ -75,18 +81,45 @@ def time_column(table: TextTable) -> int | None:
     return next((headings.index(name) for name in HEADINGS if name in headings), None)
 
 
-def _cells(table: TextTable, place: int, roster: Roster) -> Mapping[str, str]:
-    """Return student to cell, of everyone whom the roster knows; without a roster of everyone named."""
-    columns = person_columns(table)
-    found: dict[str, str] = {}
+def with_groups(roster: Roster, path: Path) -> Roster:
+    """Return a roster that knows who works with whom, from a list that a platform gives out.
+
+    Args:
+        roster: The course's; where it names nobody, the list is the roster.
+        path: Canvas' group set, Classroom 50's groups, GitHub Classroom's grades; or a column of names or ids, and one
+            that says `group`.
+
+    Raises:
+        UsageError: If the list names no group, or a member whom the roster does not know.
+    """
+    listed = read_roster(path)
+    members = [person for person in listed.people if person.group]
+    if not members:
+        raise UsageError(f"{path} names no group.", "It needs a column group, and one that names each student.")
+    if not roster.people:
+        return listed
+    found: dict[str, RosterEntry] = {}
+    for member in members:
+        ids = {kind: value for kind, value in member.ids.items() if kind != "student"} or member.ids
+        try:
+            person = roster.find(Owner(member.student, ids, next(iter(member.names), "")))
+        except Nobody as error:
+            remedy = f"Say in {roster.where} who that is, or take the row out of {path.name}."
+            raise UsageError(f"{path}: {member.student} of the group {member.group} {error}.", remedy) from error
+        found[person.student] = replace(person, ids={**ids, **person.ids}, group=member.group)
+    return Roster(tuple(found.get(person.student, person) for person in roster.people), roster.where)
+
+
+def _cells(table: TextTable, place: int, roster: Roster) -> Iterator[tuple[str, str]]:
+    """Yield student and cell, of everyone whom the roster knows; without a roster of everyone named."""
+    columns = {kind: read for kind, read in person_columns(table).items() if kind in IDS}
     for row in table.rows:
         cell = row[place].strip()
-        ids = {kind: read(row) for kind, read in columns.items() if kind not in ("name", "first", "last") and read(row)}
+        ids = {kind: value for kind, read in columns.items() if (value := read(row))}
         if not ids or cell in ("", "-"):
             continue
         try:
             student = roster.find(Owner("", ids)).student if roster.people else next(iter(ids.values()))
         except Nobody:
             continue
-        found[student] = cell
-    return found
+        yield student, cell

@@ -1,0 +1,205 @@
+"""What careless instructors and hostile students do, each once found to go wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from autograder.cli.main import main
+from tests.collecting.independent_makers import zipped
+from tests.collecting.independent_people import decomposed
+from tests.tiny import TinyCourse
+
+MODULE = b"def double(x):\n    return 2 * x\n"
+
+
+def collect(course: TinyCourse, source: Path, *words: str | Path) -> int:
+    """Run `collect`."""
+    return main(["collect", str(source), *map(str, words), "--course", str(course.root), "--assignment", "tiny"])
+
+
+def placed(folder: Path, files: dict[str, bytes]) -> Path:
+    """Write files below a folder; return it."""
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def students(course: TinyCourse) -> set[str]:
+    """Whose work is laid out."""
+    return {path.parent.name for path in course.root.glob("submitted/*/tiny")}
+
+
+def other_notebook(course: TinyCourse) -> bytes:
+    """The notebook of another assignment of the same course, which begins alike."""
+    notebook = course.released_notebook()
+    for cell in notebook["cells"]:
+        name = cell["metadata"].get("nbgrader", {}).get("grade_id")
+        if name and name != "parameters":
+            cell["metadata"]["nbgrader"]["grade_id"] = f"{name}_of_lab2"
+    return json.dumps(notebook).encode()
+
+
+def test_another_assignments_download_replaces_nothing(
+    released_course: TinyCourse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its notebooks were taken for this one's, whatever they were called."""
+    right = placed(tmp_path / "tiny", {"ada/tiny.ipynb": b"{}", "ada/utilities.py": MODULE})
+    assert collect(released_course, right) == 0
+    files = {"ada/lab2.ipynb": other_notebook(released_course), "ada/utilities.py": b"x = 1\n"}
+    assert collect(released_course, placed(tmp_path / "lab2", files)) == 1
+    assert (released_course.root / "submitted/ada/tiny/utilities.py").read_bytes() == MODULE
+    assert "lab2.ipynb has not the cells of tiny: is it another assignment's?" in capsys.readouterr().err
+
+
+def test_another_name_is_no_other_assignment(released_course: TinyCourse, tmp_path: Path) -> None:
+    notebook = json.dumps(released_course.released_notebook()).encode()
+    source = placed(tmp_path / "in", {"ada/my homework.ipynb": notebook, "ada/utilities.py": MODULE})
+    assert collect(released_course, source) == 0
+    assert (released_course.root / "submitted/ada/tiny/tiny.ipynb").read_bytes() == notebook
+
+
+def test_what_is_laid_out_already_is_no_download(
+    tiny_course: TinyCourse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    placed(tiny_course.root / "submitted", {"ada/tiny/utilities.py": MODULE, "ada/tiny/timestamp.txt": b"2030-05-01"})
+    assert collect(tiny_course, tiny_course.root / "submitted") == 2
+    assert "is where hand-ins are laid out" in capsys.readouterr().err
+    assert (tiny_course.root / "submitted/ada/tiny/timestamp.txt").exists()
+
+
+@pytest.mark.parametrize("name", ["timestamp.txt/x", "tiny/timestamp.txt/deep/x", "submission_secret.txt/x"])
+def test_a_folder_called_like_a_file_of_nbgraders_stops_nobody(
+    tiny_course: TinyCourse, tmp_path: Path, name: str
+) -> None:
+    """The time could not be written where that folder was, and everybody's collecting ended."""
+    source = tmp_path / "in"
+    placed(source, {"ada/tiny/utilities.py": MODULE, "ben/utilities.py": MODULE})
+    placed(source / "ada", {name: b"1"})
+    (tmp_path / "times.csv").write_text("student,time\nada,2030-05-01 10:00 UTC\nben,2030-05-01 10:00 UTC\n")
+    assert collect(tiny_course, source, "--times", tmp_path / "times.csv") == 0
+    for student in ("ada", "ben"):
+        folder = tiny_course.root / "submitted" / student / "tiny"
+        assert (folder / "timestamp.txt").read_text().startswith("2030-05-01 10:00")
+
+
+def test_links_are_named_whatever_they_lead_to(
+    tiny_course: TinyCourse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A link to a folder vanished without a word."""
+    source = placed(tmp_path / "in", {"ada/utilities.py": MODULE})
+    (source / "ben").symlink_to(tiny_course.root, target_is_directory=True)
+    assert collect(tiny_course, source) == 0
+    assert students(tiny_course) == {"ada"}
+    assert "ben is a link" in capsys.readouterr().out
+
+
+def test_two_forms_of_one_name_are_one_student(
+    tiny_course: TinyCourse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = placed(tmp_path / "in", {"zoë/utilities.py": MODULE, f"{decomposed('zoë')}/utilities.py": b"x = 1\n"})
+    assert collect(tiny_course, source) == 1
+    assert not students(tiny_course)
+    assert "nothing says which came last: leave one out" in capsys.readouterr().err
+
+
+def test_an_environment_crowds_nobodys_work_out(tiny_course: TinyCourse, tmp_path: Path) -> None:
+    """Its files were read first, and the work was one file too many."""
+    junk = {f"{folder}/{number:03}.py": b"" for folder in ("env/lib", ".venv/lib") for number in range(600)}
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / "ada.zip").write_bytes(zipped({**junk, "utilities.py": MODULE, "tiny.ipynb": b"{}"}))
+    (source / "ben.zip").write_bytes(zipped({"utilities.py": MODULE}))
+    assert collect(tiny_course, source) == 0
+    folder = tiny_course.root / "submitted/ada/tiny"
+    assert (folder / "utilities.py").read_bytes() == MODULE
+    assert (folder / "tiny.ipynb").read_bytes() == b"{}"
+
+
+def test_ids_with_underscores_keep_their_files(tiny_course: TinyCourse, tmp_path: Path) -> None:
+    """`mary_ann_tiny.ipynb` went to `mary`."""
+    files = {"mary_ann_tiny.ipynb": b"{}", "mary_ann_utilities.py": MODULE, "mary_utilities.py": b"x = 1\n"}
+    assert collect(tiny_course, placed(tmp_path / "in", files)) == 0
+    assert (tiny_course.root / "submitted/mary_ann/tiny/utilities.py").read_bytes() == MODULE
+    assert (tiny_course.root / "submitted/mary/tiny/utilities.py").read_bytes() == b"x = 1\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"ada,4000\nben,4007\n", "names no students"),
+        ("student,name\nada,Lefèvre\n".encode("cp1252"), "Save it as CSV, in UTF-8"),
+        (b"", "names no students"),
+        (b"student,canvas\nada,4000\nben,4000\n", "canvas 4000 stands there twice, for ada and ben"),
+    ],
+)
+def test_a_roster_that_cannot_be_read_is_refused(
+    tiny_course: TinyCourse, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, message: str
+) -> None:
+    (tiny_course.root / "roster.csv").write_bytes(content)
+    assert collect(tiny_course, placed(tmp_path / "in", {"ada/utilities.py": MODULE})) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_roster_as_spreadsheets_save_it_is_read(
+    tiny_course: TinyCourse, tmp_path: Path, encoding: str, delimiter: str
+) -> None:
+    lines = (("Student", "Nachname", "Vorname"), ("ada", "Lefèvre", "Zoë"))
+    text = "\r\n".join(delimiter.join(line) for line in lines)
+    (tiny_course.root / "roster.csv").write_bytes(text.encode(encoding))
+    assert collect(tiny_course, placed(tmp_path / "in", {"Zoë Lefèvre/utilities.py": MODULE})) == 0
+    assert students(tiny_course) == {"ada"}
+
+
+def test_an_empty_download_says_so(tiny_course: TinyCourse, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty.zip").write_bytes(zipped({}))
+    assert collect(tiny_course, tmp_path / "empty.zip") == 2
+    assert "There is no student's file in empty" in capsys.readouterr().err
+
+
+def test_without_names_a_group_cannot_be_told_from_a_student(
+    tiny_course: TinyCourse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One member got the work, and nobody learned of the others."""
+    (tiny_course.root / "roster.csv").write_text("student,canvas\nada,4000\nben,4007\n")
+    (tmp_path / "c.zip").write_bytes(zipped({"projectgroup1_4000_9001_utilities.py": MODULE}))
+    assert collect(tiny_course, tmp_path / "c.zip") == 0
+    assert "1 hand-ins were placed by Canvas' numbers alone" in capsys.readouterr().err
+    (tmp_path / "groups.csv").write_text(
+        "canvas_user_id,login_id,group_name\n4000,a@x.org,Project Group 1\n4007,b@x.org,Project Group 1\n"
+    )
+    (tmp_path / "times.csv").write_text("student,time\nben,2030-05-01 10:00 UTC\n")
+    words = ("--groups", tmp_path / "groups.csv", "--times", tmp_path / "times.csv")
+    assert collect(tiny_course, tmp_path / "c.zip", *words) == 0
+    assert "alone" not in capsys.readouterr().err
+    for student in ("ada", "ben"):  # the time of one member is that of the group's hand-in
+        folder = tiny_course.root / "submitted" / student / "tiny"
+        assert (folder / "timestamp.txt").read_text().startswith("2030-05-01 10:00")
+
+
+def test_a_name_full_of_numbers_puts_nothing_into_anothers_work(tiny_course: TinyCourse, tmp_path: Path) -> None:
+    (tiny_course.root / "roster.csv").write_text("student,canvas,name\nben,4007,Ben Okri\neve,,Eve Plus\n")
+    upload = "4007_99999_tiny.ipynb"
+    files = {"okriben_4007_9001_utilities.py": MODULE, "pluseve_4010_9002_utilities.py": MODULE}
+    (tmp_path / "c.zip").write_bytes(zipped({**files, f"pluseve_4010_9003_{upload}": b"{}"}))
+    assert collect(tiny_course, tmp_path / "c.zip") == 0
+    assert not (tiny_course.root / "submitted/ben/tiny/tiny.ipynb").exists()
+    assert (tiny_course.root / "submitted/eve/tiny/tiny.ipynb").exists()
+
+
+def test_a_repository_of_another_assignment_is_nobodys(
+    tiny_course: TinyCourse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was taken for its owner's work, and `fall-tiny-mary-ann` for that of two students."""
+    (tiny_course.root / "roster.csv").write_text("student,github\nada,ada\nmary,mary-ann\nann,ann\nzoe,zoe\n")
+    names = ("fall-tiny-ada", "fall-tiny-mary-ann", "fall-tiny-ann", "fall-lab2-zoe")
+    source = placed(tmp_path / "in", {f"{name}/utilities.py": name.encode() for name in names})
+    assert collect(tiny_course, source, "--from", "github") == 1
+    assert students(tiny_course) == {"ada", "mary", "ann"}
+    assert (tiny_course.root / "submitted/mary/tiny/utilities.py").read_bytes() == b"fall-tiny-mary-ann"
+    assert "fall-lab2-zoe: matches nobody" in capsys.readouterr().err
