@@ -121,7 +121,7 @@ class Roster:
         wanted = _squeezed(owner.name or owner.shown)
         named = tuple(person for person in self.people if person.group and _squeezed(person.group) == wanted)
         if "canvas" in owner.ids:  # the number is that of a member, and a group's name may have no letters
-            return tuple(person for person in named if any(person.group == each.group for each in by_id))
+            return tuple(person for person in named if any(person.group == member.group for member in by_id))
         if not wanted or any(person.is_called(owner.name) for person in by_id):
             return ()
         return named
@@ -130,7 +130,7 @@ class Roster:
         """Return everyone who has one of the owner's ids."""
         ids = [*owner.ids.items(), *(("github", account) for account in owner.accounts)]
         kinds = {"student": ("student", "email", "login")}
-        wanted = ((each, folded(value)) for kind, value in ids for each in kinds.get(kind, (kind,)))
+        wanted = ((known, folded(value)) for kind, value in ids for known in kinds.get(kind, (kind,)))
         return _unique(person for key in wanted for person in self._by_id.get(key, ()))
 
     def _checked(self, owner: Owner, person: RosterEntry) -> RosterEntry:

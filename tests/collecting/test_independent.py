@@ -176,7 +176,9 @@ def test_each_member_of_a_canvas_group_gets_the_groups_work(desk: Desk, own_rost
     assert {row["state"] for row in again["hand_ins"]} == {"unchanged"}
     folders = {student: desk.submitted / student / "tiny" for student in sorted(download.theirs)}
     compared = submissions_to_compare(desk.course.course, desk.course.assignment, folders, graded=False)
-    ungrouped = {student for student in download.theirs if not any(student in each for each in makers.GROUPS.values())}
+    ungrouped = {
+        student for student in download.theirs if not any(student in members for members in makers.GROUPS.values())
+    }
     groups_there = [members for name, members in makers.GROUPS.items() if name != "never met"]
     assert {student for student, _ in compared} == ungrouped | {min(members) for members in groups_there}
 

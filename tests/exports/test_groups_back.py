@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from autograder.errors import UsageError
-from autograder.exports.formats import export
+from autograder.exports.formats import Platform, export
 from autograder.marks import ClassMarks, Mark, Person
 from tests.one_student import one_student
 
@@ -44,11 +44,11 @@ def scores(path: Path) -> Path:
 
 def test_classroom_50_has_one_mark_for_a_group(tmp_path: Path) -> None:
     """Only the owner was looked for, so a group's members were left out."""
-    made = export(pair(3.0), "classroom50", "", scores(tmp_path / "scores.json"), known=KNOWN)
+    made = export(pair(3.0), "classroom50", Platform("", scores(tmp_path / "scores.json"), KNOWN))
     (entry,) = json.loads(made.files["scores.json"])["assignments"]["tiny"]["entries"]
     assert (entry["submissions"][0]["score"], entry["override"], made.left_out) == (3, True, ())
 
 
 def test_members_with_other_marks_are_refused_with_their_names(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"has one mark for ada and ben, and here they have not the same"):
-        export(pair(2.0), "classroom50", "", scores(tmp_path / "scores.json"), known=KNOWN)
+        export(pair(2.0), "classroom50", Platform("", scores(tmp_path / "scores.json"), KNOWN))
