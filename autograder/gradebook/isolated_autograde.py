@@ -96,8 +96,12 @@ class IsolatedAutograde(Autograde):  # type: ignore[misc]
         if not super().init_destination(assignment_id, student_id):
             return False
         key, copies = SubmissionKey(assignment_id, student_id), ExitStack()
-        with transaction(usual) as book:
-            scratch = copies.enter_context(scratch_book(book, *key))
+        try:
+            with transaction(usual) as book:
+                scratch = copies.enter_context(scratch_book(book, *key))
+        except AutograderError as error:
+            self.failure = error
+            raise
         self.coursedir.db_url = scratch.url
         self._student, self.recorded, self.failure = _Student(key, copies, scratch), None, None
         return True

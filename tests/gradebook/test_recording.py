@@ -339,7 +339,7 @@ def test_a_config_that_would_run_student_code_is_refused(released_course: TinyCo
         released_course.read_again().record("ada", hand_in(released_course), PART)
 
 
-@pytest.mark.parametrize("student", ["", "..", "a/b", " ada", "*", "**"])
+@pytest.mark.parametrize("student", ["", "..", ".ada", "a/b", " ada", "*", "**"])
 def test_names_that_are_no_folder_are_refused(released_course: TinyCourse, student: str) -> None:
     with pytest.raises(RecordingError, match="cannot be a student's id"):
         released_course.record(student, released_course.root, PART)
