@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,12 +57,16 @@ class _Notebook(msgspec.Struct):
 
 
 def read_answers(notebook: Path) -> dict[str, GradedAnswer]:
-    """Return the answers in a graded notebook that a person marks, by grade_id; none where there is no notebook."""
+    """Return the answers in a graded notebook that a person marks, by grade_id; none where there is no notebook.
+
+    Raises:
+        OSError: If there is one that cannot be opened.
+    """
     try:
         cells = msgspec.json.decode(notebook.read_bytes(), type=_Notebook).cells
         flagged = [(_flags(cell), cell) for cell in cells if "nbgrader" in cell.metadata]
         return {flags.grade_id: _answer(cell) for flags, cell in flagged if flags.grade and flags.solution}
-    except (FileNotFoundError, NotADirectoryError, msgspec.MsgspecError):
+    except (FileNotFoundError, NotADirectoryError, RecursionError, msgspec.MsgspecError):
         return {}
 
 
@@ -71,8 +76,9 @@ def _answer(cell: _Cell) -> GradedAnswer:
     found = hashlib.sha256(f"{cell.cell_type}\n{text.strip()}".encode())
     pictures: dict[str, Bundle] = {}
     if bytes(cell.attachments) != b"{}":
-        pictures = msgspec.json.decode(cell.attachments, type=dict[str, Bundle])
-        found.update(msgspec.json.encode(pictures, order="deterministic"))
+        with suppress(msgspec.MsgspecError):  # what is no picture is left out, and costs nobody their words
+            pictures = msgspec.json.decode(cell.attachments, type=dict[str, Bundle])
+            found.update(msgspec.json.encode(pictures, order="deterministic"))
     return GradedAnswer(text, cell.cell_type, pictures, found.hexdigest()[:32])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Container, Mapping, Sized
 from dataclasses import dataclass
 
 import msgspec
@@ -32,7 +32,7 @@ from autograder.ledger.markings import (
     steps_of,
 )
 from autograder.ledger.outside import current_state, with_outside
-from autograder.marking.desk import Desk, Paper
+from autograder.marking.desk import Desk, Paper, place_of
 from autograder.marking.questions import Question
 from autograder.marking.views import GivenMark, MarkRequest, MoveRequest, NoteRequest, Seen
 
@@ -71,14 +71,15 @@ class Marker:
         """
         points = points_for(self.question, request.mark)
         seen = {self._student(name): shown for name, shown in request.seen.items()}
-        marked = self._marked(request.mark, request.means)
+        replaced = {self._student(name) for name in request.replaced}
+        marked = self._marked(request.mark, request.means, replaced)
         return self._act("mark", f"{points:g} points to {_counted(seen)}", dict.fromkeys(seen, marked), seen)
 
-    def _marked(self, mark: GivenMark, means: Means) -> NewStanding:
+    def _marked(self, mark: GivenMark, means: Means, replaced: Container[str] = ()) -> NewStanding:
         points, comment, now = points_for(self.question, mark), mark.comment.strip()[:LONGEST_REMARK], utc_now()
 
         def marked(paper: Paper) -> Standing:
-            if means == "group" and _keeps_its_mark(paper):
+            if means == "group" and _keeps_its_mark(paper) and paper.student not in replaced:
                 return paper.standing
             said = _with_earlier(paper.standing, comment)
             book = msgspec.structs.replace(paper.standing.book, points=points, comment=said, waits=False)
@@ -275,7 +276,8 @@ def _check_seen(papers: Mapping[str, Paper], seen: Mapping[str, Seen]) -> None:
 
 def _is_seen(paper: Paper, seen: Seen) -> bool:
     book = BookMark(paper.points, paper.standing.book.comment)
-    return paper.answer.digest == seen.digest and book.says_as(BookMark(seen.points, seen.comment))
+    is_same = paper.answer.digest == seen.digest and place_of(paper) == seen.moved
+    return is_same and book.says_as(BookMark(seen.points, seen.comment))
 
 
 def _restored(paper: Paper, step: Step, *, force: bool) -> Standing:

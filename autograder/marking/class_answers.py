@@ -10,6 +10,7 @@ from pathlib import Path
 from autograder.ledger.graded_answers import GradedAnswer, read_answers
 
 _Stamp = tuple[int, int, int]
+_UNREAD: _Stamp = (-1, -1, -1)
 
 
 class ClassAnswers:
@@ -35,7 +36,9 @@ class ClassAnswers:
                 found = os.stat(notebook)  # noqa: PTH116 - a third of the time, for thousands of files
                 stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
             if student not in self._known or self._known[student][0] != stamp:
-                self._known[student] = stamp, read_answers(notebook)
+                self._known[student] = _UNREAD, {}
+                with suppress(OSError):  # one file that cannot be opened costs nobody the page, and is tried again
+                    self._known[student] = stamp, read_answers(notebook)
 
     def answer(self, student: str, question: str) -> GradedAnswer | None:
         """Return what a student answered; None if there is no such answer."""

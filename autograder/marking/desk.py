@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 import sqlalchemy
 from nbgrader.api import Base
 
+from autograder.course.cells import Bundle
 from autograder.course.course import Course
 from autograder.errors import UsageError
 from autograder.gradebook.database import has_gradebook, transaction
@@ -20,7 +22,7 @@ from autograder.ledger.markings import BookMark, Standing, is_settled, last_stan
 from autograder.ledger.second_readings import SecondReading, second_readings
 from autograder.marking.class_answers import ClassAnswers
 from autograder.marking.groups import THRESHOLD, Distances, Group, Text, distances, grouped, labels_at
-from autograder.marking.names import HiddenNames, without_names
+from autograder.marking.names import ClassNames, HiddenNames, without_file_names
 from autograder.marking.questions import Question, as_html, read_questions
 from autograder.marking.views import AnswerRow, AnswerState, CommentRow, QuestionRow
 from autograder.marks import Person
@@ -87,6 +89,9 @@ class Desk:
     _compared: dict[str, tuple[tuple[str, ...], Distances]] = field(default_factory=dict)
     _labels: dict[tuple[str, float], tuple[Distances, dict[str, int]]] = field(default_factory=dict)
     _html: dict[str, str] = field(default_factory=dict)
+    _shown: dict[tuple[str, str], str] = field(default_factory=dict)
+    _names_of: dict[str, Person] = field(default_factory=dict)
+    _hider: ClassNames = field(default_factory=lambda: ClassNames(()))
 
     def __post_init__(self) -> None:
         """Find the gradebook."""
@@ -139,22 +144,17 @@ class Desk:
         given = self.question(question).given
         texts = [_text(self.names.hidden(student), paper.answer, given) for student, paper in papers.items()]
         texts.sort(key=lambda text: text.id)
-        moved = {
-            self.names.hidden(student): paper.standing.marking.group
-            for student, paper in papers.items()
-            if is_moved(paper)
-        }
+        moved = {self.names.hidden(student): place for student, paper in papers.items() if (place := place_of(paper))}
         return grouped(texts, self._labels_at(question, texts, threshold), moved)
 
     def answer_row(self, paper: Paper, *, named: bool) -> AnswerRow:
         """Return what the page shows of an answer, with the student's name or without."""
         book, marking = paper.standing.book, paper.standing.marking
         person = self.people.get(paper.student, Person(paper.student))
-        text = paper.answer.text[: LONGEST_SEARCHED * 2]
         return AnswerRow(
             id=self.names.hidden(paper.student),
             digest=paper.answer.digest,
-            text=clean(text if named else without_names(text, person))[:LONGEST_SEARCHED],
+            text=self._beginning(paper, person, named=named),
             state=paper.state,
             points=paper.points,
             comment=book.comment,
@@ -164,7 +164,7 @@ class Desk:
             at=f"{marking.at:%Y-%m-%d %H:%M} UTC" if marking.at else "",
             note=marking.note,
             flagged=marking.flagged,
-            moved=is_moved(paper),
+            moved=place_of(paper),
             second=paper.second,
             name=f"{person.name} ({person.id})" if named and person.name != person.id else person.id if named else "",
         )
@@ -172,12 +172,37 @@ class Desk:
     def answer_html(self, question: str, student: str, *, named: bool) -> str:
         """Return an answer as the page shows it."""
         answer = self.answers.answer(student, question) or NO_ANSWER
+        if named:
+            return self._laid_out(answer.text, answer.kind, answer.pictures, answer.digest)
         person = self.people.get(student, Person(student))
-        text = answer.text if named else without_names(answer.text, person)
-        key = f"{answer.digest} {hash(text)}"
+        text, pictures = without_file_names(answer.text, answer.pictures)
+        shown = self._laid_out(self._class_names.hide(text, person), answer.kind, pictures, answer.digest)
+        return self._class_names.hide(shown, person, html=True)
+
+    def _laid_out(self, text: str, kind: str, pictures: dict[str, Bundle], digest: str) -> str:
+        key = f"{digest} {hash(text)}"
         if key not in self._html:
-            self._html[key] = str(as_html(text, answer.kind, dict(answer.pictures)))
+            self._html[key] = str(as_html(text, kind, dict(pictures)))
         return self._html[key]
+
+    def _beginning(self, paper: Paper, person: Person, *, named: bool) -> str:
+        """Return the first part of an answer's text, to be searched and looked through."""
+        text = paper.answer.text[: LONGEST_SEARCHED * 2]
+        if named:
+            return clean(text)[:LONGEST_SEARCHED]
+        key = (paper.student, paper.answer.digest)
+        if key not in self._shown:
+            plain, _ = without_file_names(html.unescape(text), paper.answer.pictures)  # entities spell names, too
+            self._shown[key] = clean(self._class_names.hide(plain, person))[:LONGEST_SEARCHED]
+        return self._shown[key]
+
+    @property
+    def _class_names(self) -> ClassNames:
+        """The names of everybody who is known now."""
+        if self._names_of is not self.people:
+            self._names_of, self._hider = self.people, ClassNames(self.people.values())
+            self._shown.clear()
+        return self._hider
 
     def comments(self, papers: Iterable[Paper]) -> tuple[CommentRow, ...]:
         """Return the comments that were given to a question's answers, the commonest first."""
@@ -251,9 +276,10 @@ def open_desk(course: Course, assignment: str) -> Desk:
     return Desk(course, assignment, questions, ClassAnswers(folders, assignment), people)
 
 
-def is_moved(paper: Paper) -> bool:
-    """Return whether a person put this very answer into another group."""
-    return bool(paper.standing.marking.group) and paper.standing.marking.moved == paper.answer.digest
+def place_of(paper: Paper) -> str:
+    """Return the key of the group that a person put this very answer into; empty if nobody did."""
+    marking = paper.standing.marking
+    return marking.group if marking.moved == paper.answer.digest else ""
 
 
 def read_people(connection: sqlalchemy.Connection) -> dict[str, Person]:

@@ -32,7 +32,7 @@ def next_to_read(desk: Desk, question: Question, who: str, *, named: bool) -> Se
     left = [
         paper
         for paper in sample(question.id, papers.values())
-        if _marker_of(paper) != who and paper.student not in done
+        if not _is_same(_marker_of(paper), who) and paper.student not in done
     ]
     if not left:
         return SecondPage("", "", "", len(done), 0)
@@ -52,7 +52,7 @@ def read_second(desk: Desk, question: Question, who: str, request: SecondRequest
     paper = desk.papers(question.id).get(desk.names.student(request.id) or "")
     if paper is None or paper.answer.digest != request.digest or paper.standing.book.points is None:
         raise UsageError("This answer was handed in again, or its mark was taken back.", "Go on with the next one.")
-    if _marker_of(paper) == who:
+    if _is_same(_marker_of(paper), who):
         raise UsageError("You marked this answer yourself.", "Go on with the next one.")
     reading = SecondReading(
         question=question.id,
@@ -79,11 +79,13 @@ def _read_by(desk: Desk, question: Question, who: str, papers: Mapping[str, Pape
     """Return the students whose answers, as they are now, a person has read."""
     with transaction(desk.coursedir) as connection:
         readings = second_readings(connection, desk.assignment, question.id)
-    return {
-        reading.student
-        for reading in readings
-        if reading.who == who and reading.student in papers and papers[reading.student].answer.digest == reading.digest
-    }
+    read = {(reading.student, reading.digest) for reading in readings if _is_same(reading.who, who)}
+    return {student for student, paper in papers.items() if (student, paper.answer.digest) in read}
+
+
+def _is_same(name: str, who: str) -> bool:
+    """Return whether two names are one person's, who may have typed it otherwise in another browser."""
+    return name.casefold() == who.casefold()
 
 
 def _marker_of(paper: Paper) -> str:

@@ -43,6 +43,7 @@ class AnswerRow(msgspec.Struct, frozen=True):
         text: Its beginning, to be searched and looked through.
         points: What counts now.
         items: Of the rubric; None where the mark was given elsewhere.
+        moved: Key of the group that somebody put it into; empty if nobody did.
         second: What a second person gave; None without a second reading of this answer.
         name: Whose it is; empty while names are hidden.
     """
@@ -59,7 +60,7 @@ class AnswerRow(msgspec.Struct, frozen=True):
     at: str
     note: str
     flagged: bool
-    moved: bool
+    moved: str
     second: float | None
     name: str
 
@@ -103,11 +104,16 @@ class QuestionPage(msgspec.Struct, frozen=True):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What the page showed of an answer: a save replaces this and nothing else."""
+    """What the page showed of an answer: a save replaces this and nothing else.
+
+    Attributes:
+        moved: Key of the group that somebody put it into; empty if nobody did.
+    """
 
     digest: str
     points: float | None
     comment: str
+    moved: str = ""
 
 
 class GivenMark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,12 +129,17 @@ class GivenMark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MarkRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Give answers a mark."""
+    """Give answers a mark.
+
+    Attributes:
+        replaced: Answers that get it although they have a mark of their own, which a group's leaves alone otherwise.
+    """
 
     question: str
     seen: dict[str, Seen]
     mark: GivenMark
     means: Literal["group", "one"]
+    replaced: tuple[str, ...] = ()
 
 
 class NoteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

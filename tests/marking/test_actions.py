@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +14,11 @@ import pytest
 from nbgrader.api import Gradebook
 
 from autograder.cli.main import main
-from autograder.errors import UsageError
+from autograder.errors import RecordingError, UsageError
 from autograder.gradebook.database import transaction
 from autograder.gradebook.nbgrader_steps import course_directory
 from autograder.gradebook.transactions import GradebookWriter
+from autograder.ledger import connections
 from autograder.ledger.entries import SubmissionKey, changes
 from autograder.ledger.markings import actions_of
 from autograder.marking.actions import Marker, MarksDiffer
@@ -22,6 +28,7 @@ from autograder.marking.views import GivenMark, MarkRequest, MoveRequest, NoteRe
 from tests.marking.class_course import desk_of, hand_in
 
 Q = "question_04"
+PICTURE = base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
 STUDENTS = ("ada", "bob", "cem", "dana", "eve")
 RIGHT = "All tokens at once in matrix products, no N steps one after the other, and any two tokens are one step apart."
 
@@ -43,8 +50,8 @@ def seen(desk: Desk, *students: str) -> dict[str, Seen]:
 
 
 def request(shown: dict[str, Seen], *items: str, **other: Any) -> MarkRequest:
-    means = other.pop("means", "group")
-    return MarkRequest(Q, shown, GivenMark(items, **other), means)
+    means, replaced = other.pop("means", "group"), other.pop("replaced", ())
+    return MarkRequest(Q, shown, GivenMark(items, **other), means, replaced)
 
 
 def points(desk: Desk) -> dict[str, float | None]:
@@ -261,3 +268,111 @@ def test_a_second_person_reads_a_tenth_and_changes_no_mark(tmp_path: Path) -> No
         )
     with pytest.raises(UsageError, match="handed in again"):
         read_second(desk, lee.question, "Lee", SecondRequest(Q, read[0], "another digest", GivenMark(())))
+
+
+def test_a_mark_of_its_own_is_replaced_where_a_person_says_so(desk: Desk) -> None:
+    kim = marker(desk)
+    mark_elsewhere(desk, "bob", 1.5, "by formgrader")
+    marker(desk, "Lee").mark(request(seen(desk, "cem"), "second", means="one", points=0.5))
+    (bob,) = seen(desk, "bob")
+    kim.mark(request(seen(desk, *STUDENTS), "parallel", replaced=(bob,)))
+    assert points(desk) == dict.fromkeys(STUDENTS, 1.0) | {"cem": 0.5, "fay": 0.0}
+    kim.take_back(redo=False, force=False)
+    assert points(desk) == dict.fromkeys(STUDENTS) | {"bob": 1.5, "cem": 0.5, "fay": 0.0}
+    assert desk.papers(Q)["bob"].standing.book.comment == "by formgrader"
+
+
+def test_an_answer_that_somebody_moved_out_meanwhile_gets_no_mark_of_its_old_group(desk: Desk) -> None:
+    shown = seen(desk, *STUDENTS)
+    marker(desk, "Lee").move(MoveRequest(Q, seen(desk, "bob")))
+    with pytest.raises(MarksDiffer) as caught:
+        marker(desk).mark(request(shown, "parallel"))
+    assert set(caught.value.papers) == {"bob"}
+    with pytest.raises(MarksDiffer):
+        marker(desk).move(MoveRequest(Q, shown, seen(desk, "ada")[next(iter(seen(desk, "ada")))].digest))
+    assert points(desk)["bob"] is None
+
+
+def test_a_locked_gradebook_is_named_and_nothing_is_saved(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "BUSY_SECONDS", 0.1)
+    shown = seen(desk, "ada")
+    path = course_directory(desk.course, "vit").db_url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(RecordingError, match="locked"):
+            marker(desk).mark(request(shown, "parallel"))
+        assert points(desk)["ada"] is None  # who only reads need not wait
+        other.execute("ROLLBACK")
+    marker(desk).mark(request(shown, "parallel"))
+    assert points(desk)["ada"] == 1.0
+
+
+def test_a_file_that_cannot_be_opened_costs_nobody_the_page(desk: Desk) -> None:
+    notebook = desk.course.root / "autograded" / "bob" / "vit" / "vit.ipynb"
+    notebook.unlink()
+    notebook.mkdir()
+    papers = desk.papers(Q)
+    assert (papers["bob"].answer.digest, papers["ada"].answer.text) == ("", RIGHT)
+    notebook.rmdir()
+    hand_in(desk.course.root, "bob", {Q: RIGHT})
+    assert desk.papers(Q)["bob"].answer.text == RIGHT
+
+
+def test_a_picture_that_cannot_be_read_costs_nobody_their_words(desk: Desk) -> None:
+    notebook = desk.course.root / "autograded" / "bob" / "vit" / "vit.ipynb"
+    nb = json.loads(notebook.read_text())
+    for cell in nb["cells"]:
+        cell["attachments"] = {"sketch.png": {"image/png": ["a", "list"]}}
+    notebook.write_text(json.dumps(nb))
+    assert desk.papers(Q)["bob"].answer.text == RIGHT
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "_ada-77_ wrote this",
+        "by ADA-77.",
+        "Zoë\nFamilia, or Familia,  Zoe",
+        "**Zoë** <b>Familia</b>",
+        "zoe_familia and zoe.familia@example.org",
+        "So says Zoë.",
+        "Zo&euml; Famili&#97;",
+        "copied from bob-78, that is Robert Tables (Tables, Robert)",
+        "![Zoë Familia.png](attachment:Zo%C3%AB%20Familia.png)",
+        "<!-- ada-77 --> <span title='Zoë Familia'>me</span>",
+    ],
+)
+def test_no_spelling_of_a_name_is_shown(tmp_path: Path, said: str) -> None:
+    desk = desk_of(tmp_path / "course", {"ada-77": {Q: said}, "bob-78": {}})
+    with Gradebook(desk.coursedir.db_url) as book:
+        book.update_or_create_student("ada-77", first_name="Zoë", last_name="Familia", email="zoe.familia@example.org")
+        book.update_or_create_student("bob-78", first_name="Robert", last_name="Tables")
+    desk.people = {}
+    paper = desk.papers(Q)["ada-77"]
+    text = f"{desk.answer_row(paper, named=False).text} {desk.answer_html(Q, 'ada-77', named=False)}"
+    shown = html.unescape(text).casefold()
+    assert not [name for name in ("ada", "77", "zoë", "zoe", "famili", "bob", "tables") if name in shown]
+
+
+def test_pasted_pictures_are_shown_whatever_their_files_are_called(tmp_path: Path) -> None:
+    desk = desk_of(tmp_path / "course", {"ada-77": {Q: "See ![ada-77.png](attachment:ada-77.png)"}})
+    notebook = desk.course.root / "autograded" / "ada-77" / "vit" / "vit.ipynb"
+    nb = json.loads(notebook.read_text())
+    for cell in nb["cells"]:
+        cell["attachments"] = {"ada-77.png": {"image/png": PICTURE}}
+    notebook.write_text(json.dumps(nb))
+    desk.papers(Q)
+    for named in (False, True):
+        assert f"data:image/png;base64,{PICTURE}" in desk.answer_html(Q, "ada-77", named=named)
+    assert "ada-77" not in desk.answer_html(Q, "ada-77", named=False)
+
+
+def test_the_first_marker_is_no_second_person_in_other_letters(desk: Desk) -> None:
+    kim = marker(desk)
+    kim.mark(request(seen(desk, *STUDENTS), "parallel"))
+    assert next_to_read(desk, kim.question, "kim", named=False).id == ""
+    page = next_to_read(desk, kim.question, "Lee", named=False)
+    with pytest.raises(UsageError, match="yourself"):
+        read_second(desk, kim.question, "KIM", SecondRequest(Q, page.id, page.digest, GivenMark(())))
+    read_second(desk, kim.question, "Lee", SecondRequest(Q, page.id, page.digest, GivenMark(())))
+    assert next_to_read(desk, kim.question, "LEE", named=False).id == ""

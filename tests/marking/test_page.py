@@ -95,6 +95,10 @@ def test_a_whole_question_is_marked_by_keyboard_alone(browser: Browser, address:
             press(page, "l")
             page.keyboard.type("reason")
             press(page, "Enter", "Enter")
+        elif number == 5:
+            press(page, "g")
+            page.keyboard.type("give a reason")
+            press(page, "Enter")
         else:
             press(page, "Enter")
         page.wait_for_function(GONE_ON, arg=group)
@@ -251,3 +255,92 @@ def test_hostile_answers_run_nothing_cover_nothing_and_leak_no_name(browser: Bro
         press(page, "a", "Enter")
         said(page, "Saved")
         page.context.close()
+
+
+def test_a_second_reader_sees_no_mark_until_the_reading_ends(browser: Browser, address: str) -> None:
+    name = "question_07"
+    kim = Client(address)
+    answers = question(address, name)["answers"]
+    seen = {key: {field: row[field] for field in ("digest", "points", "comment")} for key, row in answers.items()}
+    mark = {"items": ["axis"], "comment": "Told by Kim."}
+    assert kim.post("/api/mark", {"question": name, "seen": seen, "mark": mark, "means": "one"})[0] == 200
+    page = opened_as(browser, address, "Lee")
+    page.goto(page.url.partition("#")[0] + f"#{name}")
+    page.reload()
+    page.wait_for_function(LAID_OUT)
+    press(page, "s")
+    expect(page.locator("#place")).to_contain_text("0 done")
+    shown = page.locator("#desk").inner_text()
+    assert "Told by Kim." not in shown and "0.5 p\n" not in shown and "by Kim" not in shown
+    expect(page.locator("#groups")).not_to_be_visible()
+    press(page, "1", "Enter")
+    expect(page.locator("#place")).to_contain_text("1 done")
+    page.locator("#questions button").first.click()
+    expect(page.locator("#groups")).to_be_visible()
+    page.context.close()
+
+
+@pytest.mark.parametrize("students", [0, 1])
+def test_a_class_of_nobody_and_of_one(browser: Browser, tmp_path: Path, students: int) -> None:
+    root = tmp_path / "course"
+    make_class(root, by_student(made_answers(students)))
+    errors: list[str] = []
+    with served(root) as address:
+        page = browser.new_context().new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(address)
+        page.get_by_label("Your name").fill("Kim")
+        page.get_by_label("Your name").press("Enter")
+        expect(page.locator("#place")).to_contain_text("1 answer" if students else "No answers yet")
+        for key in (
+            "j",
+            "k",
+            "n",
+            "p",
+            "x",
+            "f",
+            "o",
+            "m",
+            "Escape",
+            "b",
+            "u",
+            "r",
+            "a",
+            "Enter",
+            "v",
+            "<",
+            "s",
+            "Escape",
+            "]",
+        ):
+            press(page, key)
+        expect(page.locator("#heading")).not_to_have_text("Marking")
+        assert errors == []
+        page.context.close()
+
+
+def test_a_mark_made_in_formgrader_meanwhile_is_replaced_by_whoever_says_so(
+    browser: Browser, address: str, root: Path
+) -> None:
+    name = "question_09"
+    page = opened_as(browser, address, "Kim")
+    page.goto(page.url.partition("#")[0] + f"#{name}")
+    page.reload()
+    page.wait_for_function(LAID_OUT)
+    press(page, "j")
+    shown = question(address, name)
+    theirs = shown["answers"][shown["groups"][1]["members"][0]]
+    student = theirs["name"].rpartition("(")[2].rstrip(")")
+    with Gradebook(f"sqlite:///{root / 'gradebook.db'}") as book:
+        grade = book.find_grade(name, "vit", "vit", student)
+        grade.manual_score, grade.needs_manual_grade = 0.25, False
+        book.db.commit()
+    press(page, "a", "Enter")
+    expect(page.locator("#dialog")).to_contain_text("elsewhere: 0.25 points")
+    page.get_by_role("button", name="Replace").click()
+    said(page, "Saved: 2 points to")
+    assert question(address, name)["answers"][theirs["id"]]["points"] == 2.0
+    press(page, "k", "j", "u")
+    said(page, "Taken back")
+    assert question(address, name)["answers"][theirs["id"]]["points"] == 0.25
+    page.context.close()

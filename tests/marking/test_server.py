@@ -73,6 +73,17 @@ def test_without_the_token_there_is_nothing(address: str, path: str) -> None:
     assert client.ask(path, Host="evil.invalid:80").status == 403
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+@pytest.mark.parametrize("path", ["/", "/api/mark", "/live", "/?token=%FF", "/api/answers?ids=%FF", "/%C3%28"])
+def test_no_method_and_no_broken_address_gets_past_the_guard(address: str, method: str, path: str) -> None:
+    assert Client(address).ask(path, method, Cookie="").status == 403
+
+
+def test_the_order_of_answers_says_nothing_of_who_wrote_them(address: str) -> None:
+    ids = list(Client(address).get(f"/api/question?name={Q}")["answers"])
+    assert ids == sorted(ids)
+
+
 def test_the_token_buys_a_cookie_that_scripts_and_other_sites_do_not_get(address: str) -> None:
     client = Client(address)
     answer = client.ask(address[address.index("/?") :], Cookie="")

@@ -49,9 +49,9 @@ class Guard:
     token: str = field(default_factory=_random)
     session: str = field(default_factory=_random)
 
-    def opens(self, token: str) -> bool:
+    def opens(self, token: bytes) -> bool:
         """Return whether this is the token."""
-        return hmac.compare_digest(token.encode("utf-8", "replace"), self.token.encode())
+        return hmac.compare_digest(token, self.token.encode())
 
     def admits(self, request: HTTPServerRequest) -> bool:
         """Return whether a request may be answered at all."""

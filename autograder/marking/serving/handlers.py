@@ -44,7 +44,7 @@ class PageHandler(Guarded):
 
     def prepare(self) -> None:
         """Take the token in exchange for the cookie; then the address no longer shows it."""
-        guard, token = self.office.guard, self.get_query_argument("token", "")
+        guard, token = self.office.guard, self.request.query_arguments.get("token", [b""])[-1]
         if token and is_local(self.request) and guard.opens(token):
             self.set_cookie(guard.cookie, guard.session, path="/", httponly=True, samesite="Strict")
             # No redirect: where a link in another page or program led here, browsers would not send the cookie along.

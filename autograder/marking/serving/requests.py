@@ -147,7 +147,7 @@ class Asking(Guarded):
     def rows(self, papers: Iterable[Paper]) -> dict[str, AnswerRow]:
         """Return answers as the page shows them."""
         rows = [self.office.desk.answer_row(paper, named=self.named) for paper in papers]
-        return {row.id: row for row in rows}
+        return {row.id: row for row in sorted(rows, key=lambda row: row.id)}  # the gradebook's order tells names
 
     async def change(self, question: str, work: Callable[[Marker], list[Step]]) -> None:
         """Change something at the desk, send the answers that changed, and tell the other browsers."""

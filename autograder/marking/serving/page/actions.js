@@ -1,6 +1,6 @@
 // What people do to answers that is neither a mark nor a second reading: move, flag, note, take back.
 
-import { ask, choose, counted, isOpen, make, points, startOf } from "/parts.js";
+import { ask, choose, counted, inWords, isOpen, make, points, startOf } from "/parts.js";
 import { $, rowsOf, state } from "/state.js";
 import { request, say, withNames } from "/server.js";
 import { target, total } from "/drafts.js";
@@ -32,8 +32,8 @@ export function patch(answer) {
 }
 
 export const seenOf = (ids) => Object.fromEntries(ids.map((id) => {
-  const { digest, points: given, comment } = state.page.answers[id];
-  return [id, { digest, points: given, comment }];
+  const { digest, points: given, comment, moved } = state.page.answers[id];
+  return [id, { digest, points: given, comment, moved }];
 }));
 
 // The mark that all answers of a group have; null where they have none, or several.
@@ -68,7 +68,6 @@ export async function moveSomewhere(ids) {
   if (!ids.length) return;
   const others = state.page.groups.filter((group) => group.key !== state.group).map((group) => {
     const rows = rowsOf(group);
-    const inWords = (row) => `${points(row.points)} p${row.items && row.items.length ? ` (${row.items.join(", ").replaceAll("_", " ")})` : ""}`;
     const given = [...new Set(rows.filter((row) => !isOpen(row)).map(inWords))].join(", ") || "open";
     return [`${given} · ${counted(rows.length, "answer")} · ${startOf(rows[0].text).slice(0, 70)}`, group.key];
   });

@@ -8,12 +8,12 @@ import {
 } from "/navigation.js";
 import { flag, move, moveSomewhere, saveNote, takeBack } from "/actions.js";
 import { closeSecond, openSecond } from "/second.js";
-import { change, save, toggle, useComments } from "/marking.js";
+import { change, giveAsBefore, save, toggle, useComments } from "/marking.js";
 
 const ACTIONS = {
   j: () => stepGroup(1), k: () => stepGroup(-1), ArrowDown: () => stepGroup(1), ArrowUp: () => stepGroup(-1),
   n: () => stepAnswer(1), p: () => stepAnswer(-1), x: () => select(hereIds()), m: () => moveSomewhere(chosenOrHere()),
-  o: () => move(chosenOrHere(), ""), b: () => move(chosenOrHere(), "", true), c: () => $("comment").focus(), l: useComments,
+  o: () => move(chosenOrHere(), ""), b: () => move(chosenOrHere(), "", true), c: () => $("comment").focus(), l: useComments, g: giveAsBefore,
   t: () => { $("note-box").open = true; $("note").focus(); }, f: () => flag(chosenOrHere()),
   u: () => takeBack(false), r: () => takeBack(true), "[": () => stepQuestion(-1), "]": () => stepQuestion(1),
   "/": () => $("search").focus(), v: nextFilter, h: () => setNames(!state.names), s: openSecond, "?": showKeys,

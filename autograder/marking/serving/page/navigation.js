@@ -14,6 +14,7 @@ export async function loadRows() {
 export async function openQuestion(name) {
   if (!await leaveDraft()) return;
   state.second = null;
+  document.body.classList.remove("second");
   Object.assign(state, { page: null, group: "", here: 0, shown: AT_ONCE });
   state.chosen.clear();
   state.drafts.clear();

@@ -40,6 +40,9 @@ export function stateInWords(row) {
   }
 }
 
+// What a mark gave.
+export const inWords = (row) => `${points(row.points)} p${row.items && row.items.length ? ` (${row.items.join(", ").replaceAll("_", " ")})` : ""}`;
+
 export function startOf(text) {
   const start = text.replace(/\s+/g, " ").trim();
   return start || "(empty)";
@@ -76,7 +79,7 @@ export function card(rows, settings) {
     .map((row) => `Second reading: ${points(row.second)}${row.second === row.points ? ", too" : ""}`)));
   const answer = make("div", { class: "answer", dir: "auto", tabindex: "0", role: "group", "aria-label": "Answer" });
   if (html === undefined) answer.append(make("p", { class: "nothing" }, "…"));
-  else if (!first.text.trim() && !html.includes("<img")) answer.append(make("p", { class: "nothing" }, "(empty)"));
+  else if (!first.text.trim() && !html.includes("<img")) answer.append(make("p", { class: "nothing" }, first.digest ? "(empty)" : "(no graded notebook with this answer)"));
   else answer.innerHTML = html;
   for (const link of answer.querySelectorAll("a")) link.target = "_blank";
   return make("article", { class: `card${isHere ? " here" : ""}${isChosen ? " chosen" : ""}`, id: `card-${first.id}`, onclick: go },
@@ -101,6 +104,7 @@ export const KEYS = [
   ["j k ↓ ↑", "next, previous group"], ["n p", "next, previous answer of the group"],
   ["x", "select the answer: marks then go to selected answers alone"], ["m", "move the answer, or the selected ones, to another group"],
   ["o", "put it into a group of its own"], ["b", "put it back where it came from"], ["c", "comment"], ["l", "choose a comment that was used"],
+  ["g", "give a mark that was given before, with its comment"],
   ["t", "private note"], ["f", "flag, unflag"], ["e", "model answer"], ["i", "other points than the items'"],
   ["u, Ctrl+Z", "undo, as often as you like"], ["r, Ctrl+Y", "redo"],
   ["[ ]", "previous, next question"], ["/", "search"], ["v", "next filter"], ["< >", "looser, stricter groups"],

@@ -4,6 +4,7 @@ import { $, state } from "/state.js";
 
 export async function request(path, body) {
   let answer;
+  const waits = setTimeout(() => trouble("Waiting for the gradebook: another program may be writing to it …"), body === undefined ? 10000 : 2000);
   try {
     answer = await fetch(path, body === undefined ? {} : {
       method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
@@ -11,6 +12,8 @@ export async function request(path, body) {
   } catch {
     trouble("The server does not answer: nothing is saved now. Is “python -m autograder mark” still running?");
     throw new Error("no answer");
+  } finally {
+    clearTimeout(waits);
   }
   const data = await answer.json().catch(() => ({ problem: `The server answered ${answer.status}.` }));
   if (answer.status === 409) return { conflict: data.now };

@@ -44,7 +44,7 @@ export function showQuestion() {
 export function showGroups() {
   const groups = shownGroups();
   const rows = Object.values(state.page.answers);
-  $("count").textContent = `${groups.length} of ${state.page.groups.length}; ${counted(rows.filter(isOpen).length, "answer")} left`;
+  $("count").textContent = `${groups.length === state.page.groups.length ? "" : `${groups.length} of `}${state.page.groups.length}, ${counted(rows.filter(isOpen).length, "answer")} left`;
   $("threshold-shown").textContent = `${Math.round(state.page.threshold * 100)} %`;
   refill($("list"), ...groups.map((group, number) =>
     groupButton(number, rowsOf(group), group.key === state.group, () => clicked.openGroup(group.key))));
