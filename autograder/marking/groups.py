@@ -12,8 +12,8 @@ import numpy as np
 from autograder.marking.likeness import likeness, normalised
 
 THRESHOLD = 0.45
-"""How alike any two answers of a group are at least: the strictest at which five questions of a made class took at
-most 40 % of the actions of marking one by one; `python -m benchmarks.marking_actions` reports the other nine."""
+"""How alike any two answers of a group are at least: the strictest at which five questions of a made class take at
+most a third of the actions of marking one by one; `python -m benchmarks.marking_actions` reports nine of another."""
 LEAST, MOST = 0.1, 1.0
 """Between which thresholds a person may choose; at 1 only identical answers are together."""
 _SAYS_NOTHING = frozenset(
@@ -86,14 +86,14 @@ class Distances:
     """
 
     texts: tuple[str, ...]
-    alike: np.ndarray[Any, np.dtype[np.float64]]
+    alike: np.ndarray[Any, np.dtype[np.float32]]
 
 
 def distances(answers: Iterable[Text]) -> Distances:
     """Compare all answers of a question that say something."""
     texts = tuple(sorted({normalised(answer.text) for answer in answers if not answer.is_empty}))
     is_comparable = len(texts) > 1 and any(texts)
-    return Distances(texts, likeness(texts) if is_comparable else np.eye(len(texts)))
+    return Distances(texts, likeness(texts) if is_comparable else np.eye(len(texts), dtype=np.float32))
 
 
 def labels_at(compared: Distances, threshold: float) -> dict[str, int]:
@@ -111,7 +111,7 @@ def labels_at(compared: Distances, threshold: float) -> dict[str, int]:
         n_clusters=None,
         metric="precomputed",
         linkage="complete",  # any two of a group are alike, which a person can check
-        distance_threshold=1 - threshold + 1e-9,
+        distance_threshold=1 - threshold + 1e-6,
     )
     found: list[int] = clustering.fit(1 - compared.alike).labels_.tolist()
     return dict(zip(compared.texts, found, strict=True))

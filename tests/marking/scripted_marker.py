@@ -2,13 +2,14 @@
 
 Each of these is one action: opening a group or an answer, moving an answer, giving a mark, and giving a comment, which
 whoever lost points gets. With groups the marker opens one after the other, moves out what earns something else than
-most of the group does, and marks the rest. An answer that is moved to a group that is marked gets its mark with it.
+most of the group does, and marks the rest. An answer that is moved to a group that is marked gets its mark with it, and
+a mark that was given before is chosen with its comment.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from autograder.marking.groups import Text, distances, grouped, labels_at
@@ -53,7 +54,7 @@ def count_actions(question: str, answers: Sequence[MadeAnswer], threshold: float
     for group in groups:
         counted = Counter(earned[member] for member in group.members)
         most = max(counted, key=lambda items: (counted[items], sorted(items)))
-        actions += 1 + _giving(most, everything)  # opening, mark, comment
+        actions += 1 + _giving(most, everything, marked)  # opening, mark, comment
         marked.add(most)
         for member in group.members:
             marks[member] = most
@@ -61,12 +62,12 @@ def count_actions(question: str, answers: Sequence[MadeAnswer], threshold: float
                 moved, actions = moved + 1, actions + 1
                 marks[member] = earned[member]
                 if earned[member] not in marked:  # into a group of its own, which is opened and marked, too
-                    actions += 1 + _giving(earned[member], everything)
+                    actions += 1 + _giving(earned[member], everything, marked)
                     marked.add(earned[member])
-    one_by_one = sum(1 + _giving(items, everything) for items in earned.values())
+    one_by_one = sum(1 + _giving(items, everything, ()) for items in earned.values())
     return Count(actions, one_by_one, len(groups), moved, marks)
 
 
-def _giving(items: Items, everything: Items) -> int:
-    """Return the actions of giving a mark, and a comment unless all points were earned."""
-    return 1 if items == everything else 2
+def _giving(items: Items, everything: Items, marked: Container[Items]) -> int:
+    """Return the actions of giving a mark, and a comment unless all points were earned; both are one the next time."""
+    return 1 if items == everything or items in marked else 2
