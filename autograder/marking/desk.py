@@ -108,8 +108,11 @@ class Desk:
         return self.questions[name]
 
     def prepare(self, question: str) -> None:
-        """Read and compare a question's answers."""
-        self.groups(question, self.papers(question), THRESHOLD)
+        """Read and compare a question's answers, and hide the names in them."""
+        papers = self.papers(question)
+        self.groups(question, papers, THRESHOLD)
+        for paper in papers.values():
+            self.answer_row(paper, named=False)
 
     def rows(self) -> list[QuestionRow]:
         """Return all questions, and how far each is."""
