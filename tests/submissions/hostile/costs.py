@@ -63,8 +63,8 @@ def _memory(kind: str) -> int:
 
 def main() -> int:
     """Grade each member of the corpus, and print what it took."""
-    from tests.submissions.hostile.attacks import notebook, read_attacks
-    from tests.submissions.hostile.malformed import MALFORMED, write_right
+    from tests.submissions.hostile.attacks import RIGHT, notebook, read_attacks
+    from tests.submissions.hostile.malformed import ANSWER, MALFORMED, write_right
     from tests.submissions.hostile.world import World
 
     parser = argparse.ArgumentParser(prog="python -m tests.submissions.hostile.costs", description=__doc__)
@@ -72,6 +72,8 @@ def main() -> int:
     only = re.compile(parser.parse_args().only)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         world = World(Path(folder), patch)
+        for whole in (False, True):  # the libraries write their settings once
+            world.grade(world.hand_in("honest", RIGHT, notebook(world.released, ANSWER)), whole=whole)
         for attack in read_attacks():
             if only.search(attack.name):
                 cell = notebook(world.released, attack.cell(world.fill))
