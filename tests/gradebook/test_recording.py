@@ -277,7 +277,7 @@ def test_an_internal_error_waits_for_a_person(released_course: TinyCourse) -> No
         assert [grade_of(book, task).needs_manual_grade for task in ("double", "total")] == [True, False]
 
 
-def test_an_old_score_outlives_a_run_that_fails_and_is_flagged(
+def test_an_old_score_outlives_a_run_that_fails_and_is_flagged_after_another_hand_in(
     released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     released_course.record("ada", hand_in(released_course), tiny_result())
@@ -286,11 +286,14 @@ def test_an_old_score_outlives_a_run_that_fails_and_is_flagged(
         raise SandboxUnavailable("No Landlock here.")
 
     use_grader(monkeypatch, fail)
-    with pytest.raises(StepFailed, match="No Landlock here"):
-        autograde(released_course)
-    with book_of(released_course) as book:
-        grade = grade_of(book, "double")
-        assert (grade.auto_score, grade.needs_manual_grade) == (3.0, True)
+    for another_hand_in in (False, True):
+        if another_hand_in:
+            hand_in(released_course, answered("Twice is times two."))
+        with pytest.raises(StepFailed, match="No Landlock here"):
+            autograde(released_course)
+        with book_of(released_course) as book:
+            grade = grade_of(book, "double")
+            assert (grade.auto_score, grade.needs_manual_grade) == (3.0, another_hand_in)
     (student,) = class_marks(released_course.course, released_course.assignment).students
     assert [mark.id for mark in student.earlier] == ["double", "total"]
     use_grader(monkeypatch, lambda: PART)
