@@ -68,8 +68,9 @@ def _changed_penalties(
         student = str(submission.student_id)
         if students is None or student in students:
             penalties = policy.penalties(submission, seconds_late(submission, granted.get(student)))
-            known = {str(book.id): float(book.late_submission_penalty or 0.0) for book in submission.notebooks}
-            if any(abs(penalties.get(notebook, 0.0) - known[notebook]) > _SMALLEST for notebook in known):
+            notebooks = submission.notebooks
+            known = {str(notebook.id): float(notebook.late_submission_penalty or 0.0) for notebook in notebooks}
+            if any(abs(penalties.get(notebook, 0.0) - points) > _SMALLEST for notebook, points in known.items()):
                 changed[student] = {notebook: penalties.get(notebook, 0.0) for notebook in known}
     return changed
 

@@ -94,7 +94,9 @@ class Records:
     def groups(self) -> dict[str, tuple[str, str]]:
         """Return what everyone's last hand-in is called who shares it with others: platform and owner."""
         owners = {
-            student: (each[-1].platform, each[-1].owner) for student, each in self._known.students.items() if each
+            student: (records[-1].platform, records[-1].owner)
+            for student, records in self._known.students.items()
+            if records
         }
         shared = Counter(owners.values())
         return {student: owner for student, owner in owners.items() if shared[owner] > 1}

@@ -186,7 +186,7 @@ def _check_clock_change(aware: datetime, plain: str) -> None:
     if (aware.utcoffset() or timedelta()) < (other.utcoffset() or timedelta()):
         problem = f"{plain!r}: clocks are put forward then, so that hour never comes."
         raise UnreadableTime(problem, "Take a time before or after it.")
-    names = " or ".join(f"{each:%H:%M} {_offset_of(each)} ({each:%Z})" for each in (aware, other))
+    names = " or ".join(f"{hour:%H:%M} {_offset_of(hour)} ({hour:%Z})" for hour in (aware, other))
     raise UnreadableTime(f"{plain!r}: clocks are put back then, so that hour comes twice.", f"Say which: {names}.")
 
 

@@ -27,7 +27,7 @@ from autograder.gradebook.class_marks import known_names
 from autograder.gradebook.database import transaction
 from autograder.gradebook.transactions import GradebookWriter, Graded, Recorded, Work
 from autograder.ledger.entries import SubmissionKey
-from autograder.ledger.history import last_entry
+from autograder.ledger.history import is_recorded_last
 from autograder.ledger.scratch_book import ScratchBook, scratch_book
 
 GRADED = "autograder_graded"
@@ -176,14 +176,13 @@ class IsolatedAutograde(Autograde):  # type: ignore[misc]
     def _is_marked_already(self, key: SubmissionKey) -> bool:
         """Return whether the old marks are for what is handed in now, as where grading it again was interrupted."""
         writer = self._gradebook_writer
-        with transaction(writer.coursedir) as book:
-            last = last_entry(book, *key)
-        if last is None or not last.submission:
-            return False
         folder = Path(self.coursedir.format_path(self.coursedir.submitted_directory, key.student, key.assignment))
-        with suppress(SubmissionUnreadable):
-            return read_submission(folder, key.assignment, writer.course.settings).digest == last.submission
-        return False
+        try:
+            snapshot = read_submission(folder, key.assignment, writer.course.settings)
+        except SubmissionUnreadable:
+            return False
+        with transaction(writer.coursedir) as book:
+            return is_recorded_last(book, *key, snapshot.digest)
 
 
 def _work_folder(course: Course) -> tempfile.TemporaryDirectory[str]:

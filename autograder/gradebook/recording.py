@@ -31,7 +31,7 @@ from autograder.gradebook.record_stamp import Recording, is_recorded, plugins_di
 from autograder.gradebook.transactions import GradebookWriter, Graded, Recorded, check_registered
 from autograder.grading.rules_digest import read_rules
 from autograder.ledger.entries import SubmissionKey
-from autograder.ledger.history import last_entry
+from autograder.ledger.history import is_recorded_last
 from autograder.ledger.replacing import check_replaces_marks
 from autograder.results import SubmissionResult
 from autograder.text import problem_with_id
@@ -98,8 +98,8 @@ class Recorder:
         """
         with suppress(AutograderError, OSError):
             with transaction(self._writer.coursedir) as book:
-                last = last_entry(book, self._assignment.name, student)
-            if last is None or last.submission != snapshot.digest:
+                is_marked = is_recorded_last(book, self._assignment.name, student, snapshot.digest)
+            if not is_marked:
                 return self.record_ungraded(student, why)
         return None
 

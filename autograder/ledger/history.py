@@ -76,6 +76,12 @@ def last_entry(connection: sqlalchemy.Connection, assignment: str, student: str)
     return entry or next((entry for _, entry in _read(connection, newest) if entry), None)
 
 
+def is_recorded_last(connection: sqlalchemy.Connection, assignment: str, student: str, digest: str) -> bool:
+    """Whether a student's marks are for the submission with this digest, and not for an earlier one."""
+    last = last_entry(connection, assignment, student)
+    return last is not None and last.submission == digest
+
+
 def entries_of(connection: sqlalchemy.Connection, assignment: str, student: str) -> list[Entry]:
     """Return a student's history, oldest first; a row that cannot be read says so, and changes nothing."""
     entries: list[Entry] = []

@@ -11,7 +11,7 @@ from autograder.course.assignment import MODULE
 from autograder.course.submission import Snapshot
 from autograder.errors import SubmissionUnreadable
 from autograder.ledger.entries import SubmissionKey
-from autograder.ledger.history import last_entry
+from autograder.ledger.history import is_recorded_last
 from autograder.ledger.scratch_book import read_book_state
 from autograder.text import clean_name
 
@@ -34,8 +34,7 @@ def check_replaces_marks(book: sqlalchemy.Connection, key: SubmissionKey, snapsh
     problem = missing_work(snapshot)
     if not problem:
         return
-    last = last_entry(book, *key)
-    if last is not None and last.submission == snapshot.digest:
+    if is_recorded_last(book, *key, snapshot.digest):
         return
     if any(mark.automatic is not None for mark in read_book_state(book, *key).marks.values()):
         raise SubmissionUnreadable(problem, REMEDY)
