@@ -8,14 +8,13 @@ Written from the platforms' own sources and not from the code that reads them: `
 from __future__ import annotations
 
 import csv
-import io
 import re
 import subprocess
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.collecting.independent_people import BY_ID, STUDENTS, Download, Student, Work, decomposed, write
+from tests.collecting.students import zipped
 
 CLONE = {
     ".gitignore": b"*.pyc\n",
@@ -23,15 +22,6 @@ CLONE = {
     "README.md": b"# tiny\n",
 }
 """What the starter repository holds beside the assignment."""
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    """Return a zip of these files."""
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return held.getvalue()
 
 
 def _csv(path: Path, rows: list[list[str]]) -> Path:

@@ -7,7 +7,6 @@ Moodle: `mod/assign/classes/downloader.php` and `clean_param`; Canvas: `lib/cont
 from __future__ import annotations
 
 import csv
-import io
 import json
 import re
 import unicodedata
@@ -16,6 +15,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from tests.collecting.students import zipped
 
 MODULE = "utilities.py"
 FULL_NAMES = (
@@ -83,26 +84,17 @@ class Learner:
 LEARNERS = tuple(Learner(number, name) for number, name in enumerate(FULL_NAMES))
 
 
-def packed(files: Mapping[str, bytes]) -> bytes:
-    """Return a zip with these files."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return content.getvalue()
-
-
 def uploaded(learner: Learner, files: Mapping[str, bytes]) -> dict[str, bytes]:
     """Return what the student really gave the platform: each tenth in its own odd way."""
     module, notebook = files[MODULE], next(data for name, data in files.items() if name != MODULE)
     name = next(name for name in files if name != MODULE)
     odd: dict[int, dict[str, bytes]] = {
-        0: {"My work.zip": packed(files)},
+        0: {"My work.zip": zipped(files)},
         1: {"utilities (1).py": module, name: notebook, "._utilities.py": b"\0"},
         2: {MODULE: module, name.replace(".ipynb", " (2).ipynb"): notebook, "notes.txt": b"hello"},
-        3: {"hand-in.zip": packed({f"Lab/{key}": data for key, data in files.items()} | {"__MACOSX/._x": b"\0"})},
+        3: {"hand-in.zip": zipped({f"Lab/{key}": data for key, data in files.items()} | {"__MACOSX/._x": b"\0"})},
         4: {"Utilities.py": module, name.upper(): notebook, "timestamp.txt": b"1999-01-01 00:00 UTC"},
-        5: {"outer.zip": packed({"inner.zip": packed(files)})},
+        5: {"outer.zip": zipped({"inner.zip": zipped(files)})},
         6: {MODULE: module, name: notebook, "plot ä.png": b"\x89PNG\r\n\x1a\n"},
     }
     return odd.get(learner.number % 10, dict(files))

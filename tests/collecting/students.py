@@ -9,6 +9,7 @@ import io
 import json
 import unicodedata
 import zipfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 NAMES = (
@@ -115,11 +116,11 @@ def module_of(student: Student, remark: str = "") -> bytes:
     return f'"""Work of {student.id} {remark}."""\n\n\ndef double(x):\n    return 2 * x\n'.encode()
 
 
-def zipped(files: dict[str, bytes] | list[tuple[str, bytes]]) -> bytes:
+def zipped(files: Mapping[str, bytes] | Iterable[tuple[str, bytes]]) -> bytes:
     """A zip file with these files."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items() if isinstance(files, dict) else files:
+        for name, content in files.items() if isinstance(files, Mapping) else files:
             archive.writestr(name, content)
     return buffer.getvalue()
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from autograder.cli.main import main
-from tests.collecting.independent_makers import zipped
 from tests.collecting.independent_people import decomposed
+from tests.collecting.students import zipped
 from tests.tiny import TinyCourse
 
 MODULE = b"def double(x):\n    return 2 * x\n"

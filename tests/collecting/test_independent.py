@@ -13,6 +13,7 @@ from autograder.reports.similarity import submissions_to_compare
 from tests.collecting import independent_makers as makers
 from tests.collecting import independent_reader as reader
 from tests.collecting.independent_people import BY_ID, STUDENTS, Download, Work, points
+from tests.collecting.students import zipped
 from tests.page_text import Page
 from tests.tiny import TinyCourse, tiny_result
 
@@ -90,7 +91,7 @@ def test_clones_in_a_zip(desk: Desk, name: str) -> None:
         for path, content in desk.work.files(student).items():
             made[f"tiny-submissions/tiny-{student.login}/{path}"] = content
     roster = makers.gh_classroom(desk.folder, desk.work).sidecars["roster"]
-    (desk.folder / name).write_bytes(makers.zipped(made))
+    (desk.folder / name).write_bytes(zipped(made))
     status, record = desk.collect(desk.folder / name, "--roster", roster)
     assert (status, record["platform"]) == (0, "github")
     assert {row["student"] for row in record["hand_ins"]} == {student.id for student in STUDENTS[:4]}
@@ -135,7 +136,7 @@ def test_a_plain_folder(desk: Desk) -> None:
 def test_a_plain_folder_that_was_zipped_under_another_name(desk: Desk) -> None:
     made = {f"class/{s.id}/{name}": content for s in STUDENTS[:3] for name, content in desk.work.files(s).items()}
     source = desk.folder / "download (2).zip"
-    source.write_bytes(makers.zipped(made))
+    source.write_bytes(zipped(made))
     status, record = desk.collect(source)
     assert status == 0
     assert {row["student"] for row in record["hand_ins"]} == {student.id for student in STUDENTS[:3]}
@@ -153,7 +154,7 @@ def test_canvas_groups_without_the_list_of_members_are_refused(desk: Desk, capsy
 def test_a_group_called_like_its_member_is_named(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     ada = BY_ID["ada"]
     named = {f"teamada_{ada.canvas}_1_{name}": content for name, content in desk.work.files(ada).items()}
-    (desk.folder / "c.zip").write_bytes(makers.zipped(named))
+    (desk.folder / "c.zip").write_bytes(zipped(named))
     status, record = desk.collect(desk.folder / "c.zip", "--roster", makers.gradebook(desk.folder), "--from", "canvas")
     assert (status, record["doubtful"]) == (0, {f"teamada_{ada.canvas}": "ada"})
     assert "its other members get nothing until you say who they are: --groups" in capsys.readouterr().err
