@@ -18,6 +18,9 @@ from tests.tiny import TinyCourse
 
 START_MILLISECONDS = 60_000
 WORK_MILLISECONDS = 300_000
+LISTENING = """() => [".extra-credit", ".comment"].every(
+    (field) => [...document.querySelectorAll(field)].at(-1).getAttribute("placeholder") !== null)"""
+"""Formgrader sets these when marks and comments have come; what is written before that is never sent."""
 HANDED_IN = {"timestamp.txt": "2030-05-01 17:30:00.000000 UTC", "submission_secret.txt": "0123456789abcdef" * 8}
 """What nbgrader's submit adds; without both it releases no feedback."""
 
@@ -82,8 +85,9 @@ def go(page: Page, address: str, place: str, ready: str) -> None:
 
 
 def submission_page(page: Page, address: str, submission: str) -> None:
-    """Go to one student's submitted notebook."""
+    """Go to one student's submitted notebook, and wait until it listens to what is written into its last fields."""
     go(page, address, f"submissions/{submission}/", ".score")
+    page.wait_for_function(LISTENING)
 
 
 def give(page: Page, points: str, comment: str) -> None:
