@@ -150,12 +150,17 @@ def _ready_to_record(course: Course, assignment: Assignment, folders: Mapping[st
 
     Raises:
         ConfigError: If the course's late policy cannot be used.
-        RecordingError: If the gradebook cannot be used.
+        RecordingError: If the gradebook cannot be used, or does not know the assignment.
     """
     from autograder.deadlines.late_policy import late_policy
     from autograder.gradebook.class_marks import known_names
+    from autograder.gradebook.database import transaction
+    from autograder.gradebook.nbgrader_steps import course_directory
+    from autograder.gradebook.transactions import check_registered
 
     late_policy(course.nbgrader)
+    with transaction(course_directory(course, assignment.name)) as book:
+        check_registered(book, assignment.name)
     names = known_names(course, assignment.name, folders)
     return {names[student]: folder for student, folder in folders.items()}
 

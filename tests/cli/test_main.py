@@ -213,6 +213,16 @@ def test_discover_orders_and_refuses(released_course: TinyCourse) -> None:
     assert list(discover(submitted, "tiny", ["b"])) == ["b"]
 
 
+def test_what_was_not_released_is_not_graded_for_nothing(
+    tiny_course: TinyCourse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_course.hand_in("ada", None)
+    monkeypatch.setattr(batch, "grade_all", lambda *_: pytest.fail("an hour of grading that cannot be recorded"))
+    assert cli.main(["grade", "--course", str(tiny_course.root), "--assignment", "tiny"]) == 1
+    said = "The gradebook does not know the assignment tiny. Run: python -m autograder release"
+    assert capsys.readouterr().err == f"autograder: {said}\n"
+
+
 def grade_with(course: TinyCourse, monkeypatch: pytest.MonkeyPatch, graded: GradedSubmission, *words: str) -> int:
     monkeypatch.setattr(batch, "grade_all", lambda *_: iter([graded]))
     return cli.main(["grade", "--course", str(course.root), "--assignment", "tiny", *words])
