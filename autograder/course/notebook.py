@@ -174,7 +174,8 @@ def _restored_cells(released: list[Cell], theirs: list[StudentCell]) -> list[Cel
 
 def _place(trusted: Cell, theirs: list[StudentCell]) -> int | None:
     """Return where a released cell is in the student's notebook; words may be in a cell of another type."""
-    same_name = [number for number, cell in enumerate(theirs) if cell.grade_id == grade_id_of(trusted)]
+    name = grade_id_of(trusted)
+    same_name = [number for number, cell in enumerate(theirs) if cell.grade_id == name]
     same_kind = [number for number in same_name if theirs[number].kind == trusted["cell_type"]]
     if not same_kind and trusted["cell_type"] == "markdown":
         return next(iter(same_name), None)

@@ -11,18 +11,23 @@ import functools
 import glob
 import os
 from types import SimpleNamespace
+from typing import Any
 
+import nbgrader.api
 import nbgrader.apps.api
 import nbgrader.converters.base
+import nbgrader.nbgraderformat.common
 import nbgrader.utils
 
 from autograder.deadlines.late_policy import adapt_penalties
 from autograder.deadlines.nbgrader_times import adapt_times
 from autograder.ledger.connections import wait_when_busy
+from autograder.ledger.scratch_book import engine_for_nbgrader
 from autograder.text import one_form
 
 _GLOBBING = (nbgrader.converters.base, nbgrader.apps.api, nbgrader.utils)
 """Modules of nbgrader that look for folders by a pattern."""
+_jsonschema = nbgrader.nbgraderformat.common.jsonschema
 
 
 @functools.cache
@@ -31,8 +36,19 @@ def adapt_nbgrader() -> None:
     wait_when_busy()
     adapt_times()
     adapt_penalties()
+    nbgrader.api.create_engine = engine_for_nbgrader
+    nbgrader.nbgraderformat.common.jsonschema = SimpleNamespace(validate=validate_metadata)
     for module in _GLOBBING:
         module.glob = SimpleNamespace(glob=literal_glob)
+
+
+def validate_metadata(metadata: object, schema: dict[str, Any]) -> None:
+    """Check a cell's metadata as `jsonschema.validate` does, which checks nbgrader's schema again for every cell.
+
+    Raises:
+        jsonschema.ValidationError: If they are not as the schema wants them.
+    """
+    _jsonschema.validators.validator_for(schema)(schema).validate(metadata)
 
 
 def literal_glob(pattern: str) -> list[str]:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import sqlalchemy
 from nbgrader.api import Assignment as BookAssignment
-from nbgrader.preprocessors import CheckCellMetadata
 
 from autograder.course.assignment import MODULE, Assignment
 from autograder.course.course import Course
@@ -205,8 +204,6 @@ def _autograde(recording: Recording, staging: Path, writer: GradebookWriter) -> 
     graded = Graded(recording.result, recording.snapshot.digest, recording.rules)
     given = RecordGrades(graded=graded, course=course, coursedir=coursedir)
     step.autograde_preprocessors = [given if name == RECORDER else name for name in step.autograde_preprocessors]
-    # Metadata is checked at the end, on what is written; to check it here, too, takes a sixth of the time.
-    step.sanitize_preprocessors = [kind for kind in step.sanitize_preprocessors if kind is not CheckCellMetadata]
     step.gradebook_writer, step.flags_failures = writer, False  # whoever called says why it failed
     try:
         run_step(step)

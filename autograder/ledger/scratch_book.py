@@ -15,10 +15,13 @@ from uuid import uuid4
 import sqlalchemy
 from nbgrader.api import Base
 
+from autograder.ledger.connections import engine_of
 from autograder.ledger.entries import BookState, TaskMark
 
 Row = dict[str, object]
 _SCRATCH = "sqlite:///file:autograder-scratch-"
+_free: list[str] = []
+"""Addresses of copies that nobody uses any more: SQL that was compiled for one copy serves the next one there."""
 _TABLES: Mapping[str, sqlalchemy.Table] = Base.metadata.tables
 _KINDS_OF_CELLS = ("grade_cells", "solution_cells", "task_cells")
 _GRADED: Mapping[str, tuple[str, ...]] = {
@@ -80,9 +83,8 @@ def scratch_book(book: sqlalchemy.Connection, assignment: str, student: str) -> 
         assignment: Name of the assignment; without it the copy stays empty.
         student: nbgrader's id of the student, who may be new.
     """
-    url = f"{_SCRATCH}{uuid4().hex}?mode=memory&cache=shared&uri=true"
-    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
-    with engine.connect() as connection:
+    url = _free.pop() if _free else f"{_SCRATCH}{uuid4().hex}?mode=memory&cache=shared&uri=true"
+    with engine_of(url).connect() as connection:
         Base.metadata.create_all(connection)
         extensions: Row = {}
         for name, rows in _read(book, assignment, student):
@@ -92,12 +94,17 @@ def scratch_book(book: sqlalchemy.Connection, assignment: str, student: str) -> 
                 extensions = {str(row["id"]): row["extension"] for row in rows}
         connection.commit()
         yield ScratchBook(url, connection, extensions)
-    engine.dispose()
+    _free.append(url)
 
 
 def is_scratch(url: str) -> bool:
     """Return whether a database is a copy that nbgrader works on."""
     return url.startswith(_SCRATCH)
+
+
+def engine_for_nbgrader(url: str, **options: object) -> sqlalchemy.Engine:
+    """Stand in for nbgrader's `create_engine`: each time that it opens a copy it would compile all its SQL again."""
+    return engine_of(url) if is_scratch(url) else sqlalchemy.create_engine(url, **options)
 
 
 def read_book_state(connection: sqlalchemy.Connection, assignment: str, student: str) -> BookState:
