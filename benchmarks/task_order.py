@@ -1,16 +1,18 @@
 """Do marks depend on the order of tasks? Each submission's tasks are graded in order, in reverse, and each by itself.
 
-    python -m benchmarks.task_order [COUNT]
+    python -m benchmarks.task_order [COUNT] [--share 1/2]
 
-COUNT submissions of the corpus, evenly spread over it; by default all of them, which takes hours. Only the submission's
-own process is asked: stand-ins always come in the tasks' order.
+COUNT submissions of the corpus, evenly spread over it; by default all of them, which takes hours. Each core can do a
+share of its own. Only the submission's own process is asked: stand-ins always come in the tasks' order.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from autograder.course.assignment import Assignment, Task
@@ -66,15 +68,26 @@ def _spread(count: int) -> Iterator[tuple[str, Snapshot]]:
         yield variant.slug, corpus.submission(variant)
 
 
+def _share(text: str) -> tuple[int, int]:
+    number, shares = (int(part) for part in text.split("/"))
+    if not 1 <= number <= shares:
+        raise ValueError
+    return number, shares
+
+
 def main() -> None:
     """Print the submissions whose marks depend on the order."""
+    parser = argparse.ArgumentParser(description="Do marks depend on the order of tasks?")
+    parser.add_argument("count", nargs="?", type=int, default=len(read_corpus().variants))
+    parser.add_argument("--share", type=_share, default=(1, 1), help="one of several runs: 1/2 and 2/2")
+    options = parser.parse_args()
+    number, shares = options.share
     course = read_course(ROOT)
     assignment = course.assignment("vit")
     orders = Orders(ROOT, assignment)
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else len(read_corpus().variants)
     tried = different = 0
     with Zygote(threads=1, preload=assignment.preload) as zygote:
-        for slug, snapshot in _spread(count):
+        for slug, snapshot in islice(_spread(options.count), number - 1, None, shares):
             tried += 1
             found = orders.differing(zygote, snapshot, assignment.tasks)
             different += bool(found)
