@@ -8,8 +8,9 @@ any parameter, and a record that holds has also proved how many weights the subm
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -26,13 +27,15 @@ ABSENT = -1
 
 def values_at(places: Record, values: Floats) -> Record:
     """Return a record of positions as the record of the values that stand there; choices stay as they are."""
-    read: Any = _map(places, lambda part: np.where(part == ABSENT, 0.0, values[part]))
+    padded = np.concatenate([values, np.zeros(1, values.dtype)])  # at ABSENT, the last position
+    read: Any = _map(places, lambda part: padded[part])
     return read  # type: ignore[no-any-return]
 
 
 def moved_to(places: Record, positions: Positions) -> Record:
     """Return a record for a larger vector, in which what stood at 0, 1, 2 … stands at these positions."""
-    moved: Any = _map(places, lambda part: np.where(part == ABSENT, ABSENT, positions[part]))
+    padded = np.append(positions, ABSENT)
+    moved: Any = _map(places, lambda part: padded[part])
     return moved  # type: ignore[no-any-return]
 
 
@@ -41,9 +44,14 @@ def _map(part: Any, change: Callable[[Positions], Any]) -> Any:  # noqa: ANN401 
         return change(part)
     if isinstance(part, tuple):
         return tuple(_map(item, change) for item in part)
-    if is_dataclass(part) and not isinstance(part, type):
-        return replace(part, **{field.name: _map(getattr(part, field.name), change) for field in fields(part)})
-    return part
+    names = _fields_of(type(part))
+    return type(part)(**{name: _map(getattr(part, name), change) for name in names}) if names else part
+
+
+@functools.cache
+def _fields_of(kind: type) -> tuple[str, ...]:
+    """Return the names of a dataclass's fields; none of any other class."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
 
 
 def positions_in(places: object) -> Positions:
@@ -59,9 +67,9 @@ def _arrays(part: object) -> Iterator[Positions]:
     elif isinstance(part, tuple):
         for item in part:
             yield from _arrays(item)
-    elif is_dataclass(part) and not isinstance(part, type):
-        for field in fields(part):
-            yield from _arrays(getattr(part, field.name))
+    else:
+        for name in _fields_of(type(part)):
+            yield from _arrays(getattr(part, name))
 
 
 def first_reading(

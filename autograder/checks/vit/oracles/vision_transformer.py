@@ -13,12 +13,12 @@ Reference: Vaswani et al. 2017, "Attention Is All You Need"; Dosovitskiy et al. 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import erf
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -26,8 +26,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Keep = Floats | float
 Attend = Callable[[Floats, Floats, Floats], tuple[Floats, Floats]]
 Activation = Callable[[Floats], Floats]
-
-_erf = np.vectorize(math.erf, otypes=[float])
 
 
 # Attention -----------------------------------------------------------------------------------------------------------
@@ -107,7 +105,7 @@ def relu(x: Floats) -> Floats:
 
 def gelu(x: Floats) -> Floats:
     """Return x Φ(x), with Φ the normal distribution function."""
-    return 0.5 * x * (1 + _erf(x / np.sqrt(2)))
+    return 0.5 * x * (1 + erf(x / np.sqrt(2)))
 
 
 def gelu_tanh(x: Floats) -> Floats:
