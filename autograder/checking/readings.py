@@ -8,7 +8,6 @@ any parameter, and a record that holds has also proved how many weights the subm
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
@@ -44,14 +43,13 @@ def _map(part: Any, change: Callable[[Positions], Any]) -> Any:  # noqa: ANN401 
         return change(part)
     if isinstance(part, tuple):
         return tuple(_map(item, change) for item in part)
-    names = _fields_of(type(part))
+    names = _fields_of(part)
     return type(part)(**{name: _map(getattr(part, name), change) for name in names}) if names else part
 
 
-@functools.cache
-def _fields_of(kind: type) -> tuple[str, ...]:
-    """Return the names of a dataclass's fields; none of any other class."""
-    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
+def _fields_of(part: object) -> tuple[str, ...]:
+    """Return the names of a record's fields; none of anything else."""
+    return tuple(field.name for field in fields(part)) if is_dataclass(part) else ()
 
 
 def positions_in(places: object) -> Positions:
@@ -68,7 +66,7 @@ def _arrays(part: object) -> Iterator[Positions]:
         for item in part:
             yield from _arrays(item)
     else:
-        for name in _fields_of(type(part)):
+        for name in _fields_of(part):
             yield from _arrays(getattr(part, name))
 
 
