@@ -15,7 +15,7 @@ from autograder.text import one_form
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file whole or not at all: temporary name, fsync, rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")  # the name itself may be as long as can be
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

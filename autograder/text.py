@@ -19,6 +19,8 @@ Titles = Mapping[str, str]
 REPLACEMENT = "\ufffd"
 """What stands for a character that cannot be shown."""
 _LONGEST_NAME = 80
+_LONGEST_ID = 200
+"""Bytes of a student's id: names of files begin with it, and most file systems allow them 255."""
 _ENCODINGS = {"utf-8", "utf-8-sig", "ascii", "iso8859-1", "iso8859-15", "cp1252", "mac-roman"}
 _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 """Fillers, which count as letters or symbols and show nothing."""
@@ -54,6 +56,8 @@ def _why_no_id(student: str) -> str:
         return "it holds control characters, or bytes that are no text"
     if not student.strip(".") or student != student.strip() or "/" in student or not student.strip("*"):
         return "nbgrader reads it as a pattern, or as another folder"
+    if len(student.encode()) > _LONGEST_ID:
+        return "it is too long for the name of a file"
     if student.startswith("."):
         return "nbgrader passes over folders whose names begin with a dot"
     if set(student) & set('<>&"'):
@@ -134,6 +138,11 @@ def escape_mathtext(text: str) -> str:
 def indent_lines(text: str, width: int) -> str:
     """Clean text and indent all lines but the first."""
     return clean(text).replace("\n", "\n" + " " * width)
+
+
+def counted(number: int, thing: str) -> str:
+    """Return a number of things, such as `1 hand-in` or `2 hand-ins`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def slug_in_words(slug: str) -> str:

@@ -19,7 +19,7 @@ from autograder.text import clean_name, printable
 
 if TYPE_CHECKING:
     from autograder.batch.outcome import GradedSubmission
-    from autograder.collecting.collect import Collected
+    from autograder.collecting.records import Collected
     from autograder.reports.similarity import Pair
     from autograder.results import TaskResult
 

@@ -15,10 +15,10 @@ from autograder.cli.course import name_untimed, open_course, shown_names, submit
 from autograder.cli.output import collected_table, complain, out, print_table, write_paths, write_record
 from autograder.errors import UsageError
 from autograder.suggestions import did_you_mean
-from autograder.text import clean_name, printable, title_of
+from autograder.text import clean_name, counted, printable, title_of
 
 if TYPE_CHECKING:
-    from autograder.collecting.collect import Collected, HandInRow
+    from autograder.collecting.records import Collected, HandInRow
     from autograder.exports.spreadsheets import Export
     from autograder.marks import ClassMarks
 
@@ -112,16 +112,28 @@ def _print_problems(collected: Collected) -> None:
             "its other members get nothing until you say who they are: --groups."
         )
     if collected.unchecked:
+        hand_ins = counted(collected.unchecked, "hand-in")
         complain(
-            f"{collected.unchecked} hand-ins were placed by Canvas' numbers alone, since the roster has no names. "
+            f"{hand_ins} placed by Canvas' numbers alone, since the roster has no names. "
             "A group's work would go to one of its members: if there are groups, say who is in them with --groups."
+        )
+    if collected.outrun:
+        complain(
+            f"older than what is laid out, so stored and not graded: {shown_names(collected.outrun)}. Where it is the "
+            "last hand-in, move what is laid out away and collect again."
+        )
+    for student, before in list(collected.formerly.items())[:MOST_SHOWN]:
+        complain(
+            f"{printable(student)} was collected as {printable(before)} before, and both are laid out: take one out of "
+            "submitted/, and keep to one id in the roster."
         )
     _print_unknown_times([row for row in collected.rows if row.time is None and row not in collected.problems])
 
 
 def _print_unknown_times(rows: Sequence[HandInRow]) -> None:
     if rows:
-        complain(f"the time of {len(rows)} hand-ins is unknown, so nobody knows whether they were late: see --times.")
+        hand_ins = counted(len(rows), "hand-in")
+        complain(f"the time of {hand_ins} is unknown, so nobody knows whether they were late: see --times.")
     late = [row.student for row in rows if row.late]
     if late:
         complain(f"Canvas calls these late, and does not say by how much: {shown_names(late)}.")
@@ -138,6 +150,8 @@ def _record(assignment: str, collected: Collected, *, dry_run: bool) -> dict[str
         "others": collected.others,
         "doubtful": collected.doubtful,
         "unchecked": collected.unchecked,
+        "outrun": collected.outrun,
+        "formerly": collected.formerly,
     }
 
 
@@ -208,9 +222,13 @@ def _complain(options: ExportOptions, made: Export, marks: ClassMarks, waiting: 
     if made.left_out:
         complain(f"{options.fill} does not name: {', '.join(made.left_out)}. They are left out.")
     if waiting:
-        complain(f"{waiting} submissions wait for a person; their marks are as of now.")
+        complain(f"{_waits(waiting)}; their marks are as of now.")
     name_untimed([student.person.id for student in marks.students if student.is_untimed])
     _name_open_tasks(marks)
+
+
+def _waits(waiting: int) -> str:
+    return f"{counted(waiting, 'submission')} {'waits' if waiting == 1 else 'wait'} for a person"
 
 
 def _check_final(options: ExportOptions, waiting: int) -> None:
@@ -219,7 +237,7 @@ def _check_final(options: ExportOptions, waiting: int) -> None:
 
     if waiting and options.format in FINAL and not options.so_far:
         raise UsageError(
-            f"{waiting} submissions wait for a person, so their marks are not final.",
+            f"{_waits(waiting)}, so their marks are not final.",
             "Mark them first, or hand out what there is with --so-far.",
         )
 

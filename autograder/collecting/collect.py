@@ -6,19 +6,18 @@ Nothing is lost: what a later hand-in replaces is stored, and each file of the d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
 from autograder.collecting.hand_ins import Download, HandIn, Owner
 from autograder.collecting.lists import read_times, with_groups, worksheet_times
 from autograder.collecting.platforms import ByStudent, Refused, sort_by_hand_in, sort_by_student
-from autograder.collecting.records import Record, Records, read_folder
+from autograder.collecting.records import Collected, HandInRow, HandInState, Record, Records, read_folder
 from autograder.collecting.roster import Roster, course_roster
 from autograder.collecting.source import Source, opened_source
 from autograder.collecting.work import NOT_OURS, Fate, find_work, names_other_cells
@@ -32,8 +31,6 @@ from autograder.files import digest_of, folders_of, replaced_folder, write_whole
 from autograder.gradebook.course_lock import course_lock
 from autograder.ledger.connections import utc_now
 from autograder.text import one_form
-
-HandInState = Literal["new", "replaced", "unchanged", "older", "nothing to grade", "refused"]
 
 
 @dataclass(frozen=True)
@@ -57,51 +54,6 @@ class CollectRequest:
     dry_run: bool = False
 
 
-@dataclass(frozen=True)
-class HandInRow:
-    """What became of one hand-in.
-
-    Attributes:
-        owner: As the platform writes it.
-        student: The id in the gradebook; empty if that is not known.
-        time: When the platform took it, in UTC; None if that is not known.
-        late: Whether the platform calls it late, where it tells no time.
-        state: What was done with it.
-        fates: What became of each of its files.
-        why: Why it was refused.
-    """
-
-    owner: str
-    student: str
-    state: HandInState
-    time: datetime | None = None
-    fates: tuple[Fate, ...] = ()
-    why: str = ""
-    late: bool = False
-
-
-@dataclass(frozen=True)
-class Collected:
-    """What became of a download.
-
-    Attributes:
-        others: Each file that belongs to no hand-in, and why.
-        doubtful: How the platform writes it to the student, where the id is a student's and the name is not quite.
-        unchecked: How many were placed by Canvas' number alone, since the roster has no name.
-    """
-
-    platform: str
-    rows: tuple[HandInRow, ...]
-    others: Mapping[str, str]
-    doubtful: Mapping[str, str] = field(default_factory=dict)
-    unchecked: int = 0
-
-    @property
-    def problems(self) -> tuple[HandInRow, ...]:
-        """Hand-ins that a person has to look at."""
-        return tuple(row for row in self.rows if row.state in ("refused", "nothing to grade"))
-
-
 def collect(course: Course, assignment: Assignment, submitted: Path, request: CollectRequest) -> Collected:
     """Lay out the hand-ins of a download.
 
@@ -115,13 +67,13 @@ def collect(course: Course, assignment: Assignment, submitted: Path, request: Co
         UsageError: If the download, the roster or the times cannot be read.
         ArchiveUnreadable: If the download is a file and no zip file.
     """
-    if request.source.resolve().is_relative_to(submitted.resolve()):
-        raise UsageError(f"{request.source} is where hand-ins are laid out.", "Name what the platform gave you.")
+    _check_source(request.source.resolve(), course, submitted)
     roster = course_roster(course, request.roster)
     if request.groups:
         roster = with_groups(roster, request.groups)
     times = _times(roster, request, course.settings.zone)
-    with opened_source(request.source) as source, course_lock(course.state_dir):
+    lock = nullcontext() if request.dry_run else course_lock(course.state_dir)  # which makes a file
+    with opened_source(request.source) as source, lock:
         groups = frozenset(person.group for person in roster.people if person.group)
         download = Download(source, request.source.resolve().name.removesuffix(".zip"), assignment.name, groups)
         contents = sort_by_hand_in(download, request.platform)
@@ -132,9 +84,24 @@ def collect(course: Course, assignment: Assignment, submitted: Path, request: Co
         times = _also_of_groups(times, sorted_out)
         for student, hand_ins in sorted(sorted_out.hand_ins.items()):
             rows += layout.add(source, student, hand_ins, times.get(student))
+        formerly = layout.formerly(sorted_out)
         layout.finish()
     rows += [_nobodys(refused) for refused in sorted_out.refused]
-    return Collected(contents.platform, tuple(rows), contents.others, sorted_out.doubtful, sorted_out.unchecked)
+    return Collected(
+        contents.platform, tuple(rows), contents.others, sorted_out.doubtful, sorted_out.unchecked, formerly
+    )
+
+
+def _check_source(source: Path, course: Course, submitted: Path) -> None:
+    """Refuse folders of the course in place of a download: solutions would become somebody's work.
+
+    Raises:
+        UsageError: With what the folder is.
+    """
+    what = "where hand-ins are laid out" if source.is_relative_to(submitted.resolve()) else ""
+    what = "the course folder, or one around it" if course.root.resolve().is_relative_to(source) else what
+    if what:
+        raise UsageError(f"{source} is {what}.", "Name what the platform gave you.")
 
 
 def _times(roster: Roster, request: CollectRequest, zone: tzinfo) -> dict[str, datetime]:
@@ -193,6 +160,18 @@ class _Layout:
                 ]
             timed = sorted(hand_ins, key=lambda pair: pair[1].time or datetime.min)
         return [self._add_one(source, student, owner, hand_in) for owner, hand_in in timed]
+
+    def formerly(self, sorted_out: ByStudent) -> dict[str, str]:
+        """Return under which other id somebody was collected before, where that still lies there."""
+        before = self.records.students_by_id(self.platform)
+        found = (
+            (student, other)
+            for student, hand_ins in sorted_out.hand_ins.items()
+            for owner, _ in hand_ins
+            for item in owner.ids.items()
+            for other in before.get(item, ())
+        )
+        return {student: other for student, other in found if other != student and one_form(other) in self.there}
 
     def finish(self) -> None:
         """Write the records, unless this only shows what would be done."""

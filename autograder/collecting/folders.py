@@ -68,7 +68,7 @@ def contents(download: Download) -> Contents:
         student, inner = (
             (parts[0], "/".join(parts[1:])) if len(parts) > 1 else _from_file(parts[0], download.assignment)
         )
-        if student:
+        if student and student.casefold() != download.assignment.casefold():
             files.setdefault(student, {})[name] = inner
         else:
             others[name] = "names no student: put it into a folder with the student's name"
@@ -110,8 +110,9 @@ def _depth(download: Download) -> int:
     if len({parts[0] for parts in paths}) != 1 or min(map(len, paths)) < 2:
         return 0
     students = {parts[1] for parts in paths if len(parts) > 2 and parts[-1].lower().endswith((".ipynb", ".py", ".zip"))}
-    is_class = len(students) > 1 and download.assignment not in students
-    return int(is_class or (paths[0][0] == download.name and min(map(len, paths)) > 2))
+    if download.assignment in students:  # one student's own folder, as nbgrader lays it out
+        return 0
+    return int(len(students) > 1 or (paths[0][0] == download.name and min(map(len, paths)) > 2))
 
 
 def _from_file(name: str, assignment: str) -> tuple[str, str]:

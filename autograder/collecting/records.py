@@ -1,4 +1,4 @@
-"""What is remembered of each hand-in that was collected, in `.autograder/collected/<assignment>/`.
+"""What became of each hand-in of a download, and what is remembered of it, in `.autograder/collected/<assignment>/`.
 
 `hand_ins.json` says where each came from, when, and what its files were called. Earlier hand-ins, and files that gave
 way to others, lie beside it in `<student>/<digest>/`.
@@ -9,14 +9,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from autograder.collecting.roster import Roster, course_roster, folded
 from autograder.collecting.source import FolderReader
-from autograder.collecting.work import NOT_OURS, SHARE
+from autograder.collecting.work import NOT_OURS, SHARE, Fate
 from autograder.config import Settings
 from autograder.course.archives import MemberUnreadable
 from autograder.course.course import Course
@@ -26,6 +28,60 @@ from autograder.files import write_whole
 RECORDS = "hand_ins.json"
 LONGEST_NAME = 60
 """Characters of the name that a stored file gets."""
+HandInState = Literal["new", "replaced", "unchanged", "older", "nothing to grade", "refused"]
+
+
+@dataclass(frozen=True)
+class HandInRow:
+    """What became of one hand-in.
+
+    Attributes:
+        owner: As the platform writes it.
+        student: The id in the gradebook; empty if that is not known.
+        time: When the platform took it, in UTC; None if that is not known.
+        late: Whether the platform calls it late, where it tells no time.
+        state: What was done with it.
+        fates: What became of each of its files.
+        why: Why it was refused.
+    """
+
+    owner: str
+    student: str
+    state: HandInState
+    time: datetime | None = None
+    fates: tuple[Fate, ...] = ()
+    why: str = ""
+    late: bool = False
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What became of a download.
+
+    Attributes:
+        others: Each file that belongs to no hand-in, and why.
+        doubtful: How the platform writes it to the student, where the id is a student's and the name is not quite.
+        unchecked: How many were placed by Canvas' number alone, since the roster has no name.
+        formerly: Student to the other id under which the same person was collected before, and still is laid out.
+    """
+
+    platform: str
+    rows: tuple[HandInRow, ...]
+    others: Mapping[str, str]
+    doubtful: Mapping[str, str] = field(default_factory=dict)
+    unchecked: int = 0
+    formerly: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def outrun(self) -> tuple[str, ...]:
+        """Students for whom nothing came but what is older than what is laid out."""
+        current = {row.student for row in self.rows if row.state != "older"}
+        return tuple(dict.fromkeys(row.student for row in self.rows if row.student not in current))
+
+    @property
+    def problems(self) -> tuple[HandInRow, ...]:
+        """Hand-ins that a person has to look at."""
+        return tuple(row for row in self.rows if row.state in ("refused", "nothing to grade"))
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -90,6 +146,14 @@ class Records:
     def students(self) -> Mapping[str, Sequence[Record]]:
         """All hand-ins by student."""
         return self._known.students
+
+    def students_by_id(self, platform: str) -> dict[tuple[str, str], list[str]]:
+        """Return whose last hand-in has which of a platform's ids, by kind and id."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for student, record in self.last(platform).items():
+            for item in record.ids.items():
+                found.setdefault(item, []).append(student)
+        return found
 
     def groups(self) -> dict[str, tuple[str, str]]:
         """Return what everyone's last hand-in is called who shares it with others: platform and owner."""

@@ -169,7 +169,7 @@ def test_without_names_a_group_cannot_be_told_from_a_student(
     (tiny_course.root / "roster.csv").write_text("student,canvas\nada,4000\nben,4007\n")
     (tmp_path / "c.zip").write_bytes(zipped({"projectgroup1_4000_9001_utilities.py": MODULE}))
     assert collect(tiny_course, tmp_path / "c.zip") == 0
-    assert "1 hand-ins were placed by Canvas' numbers alone" in capsys.readouterr().err
+    assert "1 hand-in placed by Canvas' numbers alone" in capsys.readouterr().err
     (tmp_path / "groups.csv").write_text(
         "canvas_user_id,login_id,group_name\n4000,a@x.org,Project Group 1\n4007,b@x.org,Project Group 1\n"
     )
@@ -203,3 +203,76 @@ def test_a_repository_of_another_assignment_is_nobodys(
     assert students(tiny_course) == {"ada", "mary", "ann"}
     assert (tiny_course.root / "submitted/mary/tiny/utilities.py").read_bytes() == b"fall-tiny-mary-ann"
     assert "fall-lab2-zoe: matches nobody" in capsys.readouterr().err
+
+
+def test_the_longest_names_stop_nobody(tiny_course: TinyCourse, tmp_path: Path) -> None:
+    """Temporary files had the name and some more, and one student ended the run for all."""
+    names = {f"ada/{'n' * 255}": b"1", f"ada/{chr(0x1F600) * 61}.rar": b"2", f"{'b' * 201}/tiny.ipynb": b"{}"}
+    source = placed(tmp_path / "in", {**names, "ada/tiny.ipynb": b"{}", "ben/tiny.ipynb": b"{}"})
+    assert collect(tiny_course, source) == 1
+    assert students(tiny_course) == {"ada", "ben"}
+    assert (tiny_course.root / "submitted/ada/tiny" / ("n" * 255)).read_bytes() == b"1"
+
+
+def test_an_id_longer_than_a_files_name_stops_nobody(tiny_course: TinyCourse, tmp_path: Path) -> None:
+    (tiny_course.root / "roster.csv").write_text(f"student,name\n{'l' * 300},Lou\nben,Ben\n")
+    files = {"Lou/tiny.ipynb": b"{}", "Ben/tiny.ipynb": b"{}"}
+    assert collect(tiny_course, placed(tmp_path / "in", files)) == 1
+    assert students(tiny_course) == {"ben"}
+
+
+def test_the_download_of_one_student_is_not_the_assignments(tiny_course: TinyCourse, tmp_path: Path) -> None:
+    """`ada.zip` with `ada/tiny/` in it was laid out as the hand-in of a student called tiny."""
+    files = {"tiny/tiny.ipynb": b"{}", "tiny/utilities.py": MODULE}
+    (tmp_path / "ada.zip").write_bytes(zipped({f"ada/{name}": content for name, content in files.items()}))
+    assert collect(tiny_course, tmp_path / "ada.zip") == 0
+    assert collect(tiny_course, placed(tmp_path / "ben", files)) == 2
+    assert students(tiny_course) == {"ada"}
+
+
+def test_the_course_folder_is_no_download(
+    tiny_course: TinyCourse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The solutions were laid out as somebody's work."""
+    for source in (tiny_course.root, tiny_course.root.parent):
+        assert collect(tiny_course, source) == 2
+        assert f"{source} is the course folder, or one around it" in capsys.readouterr().err
+    assert collect(tiny_course, tiny_course.root / "source") == 2
+    assert students(tiny_course) == set()
+
+
+def test_a_dry_run_leaves_nothing_behind(tiny_course: TinyCourse, tmp_path: Path) -> None:
+    before = set(tiny_course.root.rglob("*"))
+    assert collect(tiny_course, placed(tmp_path / "in", {"ada/tiny.ipynb": b"{}"}), "--dry-run") == 0
+    assert set(tiny_course.root.rglob("*")) == before
+
+
+def test_work_that_is_passed_over_as_older_is_named(
+    tiny_course: TinyCourse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The course's zone was put right between two downloads, so that the later hand-in seemed to be the earlier one."""
+    times = tmp_path / "times.csv"
+    times.write_text("student,time\nada,2030-05-01 17:30\n")
+    first = placed(tmp_path / "1", {"ada/utilities.py": b"1"})
+    assert collect(tiny_course, first, "--times", times) == 0
+    with (tiny_course.root / "course_config.py").open("a") as settings:
+        settings.write('\nc.Autograder.timezone = "Europe/Berlin"\n')
+    times.write_text("student,time\nada,2030-05-01 18:00\n")
+    assert collect(tiny_course, placed(tmp_path / "2", {"ada/utilities.py": b"2"}), "--times", times) == 0
+    said = "older than what is laid out, so stored and not graded: ada. Where it is the last hand-in"
+    assert said in capsys.readouterr().err
+    assert any(path.read_bytes() == b"2" for path in tiny_course.root.rglob(".autograder/collected/**/utilities.py"))
+
+
+def test_one_person_under_two_ids_is_named(
+    tiny_course: TinyCourse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    roster = tiny_course.root / "roster.csv"
+    (tmp_path / "m.zip").write_bytes(zipped({"Jo Do_70013_assignsubmission_file/tiny.ipynb": b"{}"}))
+    roster.write_text("Identifier,Full name\nParticipant 70013,Jo Do\n")
+    assert collect(tiny_course, tmp_path / "m.zip") == 0
+    roster.write_text("Identifier,Full name,Email address\nParticipant 70013,Jo Do,jo@example.org\n")
+    assert "before" not in capsys.readouterr().err
+    assert collect(tiny_course, tmp_path / "m.zip") == 0
+    said = "jo@example.org was collected as moodle-70013 before, and both are laid out"
+    assert said in capsys.readouterr().err

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from autograder.collecting.collect import Collected, CollectRequest, HandInRow, collect
-from autograder.collecting.records import Records
+from autograder.collecting.collect import CollectRequest, collect
+from autograder.collecting.records import Collected, HandInRow, Records
 from autograder.errors import UsageError
 from tests.collecting import downloads
 from tests.collecting.students import NOBODY, ROSTER, STUDENTS, Student, module_of, notebook_of, upload_of, zipped

@@ -12,9 +12,10 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
-from autograder.collecting.collect import Collected, CollectRequest, collect
+from autograder.collecting.collect import CollectRequest, collect
 from autograder.collecting.hand_ins import Download
 from autograder.collecting.platforms import PLATFORMS
+from autograder.collecting.records import Collected
 from autograder.collecting.source import opened_source
 from autograder.errors import ArchiveUnreadable, UsageError
 from tests.collecting.students import STUDENTS, module_of, notebook_of, zipped

@@ -24,13 +24,13 @@ def test_the_command_writes_every_format(
     words = ["export", kind, "--course", str(released_course.root), "--assignment", "tiny", "--results", str(tmp_path)]
     if kind in FINAL:
         assert cli.main(words) == 2
-        assert "1 submissions wait for a person, so their marks are not final" in capsys.readouterr().err
+        assert "1 submission waits for a person, so their marks are not final" in capsys.readouterr().err
         words.append("--so-far")
     assert cli.main(words) == 0
     (path,) = (released_course.root / "exports" / "tiny").rglob("*.*")
     shown = capsys.readouterr()
     assert f"wrote {path}" in shown.out
-    assert "1 submissions wait for a person" in shown.err
+    assert "1 submission waits for a person" in shown.err
     assert cli.main([*words, "--to", "-"]) == 0
     assert capsys.readouterr().out.encode() == path.read_bytes()
 
