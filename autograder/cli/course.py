@@ -14,7 +14,7 @@ from autograder.suggestions import did_you_mean
 from autograder.text import printable
 
 SANDBOXES = ("required", "none")
-MOST_SHOWN = 20
+MOST_NAMED = 20
 """Things in the wrong place, and students whose time is unknown, that are named."""
 
 
@@ -48,7 +48,7 @@ def name_misplaced(submitted: Path, assignment: str) -> None:
     from autograder.batch.misplaced import misplaced
 
     for number, (_, sentence) in enumerate(misplaced(submitted, assignment)):
-        if number == MOST_SHOWN:
+        if number == MOST_NAMED:
             complain(f"and more in {submitted} that is no folder <student>/{assignment}/.")
             break
         complain(sentence)
@@ -65,8 +65,8 @@ def name_untimed(students: Sequence[str]) -> None:
 
 def shown_names(students: Sequence[str]) -> str:
     """Return the students' ids for a sentence, as many as one can read."""
-    more = f" and {len(students) - MOST_SHOWN} more" if len(students) > MOST_SHOWN else ""
-    return ", ".join(printable(student) for student in students[:MOST_SHOWN]) + more
+    more = f" and {len(students) - MOST_NAMED} more" if len(students) > MOST_NAMED else ""
+    return ", ".join(printable(student) for student in students[:MOST_NAMED]) + more
 
 
 def submitted_folder(course: Course, named: Path | None) -> Path:

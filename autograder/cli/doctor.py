@@ -24,8 +24,17 @@ from autograder.course.course import CONFIG_NAME, Course, find_root, read_course
 from autograder.errors import AutograderError, ConfigError, GpuUnavailable, SandboxUnavailable
 from autograder.sandbox.policy import refuse_exposed
 
-PACKAGE = "vit-course-autograder"
-LIBRARIES = ("tensorflow", "tf-keras", "numpy", "nbgrader", "nbconvert", "transformers", "carbontracker", "pytest")
+DISTRIBUTION = "vit-course-autograder"
+SHOWN_LIBRARIES = (
+    "tensorflow",
+    "tf-keras",
+    "numpy",
+    "nbgrader",
+    "nbconvert",
+    "transformers",
+    "carbontracker",
+    "pytest",
+)
 """Libraries that are always listed; others that are needed are listed only if something is wrong with them."""
 OLDEST_PYTHON = (3, 11)
 CPUS = Path("/sys/devices/system/cpu")
@@ -206,16 +215,16 @@ def _layers(settings: Settings) -> Iterator[Finding]:
 def _libraries() -> Iterator[Finding]:
     """Yield the libraries that matter most, and any other that is missing or too old."""
     needed = _needed()
-    for name in dict.fromkeys([*LIBRARIES, *needed]):
+    for name in dict.fromkeys([*SHOWN_LIBRARIES, *needed]):
         finding = _library(name, needed.get(name, SpecifierSet()))
-        if name in LIBRARIES or not finding.good:
+        if name in SHOWN_LIBRARIES or not finding.good:
             yield finding
 
 
 def _needed() -> dict[str, SpecifierSet]:
     """Return the libraries that this package requires here, and their versions; empty if it is not installed."""
     try:
-        wanted = [Requirement(text) for text in requires(PACKAGE) or ()]
+        wanted = [Requirement(text) for text in requires(DISTRIBUTION) or ()]
     except PackageNotFoundError:
         return {}
     return {

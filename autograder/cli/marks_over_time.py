@@ -26,7 +26,7 @@ MOST_SHOWN = 200
 """Students whose changes are listed one by one."""
 PREVIEW = "preview/changes.json"
 """Beside the results of `--json DIR`; in a folder, so that it is taken for no student's."""
-STATES = {
+STATE_SUFFIXES = {
     None: "",
     "held": ", held",
     "earlier": ", for an earlier hand-in",
@@ -186,7 +186,7 @@ def _from_to(change: Change) -> str:
 
 
 def _points(mark: TaskMark) -> str:
-    return _number(mark.points) + STATES[mark.state]
+    return _number(mark.points) + STATE_SUFFIXES[mark.state]
 
 
 def _number(points: float | None) -> str:

@@ -16,7 +16,7 @@ import msgspec
 
 from autograder.collecting.hand_ins import Download, HandIn, Owner
 from autograder.collecting.lists import read_times, with_groups, worksheet_times
-from autograder.collecting.platforms import ByStudent, Refused, sort_by_hand_in, sort_by_student
+from autograder.collecting.platforms import ByStudent, RefusedHandIn, sort_by_hand_in, sort_by_student
 from autograder.collecting.records import Collected, HandInRow, HandInState, Record, Records, read_folder
 from autograder.collecting.roster import Roster, course_roster
 from autograder.collecting.source import Source, opened_source
@@ -260,7 +260,7 @@ def _time_of(files: Mapping[str, bytes]) -> datetime | None:
     return None
 
 
-def _nobodys(refused: Refused) -> HandInRow:
+def _nobodys(refused: RefusedHandIn) -> HandInRow:
     fates = tuple(Fate(name, why="belongs to nobody") for name in refused.hand_in.files)
     return HandInRow(refused.owner.shown, "", "refused", refused.hand_in.time, fates, refused.why)
 

@@ -38,7 +38,7 @@ _GROUPED = ("moodle", "canvas", "github")
 """Platforms whose downloads name a group and not its members."""
 
 
-class Refused(NamedTuple):
+class RefusedHandIn(NamedTuple):
     """A hand-in that is nobody's, and why."""
 
     owner: Owner
@@ -58,7 +58,7 @@ class ByStudent:
     """
 
     hand_ins: dict[str, list[tuple[Owner, HandIn]]]
-    refused: list[Refused]
+    refused: list[RefusedHandIn]
     doubtful: dict[str, str]
     unchecked: int = 0
 
@@ -96,7 +96,7 @@ def sort_by_student(contents: Contents, roster: Roster) -> ByStudent:
             people = members or (_person(owner, roster, contents.platform),)
             _check_ids(people)
         except Nobody as error:
-            found.refused.append(Refused(owner, hand_in, str(error)))
+            found.refused.append(RefusedHandIn(owner, hand_in, str(error)))
             has_groups |= isinstance(error, OtherName)
             continue
         if not members and contents.platform == "canvas" and owner.name:
@@ -115,7 +115,7 @@ def sort_by_student(contents: Contents, roster: Roster) -> ByStudent:
 def _without_doubtful(found: ByStudent) -> ByStudent:
     """Refuse what has not quite a student's name, too: other names in this download are those of groups."""
     refused = [
-        Refused(owner, hand_in, f"has the id of {student} and not quite the name")
+        RefusedHandIn(owner, hand_in, f"has the id of {student} and not quite the name")
         for student in found.doubtful.values()
         for owner, hand_in in found.hand_ins[student]
     ]

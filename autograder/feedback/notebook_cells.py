@@ -24,7 +24,7 @@ LONGEST_SOURCE = 50_000
 """Characters of a cell that are shown."""
 LONGEST_OUTPUT = 5_000
 """Characters of an output that are shown."""
-MOST_PICTURES = 8 << 20
+MOST_PICTURE_BYTES = 8 << 20
 """Characters of all pictures in outputs together."""
 _ATTRIBUTES = {
     tag: names - {"style", "id", "class"} for tag, names in nh3.ALLOWED_ATTRIBUTES.items() if names - {"style"}
@@ -132,7 +132,7 @@ class _Pictures:
     """Shows pictures as long as there is room on the page."""
 
     def __init__(self) -> None:
-        self._left = MOST_PICTURES
+        self._left = MOST_PICTURE_BYTES
 
     def shown(self, kind: str, content: str) -> Markup:
         """Return a picture, or a sentence in its place."""

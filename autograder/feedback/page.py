@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from autograder.feedback.notebook_cells import CellOnPage  # imports nbconvert, which `check --html` can do without
 
 TEMPLATE = "feedback.html"
-STATES = {
+SIGNS_OF_POINTS = {
     "full": ("✓", "full points"),
     "part": ("◐", "some points"),
     "none": ("✗", "no points yet"),
@@ -45,7 +45,7 @@ class PointsView:
 
     @property
     def state(self) -> str:
-        """A key of `STATES`."""
+        """A key of `SIGNS_OF_POINTS`."""
         if self.score is None or self.held:
             return "open"
         if self.score >= self.max_score:
@@ -188,7 +188,7 @@ def render_page(page: FeedbackPage) -> str:
     """Return the page as HTML."""
     style = load_asset("base.css", "feedback.css", "notebook.css")
     template = load_template(TEMPLATE, points=_number)
-    return template.render(page=page, states=STATES, draw=draw, style=style, style_hash=policy_hash(style))
+    return template.render(page=page, states=SIGNS_OF_POINTS, draw=draw, style=style, style_hash=policy_hash(style))
 
 
 def result_page(title: str, result: SubmissionResult, titles: Titles) -> FeedbackPage:

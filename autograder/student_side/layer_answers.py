@@ -19,7 +19,7 @@ SETTINGS = ("rate", "epsilon", "axis", "units")
 """Plain numbers of a layer that a description lists."""
 
 
-LIBRARIES: dict[str, Any] = {"keras": keras.layers, "grader": grader_layers}
+LAYER_LIBRARIES: dict[str, Any] = {"keras": keras.layers, "grader": grader_layers}
 """Where layers are that a graph may name besides the student's own."""
 
 
@@ -119,7 +119,7 @@ class LayerAnswers:
     def _part(self, name: str) -> Any:  # noqa: ANN401 - a function or a class
         """Return a layer class for `keras.<Name>` or `grader.<Name>`, else what the student's module has so named."""
         library, _, layer = name.rpartition(".")
-        return getattr(LIBRARIES[library], layer) if library else self._module.find(name)
+        return getattr(LAYER_LIBRARIES[library], layer) if library else self._module.find(name)
 
     def count(self, question: wire.Count) -> wire.Value:
         """Return how many parameters a model has, all and trainable ones, without memory for its weights."""

@@ -17,7 +17,7 @@ from autograder.student_side.conversion import Converter
 from autograder.student_side.error_places import describe_error
 from autograder.student_side.jupyter import enter_working_folder, offer_names
 from autograder.student_side.layer_answers import LayerAnswers
-from autograder.student_side.private_names.other_keras import OtherKeras
+from autograder.student_side.private_names.other_keras import OtherKerasFinder
 from autograder.student_side.private_names.shortcuts import take_shortcuts, traced_once
 from autograder.student_side.submitted_code import SubmittedModule, SubmittedNotebook
 from autograder.student_side.training_observer import observed_events, observed_files
@@ -38,7 +38,7 @@ class Server:
         self._converter = Converter()
         self._module = SubmittedModule(places.submission)
         self._notebook = SubmittedNotebook()
-        self._other_keras = OtherKeras()
+        self._other_keras = OtherKerasFinder()
         layers = LayerAnswers(self._module, self._converter)
         self._answers: dict[type[wire.Question], Callable[[Any], wire.Value]] = {
             wire.Load: self._module.load,

@@ -32,7 +32,7 @@ def without_other_keras() -> Iterator[None]:
         del sys.modules[_OPTIMIZERS]
 
 
-class OtherKeras(MetaPathFinder):
+class OtherKerasFinder(MetaPathFinder):
     """Notes which layers of Keras 3, which `tf.keras` and `keras` are, a student's code makes; it is imported late.
 
     A model of tf_keras does not see the weights of such a layer, and tells it nothing of training. Keras 3 has no
