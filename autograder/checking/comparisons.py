@@ -24,8 +24,9 @@ LARGEST = 1e15
 """Answers beyond are refused like infinite ones: their squares still fit into float32."""
 
 OTHER_KERAS = (
-    "There are layers of Keras 3 here, which `tf.keras` and `keras` are: a model of `tf_keras` neither trains their "
-    "weights nor tells them whether it trains. Import `tf_keras as keras`, and take all layers and base classes of it."
+    "There are layers of Keras 3 here (`tf.keras` and `keras` are Keras 3). A model of `tf_keras` neither trains their "
+    "weights nor tells them whether it is in training. Write `import tf_keras as keras`, and take all layers and base "
+    "classes from it."
 )
 """What a student reads in place of a part that seems to be missing, where layers of two Keras are mixed."""
 OBSERVATIONS = ("wrong_shape", "not_finite", "wrong_number_of_weights", "wrong_parameter_count")

@@ -34,7 +34,7 @@ _HINTS = (
     ),
     (
         r"must have compatible batch dimensions|Dimensions must be equal.*BatchMatMul",
-        "The axes before the last two differ: a transpose without `perm` turns round all axes, those of the batch too.",
+        "The axes before the last two differ: a transpose without `perm` reverses all axes, those of the batch too.",
     ),
     (r"ellipsis", "One of the template's `...` is still there."),
     (

@@ -52,7 +52,7 @@ class Options:
     course: Annotated[Path, Argument("the course folder; by default this one or one above it", "DIR")] = Path()
     assignment: Annotated[str | None, Argument("by default the one that course_config.py names", "NAME")] = None
     quiet: Annotated[bool, Argument("print nothing but errors and what --json - prints", short="-q")] = False
-    json: Annotated[Path | None, Argument(f"also write which files were written as JSON; {INSTEAD}", "FILE")] = None
+    json: Annotated[Path | None, Argument(f"also write, as JSON, which files were written; {INSTEAD}", "FILE")] = None
 
     @property
     def prints_json(self) -> bool:

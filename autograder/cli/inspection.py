@@ -27,7 +27,7 @@ class AuditOptions(Options):
     tasks: Annotated[
         Sequence[str], Argument("only submissions that are about these tasks", "TASK", positional=True)
     ] = ()
-    json: Annotated[Path | None, Argument(f"also write all that was found as JSON; {INSTEAD}", "FILE")] = None
+    json: Annotated[Path | None, Argument(f"also write everything found as JSON; {INSTEAD}", "FILE")] = None
     corpus: Annotated[Path | None, Argument("with right/ and wrong/; default tests/submissions", "DIR")] = None
     jobs: Annotated[int, Argument("submissions tried at once; 0 chooses", "N")] = 0
     seed: Annotated[str, Argument("draw other hidden inputs", "TEXT")] = ""
@@ -38,7 +38,9 @@ class AuditOptions(Options):
     mutants: Annotated[
         int | None,
         Argument(
-            "try N generated wrong answers, and half as many right ones, in place of the corpus; 3000", "N", bare=3000
+            "try N generated wrong answers, and half as many right ones, in place of the corpus; by default 3000",
+            "N",
+            bare=3000,
         ),
     ] = None
     resume: Annotated[

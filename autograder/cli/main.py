@@ -51,7 +51,7 @@ _TABLE: tuple[Command[Any], ...] = (
         "grade submissions and record their marks",
         ["grade", "grade --preview", "grade student-1 --submitted submitted --jobs 4"],
         "0 all graded, whatever the marks, 1 some could not be graded or recorded (the last lines say\n"
-        "which and why), 2 wrong usage. A preview ends with 0, whatever it foretells.",
+        "which and why), 2 wrong usage. A preview ends with 0, whatever it shows.",
     ),
     Command(
         "extend",

@@ -40,7 +40,7 @@ class CollectOptions(Options):
     source: Annotated[Path, Argument("the zip file that a platform gave you, or a folder", "SOURCE", positional=True)]
     from_: Annotated[
         str | None,
-        Argument("where it comes from; by default its names tell", "|".join(PLATFORMS), read=_platform),
+        Argument("which platform it comes from; by default the names in it tell", "|".join(PLATFORMS), read=_platform),
     ] = None
     roster: Annotated[
         Path | None, Argument("who is who: roster.csv of the course by default, or a platform's list", "FILE")
@@ -272,7 +272,7 @@ def _export_feedback(options: ExportOptions) -> int:
         out.print(f"wrote {path}")
     if made.left_out:
         complain(
-            f"nobody knows what {options.for_} calls: {', '.join(map(printable, made.left_out))}. They are left out: "
+            f"no id for {options.for_} is known of: {', '.join(map(printable, made.left_out))}. They are left out: "
             "collect their hand-ins, or name a list with --roster."
         )
     if made.differing:

@@ -61,7 +61,7 @@ def read_times(path: Path, roster: Roster, zone: tzinfo) -> dict[str, datetime]:
         try:
             time = read_time(cell, zone)
         except UnreadableTime as error:
-            raise UsageError(f"{path}: {cell!r} of {student} is no time that can be read.", error.remedy) from error
+            raise UsageError(f"{path}: {cell!r} of {student} cannot be read as a time.", error.remedy) from error
         times[student] = max(time, times.get(student, time))
     return times
 

@@ -74,7 +74,7 @@ def check_rubric(cell: Cell) -> None:
         raise AssignmentError(f"The cell {name!r} has a rubric, but is no answer that a person marks.")
     ids = [item["id"] for item in items]
     if len(set(ids)) < len(ids):
-        raise AssignmentError(f"The rubric of {name!r} has two items of the same id.", "Rename one of them.")
+        raise AssignmentError(f"The rubric of {name!r} has two items with the same id.", "Rename one of them.")
     points, total = cell["metadata"]["nbgrader"]["points"], sum(item["points"] for item in items)
     if not math.isclose(total, points):
         raise AssignmentError(f"The rubric of {name!r} has items of {total:g} points in all; the cell has {points:g}.")

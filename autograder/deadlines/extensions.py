@@ -46,7 +46,7 @@ def read_extension(text: str, due: datetime, zone: tzinfo) -> datetime:
     try:
         until = due + int(longer["number"]) * _UNITS[longer["unit"].lower()] if longer else read_time(text, zone)
     except OverflowError as error:
-        raise UsageError(f"{text.strip()} after the due date is beyond all calendars.", "Name a time.") from error
+        raise UsageError(f"{text.strip()} after the due date is after the year 9999.", "Name a time.") from error
     except UnreadableTime as error:
         raise UnreadableTime(error.problem, f"{error.remedy} Or say how much longer: +36h, +3d.") from error
     if until <= due:
@@ -164,7 +164,7 @@ def granted_times(
     broken = sorted(student for student, until in found.items() if until is None)
     if broken:
         names = ", ".join(map(printable, broken))
-        problem = f"Until when {names} may hand in cannot be read in {_EXTENSIONS.name} of the gradebook."
+        problem = f"The extra time of {names} cannot be read in {_EXTENSIONS.name} of the gradebook."
         raise RecordingError(
             problem, f"Grant it again, or none: python -m autograder extend {printable(broken[0])} WHEN"
         )

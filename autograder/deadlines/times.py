@@ -78,7 +78,7 @@ def read_time(text: str, zone: tzinfo = UTC) -> datetime:
     plain = " ".join(text.split())
     form = next((found for form in _FORMS if (found := form.fullmatch(plain))), None)
     if form is None or len(plain) > _LONGEST:
-        raise UnreadableTime(f"{plain[:_LONGEST]!r} is no time that can be read.", REMEDY)
+        raise UnreadableTime(f"{plain[:_LONGEST]!r} cannot be read as a time.", REMEDY)
     parts = form.groupdict()
     if parts["hour"] is None:
         raise UnreadableTime(f"{plain!r} names no time of the day.", REMEDY)
@@ -175,7 +175,7 @@ def _named_zone(name: str, local: datetime, course: tzinfo, plain: str) -> tzinf
         return timezone(timedelta(hours=_OFFSETS[name.upper()]))
     if "/" in name:
         return read_zone(name)
-    raise UnreadableTime(f"{plain!r}: the zone {name!r} is not known, or is the name of several.", REMEDY)
+    raise UnreadableTime(f"{plain!r}: the zone {name!r} is unknown, or several zones have that name.", REMEDY)
 
 
 def _check_clock_change(aware: datetime, plain: str) -> None:

@@ -46,7 +46,7 @@ def test_people_who_mark_read_the_items_below_the_model_answer() -> None:
     ("rubric", "changes", "problem"),
     [
         ([FACTOR], {}, "items of 1.5 points in all; the cell has 2"),
-        ([FACTOR, FACTOR], {"points": 3}, "two items of the same id"),
+        ([FACTOR, FACTOR], {"points": 3}, "two items with the same id"),
         ([FACTOR, COST], {"grade": False}, "is no answer that a person marks"),
         ([], {}, "items of 0 points in all"),
         ("2 points", {}, "cannot be read"),

@@ -88,7 +88,7 @@ def test_a_damaged_extension_is_named_until_it_is_granted_again(
         snapshot = read_submission(folder, "tiny", course.course.settings)
         submissions.append(GradedSubmission(student, folder, tiny_result(), snapshot=snapshot))
     ada, bob = record_each(course.course, course.assignment, submissions, preview=False)
-    assert "Until when ada may hand in cannot be read in autograder_extensions" in str(ada.error)
+    assert "The extra time of ada cannot be read in autograder_extensions" in str(ada.error)
     assert "python -m autograder extend ada" in str(ada.error)
     assert bob.error is None
     capsys.readouterr()

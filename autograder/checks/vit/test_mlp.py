@@ -23,7 +23,7 @@ WIDTHS = (WIDTH, *UNITS)
 SAMPLES = 48
 
 DROPPED_ELSEWHERE = (
-    "In training, the outputs are none that dropout after the dense layers can give. Look at what is dropped: what a "
+    "In training, dropout after the dense layers cannot give your outputs. Look at what is dropped: it must be what a "
     "layer returns, after its non-linearity, each unit of each token by itself."
 )
 

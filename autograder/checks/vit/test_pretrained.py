@@ -88,7 +88,7 @@ class Drawn:
         for number, whole in enumerate(self.labels):
             if isinstance(label, str) and label in (whole, whole.partition(",")[0]):
                 return number
-        fail("A label that came is not one of the model's. Look it up in `model.config.id2label`.")
+        fail("One of your labels is not one of the model's. Look it up in `model.config.id2label`.")
 
 
 def draw(rng):

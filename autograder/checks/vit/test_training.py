@@ -130,7 +130,7 @@ def untested(student, task_rng):
     return train(student, rig_training(task_rng, LATE, [NOT_ALL_TRAINED]), mistakes, run_testing=False)
 
 
-@pytest.mark.check("It is Adam that trains, with the given learning rate and batch size.", weight=2)
+@pytest.mark.check("Adam trains the model, with the given learning rate and batch size.", weight=2)
 def test_settings(trained):
     if trained.mistake in OF_SETTINGS:
         blame(trained.mistake)

@@ -29,8 +29,8 @@ RATE, DEFAULT_RATE, SAMPLES = 0.3, 0.1, 48
 
 OTHER_DEFAULT = Mistake("other_default_rate", "Without the argument, dropout_rate is 0.1; yours is another.")
 ELSEWHERE = (
-    "In training, the outputs are none that dropout on what the {part} returns can give. It drops units of that, before "
-    "the residual addition, and nothing else."
+    "In training, dropout on what the {part} returns cannot give your outputs. It must drop units of that, before the "
+    "residual addition, and nothing else."
 )
 
 

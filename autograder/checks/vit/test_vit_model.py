@@ -31,8 +31,8 @@ OTHER_RATES = (
 TOLERANCE = 5e-5
 """Of a whole model: what each layer rounds in its own way, the layers after it enlarge."""
 DROPPED_ELSEWHERE = (
-    "In training, the logits are none that dropout after the attention and after the layers of the head can give. Nothing "
-    "else is dropped: neither pixels nor logits."
+    "In training, dropout after the attention and after the layers of the head cannot give your logits. Nothing else may "
+    "be dropped: neither pixels nor logits."
 )
 LARGE = {
     "input_shape": (32, 32, 3),

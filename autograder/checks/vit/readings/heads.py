@@ -157,8 +157,8 @@ class Heads:
 
 
 SAMPLES_MIXED = (
-    "What a sample gives depends on the other samples of its batch, so axes are exchanged that should not be. Has each "
-    "transpose its `perm`? Without one it turns round all axes, the batch too."
+    "The result for a sample depends on the other samples of its batch, so axes are swapped that should not be. Does "
+    "each transpose have its `perm`? Without one it reverses all axes, the batch too."
 )
 
 

@@ -183,5 +183,5 @@ def _explain(variables: Variables, sizes: VitSizes, logits: Floats) -> NoReturn:
     require(bool(logits.any()), "The output: all values are zero.", "only_zeros")
     fail(
         "The logits are not those of patches, tokens, blocks, the class token, the mlp of the head and a last dense "
-        "layer. Nothing else belongs into the model, and the head's non-linearity stands between all of its layers."
+        "layer. Nothing else belongs in the model, and the head's non-linearity stands between all of its layers."
     )
