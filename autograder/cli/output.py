@@ -100,7 +100,10 @@ def similarity_table(pairs: Sequence[Pair]) -> Table:
 
 def collected_table(assignment: str, collected: Collected) -> Table:
     """Return who handed in what, when, and what was done with it."""
-    table = Table(title=f"{assignment}: hand-ins from {collected.platform}", title_justify="left", box=SIMPLE)
+    from autograder.collecting.platforms import TITLES
+
+    platform = TITLES[collected.platform]
+    table = Table(title=f"{assignment}: hand-ins from {platform}", title_justify="left", box=SIMPLE)
     for heading in ("student", "as the platform has it", "handed in (UTC)", "files", ""):
         table.add_column(heading, justify="right" if heading == "files" else "left")
     for row in collected.rows:

@@ -219,6 +219,11 @@ def export(options: ExportOptions) -> int:
 
 def _complain(options: ExportOptions, made: Export, marks: ClassMarks, waiting: int) -> None:
     """Name who is left out, and whose marks may change."""
+    if made.new_column:
+        complain(
+            f'{options.fill} has no column "{made.new_column}": Canvas will take it for a new assignment. Name the one '
+            "that is there with --column."
+        )
     if made.left_out:
         complain(f"{options.fill} does not name: {', '.join(made.left_out)}. They are left out.")
     if waiting:

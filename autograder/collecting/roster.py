@@ -190,6 +190,9 @@ def person_columns(table: TextTable) -> dict[str, Callable[[list[str]], str]]:
         kinds = [names.get(heading, kind) for heading, kind in zip(headings, kinds, strict=True)]
     elif "moodle" not in kinds and kinds[:1] == [""] and _holds_participants(table):
         kinds[0] = "moodle"
+    if "moodle" in kinds and "email" not in kinds:  # the heading of addresses in a language that is not known here
+        addresses = [place for place, kind in enumerate(kinds) if not kind and _holds_addresses(table, place)]
+        kinds = ["email" if place in addresses[:1] else kind for place, kind in enumerate(kinds)]
     return {kind: _reader(place, kind) for place, kind in reversed(list(enumerate(kinds))) if kind}
 
 
@@ -208,6 +211,11 @@ def _holds_participants(table: TextTable) -> bool:
     """Whether the first column is that of Moodle's worksheet in a language that is not known here."""
     cells = [re.fullmatch(r"(\D+)\d+", row[0]) for row in table.rows]
     return bool(cells) and all(cells) and len({match[1] for match in cells if match}) == 1
+
+
+def _holds_addresses(table: TextTable, place: int) -> bool:
+    cells = [row[place] for row in table.rows]
+    return bool(cells) and all(re.fullmatch(r"[^@\s]+@[^@\s]+", cell) for cell in cells)
 
 
 def _person(columns: Mapping[str, Callable[[list[str]], str]], row: list[str]) -> RosterEntry | None:

@@ -30,7 +30,7 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Others may ask for gigabytes of memory before the first byte."""
 _END, _END64 = b"PK\5\6", b"PK\6\6"
 _END_SIZE, _LOCATOR_SIZE, _END64_SIZE, _LONGEST_COMMENT = 22, 20, 56, 1 << 16
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, struct.error)
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, OverflowError, struct.error)
 
 
 @dataclass(frozen=True)

@@ -117,17 +117,22 @@ def left_out(marks: ClassMarks, named: Sequence[StudentMarks | None]) -> tuple[s
     return tuple(name for name in submitted if name not in there)
 
 
+def number_in(cell: str) -> float | None:
+    """Return the number that a cell holds, with a point or a comma; None if it holds none."""
+    try:
+        return float(cell.replace(",", "."))
+    except ValueError:
+        return None
+
+
 def check_points(path: Path, points: str, marks: ClassMarks) -> None:
     """Refuse a file that gives the assignment another number of points.
 
     Raises:
         UsageError: With both numbers.
     """
-    try:
-        same = not points.strip() or float(points.replace(",", ".")) == marks.max_score
-    except ValueError:
-        same = True  # Canvas writes words there for columns that it computes itself
-    if not same:
+    number = number_in(points)  # Canvas writes words there for columns that it computes itself
+    if number is not None and number != marks.max_score:
         raise UsageError(
             f"{path} gives {marks.assignment} {points} points, and here it has {marks.max_score:g}.",
             "Set the same number of points on both sides, then export again.",

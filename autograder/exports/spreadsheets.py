@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from autograder.collecting.roster import folded, person_columns
 from autograder.errors import UsageError
-from autograder.exports.downloaded import KnownIds, check_points, left_out, open_downloaded
+from autograder.exports.downloaded import KnownIds, check_points, left_out, number_in, open_downloaded
 from autograder.marks import ClassMarks, StudentMarks
 from autograder.rendering.safe_csv import NBGRADER_COLUMNS, Value, csv_bytes
 from autograder.rendering.tables import TextTable
@@ -47,11 +48,13 @@ class Export:
         files: Name to content.
         left_out: Ids of students with marks whom the downloaded file does not name.
         differing: Ids of students of a group who would get one page, and whose pages are not the same.
+        new_column: The heading of the marks, where the downloaded file has no such column.
     """
 
     files: Mapping[str, bytes]
     left_out: tuple[str, ...] = ()
     differing: tuple[str, ...] = ()
+    new_column: str = ""
 
 
 def nbgrader_csv(marks: ClassMarks) -> bytes:
@@ -141,13 +144,15 @@ def _filled_canvas(marks: ClassMarks, column: str, path: Path, known: KnownIds) 
     for row, student in zip(people, named, strict=True):
         if student is not None and student.submitted:
             filled.append([*(row[place] for place in places), student.total])
-    return Export({CANVAS_FILE: csv_bytes(filled, delimiter=downloaded.table.delimiter)}, left_out(marks, named))
+    content = csv_bytes(filled, delimiter=downloaded.table.delimiter)
+    new_column = "" if column in heading else column
+    return Export({CANVAS_FILE: content}, left_out(marks, named), new_column=new_column)
 
 
 def _filled_worksheet(marks: ClassMarks, path: Path, known: KnownIds) -> Export:
     """Fill in a worksheet of Moodle in any of its languages; it reads nothing but commas."""
     downloaded = open_downloaded(path, marks, known)
-    grade, most = _grade_columns(path, downloaded.table)
+    grade, most = _grade_columns(path, downloaded.table, marks)
     filled: list[list[Value]] = [list(downloaded.table.heading)]
     named = downloaded.named(downloaded.table.rows)
     for row, student in zip(downloaded.table.rows, named, strict=True):
@@ -159,13 +164,26 @@ def _filled_worksheet(marks: ClassMarks, path: Path, known: KnownIds) -> Export:
     return Export({MOODLE_FILE: csv_bytes(filled)}, left_out(marks, named))
 
 
-def _grade_columns(path: Path, table: TextTable) -> tuple[int, int]:
+def _grade_columns(path: Path, table: TextTable, marks: ClassMarks) -> tuple[int, int]:
     """Return the places of the grade and of the maximum grade, which stands right after it."""
     headings = [folded(heading) for heading in table.heading]
     place = next((headings.index(name) for name in GRADE_HEADINGS if name in headings), None)
+    place = _before_maximum(table, marks) if place is None else place
     if place is None or place + 1 >= len(headings) or "moodle" not in person_columns(table):
         raise _not_one(path, "grading worksheet of Moodle", "Grade" if place is None else "Identifier", WORKSHEET)
     return place, place + 1
+
+
+def _before_maximum(table: TextTable, marks: ClassMarks) -> int | None:
+    """Return the place before the column with the maximum in every row: it is the grade in whatever language."""
+    columns = zip(*table.rows, strict=True)
+    places = [
+        place
+        for place, (grades, most) in enumerate(pairwise(columns))
+        if all(number_in(cell) == marks.max_score for cell in most)
+        and all(not cell.strip() or number_in(cell) is not None for cell in grades)
+    ]
+    return places[0] if len(places) == 1 else None
 
 
 def _not_one(path: Path, what: str, missing: str, expected: Sequence[str]) -> UsageError:

@@ -22,7 +22,7 @@ def test_it_prints_who_what_when_and_why(
     assert not (tiny_course.root / "submitted").exists()
     assert cli.main([*words, "--json", str(tmp_path / "collected.json")]) == 1
     shown = capsys.readouterr()
-    assert "tiny: hand-ins from canvas" in shown.out
+    assert "tiny: hand-ins from Canvas" in shown.out
     assert "s05: leesam_4035_90500_tiny (1).ipynb was taken as tiny.ipynb" in shown.out
     assert "s10: obergasa_4070" not in shown.out
     assert "timestamp.txt is the student's own, and the platform's time counts" in shown.out

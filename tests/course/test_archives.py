@@ -97,6 +97,20 @@ def test_names_in_utf_8_that_do_not_say_so_and_in_an_old_code_page() -> None:
     assert set(read_zip(archive, MIB, 10)[0]) == {"übung.txt", "übungg.txt"}
 
 
+@pytest.mark.parametrize("offset", [1 << 63, (1 << 64) - 1])
+def test_a_member_that_claims_to_lie_beyond_all_files_is_named(offset: int) -> None:
+    """Python cannot seek so far, and says so with an error of its own."""
+    whole = zipped({"a.txt": b"1"})
+    start, end = whole.index(b"PK\1\2"), whole.index(b"PK\5\6")
+    entry, last = bytearray(whole[start:end]), bytearray(whole[end:])
+    extra = struct.pack("<HHQ", 1, 8, offset)
+    struct.pack_into("<H", entry, 30, len(extra))
+    struct.pack_into("<L", entry, 42, 0xFFFFFFFF)
+    struct.pack_into("<L", last, 12, len(entry) + len(extra))
+    files, left_out = read_zip(whole[:start] + bytes(entry) + extra + bytes(last), 100, 10)
+    assert (files, [lost.why for lost in left_out]) == ({}, ["is broken in the zip file"])
+
+
 def test_of_two_members_with_one_name_the_last_is_taken() -> None:
     with pytest.warns(UserWarning, match="Duplicate name"):
         archive = made((member("a"), b"first"), (member("a"), b"last"))

@@ -73,6 +73,8 @@ def test_a_canvas_gradebook_is_filled_in_by_id(tmp_path: Path) -> None:
     assert list(ada.values()) == ["O'Brien, Ada", "4711", "X9", "ada", "Lab, 1", "3.5"]
     assert points["vit (12)"] == "7"
     assert made.left_out == ()
+    assert made.new_column == ""
+    assert export(one_student(), "canvas", Platform("vit", tmp_path / "gradebook.csv")).new_column == "vit"
 
 
 def test_a_students_id_is_never_taken_for_a_platforms_number(tmp_path: Path) -> None:

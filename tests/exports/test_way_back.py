@@ -11,6 +11,7 @@ import pytest
 
 from autograder.collecting.collect import CollectRequest, collect
 from autograder.collecting.records import known_ids
+from autograder.collecting.roster import read_roster
 from autograder.errors import UsageError
 from autograder.exports.feedback_files import feedback_zip
 from autograder.exports.formats import Platform, export
@@ -135,6 +136,19 @@ def test_moodle_reads_everyones_mark(tmp_path: Path, language: str, delimiter: s
     marks = readers.moodle_marks(made.files["moodle.csv"], names, downloads.PARTICIPANT[language])
     assert {participant: float(mark) for participant, mark in marks.items()} == {s.moodle: score_of(s) for s in ROSTER}
     assert made.left_out == ()
+
+
+def test_a_worksheet_in_a_language_that_nobody_listed_is_read(tmp_path: Path) -> None:
+    sheet = tmp_path / "worksheet.csv"
+    sheet.write_text(
+        "Tunniste,Koko nimi,Sähköpostiosoite,Tila,Arvosana,Paras arvosana,Arvosana voidaan muuttaa\n"
+        'Osallistuja 70013,Ada,ada@example.org,Palautettu,,"7,00",Kyllä\n'
+    )
+    assert read_roster(sheet).people[0].student == "ada@example.org"
+    known = {"moodle": {"70013": "ada"}}
+    made = export(one_student(), "moodle", Platform(downloaded=sheet, known=known))
+    marks = readers.moodle_marks(made.files["moodle.csv"], ("Tunniste", "Arvosana", "Tila"), "Osallistuja ")
+    assert {participant: float(mark) for participant, mark in marks.items()} == {70013: 3.5}
 
 
 def test_moodle_reads_marks_where_names_are_hidden(tiny_course: TinyCourse, tmp_path: Path) -> None:
