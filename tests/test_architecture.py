@@ -57,7 +57,10 @@ def room_of(module: str) -> str:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Yield the package's modules that one imports, at the top or inside functions, named within the package."""
+    """Yield the package's modules that one imports, at the top or inside functions, named within the package.
+
+    A module whose whole name stands in a text counts, too: that is how one is imported by `importlib`, or run by `-m`.
+    """
     for node in ast.walk(ast.parse((PACKAGE / path).read_text())):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("autograder."):
             module = node.module.removeprefix("autograder.")
@@ -68,6 +71,9 @@ def imported(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.Import):
             names = (alias.name for alias in node.names)
             yield from (name.removeprefix("autograder.") for name in names if name.startswith("autograder."))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("autograder."):
+            name = node.value.removeprefix("autograder.")
+            yield from (name,) if Path(*name.split(".")).with_suffix(".py") in MODULES else ()
 
 
 def named(path: Path) -> str:
@@ -116,6 +122,11 @@ def run_by_imports(importer: Path) -> Iterator[Path]:
 
 def test_no_import_goes_round_in_a_circle() -> None:
     TopologicalSorter({path: set(run_by_imports(path)) for path in MODULES}).prepare()  # raises, and names the circle
+
+
+def test_modules_that_importlib_imports_are_seen() -> None:
+    assert "student_side.server" in set(imported(Path("student_side/zygote.py")))
+    assert "student_side.zygote" in set(imported(Path("grading/zygote_client.py")))
 
 
 def test_circles_through_a_folder_are_seen() -> None:
