@@ -38,7 +38,14 @@ def runs_of(course: TinyCourse, words: str) -> int:
 
 
 def test_the_settings_are_run_once_for_each_command(counted: TinyCourse, tmp_path: Path) -> None:
-    commands = ("build", "grade", "grade --jobs 2", "grade ada", "feedback", "report", "export csv", "similarity")
+    download = tmp_path / "download"
+    (download / "eve").mkdir(parents=True)
+    (download / "eve" / "utilities.py").write_text("x = 1\n")
+    commands = (
+        *("build", "grade --preview", "grade", "grade --jobs 2", "grade ada", "feedback", "report", "export csv"),
+        *("similarity", "history ada", "extend", f"check {counted.root / 'submitted' / 'ada' / 'tiny'}"),
+        f"collect {download} --from folder --dry-run",
+    )
     assert {words: runs_of(counted, words) for words in commands} == dict.fromkeys(commands, 1)
     course = read_course(counted.root)
     assert scores(course, course.assignment("tiny")).keys() == set(STUDENTS)
