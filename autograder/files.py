@@ -11,6 +11,43 @@ from pathlib import Path
 
 from autograder.text import one_form
 
+OPEN_NO_LINK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""How files that others wrote are opened: no link is followed, and no pipe waited for."""
+_CHUNK = 1 << 20
+
+
+class FileTooLarge(Exception):
+    """A file is larger than is read; the message says so, as the end of a sentence that begins with its name."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"has {max(size >> 20, 1):,} MiB, more than is read")
+
+
+@contextmanager
+def opened_folder(folder: str | Path, within: int | None = None) -> Iterator[int]:
+    """Yield the descriptor of a folder, which is no link; `within` is an open folder that its path begins in."""
+    descriptor = os.open(folder, OPEN_NO_LINK | os.O_DIRECTORY, dir_fd=within)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def read_bounded(descriptor: int, limit: int) -> bytes:
+    """Return what an open file holds.
+
+    Raises:
+        FileTooLarge: If that is more than the limit.
+    """
+    size = os.fstat(descriptor).st_size
+    content = bytearray()
+    while size <= limit and (chunk := os.read(descriptor, _CHUNK)):
+        content += chunk
+        size = max(size, len(content))  # it may grow while it is read
+    if size > limit:
+        raise FileTooLarge(size)
+    return bytes(content)
+
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file whole or not at all: temporary name, fsync, rename."""

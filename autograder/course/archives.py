@@ -11,10 +11,11 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from autograder.errors import ArchiveUnreadable
 
@@ -62,6 +63,9 @@ class ZipReader:
         self.left_out: list[LeftOut] = []
         for member in archive.infolist():
             self._add(member)
+        for name in [name for name in self._members if any(map(self._members.get, _folders_above(name)))]:
+            del self._members[name]
+            self.left_out.append(LeftOut(name, "lies in a folder whose name is also that of a file"))
         self.sizes = {name: member.file_size for name, member in self._members.items()}
 
     def read(self, name: str, most_bytes: int) -> bytes:
@@ -120,32 +124,22 @@ def opened_zip(source: Path | bytes, most_members: int = MOST_MEMBERS) -> Iterat
             raise ArchiveUnreadable("It is no zip file, or broken.", "Make it again, as a .zip.") from error
         with archive:
             if len(archive.infolist()) > most_members:
-                raise _too_many(most_members)
+                raise too_many_members(most_members)
             yield ZipReader(archive)
 
 
-def read_zip(source: Path | bytes, most_bytes: int, most_members: int) -> tuple[dict[str, bytes], list[LeftOut]]:
-    """Return all that can be read of a zip file, by path, and what was left out.
+def folder_of_work(names: Iterable[str], wanted: Collection[str]) -> str:
+    """Return the folder that holds most of the wanted files, as the beginning of a path; empty if it is the outermost.
 
     Args:
-        source: Its path, or its content.
-        most_bytes: Of all members together.
-        most_members: How many members it may have.
-
-    Raises:
-        ArchiveUnreadable: If it is no zip file, or has more members.
+        names: Paths of files.
+        wanted: Names of the files that make up the work.
     """
-    files: dict[str, bytes] = {}
-    with opened_zip(source, most_members) as reader:
-        left_out = list(reader.left_out)
-        for name in reader.sizes:
-            try:
-                files[name] = reader.read(name, most_bytes)
-            except MemberUnreadable as error:
-                left_out.append(LeftOut(name, str(error)))
-            else:
-                most_bytes -= len(files[name])
-    return files, left_out
+    folders = Counter(folder for folder, _, file in (name.rpartition("/") for name in names) if file in wanted)
+    if not folders:
+        return ""
+    best = min(folders, key=lambda folder: (-folders[folder], len(PurePosixPath(folder).parts), folder))
+    return f"{best}/" if best else ""
 
 
 def _opened(source: Path | bytes) -> io.BufferedReader | io.BytesIO:
@@ -170,11 +164,12 @@ def _check_list(file: io.BufferedReader | io.BytesIO, most_members: int) -> None
     if large >= 0 and tail[large:].startswith(_END64):
         size = struct.unpack_from("<Q", tail, large + 40)[0]
     if size > most_members * _ENTRY:
-        raise _too_many(most_members)
+        raise too_many_members(most_members)
     file.seek(0)
 
 
-def _too_many(most_members: int) -> ArchiveUnreadable:
+def too_many_members(most_members: int) -> ArchiveUnreadable:
+    """Return the error that says so."""
     return ArchiveUnreadable(f"It holds more than {most_members} files.", "Hand in the work alone.")
 
 
@@ -199,6 +194,10 @@ def _parts(name: str) -> tuple[str, ...] | None:
     ):
         return None
     return parts
+
+
+def _folders_above(name: str) -> Iterator[str]:
+    return (str(folder) for folder in PurePosixPath(name).parents)
 
 
 def _why_not(member: zipfile.ZipInfo) -> str:

@@ -6,29 +6,29 @@ import os
 import stat
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.machinery import PathFinder
 from itertools import islice
 from pathlib import Path
 
 from autograder.config import Settings
-from autograder.course.archives import read_zip
+from autograder.course.archives import MemberUnreadable, ZipReader, folder_of_work, opened_zip, too_many_members
 from autograder.course.assignment import MODULE
 from autograder.course.cells import without_outputs
 from autograder.errors import ArchiveUnreadable, SubmissionUnreadable, UsageError
-from autograder.files import digest_of
+from autograder.files import OPEN_NO_LINK, FileTooLarge, digest_of, opened_folder, read_bounded
 from autograder.text import clean_name, is_source_text, without_surrogates
 
 _IGNORED = {"__pycache__", ".ipynb_checkpoints", ".git", "feedback"}
 _DEEPEST = 8
 _LARGEST_BESIDE = 8 << 20  # one file beside module and notebook: a picture, not a checkpoint
-_CHUNK = 1 << 20
 _MOST_NOTES = 12
+_MEMBERS = 40  # in a zip file, for each file of a submission: most lie in folders that are passed over
 _OUTPUTS_SHARE = 2  # a notebook alone may have this many times the size of a submission, if that is outputs
 _STARTUP = {"sitecustomize", "usercustomize"}
-_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,11 @@ def read_submission(path: Path, assignment: str, settings: Settings) -> Snapshot
         reader.read_archive(path)
     elif path.is_file():
         renamed = notebook if path.suffix == ".ipynb" else f"{MODULE}.py"
-        with _opened(path.parent) as folder:
+        with opened_folder(path.parent) as folder:
             reader.read_file(folder, path.name, renamed)
     elif path.is_dir():
         try:
-            with _opened(path) as folder:
+            with opened_folder(path) as folder:
                 reader.read_folder(folder)
         except OSError as error:
             raise SubmissionUnreadable("The folder could not be read.", "Hand it in again.") from error
@@ -142,6 +142,8 @@ class _Reader:
             self.left_out[without_surrogates(relative)] = note
         except _LeftOut as reason:
             self._leave_out(relative, str(reason))
+        except FileTooLarge as error:
+            self._leave_out(relative, f"{error}; it was left out.")
         except OSError:
             self._leave_out(relative, "could not be opened; it was left out.")
 
@@ -152,16 +154,10 @@ class _Reader:
             SubmissionUnreadable: If it is no zip file, or larger than the course allows.
         """
         try:
-            found, left_out = read_zip(path, self._most_bytes, self._entries_left)
+            with opened_zip(path, self._entries_left * _MEMBERS) as archive:
+                self._read_members(archive)
         except ArchiveUnreadable as error:
             raise SubmissionUnreadable(f"{clean_name(path.name)}: {error.problem}", error.remedy) from error
-        for file in left_out:
-            self._leave_out(file.name, f"{file.why}; it was left out.")
-        start = _folder_of_work(found, self._notebook)
-        for name, content in found.items():
-            relative = name.removeprefix(start)
-            if name.startswith(start) and not _IGNORED & set(relative.split("/")):
-                self.files[relative] = content
 
     def all_notes(self) -> Iterator[str]:
         """Yield sentences for the student: on what was left out, then on what cannot work."""
@@ -170,6 +166,28 @@ class _Reader:
             yield f"{len(self.left_out) - _MOST_NOTES} more files were left out."
         yield from _module_notes(self.files)
         yield from _shadow_notes(self.files)
+
+    def _read_members(self, archive: ZipReader) -> None:
+        """Read module and notebook, wherever they lie together, then what lies beside and below them."""
+        for file in archive.left_out:
+            self._leave_out(
+                file.name, f"{file.why}." if file.name in archive.sizes else f"{file.why}; it was left out."
+            )
+        names = [name for name in archive.sizes if not _IGNORED & set(name.split("/"))]
+        if len(names) > self._entries_left:
+            raise too_many_members(self._entries_left)
+        folder = folder_of_work(names, self._first)
+        for name in sorted(names, key=lambda name: (name.removeprefix(folder) not in self._first, name)):
+            if name.startswith(folder):
+                self._read_member(archive, name, name.removeprefix(folder))
+            elif name.rpartition("/")[2] in self._first:
+                self._leave_out(name, f"lies outside {clean_name(folder)}, which was read; it was left out.")
+
+    def _read_member(self, archive: ZipReader, name: str, relative: str) -> None:
+        try:
+            self.files[relative] = self._within_bounds(relative, partial(archive.read, name))
+        except (MemberUnreadable, FileTooLarge) as error:
+            self._leave_out(relative, f"{error}; it was left out.")
 
     def _read_others(self, folder: int, parents: tuple[str, ...]) -> None:
         """Read what else is in an open folder, all of it or, where that is too much, nothing."""
@@ -197,7 +215,7 @@ class _Reader:
             self._leave_out("/".join(parents), "lies too deep; it was left out.")
             return
         try:
-            with _opened(name, folder) as below:
+            with opened_folder(name, folder) as below:
                 self._read_others(below, parents)
         except OSError:
             self._leave_out("/".join(parents), "could not be opened; it was left out.")
@@ -206,28 +224,33 @@ class _Reader:
         """Return a regular file's content.
 
         Raises:
-            _LeftOut: If it is anything else, another user's file under a second name, or too large.
+            _LeftOut: If it is anything else, or another user's file under a second name.
+            FileTooLarge: If it is larger than is read.
         """
         seen = os.stat(name, dir_fd=folder, follow_symlinks=False)
         if not stat.S_ISREG(seen.st_mode):
             what = "is a link" if stat.S_ISLNK(seen.st_mode) else "is no file but a pipe, a socket or a device"
             raise _LeftOut(f"{what}; it was left out. Hand in the file itself.")
-        descriptor = os.open(name, _OPEN, dir_fd=folder)
+        descriptor = os.open(name, OPEN_NO_LINK, dir_fd=folder)
         try:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
                 raise _LeftOut("is no file; it was left out. Hand in the file itself.")
             if found.st_nlink > 1 and found.st_uid != os.fstat(folder).st_uid:
                 raise _LeftOut("is a link to a file of somebody else; it was left out. Hand in the file itself.")
-            if relative == self._notebook:
-                return self._slim(_read_bounded(descriptor, self._most_bytes * _OUTPUTS_SHARE))
-            if relative == f"{MODULE}.py":
-                return _read_bounded(descriptor, self._most_bytes)
-            content = _read_bounded(descriptor, min(self._bytes_left, _LARGEST_BESIDE))
-            self._bytes_left -= len(content)
-            return content
+            return self._within_bounds(relative, partial(read_bounded, descriptor))
         finally:
             os.close(descriptor)
+
+    def _within_bounds(self, relative: str, read: Callable[[int], bytes]) -> bytes:
+        """Return what `read` gives if that is no more bytes than a file with this name may have."""
+        if relative == self._notebook:
+            return self._slim(read(self._most_bytes * _OUTPUTS_SHARE))
+        if relative == f"{MODULE}.py":
+            return read(self._most_bytes)
+        content = read(min(self._bytes_left, _LARGEST_BESIDE))
+        self._bytes_left -= len(content)
+        return content
 
     def _slim(self, notebook: bytes) -> bytes:
         """Return the notebook; without its outputs if it is too large with them."""
@@ -235,7 +258,7 @@ class _Reader:
             return notebook
         slim = without_outputs(notebook)
         if slim is None or len(slim) > self._most_bytes:
-            raise _too_large(len(notebook))
+            raise FileTooLarge(len(notebook))
         size = len(notebook) >> 20
         note = f"Your notebook has {size} MiB; its outputs were left out. Clear them before you hand in."
         self.left_out[self._notebook] = note
@@ -245,46 +268,8 @@ class _Reader:
         self.left_out[without_surrogates(name)] = f"{clean_name(name)} {why}"
 
 
-def _folder_of_work(names: Iterable[str], notebook: str) -> str:
-    """Return the folder in which module or notebook lie, as the beginning of a path; empty if they lie in none."""
-    work = [name for name in names if name.rpartition("/")[2] in (f"{MODULE}.py", notebook)]
-    folders = {name.rpartition("/")[0] for name in work if not _IGNORED & set(name.split("/"))}
-    if not folders or "" in folders:
-        return ""
-    return min(folders, key=lambda folder: (folder.count("/"), folder)) + "/"
-
-
 class _LeftOut(Exception):
     """A file that is not read; the message says, after its name, what it is and what to do."""
-
-
-@contextmanager
-def _opened(folder: str | Path, within: int | None = None) -> Iterator[int]:
-    descriptor = os.open(folder, _OPEN | os.O_DIRECTORY, dir_fd=within)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _read_bounded(descriptor: int, limit: int) -> bytes:
-    """Return what a file holds.
-
-    Raises:
-        _LeftOut: If that is more than the limit.
-    """
-    size = os.fstat(descriptor).st_size
-    content = bytearray()
-    while size <= limit and (chunk := os.read(descriptor, _CHUNK)):
-        content += chunk
-        size = max(size, len(content))  # it may grow while it is read
-    if size > limit:
-        raise _too_large(size)
-    return bytes(content)
-
-
-def _too_large(size: int) -> _LeftOut:
-    return _LeftOut(f"has {max(size >> 20, 1):,} MiB, more than is read; it was left out.")
 
 
 def _module_notes(files: dict[str, bytes]) -> Iterator[str]:
@@ -292,8 +277,11 @@ def _module_notes(files: dict[str, bytes]) -> Iterator[str]:
     module = files.get(f"{MODULE}.py")
     if module is None:
         near = sorted(name for name in files if MODULE in name.lower() and ".py" in name.lower())
+        packed = sorted(name for name in files if name.lower().endswith(".zip"))
         if near:
             yield f"There is no {MODULE}.py, but {clean_name(near[0])}. Hand it in as {MODULE}.py, in no other folder."
+        elif packed:
+            yield f"There is no {MODULE}.py, but {clean_name(packed[0])}, which is not unpacked. Hand in what is in it."
     elif b"\0" in module:
         yield f"{MODULE}.py holds NUL bytes, so Python cannot read it. Save it as plain text in UTF-8."
     elif not is_source_text(module):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.course.archives import opened_zip, read_zip
+from autograder.course.archives import LeftOut, MemberUnreadable, opened_zip
 from autograder.errors import ArchiveUnreadable
 from tests.collecting.students import zipped
 
@@ -23,6 +23,21 @@ def member(name: str, mode: int = stat.S_IFREG | 0o644) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name)
     info.external_attr = mode << 16
     return info
+
+
+def read_zip(source: bytes, most_bytes: int, most_members: int) -> tuple[dict[str, bytes], list[LeftOut]]:
+    """All that can be read of a zip file, by path, and what was left out."""
+    files: dict[str, bytes] = {}
+    with opened_zip(source, most_members) as reader:
+        left_out = list(reader.left_out)
+        for name in reader.sizes:
+            try:
+                files[name] = reader.read(name, most_bytes)
+            except MemberUnreadable as error:
+                left_out.append(LeftOut(name, str(error)))
+            else:
+                most_bytes -= len(files[name])
+    return files, left_out
 
 
 def made(*members: tuple[zipfile.ZipInfo, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -116,6 +131,14 @@ def test_of_two_members_with_one_name_the_last_is_taken() -> None:
         archive = made((member("a"), b"first"), (member("a"), b"last"))
     files, left_out = read_zip(archive, MIB, 10)
     assert files == {"a": b"last"} and "twice" in left_out[0].why
+
+
+def test_no_name_is_both_a_file_and_a_folder() -> None:
+    files, left_out = read_zip(zipped({"a/b": b"below", "a": b"file", "c/d": b"fine"}), MIB, 10)
+    assert files == {"a": b"file", "c/d": b"fine"}
+    assert [(lost.name, lost.why) for lost in left_out] == [
+        ("a/b", "lies in a folder whose name is also that of a file")
+    ]
 
 
 def test_no_zip_file(tmp_path: Path) -> None:

@@ -160,6 +160,38 @@ def test_a_zip_file_is_read_like_the_folder_in_it(tmp_path: Path, start: str) ->
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_lies_beside_the_work_in_a_zip_file_takes_no_place_of_it(tmp_path: Path) -> None:
+    """As in a folder: whatever the order, sizes and names of the members."""
+    printed = {"cell_type": "code", "metadata": {}, "source": "1", "outputs": [{"text": "x" * (1 << 20)}]}
+    notebook = json.dumps({"cells": [printed], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}).encode()
+    work = {"utilities.py": b"#" * 1000, "vit.ipynb": notebook}
+    junk = {f"__pycache__/{number}": b"" for number in range(30)}
+    path = zipped(tmp_path / "a.zip", {"a": bytes(1 << 20), "utilities.py/b": b""} | junk | work)
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("utilities.py", b"last")
+    found = read(path, max_submission_mib=1, max_submission_files=20)
+    assert found.module_bytes == b"last"
+    assert set(found.files) == {"utilities.py", "vit.ipynb", "a"}
+    assert [note for note in found.notes if note.startswith("utilities.py ")] == [
+        "utilities.py stands twice in the zip file; the last one was taken."
+    ]
+    assert "its outputs were left out" in "".join(found.notes)
+    found.write_to(tmp_path / "written")
+
+
+def test_work_that_a_zip_file_holds_apart_twice_or_packed_is_named(tmp_path: Path) -> None:
+    apart = read(zipped(tmp_path / "a.zip", {"a/vit.ipynb": b"{}", "b/utilities.py": b"x"}))
+    assert (set(apart.files), apart.notes) == (
+        {"vit.ipynb"},
+        ("b/utilities.py lies outside a/, which was read; it was left out.",),
+    )
+    twice = read(zipped(tmp_path / "b.zip", {"vit.ipynb": b"old", "w/vit.ipynb": b"{}", "w/utilities.py": b"x"}))
+    assert twice.files == {"vit.ipynb": b"{}", "utilities.py": b"x"}
+    assert twice.notes == ("vit.ipynb lies outside w/, which was read; it was left out.",)
+    packed = read(zipped(tmp_path / "c.zip", {"work.zip": b"PK"}))
+    assert packed.notes == ("There is no utilities.py, but work.zip, which is not unpacked. Hand in what is in it.",)
+
+
 def test_a_zip_file_is_read_within_bounds(tmp_path: Path) -> None:
     link = zipfile.ZipInfo("link.txt")
     link.external_attr = 0o120777 << 16
