@@ -64,7 +64,7 @@ class LocalWorkers:
     @contextmanager
     def opened(self) -> Iterator[Submit]:
         """Yield the function that hands over one submission."""
-        with _InThisProcess() if self._jobs == 1 else worker_pool(self._jobs) as executor:
+        with InThisProcess() if self._jobs == 1 else worker_pool(self._jobs) as executor:
             task = functools.partial(attempt, self._grade, self._course, self._name)
             yield lambda student, snapshot: executor.submit(task, student, snapshot)
 
@@ -80,7 +80,7 @@ def default_jobs() -> int:
     return max(1, min(processors, psutil.virtual_memory().available // WORKER_BYTES))
 
 
-class _InThisProcess(Executor):
+class InThisProcess(Executor):
     """Runs at once what is submitted."""
 
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograder.course.assignment import Assignment
 from autograder.course.course import Course
 from autograder.course.submission import Snapshot
 from autograder.errors import AutograderError, ClusterError, GpuUnavailable, SandboxUnavailable
@@ -18,7 +17,6 @@ from autograder.files import write_whole
 from autograder.results import SubmissionResult, to_json
 
 if TYPE_CHECKING:  # workers do without nbgrader
-    from autograder.gradebook.recording import Recorder
     from autograder.gradebook.transactions import Recorded
 
 WRITERS = 8
@@ -106,42 +104,6 @@ def write_json(submissions: Iterable[GradedSubmission], folder: Path) -> Iterato
             asked = time.monotonic()
         for written in writing:
             yield written.result()
-
-
-def record_each(
-    course: Course, assignment: Assignment, submissions: Iterable[GradedSubmission], *, preview: bool
-) -> Iterator[GradedSubmission]:
-    """Record each submission in the gradebook and yield it, with the error where that failed: the batch goes on.
-
-    Args:
-        course: The course.
-        assignment: What was graded.
-        submissions: Graded submissions, as they come.
-        preview: Whether to say what would be recorded, and to record nothing.
-    """
-    from autograder.gradebook.recording import Recorder
-
-    recorder = Recorder(course, assignment, preview=preview)
-    for graded in submissions:
-        yield _record_one(recorder, graded)
-
-
-def _record_one(recorder: Recorder, graded: GradedSubmission) -> GradedSubmission:
-    """Record one submission; where that fails, flag the marks that stay as those of an earlier hand-in."""
-    student, snapshot = graded.student, graded.snapshot
-    try:
-        if graded.result is None or snapshot is None:
-            return replace(graded, recorded=recorder.record_ungraded(student, str(graded.error or "")))
-        recorded = recorder.record(student, snapshot, graded.result)
-        return replace(graded, recorded=recorded, untimed=recorder.is_untimed(snapshot))
-    except AutograderError as error:
-        failure = error
-    except OSError as error:
-        failure = AutograderError(f"{error}.", "Fix that, then grade again.")
-    except Exception as error:  # whatever it is, it must not end the batch
-        failure = internal_error(error)
-    recorded = recorder.record_failed(student, snapshot, str(failure)) if snapshot is not None else None
-    return replace(graded, error=failure, recorded=recorded)
 
 
 def _write_one(submission: GradedSubmission, folder: Path) -> GradedSubmission:

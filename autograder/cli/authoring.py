@@ -70,9 +70,8 @@ def extend(options: ExtendOptions) -> int:
     from autograder.deadlines.extensions import read_extensions
     from autograder.gradebook.class_marks import known_names
     from autograder.gradebook.course_lock import course_lock
-    from autograder.gradebook.database import open_book, transaction
+    from autograder.gradebook.database import check_registered, open_book, transaction
     from autograder.gradebook.nbgrader_steps import course_directory
-    from autograder.gradebook.transactions import check_registered
 
     course, name = open_course(options)
     course.assignment(name)

@@ -108,7 +108,6 @@ def grade(options: GradeOptions) -> int:
     """Grade submissions, write and record their results one by one, and print the marks."""
     from autograder.batch.batch import discover, grade_all
     from autograder.batch.misplaced import two_folders
-    from autograder.batch.outcome import record_each
     from autograder.batch.outcome import write_json as write_results
     from autograder.grading.gpu import UNUSED
 
@@ -129,7 +128,9 @@ def grade(options: GradeOptions) -> int:
         if options.json and not options.prints_json:
             submissions = write_results(submissions, options.json)
         if options.preview or not options.no_record:
-            submissions = record_each(course, assignment, submissions, preview=options.preview)
+            from autograder.batch.recording_line import record_each
+
+            submissions = record_each(course, assignment, submissions, preview=options.preview, jobs=options.jobs)
         for graded in submissions:
             run.add(graded, handed_in_again=_is_outdated(course, assignment, graded))
             progress(run.done, len(folders), run.next_student, free=run.cached)
@@ -154,9 +155,8 @@ def _ready_to_record(course: Course, assignment: Assignment, folders: Mapping[st
     """
     from autograder.deadlines.late_policy import late_policy
     from autograder.gradebook.class_marks import known_names
-    from autograder.gradebook.database import transaction
+    from autograder.gradebook.database import check_registered, transaction
     from autograder.gradebook.nbgrader_steps import course_directory
-    from autograder.gradebook.transactions import check_registered
 
     late_policy(course.nbgrader)
     with transaction(course_directory(course, assignment.name)) as book:

@@ -35,8 +35,8 @@ from autograder.gradebook.database import REGISTER, transaction
 from autograder.gradebook.graded_notebook import add_guides, show_result
 from autograder.gradebook.isolated_autograde import GRADED, IsolatedAutograde
 from autograder.gradebook.nbgrader_steps import EXPORTER, course_directory, output_folder
+from autograder.gradebook.record_stamp import Graded
 from autograder.gradebook.student_marks import cells_marked_by_hand
-from autograder.gradebook.transactions import Graded
 from autograder.ledger.entries import SubmissionKey
 from autograder.ledger.graded_answers import GradedAnswer, read_answers
 from autograder.ledger.replacing import check_replaces_marks

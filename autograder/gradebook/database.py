@@ -29,6 +29,15 @@ REGISTER = "Run: python -m autograder release"
 UPGRADE = "Copy it somewhere safe, then run in the course folder: nbgrader db upgrade"
 
 
+_INDEXES: Mapping[str, str] = {
+    "submitted_assignment": "student_id",
+    "submitted_notebook": "assignment_id",
+    "grade": "notebook_id",
+    "comment": "notebook_id",
+}
+"""Columns by which one student's rows are found, by table: without an index the database reads everyone's."""
+
+
 @dataclass(frozen=True)
 class RecordedScores:
     """What the gradebook holds of one student's submission.
@@ -87,16 +96,19 @@ def _folder_of(coursedir: CourseDirectory) -> Path:
     return Path(sqlalchemy.engine.make_url(coursedir.db_url).database or "").parent
 
 
-def recorded_scores(coursedir: CourseDirectory) -> RecordedScores:
-    """Return what is recorded for the student and the assignment of this course directory.
+def add_indexes(book: sqlalchemy.Connection) -> None:
+    """Have the database find a student's rows at once, however large the class is; nothing is committed here."""
+    tables = sqlalchemy.inspect(book)
+    for table, column in _INDEXES.items():
+        name = f"ix_autograder_{table}_{column}"
+        if name not in {index["name"] for index in tables.get_indexes(table)}:
+            book.exec_driver_sql(f"CREATE INDEX IF NOT EXISTS {name} ON {table} ({column})")
 
-    Raises:
-        RecordingError: If the database cannot be used.
-    """
-    asked = {"assignment": coursedir.assignment_id, "student": coursedir.student_id}
-    with _named_errors(coursedir), engine_of(coursedir.db_url).connect() as connection:
-        rows = automatic_rows(connection, **asked)
-        marks = read_open_marks_of(connection, asked["assignment"], asked["student"])
+
+def recorded_scores(connection: sqlalchemy.Connection, assignment: str, student: str) -> RecordedScores:
+    """Return what is recorded of one student's submission."""
+    rows = automatic_rows(connection, assignment, student)
+    marks = read_open_marks_of(connection, assignment, student)
     due, extension = (rows[0].duedate, rows[0].extension) if rows else (None, None)
     states = {task: mark.state for task, mark in marks.items() if not mark.damaged}  # which is written again
     return RecordedScores({row.name: row.auto_score for row in rows}, due, extension, states)
@@ -105,6 +117,18 @@ def recorded_scores(coursedir: CourseDirectory) -> RecordedScores:
 def automatic_rows(connection: sqlalchemy.Connection, assignment: str, student: str) -> Sequence[sqlalchemy.Row[Any]]:
     """Return the rows of what checks grade: `id`, `name`, `auto_score`, and the `duedate` and `extension` of all."""
     return connection.execute(_statement(), {"assignment": assignment, "student": student}).all()
+
+
+def check_registered(book: sqlalchemy.Connection, assignment: str) -> None:
+    """Refuse an assignment that the gradebook does not know.
+
+    Raises:
+        RecordingError: If it does not.
+    """
+    known = sqlalchemy.select(Notebook.id).join(BookAssignment, BookAssignment.id == Notebook.assignment_id)
+    known = known.where(BookAssignment.name == assignment, Notebook.name == assignment)
+    if not sqlalchemy.inspect(book).has_table("notebook") or book.execute(known).first() is None:
+        raise RecordingError(f"The gradebook does not know the assignment {assignment}.", REGISTER)
 
 
 def is_outdated(url: sqlalchemy.URL) -> bool:

@@ -13,9 +13,10 @@ import shutil
 import tempfile
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
@@ -25,14 +26,19 @@ from autograder.course.submission import read_submission
 from autograder.errors import AutograderError, RecordingError, SubmissionUnreadable
 from autograder.gradebook.class_marks import known_names
 from autograder.gradebook.database import transaction
-from autograder.gradebook.transactions import GradebookWriter, Graded, Recorded, Work
+from autograder.gradebook.record_stamp import Graded, Work
+from autograder.gradebook.transactions import GradebookWriter, Recorded
 from autograder.ledger.entries import SubmissionKey
+from autograder.ledger.graded_answers import read_answers
 from autograder.ledger.history import is_recorded_last
-from autograder.ledger.scratch_book import ScratchBook, scratch_book
+from autograder.ledger.scratch_book import ScratchBook, read_book_state, scratch_book
+from autograder.ledger.unfinished import sync_folder
 
 GRADED = "autograder_graded"
 """Where `RecordGrades` leaves a `Graded` in nbconvert's resources."""
 UNFINISHED = "autograde did not come to an end; nbgrader's log says why"
+_OF_WORK = "autograde-"
+"""How folders of unfinished work are called in the course's folder for state."""
 _LEFT_SECONDS = 24 * 3600.0  # nobody grades one student for so long
 Resources = dict[str, Any]
 
@@ -59,14 +65,17 @@ class IsolatedAutograde(Autograde):  # type: ignore[misc]
     Attributes:
         gradebook_writer: Writes into the gradebook; None means that of nbgrader's configuration.
         command: What the history names as the origin.
-        flags_failures: Whether marks are flagged as those of an earlier hand-in where grading fails.
+        prepares: Whether what is made is left to the caller to record. Otherwise marks are also flagged as those of an
+            earlier hand-in where grading fails.
+        prepared: What was made of the last student and left to the caller.
         recorded: What came of the last student; None if nothing was recorded.
         failure: Why the last student's marks could not be recorded, in our own words.
     """
 
     gradebook_writer: GradebookWriter | None = None
     command = "nbgrader autograde"
-    flags_failures = True
+    prepares = False
+    prepared: Work | None = None
     recorded: Recorded | None = None
     failure: Exception | None = None
     _student: _Student | None = None
@@ -76,7 +85,7 @@ class IsolatedAutograde(Autograde):  # type: ignore[misc]
         usual = self.coursedir
         course = self.gradebook_writer.course if self.gradebook_writer else course_from(Path(usual.root), self.config)
         self.gradebook_writer = self.gradebook_writer or GradebookWriter(course, usual, self.command)
-        with _work_folder(course) as name:
+        with work_folder(course) as name:
             # Even where nbgrader cleans up after a failure, it reaches nothing but this folder.
             self.coursedir: Any = _apart(usual, Path(name))
             try:
@@ -103,7 +112,7 @@ class IsolatedAutograde(Autograde):  # type: ignore[misc]
             self.failure = error
             raise
         self.coursedir.db_url = scratch.url
-        self._student, self.recorded, self.failure = _Student(key, copies, scratch), None, None
+        self._student, self.prepared, self.recorded, self.failure = _Student(key, copies, scratch), None, None, None
         return True
 
     def init_assignment(self, assignment_id: str, student_id: str) -> None:
@@ -136,18 +145,22 @@ class IsolatedAutograde(Autograde):  # type: ignore[misc]
         super().set_permissions(assignment_id, student_id)
         if self._student is None:
             return
-        work = Work(self._student.scratch, Path(self._format_dest(assignment_id, student_id)), self._student.graded)
         try:
-            self.recorded = self._gradebook_writer.record(self._student.key, work)
+            work = self._work(self._student, Path(self._format_dest(assignment_id, student_id)))
+            if self.prepares:
+                self.prepared = _set_aside(work, self._gradebook_writer.course)
+            else:
+                self.recorded = self._gradebook_writer.record(work)
         except (AutograderError, OSError) as error:
             self.failure = error
             raise
-        if self.coursedir.groupshared:
-            apart, self.coursedir = self.coursedir, self._gradebook_writer.coursedir
-            try:
-                super().set_permissions(assignment_id, student_id)  # also of the folder above all students'
-            finally:
-                self.coursedir = apart  # before nbgrader cleans up after a failure
+
+    def _work(self, student: _Student, folder: Path) -> Work:
+        sync_folder(folder)
+        answers = read_answers(folder / f"{student.key.assignment}.ipynb")
+        rows = student.scratch.graded_rows()
+        state = read_book_state(student.scratch.connection, *student.key)
+        return Work(student.key, rows, state, folder, answers, student.graded)
 
     @property
     def _gradebook_writer(self) -> GradebookWriter:
@@ -168,7 +181,7 @@ class IsolatedAutograde(Autograde):  # type: ignore[misc]
         if student is None:
             return
         student.copies.close()
-        if self.recorded is None and self.flags_failures:
+        if self.recorded is None and not self.prepares:  # else whoever called says why it failed
             with suppress(AutograderError, OSError):  # the old marks stay all the same
                 if not self._is_marked_already(student.key):
                     self._gradebook_writer.flag(student.key, str(self.failure or UNFINISHED))
@@ -185,13 +198,21 @@ class IsolatedAutograde(Autograde):  # type: ignore[misc]
             return is_recorded_last(book, *key, snapshot.digest)
 
 
-def _work_folder(course: Course) -> tempfile.TemporaryDirectory[str]:
+def work_folder(course: Course) -> tempfile.TemporaryDirectory[str]:
     """Make a folder for what nbgrader writes, and remove those of processes that were killed long ago."""
     course.state_dir.mkdir(parents=True, exist_ok=True)
-    for left in course.state_dir.glob("autograde-*"):
-        if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
-            shutil.rmtree(left, ignore_errors=True)
-    return tempfile.TemporaryDirectory(dir=course.state_dir, prefix="autograde-", ignore_cleanup_errors=True)
+    for left in course.state_dir.glob(f"{_OF_WORK}*"):
+        with suppress(FileNotFoundError):  # another process looks, too
+            if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
+    return tempfile.TemporaryDirectory(dir=course.state_dir, prefix=_OF_WORK, ignore_cleanup_errors=True)
+
+
+def _set_aside(work: Work, course: Course) -> Work:
+    """Move the folder of what was made to where it stays when nbgrader is through."""
+    folder = course.state_dir / f"{_OF_WORK}{uuid4().hex}"
+    work.folder.rename(folder)
+    return replace(work, folder=folder)
 
 
 class _Apart(CourseDirectory):  # type: ignore[misc]

@@ -1,30 +1,37 @@
-"""Stamps of what is recorded: they say from what, so that nothing is recorded twice.
+"""From what a result is recorded, so that nothing out of date is, and nothing twice.
 
-A stamp holds only as long as the gradebook has the result's scores and the graded notebook is the one that was written
-with it.
+Rows that take the place of others have a basis: what the gradebook held while they were made. What is recorded has a
+stamp, which holds only as long as the gradebook has the result's scores and the graded notebook is the one that was
+written with it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
+import sqlalchemy
 from nbgrader.coursedir import CourseDirectory
 
 from autograder.course.assignment import Assignment
 from autograder.course.course import CONFIG_NAME, Course
 from autograder.course.snapshot_store import SnapshotStore
 from autograder.course.submission import Snapshot
+from autograder.deadlines.extensions import granted_times
 from autograder.errors import RecordingError
 from autograder.files import write_whole
-from autograder.gradebook.database import recorded_scores
-from autograder.gradebook.nbgrader_steps import output_folder
+from autograder.gradebook.database import recorded_scores, transaction
 from autograder.grading.rules_digest import Rules
+from autograder.ledger.entries import BookState, SubmissionKey
+from autograder.ledger.graded_answers import GradedAnswer
+from autograder.ledger.history import newest_ids
+from autograder.ledger.scratch_book import GradedRows, Rows, read_registered, read_students
 from autograder.results import SubmissionResult, to_json
 
 PACKAGE = "autograder"
@@ -36,29 +43,77 @@ class Recording:
     """A result that is to be recorded.
 
     Attributes:
-        coursedir: nbgrader's view of the course, with the student's id.
+        student: nbgrader's id of the student.
         snapshot: What was graded.
         rules: The rules by which it was graded.
-        plugins: Digest of the course's own modules, such as its late policy.
+        texts: Digest of the course's settings, plugins and notebooks when this run began.
     """
 
     course: Course
     assignment: Assignment
-    coursedir: CourseDirectory
+    student: str
     snapshot: Snapshot
     result: SubmissionResult
     rules: Rules
-    plugins: bytes
+    texts: bytes
 
     @property
-    def student(self) -> str:
-        """Nbgrader's id of the student."""
-        return str(self.coursedir.student_id)
+    def key(self) -> SubmissionKey:
+        """What names the submission in the gradebook."""
+        return SubmissionKey(self.assignment.name, self.student)
 
-    @property
-    def graded_notebook(self) -> Path:
-        """Path of the graded notebook, which nbgrader writes."""
-        return output_folder(self.coursedir, "autograded_directory") / f"{self.assignment.name}.ipynb"
+
+@dataclass(frozen=True)
+class Basis:
+    """All in the gradebook that decides what grading makes of one student's rows, at one time.
+
+    Attributes:
+        registered: Digest of the assignment's own rows.
+        rows: The student's.
+        until: The student's extension, if we granted one.
+        last: Id of the last row of the student's history; 0 if there is none.
+    """
+
+    registered: str
+    rows: Rows
+    until: datetime | None
+    last: int
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A result, and what it depends on.
+
+    Attributes:
+        submission: Digest of what was graded.
+    """
+
+    result: SubmissionResult
+    submission: str
+    rules: Rules
+
+
+@dataclass(frozen=True)
+class Work:
+    """What nbgrader made of one submission on copies; nothing of it is in the gradebook yet.
+
+    Attributes:
+        key: The submission.
+        rows: The student's.
+        state: What they say.
+        folder: With the graded notebook; the disk has all its files.
+        answers: Those in the notebook that a person marks, by grade_id.
+        graded: What the checks found; None where nbgrader graded aleach.
+        basis: From what it was made, if it may be recorded only while that holds.
+    """
+
+    key: SubmissionKey
+    rows: GradedRows
+    state: BookState
+    folder: Path
+    answers: Mapping[str, GradedAnswer]
+    graded: Graded | None
+    basis: Basis | None = None
 
 
 class Stamp(msgspec.Struct, frozen=True):
@@ -81,23 +136,36 @@ class Stamp(msgspec.Struct, frozen=True):
     size: int
 
 
-def is_recorded(recording: Recording) -> bool:
+def read_bases(book: sqlalchemy.Connection, assignment: str, students: Collection[str]) -> dict[str, Basis]:
+    """Return what the gradebook holds now of several students; it is only read.
+
+    Raises:
+        RecordingError: If an extension that was granted cannot be read.
+    """
+    registered = read_registered(book, assignment)
+    digest = hashlib.sha256(repr(registered).encode()).hexdigest()
+    granted = granted_times(book, assignment, students)
+    newest = newest_ids(book, assignment, students)
+    return {
+        student: Basis(digest, rows, granted.get(student), newest.get(student, 0))
+        for student, rows in read_students(book, registered, students).items()
+    }
+
+
+def is_recorded(coursedir: CourseDirectory, recording: Recording) -> bool:
     """Return whether a result is recorded already, with nothing left to do."""
-    path = _stamp_path(recording.course, recording.assignment.name, recording.student)
+    path = _stamp_path(recording.course, *recording.key)
     with suppress(OSError, RecordingError, msgspec.MsgspecError):
-        return msgspec.json.decode(path.read_bytes(), type=Stamp) == _stamp(recording)
+        known = msgspec.json.decode(path.read_bytes(), type=Stamp)
+        with transaction(coursedir) as book:
+            return known == stamp_of(book, coursedir, recording)
     return False
 
 
-def write_stamp(recording: Recording) -> None:
-    """Say that a result is recorded.
-
-    Raises:
-        RecordingError: If the gradebook does not hold its scores.
-    """
-    path = _stamp_path(recording.course, recording.assignment.name, recording.student)
+def write_stamp(recording: Recording, stamp: Stamp) -> None:
+    """Say that a result is recorded."""
     with suppress(OSError):  # without a stamp the result is recorded once more, no worse
-        write_whole(path, msgspec.json.encode(_stamp(recording)))
+        write_whole(_stamp_path(recording.course, *recording.key), msgspec.json.encode(stamp))
 
 
 def recorded_snapshot(course: Course, assignment: Assignment, student: str) -> Snapshot | None:
@@ -113,22 +181,29 @@ def _stamp_path(course: Course, assignment: str, student: str) -> Path:
     return course.state_dir / "recorded" / assignment / student
 
 
-def _stamp(recording: Recording) -> Stamp:
+def stamp_of(book: sqlalchemy.Connection, coursedir: CourseDirectory, recording: Recording) -> Stamp:
     """Return the stamp of a result that is recorded.
+
+    Args:
+        book: The gradebook.
+        coursedir: nbgrader's view of the course.
+        recording: What should be recorded.
 
     Raises:
         RecordingError: If it is not.
         OSError: If there is no graded notebook.
     """
-    recorded = recorded_scores(recording.coursedir)
+    assignment, student = recording.key
+    recorded = recorded_scores(book, assignment, student)
     tasks = recording.result.tasks
     scores, held = {task.id: task.score for task in tasks}, {task.id: "held" for task in tasks if task.held}
     if (recorded.scores, recorded.open) != (scores, held):
         raise RecordingError(
-            f"nbgrader did not record the result of {recording.student}.",
+            f"nbgrader did not record the result of {student}.",
             "Look at c.CourseDirectory.student_id_exclude in course_config.py.",
         )
-    written = recording.graded_notebook.stat()
+    folder = coursedir.format_path(coursedir.autograded_directory, student, assignment)
+    written = Path(folder, f"{assignment}.ipynb").stat()
     return Stamp(
         submission=recording.snapshot.digest,
         inputs=_inputs_digest(recording),
@@ -140,10 +215,18 @@ def _stamp(recording: Recording) -> Stamp:
 
 
 def _inputs_digest(recording: Recording) -> str:
-    course, assignment = recording.course, recording.assignment
+    parts = [to_json(recording.result), msgspec.json.encode(recording.rules), recording.texts]
+    return hashlib.sha256(b"\n".join(parts)).hexdigest()
+
+
+def texts_digest(course: Course, assignment: Assignment) -> bytes:
+    """Return the SHA-256 of all that decides what is recorded beside results and rules.
+
+    Whoever records takes it once, before anything else is read: what changes later is recorded again the next time.
+    """
     texts = (course.root / CONFIG_NAME, assignment.notebook_path, assignment.release_dir / f"{assignment.name}.ipynb")
-    parts = [to_json(recording.result), msgspec.json.encode(recording.rules), recording.plugins]
-    return hashlib.sha256(b"\n".join([*parts, *map(_digest_if_there, texts)])).hexdigest()
+    parts = [plugins_digest(course), *map(_digest_if_there, texts)]
+    return hashlib.sha256(b"\n".join(parts)).digest()
 
 
 def plugins_digest(course: Course) -> bytes:

@@ -70,7 +70,9 @@ def marks_of(
     questions: dict[str, Mark] = {}
     for notebook in submission.notebooks:
         manual = cells_marked_by_hand(notebook)
-        for grade in notebook.grades:
+        cells = (*notebook.notebook.grade_cells, *notebook.notebook.task_cells)
+        place = {cell.id: number for number, cell in enumerate(cells)}  # the database has grades in no order
+        for grade in sorted(notebook.grades, key=lambda grade: place.get(grade.cell_id, len(place))):
             mark = _mark(grade, grade.name in manual)
             if grade.name in manual:
                 questions[mark.id] = mark

@@ -6,61 +6,36 @@ holds of its student, or the old marks stay and say that they are for an earlier
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
 import msgspec
 import sqlalchemy
-from nbgrader.api import Assignment as BookAssignment
-from nbgrader.api import Grade, Notebook
+from nbgrader.api import Grade
 from nbgrader.coursedir import CourseDirectory
 
 from autograder.course.course import Course
 from autograder.errors import RecordingError
 from autograder.gradebook.course_lock import course_lock
-from autograder.gradebook.database import REGISTER, automatic_rows, transaction
-from autograder.grading.rules_digest import Rules
+from autograder.gradebook.database import automatic_rows, transaction
+from autograder.gradebook.record_stamp import Graded, Work, read_bases
 from autograder.ledger.book_marks import read_book_rows
 from autograder.ledger.connections import utc_now
 from autograder.ledger.entries import BookState, Change, Entry, SubmissionKey, TaskMark, changes, reasons
-from autograder.ledger.graded_answers import read_answers, settle_marked
+from autograder.ledger.graded_answers import settle_marked
 from autograder.ledger.history import append, entries_of, is_current, students_with_history
 from autograder.ledger.open_marks import write_held_tasks, write_ungraded
 from autograder.ledger.outside import account, note_outside, with_outside
-from autograder.ledger.scratch_book import ScratchBook, read_book_state, students_in_book
+from autograder.ledger.scratch_book import students_in_book, write_rows
 from autograder.ledger.unfinished import finish, settle, stage
 from autograder.marks import EARLIER_STATES, HELD_STATES, OpenState
-from autograder.results import SubmissionResult
 
-
-@dataclass(frozen=True)
-class Graded:
-    """A result, and what it depends on.
-
-    Attributes:
-        submission: Digest of what was graded.
-    """
-
-    result: SubmissionResult
-    submission: str
-    rules: Rules
-
-
-@dataclass(frozen=True)
-class Work:
-    """What nbgrader made of one submission on copies.
-
-    Attributes:
-        scratch: The student's rows.
-        folder: With the graded notebook.
-        graded: What the checks found; None where nbgrader graded alone.
-    """
-
-    scratch: ScratchBook
-    folder: Path
-    graded: Graded | None
+SYNCED_AT_ONCE = 8
+"""Files and folders that the disk is waited for at once: that takes longer than all else."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +59,20 @@ class Recorded:
     def has_earlier_mark(self) -> bool:
         """Whether a mark is for an earlier hand-in now."""
         return any(mark.state in EARLIER_STATES for mark in self.entry.book.marks.values())
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """Work that is about to be written.
+
+    Attributes:
+        outside: What changed before without us, and is not in the history yet; None if nothing did.
+        recorded: What will be recorded.
+    """
+
+    work: Work
+    outside: Entry | None
+    recorded: Recorded
 
 
 @dataclass(frozen=True)
@@ -112,7 +101,7 @@ class GradebookWriter:
             with transaction(self.coursedir) as book:
                 settle(self.course.state_dir, lambda recording: is_current(book, recording))
 
-    def record(self, key: SubmissionKey, work: Work) -> Recorded:
+    def record(self, work: Work) -> Recorded:
         """Put new scores, states and the graded notebook in the place of the old ones, and tell the history.
 
         Raises:
@@ -120,28 +109,24 @@ class GradebookWriter:
                 the graded notebook cannot take its place; the next recording puts it there.
             OSError: If the folder cannot be written.
         """
-        recording = uuid4().hex
-        with course_lock(self.course.state_dir):
-            self.settle()
-            with transaction(self.coursedir) as book:
-                last, is_new = with_outside(book, *key)
-                recorded = self._recorded(key, work, recording, last)
-                if self.preview:
-                    return recorded
-                folders = self.coursedir.autograded_directory
-                final = Path(self.coursedir.format_path(folders, key.student, key.assignment))
-                answers = read_answers(work.folder / f"{key.assignment}.ipynb")
-                waiting = stage(self.course.state_dir, recording, work.folder, final)
-                if last is not None and is_new:
-                    append(book, *key, last)
-                rows = {name: found[key.student] for name, found in read_book_rows(book, *key).items()}
-                work.scratch.write_to(book)
-                settle_marked(book, key, rows, answers)
-                tasks, digest = (work.graded.result.tasks, work.graded.submission) if work.graded else ((), "")
-                write_held_tasks(book, key, tasks, digest)
-                append(book, *key, recorded.entry)
-            _finish(waiting, key.student)  # the transaction is committed
+        recorded = self._record([replace(work, basis=None)])[work.key]
+        if isinstance(recorded, RecordingError):
+            raise recorded
         return recorded
+
+    def record_together(self, works: Sequence[Work]) -> list[Recorded | RecordingError | None]:
+        """Record the work of several students in one transaction, as `record` does.
+
+        Returns:
+            For each what was recorded, why the notebook could not take its place, or None where the gradebook is not
+            what the work was made from: that changed nothing.
+
+        Raises:
+            RecordingError: If the gradebook cannot be used; then nothing is recorded.
+            OSError: If a folder cannot be written; then, too.
+        """
+        outcomes = self._record(works)
+        return [outcomes.get(work.key) for work in works]
 
     def flag(self, key: SubmissionKey, why: str) -> Recorded | None:
         """Say of a student's automatic marks that they are for an earlier hand-in, since the last cannot be graded.
@@ -190,7 +175,7 @@ class GradebookWriter:
         return [Recorded(before, entry) for before, entry in zip(befores, entries, strict=False)]
 
     def students(self) -> set[str]:
-        """Return everyone who has a submission of the assignment, or had one.
+        """Return everyone who has a submission of the assignment, or had each.
 
         Raises:
             RecordingError: If the gradebook cannot be used.
@@ -199,19 +184,48 @@ class GradebookWriter:
         with transaction(self.coursedir) as book:
             return students_in_book(book, assignment) | students_with_history(book, assignment)
 
-    def _recorded(self, key: SubmissionKey, work: Work, recording: str, last: Entry | None) -> Recorded:
+    def _record(self, works: Sequence[Work]) -> dict[SubmissionKey, Recorded | RecordingError]:
+        with course_lock(self.course.state_dir), ThreadPoolExecutor(SYNCED_AT_ONCE) as pool:
+            self.settle()
+            with transaction(self.coursedir) as book:
+                ready = [self._ready(book, work) for work in _still_true(book, works)]
+                if not self.preview:
+                    waiting = list(pool.map(self._stage, ready))
+                    _write(book, ready)
+            outcomes: dict[SubmissionKey, Recorded | RecordingError] = {each.work.key: each.recorded for each in ready}
+            if not self.preview:  # the transaction is committed
+                problems = pool.map(_finish, waiting, [each.work.key.student for each in ready])
+                outcomes |= {each.work.key: problem for each, problem in zip(ready, problems, strict=True) if problem}
+                self._share()
+        return outcomes
+
+    def _ready(self, book: sqlalchemy.Connection, work: Work) -> _Ready:
+        last, is_new = with_outside(book, *work.key)
         before = last.book if last else BookState()
         graded = work.graded
         entry = Entry(
             at=utc_now(),
             who=account(),
             command=self.command,
-            recording=recording,
+            recording=uuid4().hex,
             submission=graded.submission if graded else "",
             rules=graded.rules if graded else None,
-            book=_state_after(read_book_state(work.scratch.connection, *key), before, graded),
+            book=_state_after(work.state, before, graded),
         )
-        return Recorded(before, msgspec.structs.replace(entry, why=reasons(last, entry)))
+        recorded = Recorded(before, msgspec.structs.replace(entry, why=reasons(last, entry)))
+        return _Ready(work, last if is_new else None, recorded)
+
+    def _stage(self, ready: _Ready) -> Path:
+        key = ready.work.key
+        final = Path(self.coursedir.format_path(self.coursedir.autograded_directory, key.student, key.assignment))
+        return stage(self.course.state_dir, ready.recorded.entry.recording, ready.work.folder, final)
+
+    def _share(self) -> None:
+        """Let the course's group into the folder above all students', as nbgrader does."""
+        folder = Path(self.coursedir.format_path(self.coursedir.autograded_directory, ".", "."))
+        if self.coursedir.groupshared and folder.is_dir():
+            with suppress(PermissionError):  # another teacher's
+                folder.chmod(folder.stat().st_mode & 0o2777 | 0o2770)
 
     def _ungraded(self, last: Entry, states: Mapping[str, OpenState], why: str) -> Entry:
         marks = {
@@ -230,24 +244,38 @@ class GradebookWriter:
         )
 
 
-def check_registered(book: sqlalchemy.Connection, assignment: str) -> None:
-    """Refuse an assignment that the gradebook does not know.
-
-    Raises:
-        RecordingError: If it does not.
-    """
-    known = sqlalchemy.select(Notebook.id).join(BookAssignment, BookAssignment.id == Notebook.assignment_id)
-    known = known.where(BookAssignment.name == assignment, Notebook.name == assignment)
-    if not sqlalchemy.inspect(book).has_table("notebook") or book.execute(known).first() is None:
-        raise RecordingError(f"The gradebook does not know the assignment {assignment}.", REGISTER)
+def _still_true(book: sqlalchemy.Connection, works: Sequence[Work]) -> list[Work]:
+    """Return the work that was made from what the gradebook holds now."""
+    keys = [work.key for work in works if work.basis]
+    bases = read_bases(book, keys[0].assignment, [key.student for key in keys]) if keys else {}
+    return [work for work in works if work.basis == bases.get(work.key.student)]
 
 
-def _finish(waiting: Path, student: str) -> None:
+def _write(book: sqlalchemy.Connection, ready: Sequence[_Ready]) -> None:
+    """Write scores, states and history; nothing is committed here."""
+    marked = {}
+    for each in ready:
+        key = each.work.key
+        if each.outside is not None:
+            append(book, *key, each.outside)
+        marked[key] = {name: found[key.student] for name, found in read_book_rows(book, *key).items()}
+    write_rows(book, [each.work.rows for each in ready])
+    for each in ready:
+        key, graded = each.work.key, each.work.graded
+        settle_marked(book, key, marked[key], each.work.answers)
+        tasks, digest = (graded.result.tasks, graded.submission) if graded else ((), "")
+        write_held_tasks(book, key, tasks, digest)
+        append(book, *key, each.recorded.entry)
+
+
+def _finish(waiting: Path, student: str) -> RecordingError | None:
+    """Put a folder in its place; return why that cannot be deach."""
     try:
         finish(waiting)
     except OSError as error:
         problem = f"The marks of {student} are recorded, but their graded notebook cannot take its place: {error}."
-        raise RecordingError(problem, "Fix that, then grade again.") from error
+        return RecordingError(problem, "Fix that, then grade again.")
+    return None
 
 
 def _states_if_ungraded(book: BookState, automatic: set[str]) -> dict[str, OpenState]:

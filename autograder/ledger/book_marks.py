@@ -60,16 +60,16 @@ def _marks_by_hand() -> sqlalchemy.Select[Any]:
     submitted, notebook, registered = (
         _TABLES[name] for name in ("submitted_assignment", "submitted_notebook", "assignment")
     )
-    commented = sqlalchemy.select(comment.c.id, comment.c.notebook_id, comment.c.manual_comment, said.c.name)
-    remark = commented.join(said, said.c.id == comment.c.cell_id).subquery()
+    is_said = (said.c.notebook_id == cell.c.notebook_id) & (said.c.name == cell.c.name)
+    is_said &= said.c.type.in_(("SolutionCell", "TaskCell"))  # no other cell has a comment
     return (
         sqlalchemy.select(
             cell.c.name,
             submitted.c.student_id,
             grade.c.id,
-            remark.c.id,
+            comment.c.id,
             grade.c.manual_score,
-            remark.c.manual_comment,
+            comment.c.manual_comment,
             grade.c.needs_manual_grade,
             grade.c.auto_score,
         )
@@ -78,7 +78,8 @@ def _marks_by_hand() -> sqlalchemy.Select[Any]:
         .join(notebook, notebook.c.id == grade.c.notebook_id)
         .join(submitted, submitted.c.id == notebook.c.assignment_id)
         .join(registered, registered.c.id == submitted.c.assignment_id)
-        .outerjoin(remark, (remark.c.notebook_id == notebook.c.id) & (remark.c.name == cell.c.name))
+        .outerjoin(said, is_said)
+        .outerjoin(comment, (comment.c.cell_id == said.c.id) & (comment.c.notebook_id == notebook.c.id))
     )
 
 

@@ -6,7 +6,7 @@ and whatever differs from it was changed by something else: formgrader, nbgrader
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -74,6 +74,16 @@ def last_entry(connection: sqlalchemy.Connection, assignment: str, student: str)
     newest = _of(assignment, student).order_by(_HISTORY.c.id.desc())
     entry = next((entry for _, entry in _read(connection, newest.limit(1))), None)
     return entry or next((entry for _, entry in _read(connection, newest) if entry), None)
+
+
+def newest_ids(connection: sqlalchemy.Connection, assignment: str, students: Collection[str]) -> dict[str, int]:
+    """Return the id of each student's last row, whether or not it can be read."""
+    if not has_table(connection, _HISTORY.name):
+        return {}
+    columns = _HISTORY.c
+    asked = sqlalchemy.select(columns.student, sqlalchemy.func.max(columns.id)).group_by(columns.student)
+    asked = asked.where(columns.assignment == assignment, columns.student.in_(students))
+    return {student: number for student, number in connection.execute(asked)}
 
 
 def is_recorded_last(connection: sqlalchemy.Connection, assignment: str, student: str, digest: str) -> bool:

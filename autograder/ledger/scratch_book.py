@@ -7,7 +7,7 @@ marks and comments by hand stay what the gradebook holds, also those that were g
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import uuid4
@@ -19,6 +19,8 @@ from autograder.ledger.connections import engine_of
 from autograder.ledger.entries import BookState, TaskMark
 
 Row = dict[str, object]
+Rows = dict[str, list[Row]]
+"""Rows by table."""
 _SCRATCH = "sqlite:///file:autograder-scratch-"
 _free: list[str] = []
 """Addresses of copies that nobody uses any more: SQL that was compiled for one copy serves the next one there."""
@@ -41,37 +43,60 @@ class ScratchBook:
     Attributes:
         url: Where nbgrader finds it.
         connection: Keeps it alive.
-        extensions: What was granted when the copy was made, by id of the submission.
+        copied: The student's own rows, as they were when the copy was made.
     """
 
     url: str
     connection: sqlalchemy.Connection
-    extensions: Mapping[str, object]
+    copied: Rows
 
-    def write_to(self, book: sqlalchemy.Connection) -> None:
-        """Take over into the gradebook what grading decided; nothing is committed here."""
+    def graded_rows(self) -> GradedRows:
+        """Return what grading made of the rows."""
         self.connection.rollback()  # a new look, after nbgrader's own connections wrote
-        for name, columns in _GRADED.items():
-            table = _TABLES[name]
-            rows = [dict(row) for row in self.connection.execute(table.select()).mappings()]
-            known = _known(book, table, _ids(rows))
-            for row in rows:
-                if name == "submitted_assignment" and row["id"] in known:
-                    self._keep_extension(row, known[row["id"]])
-            added = [row for row in rows if row["id"] not in known]
-            if added:
-                book.execute(table.insert(), added)
-            changed = [row for row in rows if row["id"] in known and columns]
-            changed = [row for row in changed if any(row[column] != known[row["id"]][column] for column in columns)]
-            if changed:
-                values: dict[str, object] = {column: sqlalchemy.bindparam(f"new_{column}") for column in columns}
-                update = table.update().where(table.c.id == sqlalchemy.bindparam("row_id")).values(values)
-                book.execute(update, [_update_of(row, columns) for row in changed])
+        made = {
+            name: [dict(row) for row in self.connection.execute(_TABLES[name].select()).mappings()] for name in _GRADED
+        }
+        return GradedRows(made, {row["id"]: row["extension"] for row in self.copied["submitted_assignment"]})
 
-    def _keep_extension(self, row: Row, now: Row) -> None:
-        """Leave an extension as the gradebook has it now, unless grading itself granted one."""
-        if row["extension"] == self.extensions.get(str(row["id"])):
-            row["extension"] = now["extension"]
+
+@dataclass(frozen=True)
+class GradedRows:
+    """What grading made of one student's rows.
+
+    Attributes:
+        made: The student's own rows.
+        extensions: What was granted when they were copied, by id of the submission.
+    """
+
+    made: Rows
+    extensions: Mapping[object, object]
+
+
+def write_rows(book: sqlalchemy.Connection, graded: Sequence[GradedRows]) -> None:
+    """Take over into the gradebook what grading decided, for all students at once; nothing is committed here."""
+    extensions = {submission: longer for rows in graded for submission, longer in rows.extensions.items()}
+    for name, columns in _GRADED.items():
+        table = _TABLES[name]
+        rows = [dict(row) for student in graded for row in student.made[name]]
+        known = {row["id"]: row for row in _rows(book, name, "id", _ids(rows))}
+        for row in rows:
+            if name == "submitted_assignment" and row["id"] in known:
+                _keep_extension(row, known[row["id"]], extensions.get(row["id"]))
+        added = [row for row in rows if row["id"] not in known]
+        if added:
+            book.execute(table.insert(), added)
+        changed = [row for row in rows if row["id"] in known and columns]
+        changed = [row for row in changed if any(row[column] != known[row["id"]][column] for column in columns)]
+        if changed:
+            values: dict[str, object] = {column: sqlalchemy.bindparam(f"new_{column}") for column in columns}
+            update = table.update().where(table.c.id == sqlalchemy.bindparam("row_id")).values(values)
+            book.execute(update, [_update_of(row, columns) for row in changed])
+
+
+def _keep_extension(row: Row, now: Row, copied: object) -> None:
+    """Leave an extension as the gradebook has it now, unless grading itself granted one."""
+    if row["extension"] == copied:
+        row["extension"] = now["extension"]
 
 
 @contextmanager
@@ -84,17 +109,16 @@ def scratch_book(book: sqlalchemy.Connection, assignment: str, student: str) -> 
         student: nbgrader's id of the student, who may be new.
     """
     url = _free.pop() if _free else f"{_SCRATCH}{uuid4().hex}?mode=memory&cache=shared&uri=true"
+    registered = read_registered(book, assignment)
+    copied = read_students(book, registered, [student])[student]
     with engine_of(url).connect() as connection:
         Base.metadata.create_all(connection)
-        extensions: Row = {}
-        for name, rows in _read(book, assignment, student):
+        for name, rows in (registered | copied).items():
             if rows:
                 connection.execute(_TABLES[name].insert(), rows)
-            if name == "submitted_assignment":
-                extensions = {str(row["id"]): row["extension"] for row in rows}
         connection.commit()
-        yield ScratchBook(url, connection, extensions)
-    _free.append(url)
+        yield ScratchBook(url, connection, copied)
+    _free.append(url)  # not after a failure, when something may still be connected
 
 
 def is_scratch(url: str) -> bool:
@@ -145,40 +169,56 @@ def students_in_book(connection: sqlalchemy.Connection, assignment: str) -> set[
     return set(connection.execute(asked).scalars())
 
 
-def _read(book: sqlalchemy.Connection, assignment: str, student: str) -> Iterator[tuple[str, list[Row]]]:
-    """Yield table and rows, each after those that it refers to."""
+def read_registered(book: sqlalchemy.Connection, assignment: str) -> Rows:
+    """Return the rows of an assignment, each table after those that it refers to; no rows of an unknown one."""
     registered = _rows(book, "assignment", "name", [assignment])
     notebooks = _rows(book, "notebook", "assignment_id", _ids(registered))
     cells = _rows(book, "base_cell", "notebook_id", _ids(notebooks))
-    yield "course", _rows(book, "course", "id", [row["course_id"] for row in registered])
-    yield from (("assignment", registered), ("notebook", notebooks), ("base_cell", cells))
-    yield "source_cell", _rows(book, "source_cell", "notebook_id", _ids(notebooks))
-    for kind in _KINDS_OF_CELLS:
-        yield kind, _rows(book, kind, "id", _ids(cells))
-    yield "student", _rows(book, "student", "id", [student])
-    submitted = [
-        row
-        for row in _rows(book, "submitted_assignment", "student_id", [student])
-        if row["assignment_id"] in _ids(registered)
-    ]
-    parts = _rows(book, "submitted_notebook", "assignment_id", _ids(submitted))
-    yield from (("submitted_assignment", submitted), ("submitted_notebook", parts))
+    found = {
+        "course": _rows(book, "course", "id", [row["course_id"] for row in registered]),
+        "assignment": registered,
+        "notebook": notebooks,
+        "base_cell": cells,
+        "source_cell": _rows(book, "source_cell", "notebook_id", _ids(notebooks)),
+    }
+    return found | {kind: _rows(book, kind, "id", _ids(cells)) for kind in _KINDS_OF_CELLS}
+
+
+def read_students(book: sqlalchemy.Connection, registered: Rows, students: Collection[str]) -> dict[str, Rows]:
+    """Return each student's own rows, each table after those that it refers to.
+
+    Args:
+        book: The gradebook.
+        registered: Rows of the assignment.
+        students: Who; those that the gradebook does not know have no rows.
+    """
+    assignments = _ids(registered["assignment"])
+    submitted = _rows(book, "submitted_assignment", "student_id", students)
+    submitted = [row for row in submitted if row["assignment_id"] in assignments]
+    whose = {row["id"]: row["student_id"] for row in submitted}
+    notebooks = _rows(book, "submitted_notebook", "assignment_id", _ids(submitted))
+    whose |= {row["id"]: whose[row["assignment_id"]] for row in notebooks}
+    found: dict[str, Rows] = {str(student): {name: [] for name in _GRADED} for student in students}
+    for row in _rows(book, "student", "id", students):
+        found[str(row["id"])]["student"].append(row)
+    for name, rows in (("submitted_assignment", submitted), ("submitted_notebook", notebooks)):
+        for row in rows:
+            found[str(whose[row["id"]])][name].append(row)
     for name in ("grade", "comment"):
-        yield name, _rows(book, name, "notebook_id", _ids(parts))
+        for row in _rows(book, name, "notebook_id", _ids(notebooks)):
+            found[str(whose[row["notebook_id"]])][name].append(row)
+    return found
 
 
-def _rows(book: sqlalchemy.Connection, name: str, column: str, values: list[object]) -> list[Row]:
+def _rows(book: sqlalchemy.Connection, name: str, column: str, values: Collection[object]) -> list[Row]:
+    """Return the rows with one of these values, in one order, so that two looks can be compared."""
     table = _TABLES[name]
-    found = book.execute(table.select().where(table.c[column].in_(values))).mappings() if values else ()
-    return [dict(row) for row in found]
+    asked = table.select().where(table.c[column].in_(values)).order_by(table.c.id)
+    return [dict(row) for row in book.execute(asked).mappings()] if values else []
 
 
 def _ids(rows: list[Row]) -> list[object]:
     return [row["id"] for row in rows]
-
-
-def _known(book: sqlalchemy.Connection, table: sqlalchemy.Table, ids: list[object]) -> dict[object, Row]:
-    return {row["id"]: dict(row) for row in book.execute(table.select().where(table.c.id.in_(ids))).mappings()}
 
 
 def _update_of(row: Row, columns: tuple[str, ...]) -> Row:

@@ -27,7 +27,7 @@ def stage(state_dir: Path, recording: str, made: Path, final: Path) -> Path:
     Args:
         state_dir: The course's folder for state.
         recording: Id of the recording.
-        made: The folder, below `state_dir`.
+        made: The folder, below `state_dir`, whose files the disk has: see `sync_folder`.
         final: Whose place it will take.
 
     Raises:
@@ -37,10 +37,20 @@ def stage(state_dir: Path, recording: str, made: Path, final: Path) -> Path:
     waiting.mkdir(parents=True)
     (waiting / _PLACE).write_text(os.path.relpath(final, state_dir), "utf-8")
     made.rename(waiting / _FOLDER)
-    for path in waiting.rglob("*"):
-        _sync(path)
+    _sync(waiting / _PLACE)
     _sync(waiting)
     return waiting
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the disk has all files of a folder.
+
+    Raises:
+        OSError: If it cannot take them.
+    """
+    for path in folder.rglob("*"):
+        _sync(path)
+    _sync(folder)
 
 
 def finish(waiting: Path) -> None:

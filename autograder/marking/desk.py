@@ -13,9 +13,8 @@ from nbgrader.api import Base
 from autograder.course.cells import Bundle
 from autograder.course.course import Course
 from autograder.errors import UsageError
-from autograder.gradebook.database import has_gradebook, transaction
+from autograder.gradebook.database import check_registered, has_gradebook, transaction
 from autograder.gradebook.nbgrader_steps import course_directory
-from autograder.gradebook.transactions import check_registered
 from autograder.ledger.book_marks import BookRow, read_book_rows
 from autograder.ledger.graded_answers import GradedAnswer
 from autograder.ledger.markings import BookMark, Standing, is_settled, last_standings, standing_now

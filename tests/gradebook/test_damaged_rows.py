@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from nbgrader.api import Gradebook
 
-from autograder.batch.outcome import GradedSubmission, record_each
+from autograder.batch.outcome import GradedSubmission
+from autograder.batch.recording_line import record_each
 from autograder.cli.main import main
 from autograder.course.submission import read_submission
 from autograder.gradebook.class_marks import class_marks

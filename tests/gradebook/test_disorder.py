@@ -13,7 +13,8 @@ from nbgrader.api import Gradebook
 from nbgrader.converters import Autograde
 
 from autograder.batch import local_workers
-from autograder.batch.outcome import GradedSubmission, record_each
+from autograder.batch.outcome import GradedSubmission
+from autograder.batch.recording_line import record_each
 from autograder.cli.main import main
 from autograder.course.course import Course
 from autograder.course.submission import Snapshot, read_submission
@@ -22,7 +23,8 @@ from autograder.feedback.exporter import write_feedback
 from autograder.gradebook.autograding import RecordGrades
 from autograder.gradebook.class_marks import class_marks
 from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, run_step
-from autograder.gradebook.transactions import GradebookWriter, Graded
+from autograder.gradebook.record_stamp import Graded
+from autograder.gradebook.transactions import GradebookWriter
 from autograder.grading import result_store as store
 from autograder.grading.rules_digest import read_rules
 from autograder.ledger.entries import SubmissionKey

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,9 @@ from autograder.gradebook.nbgrader_steps import (
     prepare_nbgrader,
     run_step,
 )
-from autograder.gradebook.transactions import Graded
+from autograder.gradebook.record_stamp import Graded
 from autograder.grading.rules_digest import read_rules
-from autograder.ledger.scratch_book import ScratchBook
+from autograder.ledger import scratch_book
 from autograder.marking.actions import Marker
 from autograder.marking.desk import open_desk
 from autograder.marking.views import GivenMark, MarkRequest, Seen
@@ -68,15 +69,15 @@ def mark_in_formgrader(course: TinyCourse, points: float) -> None:
 def test_a_mark_that_formgrader_writes_while_we_record_stays(
     released_course: TinyCourse, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    course, usual = released_course, ScratchBook.write_to
+    course, usual = released_course, scratch_book.write_rows
     course.record("ada", folder, tiny_result())
     mark_on_our_page(course, 1.0)
 
-    def write(self: ScratchBook, book: sqlalchemy.Connection) -> None:
+    def write(book: sqlalchemy.Connection, graded: Sequence[scratch_book.GradedRows]) -> None:
         mark_in_formgrader(course, 0.5)
-        usual(self, book)
+        usual(book, graded)
 
-    monkeypatch.setattr(ScratchBook, "write_to", write)
+    monkeypatch.setattr("autograder.gradebook.transactions.write_rows", write)
     course.record("ada", folder, tiny_result(double=1.0))
     assert of(course).scores == {"double": 1.0, "total": 2.0, QUESTION: 0.5}
 

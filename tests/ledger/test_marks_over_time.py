@@ -121,7 +121,7 @@ BREAKING: dict[str, str] = {
     "the copy of the rows": "autograder.gradebook.isolated_autograde.scratch_book",
     "the notebook": "nbconvert.writers.FilesWriter.write",
     "the folder that waits": "autograder.gradebook.transactions.stage",
-    "the scores": "autograder.ledger.scratch_book.ScratchBook.write_to",
+    "the scores": "autograder.gradebook.transactions.write_rows",
     "the history": "autograder.gradebook.transactions.append",
     "after the commit": "autograder.gradebook.transactions.finish",
     "the swap": "autograder.ledger.unfinished.shutil.copytree",
