@@ -53,6 +53,8 @@ def read_times(path: Path, roster: Roster, zone: tzinfo) -> dict[str, datetime]:
         UsageError: If it has no such columns, or a time in it cannot be read.
     """
     table = read_table(path)
+    if person_columns(table).keys().isdisjoint(IDS):
+        raise UsageError(f"{path} names no students.", "Give the column with their ids the heading student.")
     place = time_column(table)
     if place is None:
         raise UsageError(f"{path} has no column of times.", f"Give one of its columns the heading {HEADINGS[0]}.")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from autograder.collecting import canvas, folders, gradescope, moodle
 from autograder.collecting.hand_ins import Contents, Download, HandIn, Owner
-from autograder.collecting.roster import ROSTER, Nobody, OtherName, Roster, RosterEntry
+from autograder.collecting.roster import ROSTER, Nobody, OtherName, Roster, RosterEntry, folded
 from autograder.errors import UsageError
 from autograder.text import one_form, problem_with_id
 
@@ -109,7 +109,23 @@ def sort_by_student(contents: Contents, roster: Roster) -> ByStudent:
         for person in people:
             shown = _with_own_id(owner, person, contents.platform) if members or owner.accounts else owner
             found.hand_ins.setdefault(person.student, []).append((shown, hand_in))
+    found = _without_lookalikes(found)
     return _without_doubtful(found) if has_groups else found
+
+
+def _without_lookalikes(found: ByStudent) -> ByStudent:
+    """Refuse ids that differ in case alone, as no roster has them: they are one student's, or one folder elsewhere."""
+    spellings: dict[str, list[str]] = {}
+    for student in found.hand_ins:
+        spellings.setdefault(folded(student), []).append(student)
+    alike = {student: " and ".join(names) for names in spellings.values() if len(names) > 1 for student in names}
+    refused = [
+        RefusedHandIn(owner, hand_in, f"{names} differ in case alone: give one student's files one name")
+        for student, names in alike.items()
+        for owner, hand_in in found.hand_ins[student]
+    ]
+    sure = {student: owned for student, owned in found.hand_ins.items() if student not in alike}
+    return ByStudent(sure, [*found.refused, *refused], found.doubtful, found.unchecked)
 
 
 def _without_doubtful(found: ByStudent) -> ByStudent:

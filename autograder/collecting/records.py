@@ -6,6 +6,7 @@ way to others, lie beside it in `<student>/<digest>/`.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -182,9 +183,10 @@ class Records:
 
     def store_others(self, student: str, digest: str, files: Mapping[str, bytes]) -> None:
         """Write what belongs to a hand-in and is no part of it, by its path in the download."""
-        for place, (name, content) in enumerate(files.items()):
+        for name, content in files.items():
+            mark = hashlib.sha256(content).hexdigest()[:8]  # the same work may come again with other files beside it
             last = re.split("[/!]", name)[-1]
-            write_whole(self._folder_of(student, digest) / "others" / f"{place:03}-{last}"[:LONGEST_NAME], content)
+            write_whole(self._folder_of(student, digest) / "others" / f"{mark}-{last}"[:LONGEST_NAME], content)
 
     def _folder_of(self, student: str, digest: str) -> Path:
         return self.folder / student / digest.removeprefix("sha256:")[:16]

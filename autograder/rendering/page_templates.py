@@ -22,13 +22,13 @@ def load_template(name: str, **filters: Callable[..., str]) -> Template:
 
     Args:
         name: Its file.
-        **filters: Its own filters, beside `duration` and `breakable`.
+        **filters: Its own filters, beside `duration`, `breakable` and `code_marked`.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, finalize=_cleaned, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"duration": duration, "breakable": breakable, **filters}
+    environment.filters |= {"duration": duration, "breakable": breakable, "code_marked": code_marked, **filters}
     return environment.get_template(name)
 
 
@@ -55,6 +55,15 @@ def breakable(name: str) -> Markup:
     """Return a name in which lines may break after underscores and double colons."""
     escaped = str(Markup.escape(clean(name)))
     return Markup(escaped.replace("_", "_<wbr>").replace("::", "::<wbr>"))  # noqa: S704 (escaped above)
+
+
+def code_marked(text: str) -> Markup:
+    """Return a text in which what stands between backticks is code; one with a backtick too many stays as it is."""
+    parts = str(Markup.escape(_cleaned(text))).split("`")
+    if len(parts) % 2 == 0:
+        parts = ["`".join(parts)]
+    marked = (f"<code>{part}</code>" if place % 2 else part for place, part in enumerate(parts))
+    return Markup("".join(marked))  # noqa: S704 (escaped above)
 
 
 def _cleaned(value: object) -> object:

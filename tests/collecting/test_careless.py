@@ -276,3 +276,22 @@ def test_one_person_under_two_ids_is_named(
     assert collect(tiny_course, tmp_path / "m.zip") == 0
     said = "jo@example.org was collected as moodle-70013 before, and both are laid out"
     assert said in capsys.readouterr().err
+
+
+def test_what_lies_beside_the_same_work_is_kept_each_time(tiny_course: TinyCourse, tmp_path: Path) -> None:
+    """The second copy of the second download took the place of that of the first."""
+    for copy in (b"1", b"2"):
+        files = {"ada/utilities.py": MODULE, "ada/old/utilities.py": copy}
+        assert collect(tiny_course, placed(tmp_path / copy.decode(), files)) == 0
+    kept = (tiny_course.root / ".autograder/collected").rglob("*-utilities.py")
+    assert sorted(path.read_bytes() for path in kept) == [b"1", b"2"]
+
+
+def test_names_that_differ_in_case_alone_are_refused_with_both(
+    tiny_course: TinyCourse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each half of Ben's work was laid out for a student of its own."""
+    source = placed(tmp_path / "in", {"Ben_tiny.ipynb": b"{}", "ben_utilities.py": MODULE, "ada/tiny.ipynb": b"{}"})
+    assert collect(tiny_course, source) == 1
+    assert students(tiny_course) == {"ada"}
+    assert "Ben: Ben and ben differ in case alone: give one student's files one name." in capsys.readouterr().err

@@ -186,6 +186,9 @@ def test_times_come_from_a_table_where_the_platform_tells_none(course: TinyCours
     times.write_text("student,when\ns08,2030\n")
     with pytest.raises(UsageError, match="no column of times"):
         run(course, CollectRequest(source, times=times))
+    times.write_text("who,time\ns08,2030-05-01 17:30\n")
+    with pytest.raises(UsageError, match="names no students"):
+        run(course, CollectRequest(source, times=times))
 
 
 def test_repeating_it_changes_nothing(course: TinyCourse, tmp_path: Path) -> None:
