@@ -266,7 +266,7 @@ def _export_feedback(options: ExportOptions) -> int:
     """Write everyone's feedback page into one zip file for a platform."""
     from autograder.exports import formats
     from autograder.exports.feedback_files import FEEDBACK_PLATFORMS, feedback_zip
-    from autograder.feedback.exporter import written_pages
+    from autograder.feedback.exporter import without_current_page, written_pages
 
     if options.for_ is None:
         raise UsageError("Feedback goes to a platform.", f"Say which: --for {'|'.join(FEEDBACK_PLATFORMS)}.")
@@ -285,8 +285,14 @@ def _export_feedback(options: ExportOptions) -> int:
             f"{options.for_} shows one file to a whole group, and the pages of its members differ: "
             f"{shown_names(made.differing)}. They are left out: give them theirs by hand, from feedback/."
         )
-    write_paths(options, name, paths, left_out=made.left_out, differing=made.differing)
-    return 1 if made.left_out or made.differing else 0
+    behind = without_current_page(course, name)
+    if behind:
+        complain(
+            f"no page, or one from before the last grading: {shown_names(behind)}. "
+            "Run: python -m autograder feedback; then export again."
+        )
+    write_paths(options, name, paths, left_out=made.left_out, differing=made.differing, behind=behind)
+    return 1 if made.left_out or made.differing or behind else 0
 
 
 def _name_open_tasks(marks: ClassMarks) -> None:

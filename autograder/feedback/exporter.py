@@ -165,6 +165,19 @@ def written_pages(course: Course, assignment: str) -> dict[str, Path]:
     return {student: page for student, folder in pages if (page := folder / f"{assignment}.html").is_file()}
 
 
+def without_current_page(course: Course, assignment: str) -> list[str]:
+    """Return everyone who has no page, or one from before the last grading."""
+    coursedir = course_directory(course, assignment)
+    pages = written_pages(course, assignment)
+    behind = []
+    for student in _recorded_students(coursedir, assignment):
+        own = course_directory(course, assignment, student_id=student)
+        notebook = output_folder(own, "autograded_directory") / f"{assignment}.ipynb"
+        if student not in pages or pages[student].stat().st_mtime_ns < notebook.stat().st_mtime_ns:
+            behind.append(student)
+    return behind
+
+
 def _recorded_students(coursedir: CourseDirectory, assignment: str) -> list[str]:
     """Return everyone who has a graded notebook."""
     step = coursedir.autograded_directory

@@ -181,12 +181,12 @@ def test_times_come_from_a_table_where_the_platform_tells_none(course: TinyCours
     assert row_of(collected, STUDENTS[8]).time == wanted
     assert files_of(course, STUDENTS[8])["timestamp.txt"] == f"{wanted} UTC\n".encode()
     times.write_text("student,time\ns08,yesterday\n")
-    with pytest.raises(UsageError, match="'yesterday' of s08 is no time"):
+    with pytest.raises(UsageError, match="'yesterday' of s08 cannot be read as a time"):
         run(course, CollectRequest(source, times=times))
     times.write_text("student,when\ns08,2030\n")
     with pytest.raises(UsageError, match="no column of times"):
         run(course, CollectRequest(source, times=times))
-    times.write_text("who,time\ns08,2030-05-01 17:30\n")
+    times.write_text("who,time\nada,2030-05-01 17:30\n")
     with pytest.raises(UsageError, match="names no students"):
         run(course, CollectRequest(source, times=times))
 

@@ -9,7 +9,7 @@ import pytest
 
 from autograder.course.course import read_course
 from autograder.errors import RecordingError, UsageError
-from autograder.feedback.exporter import write_feedback
+from autograder.feedback.exporter import without_current_page, write_feedback
 from tests.page_text import Page
 from tests.tiny import TINY_DOUBLE, TinyCourse, tiny_result
 
@@ -44,6 +44,18 @@ def test_feedback_for_some_students(released_course: TinyCourse) -> None:
     pages = write_feedback(released_course.course, released_course.assignment, ["bob"])
     assert [path.relative_to(released_course.root) for path in pages] == [Path("feedback/bob/tiny/tiny.html")]
     assert not (released_course.root / "feedback/ada").exists()
+
+
+def test_who_has_no_page_of_the_last_grading_is_known(released_course: TinyCourse) -> None:
+    """Old pages, and no page at all, went out without a word."""
+    folder = released_course.hand_in("ada", None)
+    released_course.record("ada", folder, tiny_result())
+    course = released_course.course
+    assert without_current_page(course, "tiny") == ["ada"]
+    write_feedback(course, released_course.assignment)
+    assert without_current_page(course, "tiny") == []
+    released_course.record("ada", folder, tiny_result(double=0.5))
+    assert without_current_page(course, "tiny") == ["ada"]
 
 
 def test_feedback_without_a_recorded_result_is_refused(released_course: TinyCourse) -> None:
