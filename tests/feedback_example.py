@@ -155,6 +155,8 @@ def example_cells() -> list[CellOnPage]:
         nbformat.v4.new_output("display_data", data={"text/html": table}),
         nbformat.v4.new_output("error", ename="ValueError", evalue="<b>no</b>", traceback=[]),
     ]
+    words = " | ".join(["patches_of_images"] * 6)
+    wide = f"| {words} |\n|{'---|' * 6}\n| {words} |"
     cells = [
         text("# Vision Transformers\n\nRead *this* first: $q k^T$.", metadata=marked("intro", locked=True)),
         code("import utilities  # given", metadata=marked("given", locked=True)),
@@ -165,7 +167,7 @@ def example_cells() -> list[CellOnPage]:
         ),
         code("# checks", metadata=marked("attention", grade=True, locked=True)),
         text("### Why\n\nBecause it **attends**.", metadata=marked("question_01", grade=True, solution=True)),
-        text("Not yet.", metadata=marked("question_14", grade=True, solution=True)),
+        text(f"Not yet.\n\n{wide}", metadata=marked("question_14", grade=True, solution=True)),
         code("print('my own trial')"),
     ]
     return notebook_cells(nbformat.v4.new_notebook(cells=cells), [])

@@ -158,6 +158,10 @@ def _filled_worksheet(marks: ClassMarks, path: Path, known: KnownIds) -> Export:
     for row, student in zip(downloaded.table.rows, named, strict=True):
         cells: list[Value] = list(row)
         if student is not None and student.submitted:
+            if row[most].strip(" -") and number_in(row[most]) is None:
+                raise UsageError(
+                    f"{path} grades by a scale.", "Set points as the grade in Moodle, then download again."
+                )
             check_points(path, row[most], marks)
             cells[grade] = student.total
         filled.append(cells)

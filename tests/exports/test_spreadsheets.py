@@ -106,6 +106,7 @@ def test_a_moodle_worksheet_is_filled_in_and_all_else_is_kept(tmp_path: Path) ->
         ("canvas", CANVAS.replace("Points Possible", "Points"), "has no row"),
         ("canvas", "a,b\n", "no gradebook exported from Canvas: it has no column 'Student'"),
         ("moodle", WORKSHEET.replace("7.00", "100.00"), "gives tiny 100.00 points"),
+        ("moodle", WORKSHEET.replace("7.00", "Good"), "grades by a scale"),
         ("moodle", "", "no grading worksheet"),
         ("moodle", 'Identifier,Grade,Maximum Grade\n"x', "cannot be read as CSV"),
         ("csv", "", "fills in no file"),
