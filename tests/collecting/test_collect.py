@@ -314,8 +314,10 @@ def test_large_files_are_left_out_and_cost_nothing(course: TinyCourse, tmp_path:
 
 
 def test_a_file_where_a_folder_has_to_be(course: TinyCourse, tmp_path: Path) -> None:
-    upload = zipped([("utilities.py", b"x = 1"), ("tiny.ipynb", b"{}"), ("a", b"file"), ("a/b.txt", b"below")])
-    source = downloads.written_zip(tmp_path / "c.zip", [("obrienada_4000_9_w.zip", upload)])
+    first = zipped([("utilities.py", b"x = 1"), ("tiny.ipynb", b"{}"), ("a", b"file")])
+    second = zipped([("a/b.txt", b"below")])
+    uploads = [("obrienada_4000_9_w.zip", first), ("obrienada_4000_10_v.zip", second)]
+    source = downloads.written_zip(tmp_path / "c.zip", uploads)
     collected = run(course, CollectRequest(source))
     assert set(files_of(course, STUDENTS[0])) == {"utilities.py", "tiny.ipynb", "a"}
     assert any(fate.why == "has the name of another file, a/b.txt" for fate in collected.rows[0].fates)
