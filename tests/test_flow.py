@@ -113,10 +113,11 @@ def test_feedback_teaches_and_hides_the_checks(course: Path) -> None:
     assert main(["feedback", "--course", str(course), "heads-not-merged"]) == 0
     page = html.unescape((course / "feedback" / "heads-not-merged" / "vit" / "vit.html").read_text())
     result = json.loads((course / "json" / "heads-not-merged.json").read_text())
+    shown = re.sub("</?code>|`", "", page)  # what stands between backticks is code there
     for task in result["tasks"]:
         for check in task["checks"]:
-            assert check["sentence"] in page
-            assert check["message"] in page
+            assert check["sentence"].replace("`", "") in shown
+            assert check["message"].replace("`", "") in shown
     lines = {
         line.strip()
         for path in (ROOT / "autograder" / "checks" / "vit").rglob("*.py")
