@@ -34,6 +34,13 @@ _GRADED: Mapping[str, tuple[str, ...]] = {
     "comment": ("auto_comment",),
 }
 """The student's tables, each after those that it refers to, with the columns that grading decides."""
+_UNIQUE: Mapping[str, tuple[str, str]] = {
+    "submitted_assignment": ("student_id", "assignment_id"),
+    "submitted_notebook": ("assignment_id", "notebook_id"),
+    "grade": ("notebook_id", "cell_id"),
+    "comment": ("notebook_id", "cell_id"),
+}
+"""What there is only one row of, whatever its id: two programs draw ids of their own for one new student."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +82,17 @@ class GradedRows:
 def write_rows(book: sqlalchemy.Connection, graded: Sequence[GradedRows]) -> None:
     """Take over into the gradebook what grading decided, for all students at once; nothing is committed here."""
     extensions = {submission: longer for rows in graded for submission, longer in rows.extensions.items()}
+    ids: dict[object, object] = {}  # of rows that another program added meanwhile, by their ids in the copies
     for name, columns in _GRADED.items():
         table = _TABLES[name]
-        rows = [dict(row) for student in graded for row in student.made[name]]
+        rows = [
+            {column: ids.get(value, value) for column, value in row.items()}
+            for student in graded
+            for row in student.made[name]
+        ]
         known = {row["id"]: row for row in _rows(book, name, "id", _ids(rows))}
+        if name == "submitted_assignment" or ids:
+            ids |= _take_ids_of_twins(book, name, rows, known)
         for row in rows:
             if name == "submitted_assignment" and row["id"] in known:
                 _keep_extension(row, known[row["id"]], extensions.get(row["id"]))
@@ -219,6 +233,22 @@ def _rows(book: sqlalchemy.Connection, name: str, column: str, values: Collectio
 
 def _ids(rows: list[Row]) -> list[object]:
     return [row["id"] for row in rows]
+
+
+def _take_ids_of_twins(
+    book: sqlalchemy.Connection, name: str, rows: list[Row], known: dict[object, Row]
+) -> dict[object, object]:
+    """Give rows of the copies the ids that the gradebook has for the same things, which become known; return them."""
+    first, second = _UNIQUE[name]
+    unknown = [row for row in rows if row["id"] not in known]
+    twins = {(twin[first], twin[second]): twin for twin in _rows(book, name, first, [row[first] for row in unknown])}
+    taken: dict[object, object] = {}
+    for row in unknown:
+        if twin := twins.get((row[first], row[second])):
+            taken[row["id"]] = twin["id"]
+            known[twin["id"]] = twin
+            row["id"] = twin["id"]
+    return taken
 
 
 def _update_of(row: Row, columns: tuple[str, ...]) -> Row:

@@ -12,6 +12,7 @@ from nbconvert.writers import FilesWriter
 from nbgrader.api import Gradebook
 from nbgrader.converters import Autograde
 
+from autograder.cli.main import main
 from autograder.gradebook.autograding import RecordGrades
 from autograder.gradebook.class_marks import class_marks
 from autograder.gradebook.nbgrader_steps import (
@@ -80,6 +81,24 @@ def test_a_mark_that_formgrader_writes_while_we_record_stays(
     monkeypatch.setattr("autograder.gradebook.transactions.write_rows", write)
     course.record("ada", folder, tiny_result(double=1.0))
     assert of(course).scores == {"double": 1.0, "total": 2.0, QUESTION: 0.5}
+
+
+def test_a_new_student_whom_two_programs_grade_at_once(
+    released_course: TinyCourse, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nbgrader's command, or formgrader's button, takes a while to grade; ours records and a person marks meanwhile."""
+    course = released_course
+
+    def grade(*args: object) -> Graded:
+        course.record("ada", folder, tiny_result(double=1.0))
+        mark_in_formgrader(course, 0.5)
+        monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")  # which nbgrader removes, here in one process
+        return Graded(tiny_result(), "sha256:0", read_rules(course.course, course.assignment))
+
+    monkeypatch.setattr(RecordGrades, "_grade", grade)
+    run_step(make_step(Autograde, course.course, course_directory(course.course, "tiny", student_id="ada")))
+    assert of(course).scores == {"double": 3.0, "total": 2.0, QUESTION: 0.5}
+    assert main(["history", "ada", "--quiet", "--course", str(course.root), "--assignment", "tiny"]) == 0
 
 
 @pytest.mark.parametrize("newer", [False, True])
