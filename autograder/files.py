@@ -97,3 +97,15 @@ def folders_of(submitted: Path) -> dict[str, list[str]]:
     for name in names:
         found.setdefault(one_form(name), []).append(name)
     return found
+
+
+def two_folders(submitted: Path, assignment: str) -> dict[str, str]:
+    """Return who handed in under both Unicode forms of a name, and a sentence on that: nobody can say which counts."""
+    found: dict[str, str] = {}
+    for student, folders in folders_of(submitted).items():
+        if len(folders) > 1 and sum((submitted / folder / assignment).is_dir() for folder in folders) > 1:
+            names = " and ".join(ascii(folder) for folder in folders)
+            found[student] = (
+                f"Two folders in {submitted} are one student, {student}: {names}. Remove the one that does not count."
+            )
+    return found

@@ -16,13 +16,13 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Protocol
 
-from autograder.batch.misplaced import in_folder, misplaced, two_folders
+from autograder.batch.misplaced import in_folder, misplaced
 from autograder.batch.outcome import GradedSubmission, ResultOrError, internal_error
 from autograder.course.assignment import Assignment
 from autograder.course.course import Course
 from autograder.course.submission import Snapshot
 from autograder.errors import RENAME, AutograderError, ClusterError, MachineBusy, UsageError
-from autograder.files import folders_of
+from autograder.files import folders_of, two_folders
 from autograder.grading.result_store import CachedGrader, grader_for
 from autograder.suggestions import did_you_mean
 from autograder.text import one_form, problem_with_id

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autograder.course.assignment import MODULE
-from autograder.files import folders_of
+from autograder.files import two_folders
 
 COLLECT = "python -m autograder collect"
 MOST_LOOKED_AT = 1_000
@@ -32,18 +32,6 @@ def misplaced(submitted: Path, assignment: str) -> Iterator[tuple[str, str]]:
             sentence = _about_file(path)
         if sentence:
             yield name, sentence
-
-
-def two_folders(submitted: Path, assignment: str) -> dict[str, str]:
-    """Return who handed in under both Unicode forms of a name, and a sentence on that: nobody can say which counts."""
-    found: dict[str, str] = {}
-    for student, folders in folders_of(submitted).items():
-        if len(folders) > 1 and sum((submitted / folder / assignment).is_dir() for folder in folders) > 1:
-            names = " and ".join(ascii(folder) for folder in folders)
-            found[student] = (
-                f"Two folders in {submitted} are one student, {student}: {names}. Remove the one that does not count."
-            )
-    return found
 
 
 def in_folder(folder: Path, assignment: str) -> str:

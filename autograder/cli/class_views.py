@@ -97,7 +97,7 @@ def open_class(options: ClassOptions) -> OpenedClass:
     from autograder.batch.batch import discover
     from autograder.batch.class_results import read_results, stored_results
     from autograder.batch.penalties import note_penalties
-    from autograder.gradebook.class_marks import class_marks
+    from autograder.gradebook.class_marks import class_marks, known_names
 
     course, name = open_course(options)
     assignment = course.assignment(name)
@@ -108,6 +108,8 @@ def open_class(options: ClassOptions) -> OpenedClass:
             raise
         folders = {}
     name_misplaced(submitted_folder(course, options.submitted), name)
+    names = known_names(course, name, folders)
+    folders = {names[student]: folder for student, folder in folders.items()}
     if options.results:
         results = read_results(options.results, name)
     else:

@@ -107,8 +107,8 @@ def check(options: CheckOptions) -> int:
 def grade(options: GradeOptions) -> int:
     """Grade submissions, write and record their results one by one, and print the marks."""
     from autograder.batch.batch import discover, grade_all
-    from autograder.batch.misplaced import two_folders
     from autograder.batch.outcome import write_json as write_results
+    from autograder.files import two_folders
     from autograder.grading.gpu import UNUSED
 
     if options.jobs < 0:

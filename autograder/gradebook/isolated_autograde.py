@@ -24,6 +24,7 @@ from nbgrader.coursedir import CourseDirectory
 from autograder.course.course import Course, course_from
 from autograder.course.submission import read_submission
 from autograder.errors import AutograderError, RecordingError, SubmissionUnreadable
+from autograder.files import two_folders
 from autograder.gradebook.class_marks import known_names
 from autograder.gradebook.database import transaction
 from autograder.gradebook.record_stamp import Graded, Work
@@ -33,6 +34,7 @@ from autograder.ledger.graded_answers import read_answers
 from autograder.ledger.history import is_recorded_last
 from autograder.ledger.scratch_book import ScratchBook, read_book_state, scratch_book
 from autograder.ledger.unfinished import sync_folder
+from autograder.text import one_form
 
 GRADED = "autograder_graded"
 """Where `RecordGrades` leaves a `Graded` in nbconvert's resources."""
@@ -97,6 +99,7 @@ class IsolatedAutograde(Autograde):  # type: ignore[misc]
     def init_destination(self, assignment_id: str, student_id: str) -> bool:
         """Prepare the copies for one student; return whether to grade at all, which nbgrader decides as ever."""
         self._end_student()
+        self._refuse_two_folders(assignment_id, student_id)
         student_id = self._known_as(student_id)
         usual = self._gradebook_writer.coursedir
         there = Path(usual.format_path(usual.autograded_directory, student_id, assignment_id))
@@ -167,6 +170,19 @@ class IsolatedAutograde(Autograde):  # type: ignore[misc]
         if self.gradebook_writer is None:
             raise RecordingError("nbgrader began to grade without a gradebook.")
         return self.gradebook_writer
+
+    def _refuse_two_folders(self, assignment_id: str, student_id: str) -> None:
+        """Refuse a student who handed in under both Unicode forms of a name.
+
+        Raises:
+            RecordingError: If one did.
+        """
+        if student_id.isascii():
+            return
+        folder = Path(self.coursedir.format_path(self.coursedir.submitted_directory, student_id, assignment_id))
+        if why := two_folders(folder.parents[1], assignment_id).get(one_form(student_id)):
+            self.failure = RecordingError(why)
+            raise self.failure
 
     def _known_as(self, folder: str) -> str:
         """Return the gradebook's name of a student, whose folder may have it in another form of Unicode."""

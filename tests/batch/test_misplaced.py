@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from autograder.batch.batch import discover
-from autograder.batch.misplaced import misplaced, two_folders
+from autograder.batch.misplaced import misplaced
 from autograder.errors import UsageError
+from autograder.files import two_folders
 
 
 def files(root: Path, *names: str) -> Path:

@@ -257,3 +257,26 @@ def test_both_unicode_forms_of_a_name_are_one_student_for_every_command(
         assert run(course, "history", written) == 0
         assert run(course, "feedback", written) == 0
     assert len(class_marks(course.course, course.assignment).students) == 1
+    shutil.copytree(course.root / "submitted" / decomposed, course.root / "submitted" / name)
+    with pytest.raises(StepFailed):  # nobody can say which of the two counts
+        run_step(make_step(Autograde, course.course, course_directory(course.course, "tiny")))
+    assert history(course, name) == ["nbgrader autograde"] * 2
+
+
+def test_a_student_whom_the_gradebook_has_in_the_other_form_of_unicode_is_listed_once(
+    released_course: TinyCourse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    course, decomposed = released_course, unicodedata.normalize("NFD", "Zoë")
+    folder = hand_in(course, "Zoë")
+    with Gradebook(f"sqlite:///{course.root / 'gradebook.db'}") as book:
+        book.add_student(decomposed)
+    course.record(decomposed, folder, PART)
+    stored = {"Zoë": PART}
+
+    def results(course: object, assignment: object, folders: dict[str, Path]) -> dict[str, SubmissionResult]:
+        return {student: stored[folder.parent.name] for student, folder in folders.items()}
+
+    monkeypatch.setattr("autograder.batch.class_results.stored_results", results)
+    assert run(course, "export", "csv", "--quiet", "--to", str(tmp_path)) == 0
+    (table,) = tmp_path.glob("*.csv")
+    assert [row.split(",")[3] for row in table.read_text().splitlines()] == ["student_id", decomposed]
