@@ -56,7 +56,9 @@ c.ExportApp.plugin_class = "autograder.nbgrader_plugins.QuotedCsvExport"
 
 # Pages with a student's text in them, formgrader's included, are cleaned of all that a browser could run or load.
 c.HTMLExporter.sanitize_html = True
-c.HTMLExporter.filters = {name: f"autograder.nbgrader_plugins.{name}" for name in ("clean_html", "markdown2html")}
+c.HTMLExporter.filters = {
+    name: f"autograder.nbgrader_plugins.{name}" for name in ("clean_html", "highlight_code", "markdown2html")
+}
 
 # --- The autograder -----------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from autograder.gradebook.autograding import RecordGrades, SubmissionExporter
 from autograder.gradebook.nbgrader_adaptation import adapt_nbgrader
 from autograder.gradebook.nbgrader_steps import prepare_nbgrader
 from autograder.release.exporter import ReleaseExporter
-from autograder.rendering.sanitising import clean_html, markdown2html
+from autograder.rendering.sanitising import clean_html, highlight_code, markdown2html
 
 __all__ = [
     "FeedbackExporter",
@@ -18,6 +18,7 @@ __all__ = [
     "ReleaseExporter",
     "SubmissionExporter",
     "clean_html",
+    "highlight_code",
     "markdown2html",
     "prepare_nbgrader",
 ]

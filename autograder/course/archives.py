@@ -78,6 +78,8 @@ class ZipReader:
         Raises:
             MemberUnreadable: If it is larger or broken.
         """
+        if self.sizes[name] > most_bytes:  # no more is read than the archive tells
+            raise MemberUnreadable("is larger than the course allows")
         try:
             with self._archive.open(self._members[name]) as file:
                 content = file.read(most_bytes + 1)

@@ -10,11 +10,11 @@ import functools
 import re
 import symtable
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-LONGEST = 200_000
-"""Characters of a cell that is looked at."""
+LONGEST = 40_000
+"""Characters of a cell that is looked at: many times what anybody writes into one."""
 NOTHING: frozenset[str] = frozenset()
 
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, SystemError)
@@ -54,8 +54,7 @@ def plain_code(source: str) -> str:
 def names_of(source: str) -> CellNames:
     """Return the names of a cell."""
     at_once, later, made = set[str](), set[str](), set[str]()
-    for statement in _statements(source):
-        names = _names_of_statement(statement)
+    for _, names in _statements_with_names(source):
         at_once |= names.at_once - made
         later |= names.later
         made |= names.makes
@@ -76,17 +75,11 @@ def end_of_definitions(source: str, wanted: frozenset[str], *, functions: bool) 
         wanted: Names that it must define.
         functions: Whether these are functions, which are not called before the cell has ended.
     """
-    statements = [(statement, _names_of_statement(statement)) for statement in _statements(source)]
+    statements = _statements_with_names(source)
     if not wanted <= {name for _, names in statements for name in names.makes}:
         return 0
-    needed = wanted
-    while True:
-        users = [names for _, names in statements if names.changes & needed]
-        found = needed.union(*(names.at_once | names.later for names in users if functions))
-        if found == needed:
-            break
-        needed = found
-    return max(statement.end_lineno or 0 for statement, names in statements if names.changes & needed)
+    needed = _needed_with(wanted, [names for _, names in statements]) if functions else wanted
+    return max(last_line for last_line, names in statements if names.changes & needed)
 
 
 @dataclass(frozen=True)
@@ -103,6 +96,27 @@ class _StatementNames:
     later: frozenset[str]
     makes: frozenset[str]
     changes: frozenset[str]
+
+
+def _needed_with(wanted: frozenset[str], statements: Sequence[_StatementNames]) -> set[str]:
+    """Return some names, and those that are read, directly or not, by the statements which change them."""
+    changed_by: dict[str, list[_StatementNames]] = {}
+    for names in statements:
+        for name in names.changes:
+            changed_by.setdefault(name, []).append(names)
+    needed, left = set(wanted), list(wanted)
+    while left:
+        for names in changed_by.pop(left.pop(), ()):
+            found = (names.at_once | names.later) - needed
+            needed |= found
+            left += found
+    return needed
+
+
+@functools.lru_cache(maxsize=2)  # of the cell that is being looked at
+def _statements_with_names(source: str) -> tuple[tuple[int, _StatementNames], ...]:
+    """Return the last line and the names of each statement."""
+    return tuple((statement.end_lineno or 0, _names_of_statement(statement)) for statement in _statements(source))
 
 
 def _statements(source: str) -> list[ast.stmt]:

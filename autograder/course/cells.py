@@ -23,7 +23,9 @@ NOTE = "text/plain"
 _FLAGS = ("grade", "locked", "solution", "task", "points")
 _LONGEST_SETTING = 100
 _LONGEST_NOTE = 200
-_LARGEST = 16 << 20  # parsing may take 25 times the size of the text
+_LARGEST = 16 << 20
+_MOST_VALUES = 1_000_000  # each takes up to a hundred bytes, however short it is written
+_MOST_CELLS = 6_000
 
 
 @dataclass(frozen=True)
@@ -82,23 +84,35 @@ def parse_notebook(student_notebook: bytes | None) -> tuple[dict[str, list[objec
     if student_notebook is None:
         return nothing, "There is no notebook in your hand-in. Hand in the notebook together with your module."
     again = "Open it in Jupyter, save it, check that it opens again, and hand it in again."
-    if len(student_notebook) > _LARGEST:
+    if not _is_parsable(student_notebook):
         student_notebook = without_outputs(student_notebook) or b""
-        if not 0 < len(student_notebook) <= _LARGEST:
+        if not student_notebook or not _is_parsable(student_notebook):
             return nothing, "Your notebook is too large to be read. Clear its outputs, save it, and hand it in again."
     try:
         data = json.loads(student_notebook)
     except (ValueError, RecursionError):
         return nothing, f"Your notebook is not a readable notebook file (it is not valid JSON). {again}"
+    problem = _problem_with(data)
+    return (nothing, f"{problem} {again}") if problem else (data, "")
+
+
+def _problem_with(data: object) -> str:
+    """Return why what was parsed is no notebook that can be read; empty if it is one."""
     if not isinstance(data, dict):
-        return nothing, f"Your notebook file holds no notebook (expected a JSON object). {again}"
+        return "Your notebook file holds no notebook (expected a JSON object)."
     version = data.get("nbformat")
     if type(version) is not int or version != 4:
         came = version if type(version) is int else "none"
-        return nothing, f"Your notebook has format {came}; expected format 4. {again}"
-    if not isinstance(data.get("cells"), list):
-        return nothing, f"Your notebook has no list of cells. {again}"
-    return data, ""
+        return f"Your notebook has format {came}; expected format 4."
+    cells = data.get("cells")
+    if not isinstance(cells, list):
+        return "Your notebook has no list of cells."
+    return f"Your notebook has more than {_MOST_CELLS} cells." if len(cells) > _MOST_CELLS else ""
+
+
+def _is_parsable(notebook: bytes) -> bool:
+    """Whether a parse of the whole takes little memory."""
+    return len(notebook) <= _LARGEST and sum(map(notebook.count, (b",", b"[", b"{"))) <= _MOST_VALUES
 
 
 def without_outputs(notebook: bytes) -> bytes | None:

@@ -14,15 +14,19 @@ from typing import Any
 from urllib.parse import unquote
 
 from autograder.course.cells import NOTE, Bundle, parse_notebook
+from autograder.rendering.page_effort import is_laid_out
 from autograder.rendering.picture_kinds import picture_kind
 
 _ADDRESSES = re.compile(
-    r"""!\[[^\]]*\]\(\s*(?:<(?P<angle>[^>\n]+)>|(?P<plain>[^)\s]+))|<img\b[^>]*?\bsrc\s*=\s*["'](?P<html>[^"']+)["']""",
+    r"""!\[[^\]]{0,999}\]\(\s*(?:<(?P<angle>[^>\n]+)>|(?P<plain>[^)\s]+))"""
+    r"""|<img\b[^>]{0,999}?\bsrc\s*=\s*["'](?P<html>[^"']+)["']""",
     re.IGNORECASE,
 )
 _ELSEWHERE = re.compile(r"\s*([A-Za-z][\w+.-]+:|[/\\#])")
 _MOST_PICTURES = 50
 """In one cell."""
+_LARGEST_TOGETHER = 16 << 20
+"""Bytes of all pictures that are put into a notebook: cells that show the same file have one each."""
 
 
 def embed_pictures(notebook: bytes, beside: Callable[[], Mapping[str, bytes]], given: Collection[str] = ()) -> bytes:
@@ -42,9 +46,12 @@ def embed_pictures(notebook: bytes, beside: Callable[[], Mapping[str, bytes]], g
     wanted = [(cell, _addresses(cell, given)) for cell in words]
     if problem or not any(addresses for _, addresses in wanted):
         return notebook
-    files = beside()
+    files, left = beside(), _LARGEST_TOGETHER
     for cell, addresses in wanted:
-        pictures = {address: _picture(address, files) for address in addresses}
+        pictures: dict[str, Bundle] = {}
+        for address in addresses:
+            left -= len(files.get(_path(address), b""))
+            pictures[address] = _picture(address, files) if left >= 0 else {NOTE: "is one too many"}
         pasted = cell.get("attachments")
         cell["attachments"] = pictures | (pasted if isinstance(pasted, dict) else {})
     return json.dumps(data).encode()
@@ -54,6 +61,8 @@ def _addresses(cell: dict[str, Any], given: Collection[str]) -> list[str]:
     """Return the addresses of pictures that a cell shows from beside the notebook, as they are written."""
     source = cell.get("source")
     text = "".join(map(str, source)) if isinstance(source, list) else str(source)
+    if not is_laid_out(text):
+        return []
     found = (match["angle"] or match["plain"] or match["html"] for match in _ADDRESSES.finditer(text))
     beside = (address for address in found if not _ELSEWHERE.match(address) and _path(address) not in given)
     return list(dict.fromkeys(beside))[:_MOST_PICTURES]

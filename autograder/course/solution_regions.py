@@ -12,12 +12,14 @@ import textwrap
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from autograder.course.cell_names import LONGEST, UNREADABLE
+from autograder.course.cell_names import UNREADABLE
 from autograder.errors import AssignmentError
 
 BEGIN = "BEGIN SOLUTION"
 END = "END SOLUTION"
 WIDTH = 110
+LONGEST = 200_000
+"""Characters of a student's module that is looked at."""
 NOT_WRITTEN = "NotImplementedError"
 """What an unwritten part raises."""
 

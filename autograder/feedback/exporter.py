@@ -40,7 +40,7 @@ from autograder.gradebook.nbgrader_steps import (
 from autograder.gradebook.student_marks import student_marks
 from autograder.marks import RubricLine, StudentMarks
 from autograder.progress import ProgressListener, no_progress
-from autograder.rendering.sanitising import clean_html, markdown2html
+from autograder.rendering.sanitising import clean_html, highlight_code, markdown2html
 from autograder.suggestions import did_you_mean
 
 Resources = dict[str, Any]
@@ -57,6 +57,8 @@ class FeedbackExporter(HTMLExporter):  # type: ignore[misc]
         self.sanitize_html = True
         self.register_filter("clean_html", clean_html)
         self.register_filter("markdown2html", markdown2html)
+        usual: dict[str, Any] = self.filters  # type: ignore[has-type]
+        self.filters = usual | {"highlight_code": highlight_code}  # nbconvert registers it for each page
 
     def from_notebook_node(
         self, nb: NotebookNode, resources: Resources | None = None, **kwargs: object

@@ -7,17 +7,19 @@ policy ignores styles that stand in a tag, and ids belong to the page alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
 import nh3
 from markupsafe import Markup
-from nbconvert.filters import Highlight2HTML, strip_ansi
+from nbconvert.filters import strip_ansi
 from nbformat import NotebookNode
 
 from autograder.gradebook.graded_notebook import MARKING_GUIDE, SUMMARY
-from autograder.rendering.sanitising import clean_html, markdown2html
+from autograder.rendering.page_effort import resources_of_page
+from autograder.rendering.sanitising import clean_html, highlight_code, markdown2html
 from autograder.text import clean, escape_html
 
 LONGEST_SOURCE = 50_000
@@ -71,19 +73,19 @@ def notebook_cells(nb: NotebookNode, given: Iterable[str]) -> list[CellOnPage]:
         cell for cell in nb.cells if cell.get("id") != SUMMARY and cell.metadata.get("autograder") != MARKING_GUIDE
     ]
     texts = {text.strip() for text in given}
-    pictures = _Pictures()
-    return [_cell_on_page(cell, texts, pictures) for cell in shown]
+    page = _Page(_Pictures(), resources_of_page())
+    return [_cell_on_page(cell, texts, page) for cell in shown]
 
 
-def _cell_on_page(cell: NotebookNode, texts: set[str], pictures: _Pictures) -> CellOnPage:
+def _cell_on_page(cell: NotebookNode, texts: set[str], page: _Page) -> CellOnPage:
     marking = cell.metadata.get("nbgrader", {})
     whose = _whose(cell, marking, texts)
     outputs: tuple[Markup, ...] = ()
     if cell.cell_type == "code" and whose not in ("check", "given"):
-        outputs = tuple(_outputs(cell, pictures))
+        outputs = tuple(_outputs(cell, page.pictures))
     heading = re.search(r"^#+ +(.+)$", cell.source, re.MULTILINE) if cell.cell_type == "markdown" else None
     name = str(marking.get("grade_id", ""))
-    return CellOnPage(name, whose, shown_source(cell), outputs, heading[1].strip() if heading else "")
+    return CellOnPage(name, whose, shown_source(cell, page.resources), outputs, heading[1].strip() if heading else "")
 
 
 def _whose(cell: NotebookNode, marking: NotebookNode, texts: set[str]) -> Whose:
@@ -94,16 +96,21 @@ def _whose(cell: NotebookNode, marking: NotebookNode, texts: set[str]) -> Whose:
     return "given" if marking.get("locked") or cell.source.strip() in texts else "added"
 
 
-def shown_source(cell: NotebookNode) -> Markup:
-    """Return a cell's text or code as clean HTML without styles, classes and ids, and not endless."""
+def shown_source(cell: NotebookNode, resources: Mapping[str, Any] = MappingProxyType({})) -> Markup:
+    """Return a cell's text or code as clean HTML without styles, classes and ids, and not endless.
+
+    Args:
+        cell: The cell.
+        resources: What is left for the page: from `resources_of_page`.
+    """
     text = cell.source[:LONGEST_SOURCE]
     if len(cell.source) > len(text):
         return _plain(f"{text}\n… {len(cell.source) - len(text)} more characters")
     if cell.cell_type == "markdown":
-        return _bare(markdown2html({"cell": cell}, text))
+        return _bare(markdown2html({"cell": cell, "resources": resources}, text))
     if cell.cell_type != "code":
         return _plain(text)
-    lines: str = Highlight2HTML(pygments_lexer="python")(text)
+    lines = highlight_code({"resources": resources}, text, language="python")
     return Markup(clean(lines))  # noqa: S704 (pygments escapes all it marks up)
 
 
@@ -126,6 +133,18 @@ def _data(data: NotebookNode, pictures: _Pictures) -> Iterator[Markup]:
         yield _bare(clean_html(data["text/html"]))
     elif isinstance(data.get("text/plain"), str):
         yield _plain(strip_ansi(data["text/plain"]))
+
+
+@dataclass(frozen=True)
+class _Page:
+    """What all cells of a page share.
+
+    Attributes:
+        resources: What is left for laying out texts.
+    """
+
+    pictures: _Pictures
+    resources: Mapping[str, Any]
 
 
 class _Pictures:

@@ -13,7 +13,7 @@ _STARTS = {
     b"GIF87a": "image/gif",
     b"GIF89a": "image/gif",
 }
-_COMMENTS = rb"(?:<!--.*?-->\s*)*"
+_COMMENTS = rb"(?><!--.*?-->\s*)*+"  # never taken apart in another way: there are countless ones
 _SVG = re.compile(
     rb"\s*(?:<\?xml[^>]*\?>\s*)?" + _COMMENTS + rb"(?:<!DOCTYPE svg[^>\[]*>\s*)?" + _COMMENTS + rb"<svg[\s>]", re.DOTALL
 )

@@ -15,22 +15,19 @@ from urllib.parse import unquote
 
 import nh3
 from jinja2 import pass_context
+from nbconvert.filters import Highlight2HTML
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
+from autograder.rendering.page_effort import LONGEST_LAID_OUT, PageEffort, effort_of
 from autograder.rendering.picture_kinds import is_safe_address
 from autograder.rendering.style_values import PROPERTIES, plain_style
 from autograder.text import escape_html
 
 Pictures = Mapping[str, Mapping[str, str]]
 
-LONGEST_MARKDOWN = 30_000
-"""Characters up to which a Markdown cell is laid out; a longer one, which nobody reads, is shown as it is."""
-MOST_MARKS = 3_000
-"""Characters with a meaning in Markdown up to which a cell is laid out: the time grows with their square."""
 _CLIPPED = "overflow:hidden;position:relative"
 """Of what is put around each cell, so that nothing in it shows beyond its edges."""
 _OWN_STYLES = {"overflow", "position"}
-_MARK = re.compile(r"[\\\[\]<>*_`$|~!&]")
 
 _CLASSES = re.compile(r"highlight|hl-\w+|ipython\d?|anchor-link|tex2jax_ignore|mathjax_ignore|[a-z][a-z0-9]{0,2}")
 _ID = re.compile(r"task-[\w-]+|automatic-tasks")
@@ -44,7 +41,7 @@ _ATTRIBUTES = {tag: set(names) for tag, names in nh3.ALLOWED_ATTRIBUTES.items()}
 _ATTRIBUTES["*"] = {"class", "id", "style", "title"}
 
 
-def clean_html(fragment: object, pictures: Pictures = MappingProxyType({})) -> str:
+def clean_html(fragment: object, pictures: Pictures = MappingProxyType({}), effort: PageEffort | None = None) -> str:
     """Return an HTML fragment with nothing but plain formatting, links and embedded pictures.
 
     Scripts, event handlers, forms, frames, drawings and remote pictures are removed; so are styles, classes and ids
@@ -54,6 +51,7 @@ def clean_html(fragment: object, pictures: Pictures = MappingProxyType({})) -> s
     Args:
         fragment: What a template produced, as text or UTF-8 bytes.
         pictures: Name to media type to Base64 text of the pictures that it may show; or `text/plain` to why not.
+        effort: What is left for the page that it stands on; None if it stands alone.
     """
     text = fragment.decode("utf-8", "replace") if isinstance(fragment, bytes) else str(fragment)
     cleaned = nh3.clean(
@@ -63,7 +61,8 @@ def clean_html(fragment: object, pictures: Pictures = MappingProxyType({})) -> s
         filter_style_properties=PROPERTIES | _OWN_STYLES,
         url_schemes=_LINKS | {"data", _ATTACHED[:-1]},
     )
-    return _IMAGE.sub(lambda found: _shown_picture(found[0], pictures), cleaned)
+    left = effort or PageEffort()
+    return _IMAGE.sub(lambda found: _shown_picture(found[0], pictures, left), cleaned)
 
 
 class _Renderer(IPythonRenderer):  # type: ignore[misc]
@@ -83,15 +82,39 @@ def markdown2html(context: Mapping[str, Any], source: str) -> str:
         context: The template's variables; `cell` has the pasted pictures.
         source: The cell's text.
     """
-    pictures = context.get("cell", {}).get("attachments", {})
+    pictures, effort = context.get("cell", {}).get("attachments", {}), effort_of(context)
     try:
-        if len(source) > LONGEST_MARKDOWN or len(_MARK.findall(source)) > MOST_MARKS:
+        if not effort.allows_markdown(source):
             raise ValueError("takes too long to be laid out")
         laid_out = MarkdownWithMath(renderer=_Renderer(escape=False)).render(source)
-        return f'<div style="{_CLIPPED}">{clean_html(laid_out, pictures)}</div>'
+        if len(laid_out) > LONGEST_LAID_OUT:
+            raise ValueError("becomes too long")
+        return f'<div style="{_CLIPPED}">{clean_html(laid_out, pictures, effort)}</div>'
     except Exception:  # endless nesting, say
-        # nbconvert looks for links in it, in a time that grows with the square of the number of brackets.
-        return f"<pre>{escape_html(source).replace('[', '&#91;')}</pre>"
+        return _as_it_is(source)
+
+
+@pass_context
+def highlight_code(
+    context: Mapping[str, Any], source: str, language: str | None = None, metadata: object = None
+) -> str:
+    """Return a cell's code in colours, or as plain text where that would take too long.
+
+    Args:
+        context: The template's variables.
+        source: The cell's text.
+        language: Which lexer of Pygments to use.
+        metadata: The cell's; nbconvert's templates pass it.
+    """
+    if not effort_of(context).allows_code(source):
+        return _as_it_is(source)
+    coloured: str = Highlight2HTML(pygments_lexer="ipython3")(source, language=language)
+    return coloured
+
+
+def _as_it_is(source: str) -> str:
+    # nbconvert looks for links in it, in a time that grows with the square of the number of brackets.
+    return f"<pre>{escape_html(source).replace('[', '&#91;')}</pre>"
 
 
 def _clean_attribute(tag: str, name: str, value: str) -> str | None:
@@ -113,7 +136,7 @@ def _is_relative(address: str) -> bool:
     return re.match(r"\s*([A-Za-z][\w+.-]*:|[/\\])", address) is None
 
 
-def _shown_picture(image: str, pictures: Pictures) -> str:
+def _shown_picture(image: str, pictures: Pictures, effort: PageEffort) -> str:
     """Return an image that is clean with its picture in it, or a note where there is none to show."""
     source = _SOURCE.search(image)
     address = html.unescape(source[1]) if source else ""
@@ -121,7 +144,10 @@ def _shown_picture(image: str, pictures: Pictures) -> str:
     bundle = pictures.get(name) or pictures.get(address)
     kind, content = next(iter(bundle.items()), ("", "")) if isinstance(bundle, Mapping) else ("", "")
     shown = f"data:{kind};base64,{content}"
-    if source and bundle and is_safe_address(shown):
+    if source and bundle and not effort.allows_picture(content):
+        content = "is one too many"
+        kind = "text/plain"
+    elif source and bundle and is_safe_address(shown):
         return image[: source.start(1)] + shown + image[source.end(1) :]
     if source and not bundle and not address.startswith(_ATTACHED):
         return image

@@ -31,6 +31,8 @@ FEWEST = 20
 """Fingerprints that a student needs at least to be compared: less is no work of one's own."""
 OTHERS = 10
 """Imagined students without a fingerprint: with them, two who share one are few even in a small class."""
+LONGEST = 300_000
+"""Of a module, and of all answers together, what is compared: ten times what anybody writes."""
 LOWEST = 0.4
 """Similarity below which a pair is not worth showing."""
 
@@ -169,12 +171,12 @@ def student_parts(assignment: Assignment, snapshot: Snapshot) -> list[Part]:
     """Return what a student wrote: the module, and the answers of the notebook by grade_id."""
     built = load_cells(assignment.notebook_path.read_bytes())
     kinds = {grade_id_of(cell): _kind(cell) for cell in built if flag(cell, "solution")}
-    parts = []
-    if snapshot.module_bytes is not None:
-        parts.append(Part(f"{MODULE}.py", "code", snapshot.module_bytes.decode("utf-8", "replace")))
+    module = (snapshot.module_bytes or b"")[:LONGEST].decode("utf-8", "replace")
+    parts, left = [Part(f"{MODULE}.py", "code", module)], LONGEST
     for answer in read_cells(snapshot.notebook_bytes)[0]:
         if answer.grade_id in kinds:
-            parts.append(Part(answer.grade_id, kinds[answer.grade_id], answer.source))
+            parts.append(Part(answer.grade_id, kinds[answer.grade_id], answer.source[:left]))
+            left = max(0, left - len(answer.source))
     return parts
 
 

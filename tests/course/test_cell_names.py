@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import time
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,16 @@ def test_our_own_modules_read_what_they_make_or_python_has() -> None:
         names = names_of(path.read_text("utf-8"))
         assert names.reads <= set(dir(__builtins__)) | set(vars(__import__("builtins"))) | {"__file__"}
         assert names.makes >= {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)}
+
+
+def test_a_chain_of_functions_is_followed_in_no_time() -> None:
+    chain = "def a0(): 0\n" + "".join(f"def a{n}(): a{n - 1}\n" for n in range(1, 1_500)) + "print(a9)\n"
+    began = time.thread_time()
+    assert end_of_definitions(chain, frozenset({"a1499"}), functions=True) == 1_500
+    assert time.thread_time() - began < 0.8
+
+
+def test_a_cell_without_end_is_not_looked_at() -> None:
+    began = time.thread_time()
+    assert names_of("a = 1\n" * 30_000).makes == frozenset()
+    assert time.thread_time() - began < 0.2

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbgrader.utils import compute_checksum
 
-from autograder.course.cells import load_cells, text_of
+from autograder.course.cells import load_cells, read_cells, text_of
 from autograder.course.grading_notebook import MOST_NOTES, GradingCell, GradingNotebook, assemble
 from autograder.course.notebook import answer_sources, build_notebook, marking_guides, restore
 from autograder.course.solution_regions import inside_lines, only_needed, outside_lines, stub_module
@@ -388,3 +388,15 @@ def test_a_course_that_fixes_a_given_cell_accuses_nobody() -> None:
     assert assemble(fixed, theirs).notes == ()
     changed = notebook(released_cell("parameters", source="size = 3"), *(released_cell(name) for name in names[1:]))
     assert assemble(fixed, changed).notes == ("The given cell parameters was changed; grading uses the original.",)
+
+
+@pytest.mark.parametrize(
+    ("cell", "problem"),
+    [(b"[0]", "too large"), (b'{"cell_type": "raw", "source": ""}', "more than 6000 cells"), (b"{}", "too large")],
+)
+def test_a_notebook_of_countless_values_is_refused(cell: bytes, problem: str) -> None:
+    """Each takes up to thirty times the memory of its text, and each cell some time."""
+    notebook = b'{"nbformat": 4, "cells": [' + b",".join([cell] * ((2 << 20) // len(cell))) + b"]}"
+    cells, why = read_cells(notebook)
+    assert (cells, problem in why) == ([], True), why
+    assert restore(SOURCE, notebook) == restore(SOURCE, None)

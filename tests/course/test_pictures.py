@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from html.parser import HTMLParser
 
 import nbformat
@@ -147,3 +148,20 @@ def test_what_stands_in_an_attribute_stays_in_it(quote: str) -> None:
         parser.feed(page)
         assert "script" not in parser.tags
         assert not {name for name in parser.attributes if name.startswith("on")}
+
+
+def test_the_same_file_in_many_cells_is_put_into_few_of_them() -> None:
+    cells = [{"cell_type": "markdown", "source": "![a](a.png)"}] * 40
+    notebook = json.dumps({"nbformat": 4, "cells": cells}).encode()
+    large = PICTURES["image/png"] + bytes(4 << 20)
+    embedded = embed_pictures(notebook, lambda: {"a.png": large})
+    assert len(embedded) < 40 << 20
+    assert b"one too many" in embedded
+
+
+def test_pictures_without_an_end_are_looked_for_in_no_time() -> None:
+    began = time.thread_time()
+    for text in ("![" * 1_400, "![" * 1_000_000, "<img " * 1_400):
+        notebook = json.dumps({"nbformat": 4, "cells": [{"cell_type": "markdown", "source": text}]}).encode()
+        assert embed_pictures(notebook, dict) == notebook
+    assert time.thread_time() - began < 1

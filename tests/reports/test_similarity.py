@@ -14,7 +14,14 @@ from autograder.course.assignment import load_assignment
 from autograder.course.snapshot_store import SnapshotStore
 from autograder.course.submission import read_submission
 from autograder.reports.fingerprints import Part, tokens_of
-from autograder.reports.similarity import compare, given_parts, similar_pairs, submissions_to_compare
+from autograder.reports.similarity import (
+    LONGEST,
+    compare,
+    given_parts,
+    similar_pairs,
+    student_parts,
+    submissions_to_compare,
+)
 from tests.tiny import REPOSITORY, TinyCourse, tiny_result
 
 STYLES = {path.stem: path.read_text() for path in (REPOSITORY / "tests/submissions/right").glob("*.py")}
@@ -158,3 +165,10 @@ def test_the_command_ranks_and_writes_json(
     (pair,) = json.loads((tmp_path / "pairs.json").read_text())
     assert (pair["first"], pair["second"], pair["similarity"]) == ("ada", "bob", 1.0)
     assert pair["first_passages"][0]["part"] == "utilities.py"
+
+
+def test_of_a_module_without_end_the_beginning_is_compared(released_course: TinyCourse) -> None:
+    folder = released_course.hand_in("ana", None, "x = 1 + y\n" * 2_000_000)
+    snapshot = read_submission(folder, "tiny", released_course.course.settings)
+    (module,) = student_parts(released_course.assignment, snapshot)
+    assert len(module.text) == LONGEST
