@@ -175,7 +175,7 @@ class GradebookWriter:
         return [Recorded(before, entry) for before, entry in zip(befores, entries, strict=False)]
 
     def students(self) -> set[str]:
-        """Return everyone who has a submission of the assignment, or had each.
+        """Return everyone who has a submission of the assignment, or had one.
 
         Raises:
             RecordingError: If the gradebook cannot be used.
@@ -192,10 +192,14 @@ class GradebookWriter:
                 if not self.preview:
                     waiting = list(pool.map(self._stage, ready))
                     _write(book, ready)
-            outcomes: dict[SubmissionKey, Recorded | RecordingError] = {each.work.key: each.recorded for each in ready}
+            outcomes: dict[SubmissionKey, Recorded | RecordingError] = {
+                submission.work.key: submission.recorded for submission in ready
+            }
             if not self.preview:  # the transaction is committed
-                problems = pool.map(_finish, waiting, [each.work.key.student for each in ready])
-                outcomes |= {each.work.key: problem for each, problem in zip(ready, problems, strict=True) if problem}
+                problems = pool.map(_finish, waiting, [submission.work.key.student for submission in ready])
+                outcomes |= {
+                    submission.work.key: problem for submission, problem in zip(ready, problems, strict=True) if problem
+                }
                 self._share()
         return outcomes
 
@@ -254,22 +258,22 @@ def _still_true(book: sqlalchemy.Connection, works: Sequence[Work]) -> list[Work
 def _write(book: sqlalchemy.Connection, ready: Sequence[_Ready]) -> None:
     """Write scores, states and history; nothing is committed here."""
     marked = {}
-    for each in ready:
-        key = each.work.key
-        if each.outside is not None:
-            append(book, *key, each.outside)
+    for submission in ready:
+        key = submission.work.key
+        if submission.outside is not None:
+            append(book, *key, submission.outside)
         marked[key] = {name: found[key.student] for name, found in read_book_rows(book, *key).items()}
-    write_rows(book, [each.work.rows for each in ready])
-    for each in ready:
-        key, graded = each.work.key, each.work.graded
-        settle_marked(book, key, marked[key], each.work.answers)
+    write_rows(book, [submission.work.rows for submission in ready])
+    for submission in ready:
+        key, graded = submission.work.key, submission.work.graded
+        settle_marked(book, key, marked[key], submission.work.answers)
         tasks, digest = (graded.result.tasks, graded.submission) if graded else ((), "")
         write_held_tasks(book, key, tasks, digest)
-        append(book, *key, each.recorded.entry)
+        append(book, *key, submission.recorded.entry)
 
 
 def _finish(waiting: Path, student: str) -> RecordingError | None:
-    """Put a folder in its place; return why that cannot be deach."""
+    """Put a folder in its place; return why that cannot be done."""
     try:
         finish(waiting)
     except OSError as error:
