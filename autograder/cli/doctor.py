@@ -177,10 +177,10 @@ def _read(path: Path) -> str:
 
 
 def _gpu(settings: Settings) -> Finding:
-    """Start CUDA behind the layers that the course requires: one of them may keep it from starting."""
+    """Use a GPU behind the layers that the course requires: one of them may be in the way."""
     from autograder.grading.gpu import gpu_present
     from autograder.grading.student_process import layers_to_put_up
-    from autograder.sandbox.try_layer import try_gpu
+    from autograder.sandbox.try_layer import layer_in_the_way, try_gpu
 
     needed = settings.device == "gpu"
     if not gpu_present():
@@ -189,11 +189,15 @@ def _gpu(settings: Settings) -> Finding:
     if settings.device == "cpu":
         return Finding("gpu", True, 'NVIDIA device, which device = "cpu" leaves alone', needed=False)
     try:
-        try_gpu(layers_to_put_up(settings))
-    except (GpuUnavailable, SandboxUnavailable) as error:
-        found = f"NVIDIA device, but CUDA does not start in a student process: {error.problem}"
-        return Finding("gpu", False, found, GPU_REMEDY, needed)
-    return Finding("gpu", True, "NVIDIA device; CUDA starts in a student process", needed=needed)
+        layers = layers_to_put_up(settings)
+        try_gpu(layers)
+    except SandboxUnavailable as error:
+        problem = error.problem
+    except GpuUnavailable as error:
+        problem = f"{error.problem}; {layer_in_the_way(layers)}"
+    else:
+        return Finding("gpu", True, "NVIDIA device; it computes in a student process", needed=needed)
+    return Finding("gpu", False, f"NVIDIA device, but no student process can use it: {problem}", GPU_REMEDY, needed)
 
 
 def _layers(settings: Settings) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from autograder.errors import GpuUnavailable
 from autograder.results import Environment
 
 REMEDY = (
-    "`python -m autograder doctor` says whether CUDA starts in a student process; if it does, TensorFlow's CUDA "
+    "`python -m autograder doctor` says whether a student process can use the GPU; if it can, TensorFlow's CUDA "
     "libraries are missing (pip install 'tensorflow[and-cuda]'). "
     'Or set c.Autograder.device = "cpu" in course_config.py.'
 )

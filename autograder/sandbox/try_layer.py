@@ -1,8 +1,7 @@
-"""Try each layer of confinement alone, or CUDA behind several, in a child process that ends at once. Linux only."""
+"""Try each layer of confinement alone, or a GPU behind several, in a child process that ends at once. Linux only."""
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 import resource
@@ -17,11 +16,13 @@ import msgspec
 from autograder.errors import GpuUnavailable, SandboxUnavailable
 from autograder.sandbox.cgroup import delegated
 from autograder.sandbox.confine import confine, enter_namespaces, landlock_version, load_libraries
+from autograder.sandbox.gpu_trial import use_gpu
 from autograder.sandbox.policy import Policy
 from autograder.sandbox.remedies import unavailable
 from autograder.sandbox.watchdog import Watchdog
 
-DRIVER = "libcuda.so.1"
+MEMORY_MIB = 4096
+"""A GPU's driver alone may take a gibibyte."""
 LANDLOCK_SINCE = {
     "truncation": 3, "TCP": 4, "device controls": 5, "abstract sockets and signals": 6,
     "sockets that have a file": 9, "UDP": 10,
@@ -55,10 +56,10 @@ def try_layer(layer: str) -> None:
 
 
 def try_gpu(layers: tuple[str, ...]) -> None:
-    """Start CUDA behind layers of confinement, in a child process, which ends at once.
+    """Use a GPU behind layers of confinement, in a child process, which ends at once; see `use_gpu`.
 
     Raises:
-        GpuUnavailable: If CUDA does not start, or a layer cannot be put up.
+        GpuUnavailable: If it cannot be used, or a layer cannot be put up.
     """
     load_libraries()
     trial = _tried(layers, gpu=True)
@@ -66,31 +67,29 @@ def try_gpu(layers: tuple[str, ...]) -> None:
         raise GpuUnavailable(trial.reason)
 
 
-def start_cuda() -> None:
-    """Start CUDA in this process.
+def layer_in_the_way(layers: tuple[str, ...]) -> str:
+    """Return what `try_gpu`, which failed, does with fewer layers: that tells which one is in the way, if any is."""
+    if not _uses_gpu(()):
+        return "without any layer it is the same"
+    for layer in layers:
+        if _uses_gpu(tuple(other for other in layers if other != layer)):
+            return f"the layer {layer} is in the way"
+    return "several layers are in the way"
 
-    Raises:
-        GpuUnavailable: With the driver's error.
-    """
-    try:
-        driver = ctypes.CDLL(DRIVER)
-    except OSError as error:
-        raise GpuUnavailable(f"the NVIDIA driver's library cannot be loaded ({error})") from error
-    code = driver.cuInit(0)
-    if code != 0:
-        name = ctypes.c_char_p()
-        driver.cuGetErrorName(code, ctypes.byref(name))
-        raise GpuUnavailable(f"cuInit returned {code} {(name.value or b'').decode()}")
+
+def _uses_gpu(layers: tuple[str, ...]) -> bool:
+    return _tried(layers, gpu=True).held
 
 
 def _tried(layers: tuple[str, ...], *, gpu: bool = False) -> Trial:
-    """Confine a child process, on a GPU start CUDA there, and return what it says."""
+    """Confine a child process, on demand use a GPU there, and return what it says."""
     with tempfile.TemporaryDirectory(prefix="autograder-", ignore_cleanup_errors=True) as work:
         submission = Path(work) / "submission"
         submission.mkdir()
         policy = Policy(
-            submission=str(submission), work=work, layers=layers, memory_mib=1024, scratch_mib=16, scratch_files=1000,
-            max_processes=512, max_descriptors=256, cpu_seconds=60, gpu=gpu, cgroup=str(delegated() or ""),
+            submission=str(submission), work=work, layers=layers, memory_mib=MEMORY_MIB, scratch_mib=16,
+            scratch_files=1000, max_processes=512, max_descriptors=256, cpu_seconds=60, gpu=gpu,
+            cgroup=str(delegated() or ""),
         )  # fmt: skip
         reading, writing = os.pipe()
         child = os.fork()
@@ -120,7 +119,7 @@ def _confine(watchdog: Watchdog, policy: Policy) -> None:
     watchdog.hold_caller()
     confine(policy)
     if policy.gpu:
-        start_cuda()
+        use_gpu()
 
 
 def _report(writing: int, work: Callable[[], None], success: Trial | None) -> NoReturn:

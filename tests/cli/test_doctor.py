@@ -114,11 +114,11 @@ def test_a_control_group_that_is_demanded_must_be_there(monkeypatch: pytest.Monk
 
 
 def examined_gpu(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, device: str, start_cuda: Callable[[], None]
+    folder: Path, monkeypatch: pytest.MonkeyPatch, device: str, use_gpu: Callable[[], None]
 ) -> doctor.Finding:
-    """Return what doctor finds out about the GPU of a machine that has one, whose driver starts like this."""
+    """Return what doctor finds out about the GPU of a machine that has one, whose driver behaves like this."""
     monkeypatch.setattr("autograder.grading.gpu.gpu_present", lambda: True)
-    monkeypatch.setattr("autograder.sandbox.try_layer.start_cuda", start_cuda)
+    monkeypatch.setattr("autograder.sandbox.try_layer.use_gpu", use_gpu)
     (folder / "course_config.py").write_text(f'c = get_config()\nc.Autograder.device = "{device}"\n')
     (found,) = [finding for finding in doctor.examine(folder) if finding.name == "gpu"]
     return found
@@ -140,7 +140,7 @@ def test_doctor_starts_cuda_behind_all_layers(tmp_path: Path, monkeypatch: pytes
     for device in ("auto", "gpu"):
         found = examined_gpu(tmp_path, monkeypatch, device, start_like_cuda)
         assert found.good
-        assert found.found == "NVIDIA device; CUDA starts in a student process"
+        assert found.found == "NVIDIA device; it computes in a student process"
 
 
 def test_doctor_says_why_no_student_process_can_use_the_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +155,7 @@ def test_doctor_says_why_no_student_process_can_use_the_gpu(tmp_path: Path, monk
 
 
 def test_a_driver_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autograder.sandbox.try_layer.DRIVER", "libno-such-driver.so.1")
+    monkeypatch.setattr("autograder.sandbox.gpu_trial.DRIVER", "libno-such-driver.so.1")
     with pytest.raises(GpuUnavailable, match=r"library cannot be loaded \(libno-such-driver"):
         try_gpu(("namespaces", "landlock", "seccomp", "rlimits"))
 

@@ -163,6 +163,13 @@ def test_other_processes_cannot_be_changed(victim: int, probe: str, layer: str) 
     assert code(behind((layer,), probe, victim)) in {"EPERM", "ESRCH"}
 
 
+@pytest.mark.parametrize("layer", ["namespaces", "landlock"])
+def test_the_memory_of_other_processes_cannot_be_opened(victim: int, layer: str) -> None:
+    memory = f"/proc/{victim}/mem"
+    assert code(behind((), "read", memory)) == "EIO"  # it is open: nothing is there at its beginning
+    assert code(behind((layer,), "read", memory)) in {"ENOENT", *FORBIDDEN}
+
+
 @pytest.mark.parametrize("probe", ["lock", "lock_by_fcntl"])
 def test_no_lock_carries_a_message(probe: str) -> None:
     """A lock on a file of the system's is seen by everybody who may read it."""
