@@ -185,8 +185,10 @@ class _Unpacking:
             return
         self._count += 1
         try:
-            content = source.read(name, min(self._bytes_left, self._most_bytes * SHARE))
+            content = source.read(name, self._bytes_left)
         except MemberUnreadable as error:
+            if source.sizes[name] <= self._bytes_left:  # it may have been unpacked until it broke
+                self._bytes_left -= source.sizes[name]
             self.fates.append(Fate(place.original, why=str(error)))
             return
         self._bytes_left -= len(content)

@@ -9,14 +9,18 @@ import stat
 import tracemalloc
 import warnings
 import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from autograder.collecting.collect import CollectRequest, collect
-from autograder.collecting.hand_ins import Download
+from autograder.collecting.hand_ins import Download, HandIn
 from autograder.collecting.platforms import PLATFORMS
 from autograder.collecting.records import Collected
 from autograder.collecting.source import opened_source
+from autograder.collecting.work import SHARE, find_work
+from autograder.config import Settings
+from autograder.course.archives import LeftOut, MemberUnreadable
 from autograder.errors import ArchiveUnreadable, UsageError
 from tests.collecting.students import STUDENTS, module_of, notebook_of, zipped
 from tests.tiny import TinyCourse
@@ -131,3 +135,27 @@ def test_names_drawn_at_random_are_sorted_or_refused_by_every_platform(tmp_path:
                     assert sorted([*placed, *sorted_files.others]) == sorted(set(download.names))
         except ArchiveUnreadable:
             continue
+
+
+class BrokenMembers:
+    """A download whose files are unpacked until they turn out to be broken."""
+
+    def __init__(self, names: Sequence[str], size: int) -> None:
+        self.sizes = dict.fromkeys(names, size)
+        self.left_out: list[LeftOut] = []
+        self.unpacked = 0
+
+    def read(self, name: str, most_bytes: int) -> bytes:
+        """Take a file's size for unpacked."""
+        if self.sizes[name] > most_bytes:
+            raise MemberUnreadable("is larger than the course allows")
+        self.unpacked += self.sizes[name]
+        raise MemberUnreadable("is broken in the zip file")
+
+
+def test_broken_members_are_not_unpacked_without_end() -> None:
+    settings = Settings(max_submission_mib=4)
+    source = BrokenMembers([f"{number}.bin" for number in range(100)], 1 << 20)
+    found = find_work(source, HandIn((), {name: name for name in source.sizes}), "tiny", settings)
+    assert len(found.fates) == 100
+    assert source.unpacked == SHARE * settings.max_submission_mib << 20
