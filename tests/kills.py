@@ -83,9 +83,15 @@ def commands(root: Path, jobs: int = 2) -> list[list[str]]:
 
 
 def start(words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-    """Start one command in a process group of its own."""
+    """Start one command in a process group of its own, which ^C reaches even where tests run in the background."""
     with log.open("ab") as file:
-        return subprocess.Popen(words, cwd=REPOSITORY, stdout=file, stderr=file, start_new_session=True)
+        return subprocess.Popen(
+            words, cwd=REPOSITORY, stdout=file, stderr=file, start_new_session=True, preexec_fn=_heed_interrupts
+        )
+
+
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_undisturbed(root: Path) -> tuple[int, ...]:
