@@ -12,6 +12,7 @@ from typing import Protocol
 
 from autograder.course.archives import LeftOut, MemberUnreadable, ZipReader, opened_zip
 from autograder.errors import UsageError
+from autograder.files import OPEN_NO_LINK, FileTooLarge, read_bounded
 
 JUNK_FOLDERS = {
     "__MACOSX": "is what macOS adds",
@@ -79,14 +80,12 @@ class FolderReader:
             MemberUnreadable: If it is larger, or cannot be opened.
         """
         try:
-            descriptor = os.open(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-            with os.fdopen(descriptor, "rb") as file:
-                content = file.read(most_bytes + 1)
+            with os.fdopen(os.open(self._folder / name, OPEN_NO_LINK), "rb") as file:
+                return read_bounded(file.fileno(), most_bytes)
+        except FileTooLarge as error:
+            raise MemberUnreadable("is larger than the course allows") from error
         except OSError as error:
             raise MemberUnreadable(f"cannot be opened: {error.strerror}") from error
-        if len(content) > most_bytes:
-            raise MemberUnreadable("is larger than the course allows")
-        return content
 
     def _note(self, error: OSError) -> None:
         name = Path(os.fsdecode(error.filename)).relative_to(self._folder).as_posix()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sized
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -35,6 +35,7 @@ from autograder.ledger.outside import current_state, with_outside
 from autograder.marking.desk import Desk, Paper, place_of
 from autograder.marking.questions import Question
 from autograder.marking.views import GivenMark, MarkRequest, MoveRequest, NoteRequest, Seen
+from autograder.text import counted
 
 COMMAND = "mark"
 """What the history of marks names as the origin."""
@@ -73,7 +74,8 @@ class Marker:
         seen = {self._student(name): shown for name, shown in request.seen.items()}
         replaced = {self._student(name) for name in request.replaced}
         marked = self._marked(request.mark, request.means, replaced)
-        return self._act("mark", f"{points:g} points to {_counted(seen)}", dict.fromkeys(seen, marked), seen)
+        what = f"{points:g} points to {counted(len(seen), 'answer')}"
+        return self._act("mark", what, dict.fromkeys(seen, marked), seen)
 
     def _marked(self, mark: GivenMark, means: Means, replaced: Container[str] = ()) -> NewStanding:
         points, comment, now = points_for(self.question, mark), mark.comment.strip()[:LONGEST_REMARK], utc_now()
@@ -108,7 +110,7 @@ class Marker:
 
         students = [self._student(name) for name in request.ids]
         what = "the note on" if "note" in changes else "the flag of"
-        return self._act("note", f"{what} {_counted(students)}", {student: noted for student in students})
+        return self._act("note", f"{what} {counted(len(students), 'answer')}", {student: noted for student in students})
 
     def move(self, request: MoveRequest) -> list[Step]:
         """Put answers into another group, where they get its mark if the request says so.
@@ -127,7 +129,7 @@ class Marker:
             standing = marked(paper) if marked else paper.standing
             return Standing(standing.book, msgspec.structs.replace(standing.marking, **places))
 
-        return self._act("move", f"the moving of {_counted(seen)}", dict.fromkeys(seen, moved), seen)
+        return self._act("move", f"the moving of {counted(len(seen), 'answer')}", dict.fromkeys(seen, moved), seen)
 
     def take_back(self, *, redo: bool, force: bool) -> list[Step]:
         """Take back this person's last action on the question, or the last taking back.
@@ -311,8 +313,3 @@ def _with_earlier(standing: Standing, comment: str) -> str:
 def _keeps_its_mark(paper: Paper) -> bool:
     """Return whether a group's mark leaves an answer alone: it has one of its own, or one from elsewhere."""
     return not paper.is_open and (paper.standing.marking.means == "one" or paper.state == "elsewhere")
-
-
-def _counted(students: Sized) -> str:
-    count = len(students)
-    return "1 answer" if count == 1 else f"{count} answers"
