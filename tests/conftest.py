@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,18 @@ def _alembic_asked_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nbgrader.api, "get_alembic_version", functools.cache(nbgrader.api.get_alembic_version))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _modules_of_the_tests_own_course() -> Iterator[None]:
+    """Forget a test's course folder, where modules may lie: `late.py` of another test's course must not be found."""
+    known = list(sys.path)
+    yield
+    added = {Path(folder) for folder in sys.path if folder not in known}
+    sys.path[:] = known
+    for name, module in list(sys.modules.items()):
+        if Path(getattr(module, "__file__", None) or "").parent in added:
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session")
