@@ -1,19 +1,22 @@
 """Do marks depend on the order of tasks? Each submission's tasks are graded in order, in reverse, and each by itself.
 
-    python -m benchmarks.task_order [COUNT] [--share 1/2]
+    python -m benchmarks.task_order FILE [COUNT] [--share 1/2]
 
-COUNT submissions of the corpus, evenly spread over it; by default all of them, which takes hours. Each core can do a
-share of its own. Only the submission's own process is asked: stand-ins always come in the tasks' order.
+COUNT submissions of the corpus, evenly spread over it; by default all of them, which takes some four hours of a core.
+Each becomes a line of FILE at once, and what FILE holds is not tried again: a run that was killed goes on where it
+ended. Each core can do a share of its own, with a file of its own. Only the submission's own process is asked:
+stand-ins always come in the tasks' order.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+
+import msgspec
 
 from autograder.course.assignment import Assignment, Task
 from autograder.course.course import read_course
@@ -22,10 +25,24 @@ from autograder.grading.check_runner import Checks, collected_checks
 from autograder.grading.live_submission import GradingCase, LiveSubmission
 from autograder.grading.reference import Reference
 from autograder.grading.zygote_client import Zygote
+from benchmarks.measuring import read_lines, say
 from tests.submissions.corpus import ROOT, read_corpus
 
 Passed = dict[str, frozenset[str]]
 """The checks that passed, by task."""
+
+
+class Tried(msgspec.Struct):
+    """One submission: a line of the file.
+
+    Attributes:
+        differing: Tasks whose checks end otherwise in another order.
+        passed: What passes in the tasks' order.
+    """
+
+    slug: str
+    differing: list[str]
+    passed: Passed
 
 
 class Orders:
@@ -34,27 +51,41 @@ class Orders:
     Args:
         root: The course.
         assignment: Whose tasks.
+        zygote: Its student processes are asked.
     """
 
-    def __init__(self, root: Path, assignment: Assignment) -> None:
+    def __init__(self, root: Path, assignment: Assignment, zygote: Zygote) -> None:
         self._settings = read_course(root).settings
         self._assignment = assignment
         self._reference = Reference.read(assignment)
+        self._zygote = zygote
+        self._of_modules: dict[tuple[bytes | None, str], Passed] = {}
 
-    def differing(self, zygote: Zygote, snapshot: Snapshot, tasks: Sequence[Task]) -> list[str]:
-        """Return the tasks of a submission whose checks end otherwise in another order."""
+    def tried(self, slug: str, snapshot: Snapshot, tasks: Sequence[Task]) -> Tried:
+        """Grade a submission in every order."""
         with collected_checks(tasks) as checks:
-            in_order = self._passed(zygote, snapshot, checks, tasks)
-            others = [self._passed(zygote, snapshot, checks, tasks[::-1])]
-            alone: Passed = {}
-            for task in tasks:
-                alone |= self._passed(zygote, snapshot, checks, [task])
-        return [task.id for task in tasks if any(other[task.id] != in_order[task.id] for other in (*others, alone))]
+            in_order = self._passed(snapshot, checks, tasks)
+            reverse = self._passed(snapshot, checks, tasks[::-1])
+            # The first task of an order is asked by itself, too.
+            alone = {tasks[0].id: in_order[tasks[0].id], tasks[-1].id: reverse[tasks[-1].id]}
+            for task in tasks[1:-1]:
+                alone |= self._alone(snapshot, checks, task)
+        differing = [task.id for task in tasks if not in_order[task.id] == reverse[task.id] == alone[task.id]]
+        return Tried(slug, differing, in_order)
 
-    def _passed(self, zygote: Zygote, snapshot: Snapshot, checks: Checks, tasks: Sequence[Task]) -> Passed:
+    def _alone(self, snapshot: Snapshot, checks: Checks, task: Task) -> Passed:
+        """Ask about one task; once for all submissions with the same module, where nothing of the notebook is run."""
+        if task.answers:
+            return self._passed(snapshot, checks, [task])
+        key = (snapshot.module_bytes, task.id)
+        if key not in self._of_modules:
+            self._of_modules[key] = self._passed(snapshot, checks, [task])
+        return self._of_modules[key]
+
+    def _passed(self, snapshot: Snapshot, checks: Checks, tasks: Sequence[Task]) -> Passed:
         """Return what passes when a new process is asked about these tasks one after another."""
-        case = GradingCase.begin(self._settings, self._assignment, self._reference, zygote, snapshot)
-        seed = hashlib.sha256(snapshot.digest.encode()).digest()
+        case = GradingCase.begin(self._settings, self._assignment, self._reference, self._zygote, snapshot)
+        seed = hashlib.sha256(snapshot.module_bytes or b"").digest()
         with LiveSubmission(case) as live:
             results = {task.id: checks.run(task, live.student(task), seed) for task in tasks}
         return {
@@ -78,22 +109,24 @@ def _share(text: str) -> tuple[int, int]:
 def main() -> None:
     """Print the submissions whose marks depend on the order."""
     parser = argparse.ArgumentParser(description="Do marks depend on the order of tasks?")
+    parser.add_argument("file", type=Path, help="what was tried, to which a run appends")
     parser.add_argument("count", nargs="?", type=int, default=len(read_corpus().variants))
     parser.add_argument("--share", type=_share, default=(1, 1), help="one of several runs: 1/2 and 2/2")
     options = parser.parse_args()
     number, shares = options.share
-    course = read_course(ROOT)
-    assignment = course.assignment("vit")
-    orders = Orders(ROOT, assignment)
-    tried = different = 0
-    with Zygote(threads=1, preload=assignment.preload) as zygote:
+    assignment = read_course(ROOT).assignment("vit")
+    found = [msgspec.json.decode(line, type=Tried) for line in read_lines(options.file)]
+    done = {tried.slug for tried in found}
+    with Zygote(threads=1, preload=assignment.preload) as zygote, options.file.open("ab", buffering=0) as file:
+        orders = Orders(ROOT, assignment, zygote)
         for slug, snapshot in islice(_spread(options.count), number - 1, None, shares):
-            tried += 1
-            found = orders.differing(zygote, snapshot, assignment.tasks)
-            different += bool(found)
-            sys.stdout.write(f"{slug}: {', '.join(found) or 'the same'}\n")
-            sys.stdout.flush()
-    sys.stdout.write(f"{tried - different} of {tried} submissions have the same marks in every order.\n")
+            if slug not in done:
+                tried = orders.tried(slug, snapshot, assignment.tasks)
+                file.write(msgspec.json.encode(tried) + b"\n")
+                found.append(tried)
+                say(f"{slug}: {', '.join(tried.differing) or 'the same'}")
+    same = sum(not tried.differing for tried in found)
+    say(f"{same} of {len(found)} submissions have the same marks in every order.")
 
 
 if __name__ == "__main__":
