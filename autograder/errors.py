@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
+from autograder.text import first_sentences
+
 RENAME = "Rename the submission's folder."
 """What to do where a name cannot be a student's id: see `text.problem_with_id`."""
+_LONGEST_SHOWN = 360
+"""Characters of an exception's text in a message."""
 
 
 class AutograderError(Exception):
@@ -121,7 +125,7 @@ class StudentRaised(StudentFault):
 
     def __init__(self, exception: str, text: str, place: str = "", line: int = 0, missing: str = "") -> None:
         where = f" ({place}, line {line})" if line else ""
-        super().__init__(f"Your code raised {exception}: {text}{where}")
+        super().__init__(f"Your code raised {exception}: {first_sentences(text, _LONGEST_SHOWN)}{where}")
         self.exception = exception
         self.hint = ""
         self.interrupted = False

@@ -140,6 +140,14 @@ def indent_lines(text: str, width: int) -> str:
     return clean(text).replace("\n", "\n" + " " * width)
 
 
+def first_sentences(text: str, longest: int) -> str:
+    """Return as many first sentences of a text as fit into so many characters; the beginning of one that does not."""
+    if len(text) <= longest:
+        return text
+    end = text.rfind(". ", 0, longest) + 1
+    return text[:end] or f"{text[:longest]} …"
+
+
 def counted(number: int, thing: str) -> str:
     """Return a number of things, such as `1 hand-in` or `2 hand-ins`."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

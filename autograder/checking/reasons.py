@@ -29,13 +29,18 @@ _PATHS = re.compile(
 _HINTS = (
     (r"Dimension value must be integer or None", "A pair stands where one tensor belongs. Which call returns two?"),
     (
-        r"Matrix size-incompatible|Incompatible shapes.*MatMul|matrix multiply",
+        r"Matrix size-incompatible|Incompatible shapes.*MatMul|matrix multiply|Expected dimension \d+ at axis",
         "The inner sizes of a matrix product differ: one of the two matrices needs another order of its axes.",
     ),
     (
         r"must have compatible batch dimensions|Dimensions must be equal.*BatchMatMul",
         "The axes before the last two differ: a transpose without `perm` reverses all axes, those of the batch too.",
     ),
+    (
+        r"'(?!NoneType|\w*(?:Image|File|Dataset|History)')[A-Z]\w*' object has no attribute '(?:shape|dtype)'",
+        "Is this a layer that was made and not called? `Layer(size)(x)` makes one and calls it.",
+    ),
+    (r"effective_filter_size", "The patches are larger than the image. Are the `rates`, which spread their pixels, 1?"),
     (r"ellipsis", "One of the template's `...` is still there."),
     (
         r"Failed to convert elements of [\[(].*None|Failed to convert a NumPy array.*None|\(None, .*must be fully",

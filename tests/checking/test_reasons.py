@@ -33,6 +33,15 @@ def test_folders_of_this_machine_are_not_shown(text: str, shown: str) -> None:
     [
         ("TypeError", "Dimension value must be integer or None or have an __index__ method", "A pair stands where"),
         ("InvalidArgumentError", "Matrix size-incompatible: In[0]: [2,3], In[1]: [2,3]", "another order of its axes"),
+        (
+            "InvalidArgumentError",
+            "Expected dimension 10 at axis 0 of the input shaped [12,10] but",
+            "of its axes",
+        ),
+        ("AttributeError", "'PatchExtractor' object has no attribute 'shape'", "made and not called"),
+        ("AttributeError", "'NoneType' object has no attribute 'shape'", ""),
+        ("AttributeError", "'PngImageFile' object has no attribute 'shape'", ""),
+        ("ValueError", "negative: -2 [input_size: 32, effective_filter_size: 57, stride: 8]", "Are the `rates`"),
         ("ValueError", "Attempt to convert a value (Ellipsis) with a type (<class 'ellipsis'>)", "template's `...`"),
         ("TypeError", "Failed to convert elements of [None, 6, 12] to Tensor.", "the size of the batch is None"),
         ("TypeError", "Failed to convert elements of (None, 6, 12) to Tensor.", "the size of the batch is None"),
@@ -49,6 +58,13 @@ def test_what_an_exception_usually_means_is_said(exception: str, text: str, hint
     assert "(utilities.py, in f, line 3)" in fault.message
     assert hint in fault.hint
     assert bool(hint) == bool(fault.hint)
+
+
+def test_of_a_long_text_the_first_sentences_are_shown() -> None:
+    fault = raised(wire.Raised(1, "TypeError", "One. " + "Two, " * 60 + "end. Three" + " and three" * 30 + "."))
+    assert fault.message == "Your code raised TypeError: One. " + "Two, " * 60 + "end."
+    fault = raised(wire.Raised(1, "TypeError", "x" * 500, place="utilities.py, in f", line=3))
+    assert fault.message == f"Your code raised TypeError: {'x' * 360} … (utilities.py, in f, line 3)"
 
 
 def test_a_text_of_slashes_takes_no_time() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +48,20 @@ def reasons(zygote: Zygote, snapshot: Snapshot, task: str) -> list[str]:
     with LiveSubmission(case) as live, collected_checks(tasks) as checks:
         found = checks.run(tasks[0], live.student(tasks[0]), seed)
     return list(dict.fromkeys(check.message for check in found if check.outcome != "passed"))
+
+
+# One paragraph for each submission of the corpus: its name, and what its task is told, without numbers of lines.
+GOLDEN = [
+    text.split("\n    ")
+    for text in Path(__file__).with_name("real_mistakes.txt").read_text("utf-8").strip().split("\n\n")
+]
+
+
+@pytest.mark.parametrize(("name", "told"), [(name, told) for name, *told in GOLDEN], ids=[name for name, *_ in GOLDEN])
+def test_what_students_read_of_a_mistake(zygote: Zygote, name: str, told: list[str]) -> None:
+    variant = CORPUS.variant(name)
+    found = reasons(zygote, CORPUS.submission(variant), variant.task)
+    assert [re.sub(r"line \d+", "line 0", reason) for reason in found] == told
 
 
 KERAS_3 = ("import tf_keras as keras\n", "import keras\n")

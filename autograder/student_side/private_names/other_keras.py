@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import sys
 import types
-import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
 
 _OPTIMIZERS = "keras.src.optimizers"
 _LAYER = "keras.src.layers.layer"
+_MOST_LAYERS = 100
+"""Layers that are kept until the next question about them."""
 
 
 @contextmanager
@@ -41,7 +43,7 @@ class OtherKerasFinder(MetaPathFinder):
     """
 
     def __init__(self) -> None:
-        self._made: list[weakref.ref[Any]] = []
+        self._made: deque[Any] = deque(maxlen=_MOST_LAYERS)  # the layers: a model may not keep them
         loaded = sys.modules.get(_LAYER)
         if loaded is None:
             sys.meta_path.insert(0, self)
@@ -68,9 +70,9 @@ class OtherKerasFinder(MetaPathFinder):
 
         One that is built and has no variables, not even a dropout's random state, computes the same in any model.
         """
-        made, self._made = [reference() for reference in self._made], []
-        kinds = (type(layer).__name__ for layer in made if layer is not None and not _is_harmless(layer))
-        return list(dict.fromkeys(kinds))
+        kinds = dict.fromkeys(type(layer).__name__ for layer in self._made if not _is_harmless(layer))
+        self._made.clear()
+        return list(kinds)
 
     def _watch(self, module: types.ModuleType) -> None:
         layer_class = module.Layer
@@ -78,8 +80,7 @@ class OtherKerasFinder(MetaPathFinder):
 
         def noted(cls: type, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Keras' own
             layer = make(cls, *args, **kwargs)
-            with suppress(TypeError):
-                self._made.append(weakref.ref(layer))
+            self._made.append(layer)
             return layer
 
         layer_class.__new__ = noted
