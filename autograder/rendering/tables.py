@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from autograder.errors import UsageError
 
 MOST_BYTES = 64 << 20
 _DELIMITERS = ",;\t"
+_SAID_DELIMITER = re.compile(rf"sep=([{_DELIMITERS}])\r?\n", re.IGNORECASE)
+"""A line above the heading that spreadsheets write and read, and do not show."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,9 @@ def read_table(path: Path) -> TextTable:
             raise UsageError(f"{path} is too large for a table of students.")
         content = path.read_bytes()
         text = content.decode(_encoding(content))
-        delimiter = max(_DELIMITERS, key=text.split("\n", 1)[0].count)  # the first of equal ones
+        said = _SAID_DELIMITER.match(text)
+        text = text[said.end() :] if said else text
+        delimiter = said[1] if said else max(_DELIMITERS, key=text.split("\n", 1)[0].count)  # the first of equal ones
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read as CSV: {error}.", "Save it as CSV, in UTF-8.") from error

@@ -145,12 +145,12 @@ def test_a_roster_that_cannot_be_read_is_refused(
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize(("said", "delimiter"), [("", ","), ("", ";"), ("", "\t"), ("sep=;\r\n", ";")])
 def test_a_roster_as_spreadsheets_save_it_is_read(
-    tiny_course: TinyCourse, tmp_path: Path, encoding: str, delimiter: str
+    tiny_course: TinyCourse, tmp_path: Path, encoding: str, said: str, delimiter: str
 ) -> None:
     lines = (("Student", "Nachname", "Vorname"), ("ada", "Lefèvre", "Zoë"))
-    text = "\r\n".join(delimiter.join(line) for line in lines)
+    text = said + "\r\n".join(delimiter.join(line) for line in lines)
     (tiny_course.root / "roster.csv").write_bytes(text.encode(encoding))
     assert collect(tiny_course, placed(tmp_path / "in", {"Zoë Lefèvre/utilities.py": MODULE})) == 0
     assert students(tiny_course) == {"ada"}
