@@ -18,6 +18,7 @@ from nbconvert.filters import strip_ansi
 from nbformat import NotebookNode
 
 from autograder.gradebook.graded_notebook import MARKING_GUIDE, SUMMARY
+from autograder.rendering.formulas import with_formulas
 from autograder.rendering.page_effort import resources_of_page
 from autograder.rendering.sanitising import clean_html, highlight_code, markdown2html
 from autograder.text import clean, escape_html
@@ -107,7 +108,7 @@ def shown_source(cell: NotebookNode, resources: Mapping[str, Any] = MappingProxy
     if len(cell.source) > len(text):
         return _plain(f"{text}\n… {len(cell.source) - len(text)} more characters")
     if cell.cell_type == "markdown":
-        return _bare(markdown2html({"cell": cell, "resources": resources}, text))
+        return with_formulas(_bare(markdown2html({"cell": cell, "resources": resources}, text)))
     if cell.cell_type != "code":
         return _plain(text)
     lines = highlight_code({"resources": resources}, text, language="python")

@@ -13,7 +13,6 @@ from autograder.course.notebook import model_answers
 from autograder.course.rubrics import RubricItem, rubric_of
 from autograder.errors import UsageError
 from autograder.feedback.notebook_cells import shown_source
-from autograder.rendering.formulas import with_formulas
 from autograder.text import Titles, title_of
 
 ALL = "all"
@@ -92,4 +91,4 @@ def as_html(text: str, kind: str, pictures: dict[str, dict[str, str]] | None = N
         pictures: What was pasted into it, as notebooks hold it.
     """
     cell = NotebookNode({"cell_type": kind, "source": text, "attachments": pictures or {}, "metadata": {}})
-    return with_formulas(shown_source(cell)) if kind == "markdown" else shown_source(cell)
+    return shown_source(cell)

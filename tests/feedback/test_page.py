@@ -253,6 +253,17 @@ def test_the_notebook_shows_what_the_student_wrote_and_folds_what_was_given() ->
     assert check is not None and check.find("a", href="#part-attention") is not None
 
 
+def test_formulas_are_laid_out_and_code_stays() -> None:
+    nb = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_markdown_cell(r"$$\frac{Q K^T}{\sqrt{d_k}}$$ in `$x$` and $\oddity{}$")]
+    )
+    (cell,) = notebook_cells(nb, ())
+    soup = BeautifulSoup(cell.source, "html.parser")
+    (formula,) = soup.find_all("math", display="block")
+    assert formula.find("msqrt") is not None
+    assert "$x$" in soup.find("code").get_text() and r"$\oddity{}$" in soup.get_text()  # type: ignore[union-attr]
+
+
 def test_no_style_class_or_id_of_a_cell_reaches_the_page() -> None:
     soup = BeautifulSoup(attacked(), "html.parser")
     notebook = soup.find("section", attrs={"aria-labelledby": "notebook"})
