@@ -38,7 +38,9 @@ _NAMES = {"log", "ln", "exp", "max", "min", "sin", "cos", "tan", "softmax", "arg
 _TEXT = {"text", "mathrm", "operatorname", "textbf", "mathbf", "mathit", "mathcal", "mathbb", "textit", "boldsymbol"}
 _ACCENTS = {"hat": "^", "tilde": "~", "vec": "→", "bar": "¯", "overline": "¯"}
 _SPACES = {",", ";", ":", "!", " ", "quad", "qquad", "\\"}
-_IGNORED = {"left", "right", "displaystyle", "big", "Big", "limits", "nolimits"}
+_FENCES = "()[]|"
+"""They are as high as a line; those after `\\left` and `\\right` are as high as what they enclose."""
+_IGNORED = {"displaystyle", "big", "Big", "limits", "nolimits"}
 
 
 class _Unreadable(Exception):
@@ -122,6 +124,8 @@ class _Reader:
             return f"<mi>{html.escape(sign)}</mi>"
         if sign in ("_", "^"):
             raise _Unreadable
+        if sign in _FENCES:
+            return f'<mo stretchy="false">{sign}</mo>'
         return f"<mo>{html.escape({'-': '−', '*': '∗'}.get(sign, sign))}</mo>"
 
     def _command(self, name: str) -> str:
@@ -129,6 +133,8 @@ class _Reader:
             return f"<mfrac><mrow>{self._argument()}</mrow><mrow>{self._argument()}</mrow></mfrac>"
         if name == "sqrt":
             return f"<msqrt>{self._argument()}</msqrt>"
+        if name == "left":
+            return self._fenced()
         if name in _ACCENTS:
             return f'<mover accent="true"><mrow>{self._argument()}</mrow><mo>{_ACCENTS[name]}</mo></mover>'
         if name in _TEXT:
@@ -145,6 +151,24 @@ class _Reader:
         inside = "".join(self.row("}")) if sign == "{" else self._atom(sign)
         self._depth -= 1
         return inside
+
+    def _fenced(self) -> str:
+        """Return what stands between a left and a right bracket that grow, and the two."""
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise _Unreadable
+        parts = (self._fence(), *self.row(r"\right"), self._fence())
+        self._depth -= 1
+        return f"<mrow>{''.join(parts)}</mrow>"
+
+    def _fence(self) -> str:
+        """Return a bracket that grows; a full stop stands for none."""
+        sign = self._take().removeprefix("\\")
+        if sign == ".":
+            return ""
+        if sign not in (*_FENCES, "{", "}", "langle", "rangle"):
+            raise _Unreadable
+        return f"<mo>{_OPERATORS.get(sign, sign)}</mo>"
 
     def _plain(self) -> str:
         """Return the words in braces."""

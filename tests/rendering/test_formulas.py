@@ -22,6 +22,12 @@ def laid_out(text: str) -> str:
         (r"$\text{all keys}$", "<mtext>all keys</mtext>"),
         (r"$a &lt; b$", "<mo>&lt;</mo>"),
         (r"$$\sigma$$", '<math display="block"><mrow><mi>σ</mi></mrow></math>'),
+        ("$f(x)$", '<mo stretchy="false">(</mo><mi>x</mi><mo stretchy="false">)</mo>'),
+        (
+            r"$\left( \frac{a}{b} \right]$",
+            "<mrow><mo>(</mo><mfrac><mrow><mi>a</mi></mrow><mrow><mi>b</mi></mrow></mfrac>",
+        ),
+        (r"$\left\{ x \right.$", "<mrow><mo>{</mo><mi>x</mi></mrow>"),
         (r"\(1.5 \cdot 10^6\)", "<mn>1.5</mn><mo>·</mo>"),
     ],
 )
@@ -36,6 +42,10 @@ def test_formulas_become_mathml(source: str, expected: str) -> None:
         r"$\unknown{x}$",
         "$x^{2$",
         "$x}$",
+        r"$\left( x$",
+        r"$x \right)$",
+        r"$\left a \right b$",
+        "$" + r"\left(" * 20 + r"\right)" * 20 + "$",
         "$^2$",
         "$x^2^3$",
         "$" + "{" * 30 + "}" * 30 + "$",
