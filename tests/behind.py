@@ -87,10 +87,14 @@ def write(places: Places, path: str) -> int:
     return Path(path.replace("SCRATCH", places.scratch)).write_bytes(b"x")
 
 
-def fill(places: Places, mib: int) -> int:
+def fill(places: Places, mib: int, folder: str = "") -> int:
     for number in range(mib):
-        Path(places.scratch, str(number)).write_bytes(bytes(MIB))
+        Path(folder or places.scratch, str(number)).write_bytes(bytes(MIB))
     return mib
+
+
+def mount_flags(_: Places, path: str) -> int:
+    return os.statvfs(path).f_flag
 
 
 def make_files(places: Places, count: int) -> int:
@@ -337,7 +341,7 @@ def spin(_: Places, seconds: float) -> float:
 PROBES: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
-        read, listing, write, fill, make_files, grow_one_file, connect, make_pair, processes, own_number,
+        read, listing, write, fill, mount_flags, make_files, grow_one_file, connect, make_pair, processes, own_number,
         name_thread, listen,
         signal_parent, limit_processor_time, move, slow_down, own, lock, lock_by_fcntl, wake_others,
         join_thread, look_far, set_rights,

@@ -55,6 +55,7 @@ _HINTS = (
         r"^(?:URLError|gaierror|Connection\w*|MaxRetryError|LocalEntryNotFoundError):|URL fetch failure",
         "There is no network where work is graded: hand in the file, if it is small, or do without.",
     ),
+    (r"Read-only file system|Permission denied", "Files can be written beside the notebook: use a relative path."),
     (r"No such file or directory", "Only what you hand in is there when your work is graded, under the same name."),
 )
 """What an exception usually means, by its kind and text."""

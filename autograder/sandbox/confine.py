@@ -22,7 +22,7 @@ from pathlib import Path
 
 from autograder.errors import SandboxUnavailable
 from autograder.sandbox.new_root import check, enter_new_root
-from autograder.sandbox.policy import SCRATCH, SHARED_MEMORY, SUBMISSION, Places, Policy, gpu_paths, readable_paths
+from autograder.sandbox.policy import SCRATCH, SUBMISSION, Places, Policy, gpu_paths, private_folders, readable_paths
 from autograder.sandbox.remedies import unavailable
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
@@ -131,7 +131,7 @@ def _guarded(layer: str, put_up: Callable[[], None]) -> None:
 def _restrict_files(places: Places, gpu: bool, own_root: bool) -> None:
     """Allow what is listed; Landlock also refuses TCP and, from version 6, abstract sockets and signals outwards.
 
-    Shared memory and the whole of /proc are allowed only below the new root: elsewhere they are everyone's.
+    /tmp, shared memory and the whole of /proc are allowed only below the new root: elsewhere they are everyone's.
     """
     from landlockpy import AccessFS, Ruleset, Scope
 
@@ -143,7 +143,7 @@ def _restrict_files(places: Places, gpu: bool, own_root: bool) -> None:
     with Ruleset(scoped=Scope.ABSTRACT_UNIX_SOCKET | Scope.SIGNAL) as rules:
         for path in (*readable_paths(gpu), places.submission, "/proc" if own_root else "/proc/self"):
             rules.allow_path(path, read_all if Path(path).is_dir() else read_file)
-        for path in (places.scratch, *((SHARED_MEMORY,) if own_root else ())):
+        for path in (places.scratch, *(private_folders(gpu) if own_root else ())):
             rules.allow_path(path, read_all | write)
         devices = gpu_paths() if gpu else ()
         for path in ("/dev/null", *devices):

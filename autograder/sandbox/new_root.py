@@ -10,7 +10,7 @@ import ctypes
 import os
 from pathlib import Path
 
-from autograder.sandbox.policy import SCRATCH, SHARED_MEMORY, SUBMISSION, Policy, readable_paths
+from autograder.sandbox.policy import SCRATCH, SUBMISSION, Policy, private_folders, readable_paths
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
@@ -33,7 +33,7 @@ def enter_new_root(policy: Policy) -> None:
     for path in readable_paths(policy.gpu):
         _expose(root, path)
     _bind(policy.submission, f"{root}{SUBMISSION}")
-    _make_scratch(root, f"size={policy.scratch_mib}m,nr_inodes={policy.scratch_files},mode=0755")
+    _make_scratch(root, policy)
     _show_own_process(root / "proc", name_threads=policy.gpu)
     mount(None, str(root), None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, None)
     os.chdir(root)
@@ -42,14 +42,17 @@ def enter_new_root(policy: Policy) -> None:
     os.chdir("/")
 
 
-def _make_scratch(root: Path, options: str) -> None:
-    """Mount the one file system that can be written; shared memory is a folder of it, within the same bound."""
-    scratch, shared = Path(f"{root}{SCRATCH}"), Path(f"{root}{SHARED_MEMORY}")
+def _make_scratch(root: Path, policy: Policy) -> None:
+    """Mount the one file system that can be written; /tmp and shared memory are folders of it, within its bounds."""
+    scratch = Path(f"{root}{SCRATCH}")
     scratch.mkdir()
-    shared.mkdir(parents=True)
+    options = f"size={policy.scratch_mib}m,nr_inodes={policy.scratch_files},mode=0755"
     mount("tmpfs", str(scratch), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options)
-    (scratch / ".shm").mkdir()
-    mount(str(scratch / ".shm"), str(shared), None, MS_BIND, None)
+    for path in private_folders(policy.gpu):
+        behind, place = scratch / f".{Path(path).name}", Path(f"{root}{path}")
+        behind.mkdir()
+        place.mkdir(parents=True)
+        mount(str(behind), str(place), None, MS_BIND, None)  # with the flags of the file system
 
 
 def _expose(root: Path, path: str) -> None:

@@ -10,7 +10,8 @@ import msgspec
 
 from autograder.errors import SandboxUnavailable
 
-SUBMISSION, SCRATCH, SHARED_MEMORY = "/submission", "/scratch", "/dev/shm"  # noqa: S108 - inside the new root
+SUBMISSION, SCRATCH = "/submission", "/scratch"
+SHARED_MEMORY, TEMPORARY = "/dev/shm", "/tmp"  # noqa: S108 - inside the new root
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 SYSTEM = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share/zoneinfo", "/usr/share/fonts")
 SETTINGS = ("/etc/ld.so.cache", "/etc/localtime", "/etc/mime.types", "/etc/fonts")
@@ -61,6 +62,15 @@ def readable_paths(gpu: bool) -> list[str]:
     system = (*SYSTEM, *SETTINGS, *TOPOLOGY, *MACHINE, *DEVICES, *(gpu_paths() if gpu else ()))
     paths = sorted(path for path in (*python, *system) if Path(path).exists())
     return [path for path in paths if not any(path.startswith(f"{other}/") for other in paths)]
+
+
+def private_folders(gpu: bool) -> tuple[str, ...]:
+    """Return the usual places to write to that are folders of the scratch folder below the new root.
+
+    An environment that lies in /tmp stays visible there: then nothing else is.
+    """
+    hides_nothing = not any(Path(path).is_relative_to(TEMPORARY) for path in readable_paths(gpu))
+    return (SHARED_MEMORY, *((TEMPORARY,) if hides_nothing else ()))
 
 
 def refuse_exposed(folder: Path) -> None:

@@ -39,6 +39,11 @@ def saves():
     with open("sizes.json", "a") as file: file.write("\\n")
     with open("own.txt", "w") as file: file.write("own")
     return open("own.txt").read()
+def saves_in_tmp():
+    tf.train.Checkpoint(x=tf.Variable(3.0)).write("/tmp/checkpoint")
+    restored = tf.Variable(0.0)
+    tf.train.Checkpoint(x=restored).read("/tmp/checkpoint")
+    return bool(restored == 3.0)
 def draws():
     import matplotlib
     matplotlib.use("TkAgg")
@@ -56,7 +61,7 @@ def process() -> Iterator[StudentProcess]:
     files = {"utilities.py": MODULE, "sizes.json": b"[3, 4]", "photos/own.txt": b"a photo"}
     with Zygote(threads=1) as zygote:
         process = StudentProcess(zygote, Snapshot(files, "vit.ipynb"), Settings())
-        with pytest.raises(StudentRaised, match=r"NameError: name 'undefined_name' .* line 32"):
+        with pytest.raises(StudentRaised, match=r"NameError: name 'undefined_name' .* line 37"):
             process.ask(wire.Load("utilities", "def below(): raise NotImplementedError\n"))
         yield process
         process.stop()
@@ -71,7 +76,7 @@ def run(process: StudentProcess, source: str, seconds: float = 0.0) -> object:
     return process.ask(wire.RunCell("answer", source, seconds=seconds))
 
 
-@pytest.mark.parametrize("name", ["annotated", "guarded", "draws"])
+@pytest.mark.parametrize("name", ["annotated", "guarded", "draws", "saves_in_tmp"])
 def test_what_works_in_jupyter_works(process: StudentProcess, name: str) -> None:
     assert call(process, name) is True
 

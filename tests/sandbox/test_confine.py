@@ -18,14 +18,16 @@ import pytest
 from autograder.config import Settings
 from autograder.errors import SandboxUnavailable
 from autograder.grading.student_process import layers_to_put_up
-from autograder.sandbox import seccomp
+from autograder.sandbox import policy, seccomp
 from autograder.sandbox.cgroup import delegated
 from autograder.sandbox.confine import landlock_version
-from autograder.sandbox.policy import refuse_exposed
+from autograder.sandbox.policy import private_folders, refuse_exposed
 from tests.behind import Order, policy_of
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
+PRIVATE = ("/dev/shm", "/tmp")  # noqa: S108 - folders of the scratch folder
+HARMLESS = os.ST_NOSUID | os.ST_NODEV | os.ST_NOEXEC
 FORBIDDEN = {"EACCES", "EPERM", "ENOENT", "EROFS"}
 NUMBERS = seccomp.MACHINES.get(platform.machine(), {})
 TCP_ALONE = pytest.mark.skipif(landlock_version() < 4, reason="Landlock 4 refuses TCP")
@@ -96,7 +98,26 @@ def test_files_outside_cannot_be_written(secret: Path, layer: str) -> None:
 def test_the_new_root_itself_cannot_be_written() -> None:
     for folder in ("/", "/submission", "/usr/lib", "/proc", "/dev"):
         assert code(behind(("namespaces",), "write", f"{folder}/new")) == "EROFS", folder
-    assert behind(("namespaces",), "write", "/dev/shm/new")["answer"] == 1  # noqa: S108 - it is the scratch folder's
+    for place in (*PRIVATE, "/scratch"):
+        assert behind(("namespaces",), "write", f"{place}/new")["answer"] == 1, place
+
+
+def test_what_is_written_to_tmp_is_left_for_nobody(secret: Path) -> None:
+    """The machine's own /tmp, where this secret lies, is out of reach, and the next process finds nothing."""
+    layers = ("namespaces", "landlock")
+    for place in PRIVATE:
+        name = f"left-{os.getpid()}"
+        assert behind(layers, "write", f"{place}/{name}")["answer"] == 1
+        assert not Path(place, name).exists()
+        assert behind(layers, "listing", place)["answer"] == []
+        assert behind(layers, "mount_flags", place)["answer"] & HARMLESS == HARMLESS
+    assert code(behind(("landlock",), "write", f"/tmp/left-{os.getpid()}")) == "EACCES"  # noqa: S108 - it is everybody's
+
+
+def test_an_environment_in_tmp_stays_visible(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert private_folders(gpu=False) == PRIVATE
+    monkeypatch.setattr(policy, "TEMPORARY", sys.prefix)
+    assert private_folders(gpu=False) == PRIVATE[:1]
 
 
 @ONLY_ROOT
@@ -110,7 +131,8 @@ def test_kernel_settings_cannot_be_written() -> None:
 
 def test_all_that_is_written_is_bounded_in_size() -> None:
     assert behind((), "fill", 24, scratch_mib=16)["answer"] == 24
-    assert code(behind(("namespaces",), "fill", 24, scratch_mib=16)) == "ENOSPC"
+    for place in ("", *PRIVATE):
+        assert code(behind(("namespaces",), "fill", 24, place, scratch_mib=16)) == "ENOSPC", place
 
 
 def test_all_that_is_written_is_bounded_in_number() -> None:
