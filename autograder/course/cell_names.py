@@ -11,6 +11,7 @@ import re
 import symtable
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 LONGEST = 40_000
@@ -23,7 +24,13 @@ _RUNNING_MAGICS = ("capture", "prun", "time")
 """Magics of IPython that run the code behind them in the notebook's own namespace."""
 _CELL_MAGIC = re.compile(r"%%(\w+)[^\n]*")
 _LINE_MAGIC = re.compile(rf"(?m)^([ \t]*)%(?:{'|'.join(_RUNNING_MAGICS)})[ \t]+(?=[^\s-])")
-_OTHER_LINE = re.compile(r"(?m)^([ \t]*)[%!?][^\n]*")
+_OF_IPYTHON = (
+    # Not those that go on with a line above, where a blank stands behind the sign, or more of a comparison.
+    (re.compile(r"(?m)^([ \t]*)(?:%%?[A-Za-z]|![^=\n]|\?)[^\n]*"), r"\1pass"),
+    (re.compile(r"(?m)^([ \t]*[\w.]+)\?{1,2}[ \t]*$"), r"\1"),
+    (re.compile(r"(?m)^([\w, \t]*=[ \t]*)(?:%[A-Za-z]|![^=\n])[^\n]*"), r"\1None"),
+)
+"""Magics, commands and questions, as a line of their own and behind a name; and what takes their place."""
 
 
 @dataclass(frozen=True)
@@ -122,12 +129,23 @@ def _statements_with_names(source: str) -> tuple[tuple[int, _StatementNames], ..
 def _statements(source: str) -> list[ast.stmt]:
     if len(source) > LONGEST:
         return []
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(_OTHER_LINE.sub(r"\1pass", plain_code(source))).body
-    except UNREADABLE:
-        return []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for text in _as_python(plain_code(source)):
+            with suppress(*UNREADABLE):
+                return ast.parse(text).body
+    return []
+
+
+def _as_python(source: str) -> Iterator[str]:
+    """Yield a cell as Python may read it, without IPython's own syntax; each line keeps its number."""
+    yield source
+    for pattern, text in _OF_IPYTHON:
+        source = pattern.sub(text, source)
+    yield source
+    first = next((line for line in source.split("\n") if line.strip()), "")
+    indent = first[: len(first) - len(first.lstrip())]
+    yield "\n".join(line.removeprefix(indent) for line in source.split("\n"))
 
 
 def _names_of_statement(statement: ast.stmt) -> _StatementNames:

@@ -6,41 +6,90 @@ import builtins
 import os
 import shutil
 import signal
+import sys
+import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+import IPython
 import IPython.display
 import matplotlib
+from IPython.display import DisplayHandle
+from matplotlib import pyplot
 
 FOLDER = "notebook"
 """Name of the working folder below the scratch folder."""
+_LOADED_IN_JUPYTER = "IPython.core.magics.namespace"
+_SHOW = IPython.display.display
 
 
 class Interrupted(KeyboardInterrupt):
     """A cell ran longer than it may. No `except Exception` of a student's stops it."""
 
 
-class _NoShell:
-    """Takes the place of IPython's shell: magics and shell commands that were left in a cell do nothing."""
+class _Shell:
+    """Takes the place of IPython's shell: few magics do anything, and shell commands do nothing."""
+
+    def __init__(self) -> None:
+        self.config: dict[str, Any] = {}
+        self.user_ns = vars(sys.modules["__main__"])
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *args, **kwargs: None
 
+    def run_line_magic(self, name: str, line: str, *options: object, **more: object) -> None:
+        """Run a magic of one line, if it is one that other cells can count on."""
+        words = line.split()
+        if name == "run" and words:
+            exec(compile(Path(words[0]).read_bytes(), words[0], "exec", dont_inherit=True), self.user_ns)  # noqa: S102 - the purpose
+        elif name == "cd" and words:
+            os.chdir(words[0])
+        elif name in ("env", "set_env") and words:
+            variable, _, value = line.partition("=") if "=" in line else line.partition(" ")
+            os.environ[variable.strip()] = value.strip()
+
+    def run_cell_magic(self, name: str, line: str, cell: str) -> None:
+        """Write the cell into a file, if that is what it asks for."""
+        words = line.split()
+        if name == "writefile" and words:
+            with Path(words[-1]).open("a" if "-a" in words[:-1] else "w", encoding="utf-8") as file:
+                file.write(cell)
+
 
 def offer_names() -> None:
     """Give modules and cells the names that IPython adds to Python's own, and take from them what needs a person."""
-    offered: dict[str, Any] = {"display": IPython.display.display, "get_ipython": _NoShell, "input": _refuse_input}
+    offered: dict[str, Any] = {"display": _display, "get_ipython": _Shell, "input": _refuse_input}
     vars(builtins).update(offered)
-    chosen = matplotlib.use
+    IPython.display.display = _display
+    # Keras raises where a program for drawing models is missing; where this module is loaded, as in Jupyter, it prints.
+    sys.modules.setdefault(_LOADED_IN_JUPYTER, types.ModuleType(_LOADED_IN_JUPYTER))
+    for module, name in ((matplotlib, "use"), (pyplot, "switch_backend")):
+        setattr(module, name, _without_a_screen(getattr(module, name)))
 
-    def use(backend: str, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Matplotlib's own
+
+def as_in_jupyter(names: dict[str, Any]) -> None:
+    """Let `from IPython import get_ipython` give code the shell that there is: outside Jupyter IPython has none."""
+    if names.get("get_ipython") is IPython.get_ipython:
+        names["get_ipython"] = _Shell
+
+
+def _without_a_screen(choose: Callable[..., None]) -> Callable[..., None]:
+    """Return Matplotlib's choice of a backend as one that cannot fail."""
+
+    def chosen(backend: str, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Matplotlib's own
         with suppress(ImportError):  # a window needs a screen; pictures are drawn without one
-            chosen(backend, *args, **kwargs)
+            choose(backend, *args, **kwargs)
 
-    matplotlib.use = use
+    return chosen
+
+
+def _display(*objects: object, display_id: object = None, **options: object) -> DisplayHandle | None:
+    """Print objects, as IPython does where nobody looks; what is updated later gets its handle."""
+    _SHOW(*objects, **options)
+    return None if display_id is None else DisplayHandle(None if display_id is True else display_id)
 
 
 def enter_working_folder(submission: str, scratch: str) -> None:

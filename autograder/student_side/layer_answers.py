@@ -148,8 +148,8 @@ class _FunctionLayer(keras.layers.Layer):  # type: ignore[misc]
 
 def _call(layer: Any, inputs: Sequence[Any], training: bool | None) -> Any:  # noqa: ANN401 - any layer
     """Call a layer, with the flag `training` only if one is asked for and the layer takes it."""
-    if isinstance(layer, keras.Model) and len(inputs) > 1:
-        inputs = [list(inputs)]  # a model takes all its inputs as one argument
+    if isinstance(layer, keras.Model) and len(layer.inputs or ()) > 1:
+        inputs = [list(inputs)]  # a model made from its inputs and outputs takes all of them as one argument
     if training is None or refuses_training(layer):
         return layer(*inputs)
     return layer(*inputs, training=training)

@@ -6,6 +6,7 @@ import __future__
 import ast
 import builtins
 import functools
+import linecache
 import operator
 import sys
 import types
@@ -21,7 +22,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from autograder import wire
 from autograder.student_side.error_places import CELL_FILE
 from autograder.student_side.given_modules import Given
-from autograder.student_side.jupyter import interrupted_after
+from autograder.student_side.jupyter import as_in_jupyter, interrupted_after
 from autograder.student_side.private_names.shortcuts import weightless
 from autograder.student_side.stand_ins import stand_in_for
 
@@ -94,16 +95,21 @@ class SubmittedNotebook:
     """
 
     def __init__(self) -> None:
-        self.names: dict[str, Any] = {"__name__": "__main__"}
+        self.names: dict[str, Any] = {}
+        self.restart(wire.Restart())
 
     def restart(self, question: wire.Restart) -> None:
         """Forget all that cells have defined."""
-        self.names = {"__name__": "__main__"}
+        # A module of this name, as in Jupyter: pickle looks there for the cells' classes.
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        self.names = vars(sys.modules["__main__"])
 
     def run(self, question: wire.RunCell) -> wire.Value:
         """Run one cell; whatever it raises comes out. Returns the names of packages that it could not import."""
         source = TransformerManager().transform_cell(question.source)
         file = f"{CELL_FILE}{question.id}"
+        # For those who ask for the text of a function: `inspect`, and TensorFlow, which translates it for graphs.
+        linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
         with interrupted_after(question.seconds):
             if not question.weightless:
                 return wire.Items(list(run_text(source, file, self.names)))
@@ -149,7 +155,13 @@ class Placeholder:
     def __use(self, *args: object, **kwargs: object) -> NoReturn:
         raise ModuleNotFoundError(f"{self.__error}, but your code uses it", name=self.__error.name)
 
-    __call__ = __getitem__ = __iter__ = __mro_entries__ = __enter__ = __add__ = __mul__ = __use
+    __call__ = __getitem__ = __setitem__ = __contains__ = __iter__ = __len__ = __enter__ = __mro_entries__ = __use
+    __add__ = __sub__ = __mul__ = __matmul__ = __truediv__ = __floordiv__ = __mod__ = __pow__ = __neg__ = __use
+    __radd__ = __rsub__ = __rmul__ = __rmatmul__ = __rtruediv__ = __rfloordiv__ = __rmod__ = __rpow__ = __use
+    __lt__ = __le__ = __gt__ = __ge__ = __float__ = __int__ = __index__ = __array__ = __use
+
+    def __repr__(self) -> str:
+        return f"<what could not be imported: {self.__error}>"
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):  # Python's own questions, such as those of `copy` and `inspect`
@@ -180,6 +192,7 @@ def run_text(source: str | bytes, file: str, names: dict[str, Any]) -> list[str]
             futures |= code.co_flags & _FUTURES
             try:
                 exec(code, names)  # noqa: S102 - the purpose
+                as_in_jupyter(names)
             except ImportError as error:
                 if not is_import:
                     raise

@@ -38,6 +38,10 @@ print(undefined)
         ("import os.path as p\nfrom a import b as c", set(), {"p", "c"}),
         ("%%time\nx = y", {"y"}, {"x"}),
         ("%time x = y\n!pip install z\n%matplotlib inline", {"y"}, {"x"}),
+        ("x = (1\n    % 2)\ny = x", set(), {"x", "y"}),
+        ("x = (y\n    != 3)\n!ls", {"y"}, {"x"}),
+        ("x = !nvidia-smi\nf?\ny = %pwd\n?z\nfor a in x:\n    !ls {a}", {"f"}, {"x", "y", "a"}),
+        ("  x = 1\n  y = x", set(), {"x", "y"}),
         ("class A(B):\n    size = C\n    def f(self):\n        return D", {"B", "C", "D"}, {"A"}),
         ("x = (", set(), set()),
         ("x = " + "-" * 100_000 + "1", set(), set()),
@@ -62,6 +66,7 @@ def test_what_a_function_needs_may_stand_below_it() -> None:
         ("a = 1\nb = 2\na.sort()", {"a"}, 1),
         ("a = [1]\na[0] = 2\nprint(c)", {"a"}, 2),
         ("a = 1", {"a", "b"}, 0),
+        ("\n\na = (1\n  % 2)\n!ls\nprint(c)", {"a"}, 4),
         ("a = (", {"a"}, 0),
     ],
 )
@@ -97,6 +102,13 @@ def test_a_chain_of_functions_is_followed_in_no_time() -> None:
     began = time.thread_time()
     assert end_of_definitions(chain, frozenset({"a1499"}), functions=True) == 1_500
     assert time.thread_time() - began < 0.8
+
+
+@pytest.mark.parametrize("text", ["x = !a\n(", "a?\n(", " ", "a, ", "!\n", " \n", "\t%"])
+def test_ipythons_own_syntax_takes_no_time(text: str) -> None:
+    began = time.thread_time()
+    names_of((text * 40_000)[:40_000])
+    assert time.thread_time() - began < 0.5
 
 
 def test_a_cell_without_end_is_not_looked_at() -> None:

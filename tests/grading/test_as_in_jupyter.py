@@ -56,6 +56,28 @@ def below(): return 1
 '''
 
 
+CELLS = {
+    "translated": """import inspect, tensorflow as tf
+@tf.function
+def turned(x):
+    if tf.reduce_any(x > 0):
+        x = -x
+    return x
+fine = float(turned(tf.ones(2))[0]) == -1 and "reduce_any" in inspect.getsource(turned.python_function)""",
+    "pickled": "import pickle\nclass Own: pass\nfine = type(pickle.loads(pickle.dumps(Own()))) is Own",
+    "updated": "shown = display(1, display_id=True)\nshown.update(2)\nfine = True",
+    "shell": "from IPython import get_ipython\nfine = 'IPKernelApp' not in get_ipython().config",
+    "window": "import matplotlib.pyplot as plt\nplt.switch_backend('TkAgg')\nfine = True",
+    "drawn": """import tf_keras as keras
+keras.utils.plot_model(keras.Sequential([keras.layers.Dense(1, input_shape=(2,))]))
+fine = True""",
+    "environment": "%env WHERE=here\nimport os\nfine = os.environ['WHERE'] == 'here'",
+    "folder": "%cd photos\nfine = open('own.txt').read() == 'a photo'\n%cd ..",
+    "missing": "import nothing_at_all as nothing\nfine = 'nothing_at_all' in repr(nothing)",
+}
+"""Cells that run in Jupyter, and set `fine`."""
+
+
 @pytest.fixture(scope="module")
 def process() -> Iterator[StudentProcess]:
     files = {"utilities.py": MODULE, "sizes.json": b"[3, 4]", "photos/own.txt": b"a photo"}
@@ -79,6 +101,24 @@ def run(process: StudentProcess, source: str, seconds: float = 0.0) -> object:
 @pytest.mark.parametrize("name", ["annotated", "guarded", "draws", "saves_in_tmp"])
 def test_what_works_in_jupyter_works(process: StudentProcess, name: str) -> None:
     assert call(process, name) is True
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_cell_that_runs_in_jupyter_runs(process: StudentProcess, cell: str) -> None:
+    run(process, CELLS[cell])
+    assert process.ask(wire.Read("fine")) is True
+
+
+def test_a_file_that_a_cell_writes_can_be_run(process: StudentProcess) -> None:
+    run(process, "%%writefile made.py\nmade = 3")
+    run(process, "%run made.py")
+    assert process.ask(wire.Read("made")) == 3
+
+
+@pytest.mark.parametrize("use", ["1.0 - nothing", "len(nothing)", "nothing < 2", "float(nothing)", "[1][nothing]"])
+def test_whatever_is_done_with_a_missing_package_names_it(process: StudentProcess, use: str) -> None:
+    with pytest.raises(StudentRaised, match="ModuleNotFoundError: No module named 'nothing_at_all'"):
+        run(process, f"import nothing_at_all as nothing\n{use}")
 
 
 def test_files_that_were_handed_in_lie_in_a_working_folder_that_can_be_written(process: StudentProcess) -> None:
