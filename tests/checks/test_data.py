@@ -111,6 +111,38 @@ def test_preprocessing_is_judged_pixel_by_pixel(answer: str, expected: list[str]
         assert found == expected
 
 
+BY_HALF = PREPARED["as asked for"][0]
+SPLIT_AGAIN = {
+    "at random": (SPLIT, "None"),
+    "twice": (SPLIT.replace("Xval", "_") + SPLIT.replace("Xtrain", "_"), "prepared_images_in_both"),
+    "in order": (SPLIT.replace("0.25", "0.25, shuffle=False"), "prepared_split_not_at_random"),
+}
+
+
+@pytest.mark.parametrize(("again", "expected"), SPLIT_AGAIN.values(), ids=SPLIT_AGAIN)
+def test_a_second_split_is_judged_like_the_first(again: str, expected: str) -> None:
+    checks = PREPROCESSING
+    for seed in range(DRAWS // 5):
+        student = Notebook(SPLIT + again + BY_HALF)
+        drawn = body_of(checks.drawn)(student, np.random.default_rng(seed))
+        found = "None"
+        try:
+            checks.test_split_is_kept(student, drawn)
+        except CheckFailed as error:
+            found = str(error.misconception)
+        assert found == expected
+
+
+def test_own_ranges_are_not_those_of_pixels() -> None:
+    checks, own_range = PREPROCESSING, SCALE.replace("scale(", "(lambda x: 2 * x / x.max() - 1)(")
+    for seed in range(DRAWS // 5):
+        student = Notebook(SPLIT + own_range)
+        drawn = body_of(checks.drawn)(student, np.random.default_rng(seed))
+        with pytest.raises(CheckFailed) as failed:
+            checks.test_pixels(checks.read_prepared(student, drawn, "test"))
+        assert failed.value.misconception == "pixels_by_their_largest"
+
+
 class Asked:
     """Stands for pytest's request of a fixture with a parameter."""
 

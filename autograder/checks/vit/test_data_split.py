@@ -10,11 +10,7 @@ import pytest
 
 from autograder.checking.comparisons import describe, fail, require
 from autograder.checking.mistakes import Mistake, blame
-from autograder.checks.vit.training.data import LabelledImages, draw_images
-
-SURE = 5.5
-"""Standard deviations. A random split is farther from the mean once in 25 million; the closest that is not, taking every
-fourth image, is at 7 or more."""
+from autograder.checks.vit.training.data import SURE, LabelledImages, deviation, draw_images
 
 ORDER_MIXED = Mistake(
     "split_order_mixed",
@@ -129,19 +125,6 @@ def test_at_random(split):
     by_label = np.argsort(split.images.labels, kind="stable")
     if max(deviation(kept), deviation(kept[by_label])) > SURE:
         blame(NOT_AT_RANDOM)
-
-
-def deviation(kept):
-    """Return by how many standard deviations the number of runs of equal values is off that of a random order.
-
-    Reference: Wald and Wolfowitz 1940, "On a Test Whether Two Samples are from the Same Population".
-    """
-    whole, chosen = len(kept), int(kept.sum())
-    if chosen in (0, whole):
-        return np.inf
-    runs = 1 + int((kept[1:] != kept[:-1]).sum())
-    mean = 1 + 2 * chosen * (whole - chosen) / whole
-    return abs(runs - mean) / np.sqrt((mean - 1) * (mean - 2) / (whole - 1))
 
 
 @pytest.mark.check("The test images stay as they are.")

@@ -10,7 +10,7 @@ import pytest
 
 from autograder.checking.comparisons import close, describe, fail, require
 from autograder.checking.mistakes import Mistake, blame
-from autograder.checks.vit.training.data import CLASSES, LabelledImages, draw_images
+from autograder.checks.vit.training.data import CHANNELS, CLASSES, SURE, LabelledImages, deviation, draw_images
 
 TOLERANCE = 1e-3  # two neighbouring pixel values are 8e-3 apart
 
@@ -34,6 +34,21 @@ OVERFLOWN = Mistake(
     lambda pixels: (pixels.astype(np.uint8) * 2 - 255).astype(float) / 255,
 )
 MISTAKES = (UNSCALED, IN_0_1, INVERTED, BY_128, OVERFLOWN)
+BY_LARGEST = Mistake(
+    "pixels_by_their_largest",
+    "You scale by the least or the largest value that is found in some images. They need not hold 0 and 255: whatever the "
+    "images, pixel 0 must become -1 and pixel 255 must become 1.",
+)
+IN_BOTH_SETS = Mistake(
+    "prepared_images_in_both",
+    "After the preprocessing, images for training are validation images, too: you split again, or take images from "
+    "`X_train`. Prepare `Xtrain` and `Xval` as the split made them.",
+)
+SPLIT_IN_ORDER = Mistake(
+    "prepared_split_not_at_random",
+    "After the preprocessing, which images are kept for validation follows from their order in `X_train`. Prepare "
+    "`Xtrain` and `Xval` as the split made them.",
+)
 ONE_HOT = Mistake("one_hot_labels", "Your labels are one-hot. They must stay integers, one for each image.")
 LABELS_MOVED = Mistake("labels_of_other_images", "Some labels no longer belong to their images.")
 
@@ -57,9 +72,13 @@ class Prepared:
 
 @pytest.fixture(scope="module")
 def drawn(student, task_rng):
-    """Let the submission split and preprocess images that were drawn here; return those for training, and for a test."""
-    images = draw_images(task_rng, 4 * int(task_rng.integers(30, 40)))
-    test = draw_images(task_rng, int(task_rng.integers(50, 70)))
+    """Let the submission split and preprocess images that were drawn here; return those for training, and for a test.
+
+    Neither holds a 0 or a 255, and each has a range of its own.
+    """
+    ranges = zip(5 + task_rng.permutation(20)[:2], 230 + task_rng.permutation(20)[:2], strict=True)
+    counts = 4 * int(task_rng.integers(30, 40)), int(task_rng.integers(50, 70))
+    images, test = (draw_images(task_rng, count, *ends) for count, ends in zip(counts, ranges, strict=True))
     student.answer_with(**images.as_variables("train"), **test.as_variables("test"))
     return images, test
 
@@ -67,7 +86,12 @@ def drawn(student, task_rng):
 @pytest.fixture(scope="module", params=("train", "val", "test"))
 def prepared(request, student, drawn):
     """Return one set after checking that it holds the images that it must hold, whatever became of their pixels."""
-    part, images = request.param, student.variable(f"X{request.param}")
+    return read_prepared(student, drawn, request.param)
+
+
+def read_prepared(student, drawn, part):
+    """Return a set, `train`, `val` or `test`; see `prepared`."""
+    images = student.variable(f"X{part}")
     before, given = (drawn[1], "X_test") if part == "test" else (drawn[0], "X_train")
     quarter = len(drawn[0].labels) // 4
     shape = ({"train": 3 * quarter, "val": quarter, "test": len(drawn[1].labels)}[part], *before.images.shape[1:])
@@ -93,10 +117,31 @@ def test_pixels(prepared):
     for mistake in MISTAKES:
         if close(images, mistake(before), TOLERANCE):
             blame(mistake)
+    if abs(images.max() - 1) < TOLERANCE and in_proportion(before, images):  # although no pixel is 255
+        blame(BY_LARGEST)
     fail(
         f"`X{part}` must lie in [-1, 1], pixel 0 at -1 and pixel 255 at 1, and all others in proportion; yours lies in "
         f"[{images.min():.3g}, {images.max():.3g}]."
     )
+
+
+def in_proportion(before, after):
+    """Whether in each channel equal steps from one value to the next are equal steps afterwards."""
+    for old, new in zip(before.reshape(-1, CHANNELS).T, after.reshape(-1, CHANNELS).T, strict=True):
+        if not close(np.polyval(np.polyfit(old, new, 1), old), new.astype(float), TOLERANCE):
+            return False
+    return True
+
+
+@pytest.mark.check("Training and validation images are kept apart, as the split made them.")
+def test_split_is_kept(student, drawn):
+    train, val = (read_prepared(student, drawn, part) for part in ("train", "val"))
+    if np.isin(train.places, val.places).any():
+        blame(IN_BOTH_SETS)
+    if deviation(np.isin(np.arange(len(drawn[0].labels)), val.places)) > SURE:
+        blame(SPLIT_IN_ORDER)
+    if is_unchanged(train) and is_unchanged(val):  # whoever does nothing splits nothing
+        blame(UNSCALED)
 
 
 @pytest.mark.check("Labels stay integers, one for each image, and belong to it.")
@@ -110,5 +155,10 @@ def test_labels(student, prepared):
     require(labels.size == len(prepared.places), f"`Y{part}` must hold one label for each image of `X{part}`.")
     if not np.array_equal(labels.ravel(), prepared.drawn.labels[prepared.places]):
         blame(LABELS_MOVED)
-    if np.array_equal(prepared.images, prepared.drawn.images[prepared.places]):  # whoever does nothing moves no label
+    if is_unchanged(prepared):  # whoever does nothing moves no label
         blame(UNSCALED)
+
+
+def is_unchanged(prepared):
+    """Whether these are the images that were given."""
+    return np.array_equal(prepared.images, prepared.drawn.images[prepared.places])
