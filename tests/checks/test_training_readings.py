@@ -11,6 +11,7 @@ import pytest
 
 from autograder.checking.testimony import TrainOutcome
 from autograder.checks.vit.training.rigged_training import (
+    CLASSES,
     EPOCHS,
     OF_TEST,
     OF_VALIDATION,
@@ -18,7 +19,7 @@ from autograder.checks.vit.training.rigged_training import (
     RiggedTraining,
     TrainingPlan,
 )
-from autograder.checks.vit.training.training_readings import Reading, read_training
+from autograder.checks.vit.training.training_readings import KEPT_LOOKS, Reading, read_training
 from autograder.errors import CheckFailed
 from tests.hidden_checks import load_checks
 
@@ -44,14 +45,19 @@ class TrainedModel:
 
 
 def tape(looks: Sequence[tuple[LabelledPoints, Floats]]) -> Floats:
-    """Return what was added up when each of these points was looked at with these weights."""
-    return sum(
-        (np.append(len(points.labels), points.logits(weights).sum(axis=0)) for points, weights in looks), np.zeros(5)
-    )
+    """Return the rows that a tape keeps when each of these points is looked at with these weights."""
+    logits = np.concatenate([np.zeros((0, CLASSES)), *(points.logits(weights) for points, weights in looks)])
+    rows = np.hstack([np.ones((len(logits), 1)), logits])
+    return np.vstack([np.zeros((KEPT_LOOKS - len(rows), CLASSES + 1)), rows])
 
 
-def read(rigged: RiggedTraining, weights: Floats, sums: Floats, history: Any = None) -> Reading:
-    model: Any = TrainedModel(rigged.plan, weights, sums)
+def first(points: LabelledPoints, count: int) -> LabelledPoints:
+    """Return the first of some points."""
+    return replace(points, images=points.images[:count], labels=points.labels[:count])
+
+
+def read(rigged: RiggedTraining, weights: Floats, rows: Floats, history: Any = None) -> Reading:
+    model: Any = TrainedModel(rigged.plan, weights, rows)
     mistakes = TRAINING.OF_RECIPE + ((TRAINING.NOT_ALL_TRAINED,) if rigged.plan.late else ())
     return read_training(rigged, model, TrainOutcome(history, (), ()), mistakes)
 
@@ -108,6 +114,57 @@ def test_what_was_looked_at_is_read(drawn: list[RiggedTraining]) -> None:
         assert read(rigged, weights[best], tape(validated)).tests == 0
 
 
+def test_other_looks_do_not_matter(drawn: list[RiggedTraining], drawn_late: list[RiggedTraining]) -> None:
+    """At everything before training, at training and test data after each epoch, at single points in the end."""
+    for rigged in drawn[:10] + drawn_late[:10]:
+        weights, best = rigged.path.weights, rigged.plan.best
+        everything = (rigged.training, rigged.validation, rigged.test)
+        looks = [(points, weights[epoch]) for epoch in range(best + 1) for points in (*everything, rigged.validation)]
+        looks += [(rigged.test, weights[best])] * 2 + [(first(rigged.test, 5), weights[best])]
+        reading = read(rigged, weights[best], tape(looks), told(rigged.history(rigged.path, rigged.validation)))
+        assert reading.watched is rigged.validation
+        assert reading.has_best_weights
+        assert reading.tests == 3
+        looks = [(points, weights[epoch]) for epoch in range(1, EPOCHS + 1) for points in everything]
+        for watched in (rigged.validation, rigged.test):
+            reading = read(rigged, weights[EPOCHS], tape(looks), told(rigged.history(rigged.path, watched)))
+            assert reading.watched is watched
+            assert not reading.has_best_weights
+
+
+def test_the_epoch_put_back_tells_what_chose_it(drawn: list[RiggedTraining]) -> None:
+    for rigged in drawn[:10]:
+        weights = rigged.path.weights
+        for watched in (rigged.validation, rigged.test):
+            best = rigged.best_epoch(rigged.path, watched)
+            looks = [(points, weights[n]) for n in range(1, best + 1) for points in (rigged.validation, rigged.test)]
+            reading = read(rigged, weights[best], tape(looks))
+            assert reading.watched is watched
+            assert reading.tests == (watched is rigged.validation)
+
+
+def test_a_part_of_the_points_is_not_all_of_them(drawn: list[RiggedTraining]) -> None:
+    for rigged in drawn[:10]:
+        weights, best = rigged.path.weights, rigged.plan.best
+        history = told(rigged.history(rigged.path, rigged.validation))
+        most = first(rigged.validation, len(rigged.validation.labels) - 1)
+        of_each_epoch = [(rigged.validation, weights[epoch]) for epoch in range(1, best + 1)]
+        for looks in ([(most, at) for _, at in of_each_epoch], of_each_epoch[1:], of_each_epoch[:-1]):
+            assert read(rigged, weights[best], tape(looks), history).watched is None
+        looks = [*of_each_epoch, (first(rigged.test, len(rigged.test.labels) - 1), weights[best])]
+        assert read(rigged, weights[best], tape(looks), history).tests == 0
+
+
+def test_steps_of_another_batch_size_are_not_taken_for_epochs(drawn: list[RiggedTraining]) -> None:
+    """Six epochs of two steps end where three epochs of four steps do."""
+    for rigged in drawn[:10]:
+        [recipe, _] = TRAINING.BATCH_SIZE_IGNORED(rigged.recipe)
+        path = rigged.follow(recipe)
+        assert np.array_equal(path.weights[EPOCHS], rigged.path.weights[EPOCHS // 2])
+        looks = [(rigged.validation, path.weights[epoch]) for epoch in range(1, EPOCHS + 1)]
+        assert read(rigged, path.weights[EPOCHS], tape(looks)).mistake is TRAINING.BATCH_SIZE_IGNORED
+
+
 def test_a_test_with_other_weights_does_not_count(drawn: list[RiggedTraining]) -> None:
     """Where only trained weights are put back, the tape still holds a test that came too early."""
     for rigged in drawn:
@@ -137,7 +194,7 @@ def test_weights_of_no_epoch_are_explained(drawn: list[RiggedTraining]) -> None:
         (np.where(trained == start, start, trained + 1e-4), None),
     ):
         with pytest.raises(CheckFailed) as failed:
-            read(rigged, weights, np.zeros(5))
+            read(rigged, weights, tape([]))
         assert failed.value.misconception == slug
 
 
@@ -151,4 +208,4 @@ def test_answers_that_are_no_weights_fail_with_a_reason(
 ) -> None:
     monkeypatch.setattr(TrainedModel, "get_weights", lambda model: values)
     with pytest.raises(CheckFailed):
-        read(drawn[0], drawn[0].start, np.zeros(5))
+        read(drawn[0], drawn[0].start, tape([]))

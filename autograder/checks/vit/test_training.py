@@ -164,8 +164,7 @@ def test_validation(trained):
         blame(VALIDATED_ON_TRAINING_DATA)
     require(
         trained.watched is not None,
-        "What the model has seen besides its training is not the validation data after each epoch and the test data at "
-        "the end.",
+        "After an epoch, not all of the validation data were seen with the weights that the model had then.",
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import PurePath
 from typing import NoReturn
 
@@ -15,6 +14,7 @@ from autograder.checking.mistakes import Mistake, blame
 from autograder.checking.remote import Layer, Student, apply
 from autograder.checking.testimony import Curve, TrainOutcome
 from autograder.checks.vit.oracles.vision_transformer import Floats
+from autograder.checks.vit.training.looks import Looks
 from autograder.checks.vit.training.rigged_training import (
     CLASSES,
     EPOCHS,
@@ -28,15 +28,14 @@ from autograder.checks.vit.training.trajectories import Trajectory
 
 EXACT = 1.5e-5
 """Of a weight. Training in float32 is right to 4e-6; the closest wrong one, AMSGrad, is off by 8e-5 or more."""
-EXACT_SUM = 2e-4
-"""Relative, of a tape. Sums of hundreds of float32 logits are right to 3e-5; a set of points looked at with the weights
-of another epoch is off by 7e-4 or more."""
+EXACT_ANSWER = 2e-4
+"""Relative, of logits; float32 is right to 1e-5."""
 EXACT_CURVE = 1e-3
 """Of a loss in the history, relative; float32 is right to 4e-5."""
 UNSURE = 2.5
 """Points that float32 may answer otherwise after an epoch that points were not chosen for: one of another recipe."""
-MOST_LOOKS = 2
-"""How often a set of points may be looked at with the final weights besides the validation after each epoch."""
+KEPT_LOOKS = 8192
+"""Samples that a tape keeps. Three looks at all data after each epoch and three in the end are at most 4,900."""
 
 TRAINED_ON_VALIDATION_DATA = Mistake(
     "trained_on_validation_data",
@@ -65,8 +64,8 @@ class Reading:
         mistake: What is wrong with the recipe, if anything.
         path: What that recipe does.
         epoch: The model has the weights of this epoch, counted from 1.
-        watched: Which points the epochs were validated on; None where no set of points explains the tape.
-        tests: How often the test points were seen with the model's final weights.
+        watched: Which points the epochs were validated on; None where no set of points was seen after each of them.
+        tests: How often all test points were seen with the model's final weights, but for that validation.
         history: What the process says of the epochs.
         saved: What it says of files with weights that were written.
     """
@@ -129,10 +128,10 @@ def trainable_model(student: Student, rigged: RiggedTraining) -> Layer:
     *hidden, last = rigged.plan.network.widths[1:]
     layers = [apply("keras.Dense", [number], [units, "tanh"]) for number, units in enumerate(hidden, 1)]
     layers = [apply("keras.Flatten", [0]), *layers, apply("keras.Dense", [len(layers) + 1], [last])]
-    model = student.model([SHAPE], *layers, apply("grader.Tape", [len(layers)]))
+    model = student.model([SHAPE], *layers, apply("grader.Tape", [len(layers)], [KEPT_LOOKS]))
     kernels = rigged.plan.network.layers(rigged.start)
     parts = [part for layer in kernels for part in (layer[:-1], layer[-1])]
-    model.set_weights([*parts, np.zeros(CLASSES + 1)])
+    model.set_weights([*parts, np.zeros((KEPT_LOOKS, CLASSES + 1))])
     return model
 
 
@@ -150,18 +149,47 @@ def read_training(rigged: RiggedTraining, model: Layer, outcome: TrainOutcome, m
     """
     weights, tape = _weights(rigged, model)
     _expect_answers(rigged, model, weights)
-    half_explained = None
+    readings: list[Reading] = []
     for mistake, path in _paths(rigged, mistakes):
         apart = np.abs(path.weights[1:] - weights).max(axis=-1)
-        epoch = int(apart.argmin()) + 1
         if apart.min() <= EXACT:
-            watched, tests = _read_tape(rigged, path, epoch, tape)
-            reading = Reading(rigged, mistake, path, epoch, watched, tests, outcome.history, outcome.saved)
-            if watched is not None:
-                return reading
-            if reading.tells("loss") and reading.tells("accuracy"):
-                half_explained = half_explained or reading
-    return half_explained or _explain(weights, rigged)
+            epoch = int(apart.argmin()) + 1
+            untold = Reading(rigged, mistake, path, epoch, None, 0, outcome.history, outcome.saved)
+            readings += [reading for reading in _with_looks(untold, Looks.on(tape)) if _is_plausible(reading)]
+            if any(reading.watched is not None and reading.has_best_weights for reading in readings):
+                break  # nothing is likelier
+    return max(readings, key=_likelihood) if readings else _explain(weights, rigged)
+
+
+def _with_looks(untold: Reading, looks: Looks) -> list[Reading]:
+    """Return readings that also tell what was looked at: one for each set of points seen whole after each epoch.
+
+    The tape is put back together with the weights, so of the epochs it is sure to hold those up to the model's own.
+    Whatever else was looked at does not matter.
+    """
+    rigged, epoch = untold.rigged, untold.epoch
+    after = untold.path.weights[1 : epoch + 1]
+    sets = (rigged.validation, rigged.test, rigged.training)
+    watched = [points for points in sets if all(looks.at(points, weights) for weights in after)]
+    tests = looks.at(rigged.test, after[-1])
+    if not watched:
+        return [replace(untold, tests=tests)]
+    return [replace(untold, watched=points, tests=tests - (points is rigged.test)) for points in watched]
+
+
+def _is_plausible(reading: Reading) -> bool:
+    """Whether a reading is told by the tape, or at least by the history."""
+    return reading.watched is not None or (reading.tells("loss") and reading.tells("accuracy"))
+
+
+def _likelihood(reading: Reading) -> tuple[bool, bool, int, bool]:
+    """Return what decides between readings: larger is likelier.
+
+    More than one set of points may have been seen after each epoch. And some epochs of one recipe can be those of
+    another: two steps each in six epochs lead to what four steps each give in three.
+    """
+    was_put_back = reading.has_best_weights and reading.epoch < EPOCHS
+    return reading.watched is not None, was_put_back, reading.epoch, reading.tells("val_accuracy")
 
 
 def _explain(weights: Floats, rigged: RiggedTraining) -> NoReturn:
@@ -188,7 +216,7 @@ def _weights(rigged: RiggedTraining, model: Layer) -> tuple[Floats, Floats]:
     """Return a trained model's weights as the network's vector, and its tape."""
     values = model.get_weights()
     shapes = [shape for rows, units in rigged.plan.network.shapes for shape in ((rows - 1, units), (units,))]
-    shapes.append((CLASSES + 1,))
+    shapes.append((KEPT_LOOKS, CLASSES + 1))
     if len(values) != len(shapes):
         fail("The trained model no longer has the weights that it had before.")
     *weights, tape = (
@@ -211,29 +239,5 @@ def _expect_answers(rigged: RiggedTraining, model: Layer, weights: Floats) -> No
     turned = replace(rigged.validation, images=-rigged.validation.images)
     right = turned.logits(weights)
     answers = expect_array(model(turned.images, training=False), right.shape, "What the trained model returns")
-    if not close(answers, right, EXACT_SUM):
+    if not close(answers, right, EXACT_ANSWER):
         fail("The trained model does not answer as its weights do.")
-
-
-def _read_tape(rigged: RiggedTraining, path: Trajectory, epoch: int, tape: Floats) -> tuple[LabelledPoints | None, int]:
-    """Return what the epochs were validated on, and how often the test points were seen in the end.
-
-    The tape is put back together with the weights, so it holds the validations up to the model's own epoch, or all of
-    them where only weights that are trained are put back, and what was looked at after that.
-    """
-    sets = (rigged.validation, rigged.test, rigged.training)
-    final = np.stack([_trace(points, path.weights[epoch]) for points in sets])  # (sets, 1 + classes)
-    looks = np.array(sorted(product(range(MOST_LOOKS + 1), repeat=len(sets)), key=sum))
-    for watched in sets:
-        validations = np.cumsum([_trace(watched, weights) for weights in path.weights[1:]], axis=0)
-        for last in (epoch, *range(EPOCHS, len(path.weights))):
-            sums = validations[last - 1] + looks @ final
-            fitting = np.abs(sums - tape).max(axis=-1) <= EXACT_SUM * np.abs(sums).max(axis=-1)
-            if fitting.any():
-                return watched, int(looks[fitting.argmax()][1])
-    return None, 0
-
-
-def _trace(points: LabelledPoints, weights: Floats) -> Floats:
-    """Return what a tape adds up when it sees all points once: their number, and the sum of each logit."""
-    return np.append(len(points.labels), points.logits(weights).sum(axis=0))
