@@ -186,5 +186,7 @@ class CellStopped(CheckFailed):
         self.cell = cell
         self.exception, self.line = error.exception, error.line
         self.what = f"stops with {error.exception}: {error.text} (line {error.line})"
+        if error.interrupted:
+            self.what = "takes longer than grading waits for it"
         hints = " ".join(filter(None, (error.hint, hint)))
         super().__init__(f"The notebook's cell `{cell}` {self.what}" + (f". {hints}" if hints else ""))

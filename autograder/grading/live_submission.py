@@ -19,9 +19,9 @@ from autograder.course.assignment import MODULE, Assignment, Task
 from autograder.course.grading_notebook import GradingNotebook, assemble
 from autograder.course.submission import Snapshot
 from autograder.errors import CheckFailed, StudentFault, StudentRaised, ZygoteError
-from autograder.grading.notebook_run import CellProcess, CellTexts, Deadly, NotebookRun, missing_packages
+from autograder.grading.notebook_run import CellProcess, Deadly, NotebookRun, missing_packages
 from autograder.grading.processor_share import TimeLeft
-from autograder.grading.reference import NO_STAND_INS, Reference, StandIns
+from autograder.grading.reference import NO_STAND_INS, CellTexts, Reference, StandIns
 from autograder.grading.student_process import StudentProcess
 from autograder.grading.zygote_client import Zygote
 from autograder.results import Environment

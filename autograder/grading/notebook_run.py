@@ -7,14 +7,14 @@ by given cells that grading leaves out otherwise, or by cells that the student a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from autograder import wire
-from autograder.course.cell_names import end_of_definitions, names_of
-from autograder.course.grading_notebook import GradingCell, GradingNotebook
+from autograder.course.cell_names import names_of
+from autograder.course.grading_notebook import GradingCell
 from autograder.errors import (
     CellStopped,
     CheckFailed,
@@ -24,7 +24,7 @@ from autograder.errors import (
     StudentRaised,
     StudentTimeout,
 )
-from autograder.grading.reference import Reference, StandIns
+from autograder.grading.reference import CellTexts
 from autograder.grading.student_process import StudentProcess
 
 REST_SECONDS = 3.0
@@ -40,61 +40,6 @@ CellPart = Literal["definitions", "rest"]
 
 Deadly = dict[tuple[str, CellPart], StudentFault]
 """What became of parts of cells that ended a process, by the cell's id."""
-
-
-@dataclass(frozen=True)
-class CellTexts:
-    """What there is to run: the cells of a submission's notebook, with stand-ins in the place of some.
-
-    Attributes:
-        notebook: What to run of the submission's notebook.
-        reference: The instructor's texts.
-        stand_ins: Whose cells are run in place of the student's.
-    """
-
-    notebook: GradingNotebook
-    reference: Reference
-    stand_ins: StandIns
-
-    def is_missing(self, cell: GradingCell) -> bool:
-        """Whether a cell was not handed in, and nothing stands in for it."""
-        return cell.id in self.notebook.missing and cell.id not in self.stand_ins.cells
-
-    def parts_of(self, cell: GradingCell) -> tuple[str, str]:
-        """Return the text up to where a cell has defined what it must, and what follows, its lines numbered on."""
-        source = self.stand_ins.cells.get(cell.id, cell.source)
-        wanted = self.reference.wanted_of(cell.id) if cell.is_answer else frozenset()
-        functions = self.reference.defines_functions(cell.id)
-        end = end_of_definitions(source, wanted, functions=functions) if wanted else 0
-        lines = source.split("\n")
-        if not end or all(line.lstrip().startswith("#") for line in lines[end:] if line.strip()):
-            return source, ""
-        return "\n".join(lines[:end]), "#\n" * end + "\n".join(lines[end:])
-
-    def reads_of(self, cell: GradingCell) -> frozenset[str]:
-        """Return the names that a cell reads before it has defined what it must."""
-        return names_of(self.parts_of(cell)[0]).reads
-
-    def suppliers(self, name: str, before: int, *, quick: bool) -> Iterator[GradingCell]:
-        """Yield cells that define a name, in the order in which to try them.
-
-        Args:
-            name: The name.
-            before: Place in the notebook that they must stand above.
-            quick: Whether a quick stand-in may supply it.
-        """
-        makers = list(self.notebook.makers(name, before))
-        yield from (maker for maker in makers if maker.is_answer)
-        if name not in self.reference.quick:
-            yield from (maker for maker in makers if maker.given)
-        elif quick and self._is_made(name, before):
-            yield GradingCell(f"quick {name}", self.reference.quick_source(name), given=True)
-        yield from (maker for maker in makers if maker.added)
-
-    def _is_made(self, name: str, before: int) -> bool:
-        """Whether a name is there at a place of the solved notebook."""
-        cells = self.notebook.cells[:before]
-        return any(name in (cell.names.makes if cell.given else self.reference.wanted_of(cell.id)) for cell in cells)
 
 
 class CellProcess:
@@ -211,7 +156,11 @@ class NotebookRun:
                 self._run_once(cell)
 
     def hint(self, name: str) -> str:
-        """Say where the student defines a name that an answer misses; nothing if nowhere."""
+        """Say where the student defines a name that an answer misses, and why it is not there; nothing if nowhere."""
+        for cell in self._texts.notebook.makers(name, self._end):
+            fault = self._faults.get(cell.id)
+            if fault is not None and not cell.given:
+                return f"You define `{name}` in {cell.where}{_what_became(fault)}"
         return self._texts.notebook.where_else(name, self._end)
 
     def _run_once(self, cell: GradingCell) -> None:
@@ -251,13 +200,9 @@ class NotebookRun:
             self._note_of_rest(cell, f". What follows: {fault.message}")
             raise
         except StudentRaised as error:
-            if error.interrupted:
-                what = "takes longer than grading waits for it"
-            elif error.missing and self._texts.notebook.makers(error.missing, self._end):
+            if error.missing and self._texts.notebook.makers(error.missing, self._end):
                 return  # it would be there in the whole notebook
-            else:
-                what = CellStopped(cell.id, error).what
-            self._note_of_rest(cell, f"; what follows there {what}.")
+            self._note_of_rest(cell, f"; what follows there {CellStopped(cell.id, error).what}.")
 
     def _note_of_rest(self, cell: GradingCell, what: str) -> None:
         self._process.notes.append(f"The cell `{cell.id}` is graded for what it defines{what}")
@@ -277,6 +222,13 @@ class NotebookRun:
                 if not self._process.lacking([name]):
                     break
                 self._run_once(supplier)
+
+
+def _what_became(fault: StudentFault) -> str:
+    """Say what went wrong in a cell that should have supplied a name, as the end of a sentence."""
+    if isinstance(fault, CellStopped):
+        return f", which {fault.what.rstrip('.')}."
+    return f". {fault.message}"
 
 
 def missing_packages(found: object, where: str) -> list[str]:

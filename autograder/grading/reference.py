@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from autograder.course.assignment import MODULE, Assignment, Task
-from autograder.course.cell_names import defines_functions, names_of
+from autograder.course.cell_names import defines_functions, end_of_definitions, names_of
+from autograder.course.grading_notebook import GradingCell, GradingNotebook
 from autograder.course.notebook import answer_sources
 from autograder.course.solution_regions import complete_functions, only_needed
 
@@ -116,6 +117,61 @@ class Reference:
         names = self.parts & names_of(source).makes
         cells = {name: self.answers[name] for task in tasks for name in task.answers if name in self.answers}
         return StandIns(tuple(tasks), names, source, cells)
+
+
+@dataclass(frozen=True)
+class CellTexts:
+    """What there is to run: the cells of a submission's notebook, with stand-ins in the place of some.
+
+    Attributes:
+        notebook: What to run of the submission's notebook.
+        reference: The instructor's texts.
+        stand_ins: Whose cells are run in place of the student's.
+    """
+
+    notebook: GradingNotebook
+    reference: Reference
+    stand_ins: StandIns
+
+    def is_missing(self, cell: GradingCell) -> bool:
+        """Whether a cell was not handed in, and nothing stands in for it."""
+        return cell.id in self.notebook.missing and cell.id not in self.stand_ins.cells
+
+    def parts_of(self, cell: GradingCell) -> tuple[str, str]:
+        """Return the text up to where a cell has defined what it must, and what follows, its lines numbered on."""
+        source = self.stand_ins.cells.get(cell.id, cell.source)
+        wanted = self.reference.wanted_of(cell.id) if cell.is_answer else frozenset()
+        functions = self.reference.defines_functions(cell.id)
+        end = end_of_definitions(source, wanted, functions=functions) if wanted else 0
+        lines = source.split("\n")
+        if not end or all(line.lstrip().startswith("#") for line in lines[end:] if line.strip()):
+            return source, ""
+        return "\n".join(lines[:end]), "#\n" * end + "\n".join(lines[end:])
+
+    def reads_of(self, cell: GradingCell) -> frozenset[str]:
+        """Return the names that a cell reads before it has defined what it must."""
+        return names_of(self.parts_of(cell)[0]).reads
+
+    def suppliers(self, name: str, before: int, *, quick: bool) -> Iterator[GradingCell]:
+        """Yield cells that define a name, in the order in which to try them.
+
+        Args:
+            name: The name.
+            before: Place in the notebook that they must stand above.
+            quick: Whether a quick stand-in may supply it.
+        """
+        makers = list(self.notebook.makers(name, before))
+        yield from (maker for maker in makers if maker.is_answer)
+        if name not in self.reference.quick:
+            yield from (maker for maker in makers if maker.given)
+        elif quick and self._is_made(name, before):
+            yield GradingCell(f"quick {name}", self.reference.quick_source(name), given=True)
+        yield from (maker for maker in makers if maker.added)
+
+    def _is_made(self, name: str, before: int) -> bool:
+        """Whether a name is there at a place of the solved notebook."""
+        cells = self.notebook.cells[:before]
+        return any(name in (cell.names.makes if cell.given else self.reference.wanted_of(cell.id)) for cell in cells)
 
 
 def _text_if_there(path: Path) -> str:

@@ -11,8 +11,8 @@ import pytest
 from nbgrader.utils import compute_checksum
 
 from autograder.course.cells import load_cells, read_cells, text_of
-from autograder.course.grading_notebook import MOST_NOTES, GradingCell, GradingNotebook, assemble
-from autograder.course.notebook import answer_sources, build_notebook, marking_guides, restore
+from autograder.course.grading_notebook import GradingCell, GradingNotebook, assemble
+from autograder.course.notebook import MOST_NOTES, answer_sources, build_notebook, marking_guides, restore
 from autograder.course.solution_regions import inside_lines, only_needed, outside_lines, stub_module
 from autograder.errors import AssignmentError
 from tests.tiny import TINY_MODULE, TINY_NOTEBOOK

@@ -12,8 +12,8 @@ from autograder import wire
 from autograder.course.grading_notebook import assemble
 from autograder.course.notebook import answer_sources, build_notebook
 from autograder.errors import StudentRaised, StudentTimeout
-from autograder.grading.notebook_run import CellProcess, CellTexts, Deadly, NotebookRun
-from autograder.grading.reference import NO_STAND_INS, Reference
+from autograder.grading.notebook_run import CellProcess, Deadly, NotebookRun
+from autograder.grading.reference import NO_STAND_INS, CellTexts, Reference
 
 LAB = """# %%
 import os
@@ -62,13 +62,17 @@ class PlainProcess:
             self.names |= question.variables
         elif isinstance(question, wire.RunCell):
             self.ran.append(question.id)
+            if "interrupted" in question.source:
+                error = StudentRaised("Interrupted", "", "cell", 1)
+                error.interrupted = True
+                raise error
             if "endless" in question.source:
                 raise StudentTimeout("Your code gave no answer.")
             try:
                 exec(question.source, self.names)  # noqa: S102 - our own text
-            except Exception as error:
-                missing = error.name if isinstance(error, NameError) else ""
-                raise StudentRaised(type(error).__name__, str(error), "cell", 1, missing or "") from error
+            except Exception as fault:
+                missing = fault.name if isinstance(fault, NameError) else ""
+                raise StudentRaised(type(fault).__name__, str(fault), "cell", 1, missing or "") from fault
         return ()
 
 
@@ -152,6 +156,21 @@ def test_the_second_half_of_a_split_answer_counts_and_one_below_the_checks_is_na
         "You define `ordered` further down, in a cell of your own (the notebook's code cell no. 8). "
         "Move it up, into the answer that needs it."
     )
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        ("1 / 0\nshare = 1", ", which stops with ZeroDivisionError: division by zero (line 1)."),
+        ("'interrupted'; share = 1", ", which takes longer than grading waits for it."),
+        ("later; share = 1", ", which stops with NameError: name 'later' is not defined (line 1)."),
+    ],
+)
+def test_a_supplier_that_stops_is_named(broken: str, reason: str) -> None:
+    found, _ = run("sort", notebook(("data", broken), sort_answer="ordered = [share]"))
+    fault = found.faults["sort_answer"]
+    assert fault is not None
+    assert fault.message.endswith(f"You define `share` in a cell of your own (the notebook's code cell no. 3){reason}")
 
 
 def test_what_follows_the_definitions_is_a_note() -> None:
