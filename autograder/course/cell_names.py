@@ -31,6 +31,22 @@ _OF_IPYTHON = (
     (re.compile(r"(?m)^([\w, \t]*=[ \t]*)(?:%[A-Za-z]|![^=\n])[^\n]*"), r"\1None"),
 )
 """Magics, commands and questions, as a line of their own and behind a name; and what takes their place."""
+_CHANGING_METHODS = frozenset(
+    "add append clear discard extend fill insert pop popitem remove reverse setdefault sort update".split()
+)
+_UNSEEN = re.compile(r"(?m)\bimport[ \t]*\*|\b(?:exec|globals)[ \t]*\(|^[ \t]*global\b|^[ \t]*%run\b|:=")
+_TRACES = tuple(
+    (re.compile(leaves), re.compile(reads))
+    for leaves, reads in (
+        (r"\bsys\.path\.|\b(?:run_functions_eagerly|chdir|seed|style\.use)\(|\.set_\w+\(|\brcParams\b", ""),
+        (r"\bos\.(?:environ|putenv)\b|%(?:set_)?env\b", r"\b(?:environ|getenv)\b"),
+        (
+            r"open\([^\n]*['\"][rbt+]*[wax][rbt+]*['\"]|\.(?:write_\w+|save\w*|dump|to_\w+)\(|\bm(?:ake|k)dirs?\(",
+            r"\b(?:open|load\w*|read\w*|exists|listdir|glob|import)\b",
+        ),
+    )
+)
+"""What a cell leaves beside names, and what in another one may depend on it."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +56,12 @@ class CellNames:
     Attributes:
         reads: What it, or a function in it, takes from elsewhere; names of Python itself are among them.
         makes: What it defines, assigns or imports.
+        changes: What it makes, or changes in place as far as one can see.
     """
 
     reads: frozenset[str] = NOTHING
     makes: frozenset[str] = NOTHING
+    changes: frozenset[str] = NOTHING
 
 
 def plain_code(source: str) -> str:
@@ -60,12 +78,49 @@ def plain_code(source: str) -> str:
 @functools.lru_cache(maxsize=512)
 def names_of(source: str) -> CellNames:
     """Return the names of a cell."""
-    at_once, later, made = set[str](), set[str](), set[str]()
+    at_once, later, made, changed = set[str](), set[str](), set[str](), set[str]()
     for _, names in _statements_with_names(source):
         at_once |= names.at_once - made
         later |= names.later
         made |= names.makes
-    return CellNames(frozenset(at_once | (later - made)), frozenset(made))
+        changed |= names.changes
+    return CellNames(frozenset(at_once | (later - made)), frozenset(made), frozenset(changed))
+
+
+def statements_beyond(source: str, original: str) -> str:
+    """Return the statements of a changed cell that make names, none of which the original makes.
+
+    Args:
+        source: The cell as changed.
+        original: As it was. Of an import of several names, those that are new are left.
+    """
+    makes = names_of(original).makes
+    new: list[ast.stmt] = []
+    for statement in _statements(source):
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            aliases = [alias for alias in statement.names if (alias.asname or alias.name.split(".")[0]) not in makes]
+            if aliases:
+                statement.names = aliases
+                new.append(statement)
+        elif (made := _names_of_statement(statement).makes) and not made & makes:
+            new.append(statement)
+    return "\n".join(ast.unparse(statement) for statement in new)
+
+
+def makes_unseen(source: str) -> bool:
+    """Whether a cell may make names that its text does not show: by a star import, `exec`, `globals()` or `%run`."""
+    return bool(_UNSEEN.search(source))
+
+
+def leaves_traces(source: str, reader: str) -> bool:
+    """Whether a cell sets something other than a name that another text may depend on.
+
+    Args:
+        source: The cell.
+        reader: The other text. A setting of a library counts always; a variable of the environment, or a file, only
+            where the text reads such things.
+    """
+    return any(leaves.search(source) and reads.search(reader) for leaves, reads in _TRACES)
 
 
 def defines_functions(source: str) -> bool:
@@ -179,10 +234,10 @@ def _changed_in_place(statement: ast.stmt) -> Iterator[str]:
     for part in ast.walk(statement):
         if isinstance(part, ast.Subscript | ast.Attribute) and isinstance(part.ctx, ast.Store | ast.Del):
             yield from _root_of(part)
-    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-        function = statement.value.func
-        if isinstance(function, ast.Attribute) and function.attr in ("append", "extend", "insert", "pop", "update"):
-            yield from _root_of(function)
+        elif isinstance(part, ast.Expr) and isinstance(part.value, ast.Call):
+            function = part.value.func
+            if isinstance(function, ast.Attribute) and function.attr in _CHANGING_METHODS:
+                yield from _root_of(function)
 
 
 def _root_of(part: ast.expr) -> Iterator[str]:

@@ -7,13 +7,14 @@ name that they changed, runs only to supply a name that is lacking without it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from autograder.course.cell_names import CellNames, names_of, plain_code
+from autograder.course.cell_names import CellNames, names_of, plain_code, statements_beyond
 from autograder.course.cells import Cell, StudentCell, flag, grade_id_of, load_cells, read_cells, text_of
 from autograder.course.notebook import describe_changes
+from autograder.course.solution_regions import counting_copy
 
 GRADING_TAG = "grading"
 PARAMETERS_TAG = "parameters"
@@ -105,43 +106,62 @@ def assemble(source_notebook: bytes, student_notebook: bytes | None) -> GradingN
     theirs, problem = read_cells(student_notebook)
     trusted = load_cells(source_notebook)
     code = [cell for cell in trusted if cell["cell_type"] == "code"]
-    answers = {grade_id_of(cell): _matches(cell, theirs) for cell in code if flag(cell, "solution")}
-    missing = tuple(name for name, found in answers.items() if not found)
-    added = _added_cells(trusted, theirs)
+    found = {grade_id_of(cell): copy for cell in code if (copy := _counting(cell, theirs)) is not None}
+    answers = {grade_id_of(cell): found.get(grade_id_of(cell)) for cell in code if flag(cell, "solution")}
+    missing = tuple(name for name, copy in answers.items() if copy is None)
+    added = _added_cells(trusted, theirs, found)
     cells = list(added.get("", []))
     for cell in trusted:
+        name = grade_id_of(cell)
         if cell["cell_type"] == "code":
-            cells.append(_grading_cell(cell, answers.get(grade_id_of(cell))))
-        cells += added.get(grade_id_of(cell), []) if grade_id_of(cell) else []
+            cells.append(_grading_cell(cell, answers.get(name), is_answer=name in answers))
+            cells += [] if name in answers else _changed(cell, found.get(name))
+        cells += added.get(name or cell["id"], [])
     notes = (problem,) if problem else tuple(describe_changes(trusted, theirs))
     return GradingNotebook(tuple(cells), missing, notes)
 
 
-def _matches(trusted: Cell, theirs: Sequence[StudentCell]) -> list[StudentCell]:
-    wanted = (grade_id_of(trusted), trusted["cell_type"])
-    return [cell for cell in theirs if (cell.grade_id, cell.kind) == wanted]
+def _counting(trusted: Cell, theirs: Sequence[StudentCell]) -> StudentCell | None:
+    """Return the student's cell of a trusted one's name; of several, the one that counts."""
+    name = grade_id_of(trusted)
+    found = [cell for cell in theirs if name and cell.grade_id == name and cell.kind == trusted["cell_type"]]
+    if not found or not flag(trusted, "solution"):
+        return next(iter(found), None)
+    return counting_copy(found, text_of(trusted))
 
 
-def _grading_cell(cell: Cell, found: Sequence[StudentCell] | None) -> GradingCell:
+def _changed(trusted: Cell, theirs: StudentCell | None) -> list[GradingCell]:
+    """Return what a student added to a given cell, as a cell of their own behind it."""
+    if theirs is None or theirs.is_as_released or _stripped(theirs.source) == _stripped(text_of(trusted)):
+        return []
+    source = statements_beyond(theirs.source, text_of(trusted))
+    where = f"your version of the given cell `{grade_id_of(trusted)}`"
+    return [GradingCell(where, source, added=True, on_demand=True)] if source else []
+
+
+def _grading_cell(cell: Cell, found: StudentCell | None, *, is_answer: bool) -> GradingCell:
     tags = cell["metadata"].get("tags", [])
     name = grade_id_of(cell) or cell["id"]
-    if found is not None:
-        source = plain_code(found[0].source) if found else ""
+    if is_answer:
+        source = plain_code(found.source) if found else ""
         return GradingCell(name, source, weightless=WEIGHTLESS_TAG in tags)
     on_demand = GRADING_TAG not in tags
     return GradingCell(name, text_of(cell), given=True, on_demand=on_demand, parameters=PARAMETERS_TAG in tags)
 
 
-def _added_cells(trusted: Sequence[Cell], theirs: Sequence[StudentCell]) -> dict[str, list[GradingCell]]:
-    """Return the student's own code cells by the named cell that they follow, empty for those before the first.
+def _added_cells(
+    trusted: Sequence[Cell], theirs: Sequence[StudentCell], found: Mapping[str, StudentCell]
+) -> dict[str, list[GradingCell]]:
+    """Return the student's own code cells by the trusted cell that they follow, empty for those before the first.
 
-    The second of two cells of one name is among them: an editor that splits a cell gives both halves its name.
+    A cell of which another one of its name counts is among them: an editor that splits a cell gives both halves its
+    name, and the first of two attempts may make what the second one uses.
     """
+    given = {_stripped(text_of(cell)): grade_id_of(cell) or cell["id"] for cell in trusted}
     names = {grade_id_of(cell) for cell in trusted} - {""}
-    given = {_stripped(text_of(cell)) for cell in trusted}
     added: dict[str, list[GradingCell]] = {}
     left, cells_left = MOST_ADDED_TEXT, MOST_ADDED
-    for number, anchor, cell in _unclaimed(theirs, names):
+    for number, anchor, cell in _unclaimed(theirs, names, found, given):
         if cell.kind == "code" and _stripped(cell.source) not in given:
             left, cells_left = left - len(cell.source), cells_left - 1
             if left < 0 or cells_left < 0:
@@ -151,16 +171,29 @@ def _added_cells(trusted: Sequence[Cell], theirs: Sequence[StudentCell]) -> dict
     return added
 
 
-def _unclaimed(theirs: Sequence[StudentCell], names: Collection[str]) -> Iterator[tuple[int, str, StudentCell]]:
-    """Yield cells that are not the first of a released name: number among code cells, named cell before, cell."""
+def _unclaimed(
+    theirs: Sequence[StudentCell], names: Collection[str], found: Mapping[str, StudentCell], given: Mapping[str, str]
+) -> Iterator[tuple[int, str, StudentCell]]:
+    """Yield cells that no released name claims: number among code cells, the trusted cell before, cell.
+
+    Args:
+        theirs: The student's cells.
+        names: The released names.
+        found: The cell that counts, by name.
+        given: What cells without a name are known by: their text, and the id that goes with it.
+    """
     number, anchor, seen = 0, "", set[str]()
     for cell in theirs:
         number += cell.kind == "code"
-        if cell.grade_id in names and cell.grade_id not in seen:
-            anchor = str(cell.grade_id)
-            seen.add(anchor)
-        else:
+        name = str(cell.grade_id) if cell.grade_id in names else given.get(_stripped(cell.source), "")
+        first = name and name not in seen
+        if cell.grade_id in names and cell is not found.get(name) and (cell.kind == "code" or not first):
             yield number, anchor, cell
+        elif cell.grade_id not in names and not first:
+            yield number, anchor, cell
+        if first:
+            anchor = name
+            seen.add(name)
 
 
 def _stripped(text: str) -> str:

@@ -20,7 +20,7 @@ from autograder.course.cells import (
     text_of,
 )
 from autograder.course.rubrics import METADATA, check_rubric, rubric_as_markdown, rubric_of
-from autograder.course.solution_regions import BEGIN, find_regions
+from autograder.course.solution_regions import BEGIN, counting_copy, find_regions
 from autograder.errors import AssignmentError
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -241,7 +241,10 @@ def _changes(trusted: Cell, theirs: Sequence[StudentCell]) -> Iterator[str]:
     name = grade_id_of(trusted)
     if len(found) > 1:
         what = "answer cell" if flag(trusted, "solution") else "cell"
-        yield f"The {what} {name} is in your notebook {len(found)} times; the first one counts."
+        is_code_answer = flag(trusted, "solution") and trusted["cell_type"] == "code"
+        counts = found.index(counting_copy(found, text_of(trusted))) if is_code_answer else 0
+        which = "first one" if not counts else "last one" if counts == len(found) - 1 else f"one no. {counts + 1}"
+        yield f"The {what} {name} is in your notebook {len(found)} times; the {which} counts."
     released = found[0].is_as_released  # then it was the course that changed something since
     if _settings(found[0].settings, released) != _settings(settings_of(trusted["metadata"]), released):
         yield f"The settings of the cell {name} (points, locks, tags) were changed; that has no effect on grading."

@@ -9,10 +9,11 @@ from __future__ import annotations
 import ast
 import json
 import textwrap
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from autograder.course.cell_names import UNREADABLE
+from autograder.course.cell_names import UNREADABLE, names_of
+from autograder.course.cells import StudentCell
 from autograder.errors import AssignmentError
 
 BEGIN = "BEGIN SOLUTION"
@@ -144,6 +145,22 @@ def is_unwritten_cell(cell: str, wanted: Collection[str]) -> bool:
     """
     functions = bool(wanted) and all(is_unwritten(cell, name) for name in wanted)
     return functions or _only_raises(_statements_of(cell))
+
+
+def counting_copy(copies: Sequence[StudentCell], solved: str) -> StudentCell:
+    """Return which of several cells of one name counts: of those that define what they must, the last, else the first.
+
+    Args:
+        copies: At least one cell, in the notebook's order.
+        solved: The instructor's cell.
+    """
+    wanted = names_of(solved).makes
+    complete = [
+        cell
+        for cell in copies[1:]
+        if wanted and wanted <= names_of(cell.source).makes and not is_unwritten_cell(cell.source, wanted)
+    ]
+    return complete[-1] if complete else copies[0]
 
 
 def _statements_of(text: str) -> list[ast.stmt]:

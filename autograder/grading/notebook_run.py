@@ -7,13 +7,15 @@ by given cells that grading leaves out otherwise, or by cells that the student a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
+
 from autograder import wire
-from autograder.course.cell_names import names_of
+from autograder.course.cell_names import makes_unseen, names_of
 from autograder.course.grading_notebook import GradingCell
 from autograder.errors import (
     CellStopped,
@@ -94,6 +96,14 @@ class CellProcess:
         found = self._process.ask(wire.Lacking(wanted), self._limit()) if wanted else ()
         return [name for name in wanted if isinstance(found, tuple) and name in found]
 
+    def is_alike(self, name: str, value: wire.Value) -> bool:
+        """Whether a variable is an array of the same shape as a value."""
+        try:
+            found = self._process.ask(wire.Read(name), self._limit())
+        except StudentRaised:
+            return False
+        return isinstance(found, np.ndarray) and isinstance(value, wire.Array) and list(found.shape) == value.shape
+
 
 class NotebookRun:
     """The notebook of one task in one student process; each cell is run once.
@@ -104,7 +114,8 @@ class NotebookRun:
         process: Where it is run.
 
     Attributes:
-        ended_by_rest: What follows in a cell after its definitions ended the process. It is left out next time.
+        ended_by_rest: What follows in a cell after its definitions ended the process, or a cell that the student
+            added. It is left out next time.
     """
 
     def __init__(self, task: str, texts: CellTexts, process: CellProcess) -> None:
@@ -136,12 +147,14 @@ class NotebookRun:
             StudentFault: If the process gives no answer; what cells raise is noted in `faults`.
         """
         last = max((self._places[answer] for answer in answers), default=-1)
+        changers = {cell.id for answer in answers for cell in self._all_changers(self._cells[self._places[answer]])}
         for cell in self._cells[: last + 1]:
-            if (not cell.on_demand and not cell.is_answer) or cell.id in answers:
+            if (not cell.on_demand and not cell.is_answer) or cell.id in answers or cell.id in changers:
                 self._run_once(cell)
         for answer in answers:
-            own = self._texts.reference.wanted_of(answer)
-            self._supply(own | self._texts.reads_of(self._cells[self._places[answer]]), self._end, own)
+            cell, own = self._cells[self._places[answer]], self._texts.reference.wanted_of(answer)
+            self._supply(cell, own | self._texts.reads_of(cell), self._end, own)
+            self._judge_elsewhere(cell, own)
 
     def run_again(self, variables: Mapping[str, wire.Value]) -> None:
         """Set variables, and run the answers with them that were run before.
@@ -154,6 +167,10 @@ class NotebookRun:
             if not cell.given and cell.id in self._faults and cell.id not in self._process.faults_of("definitions"):
                 del self._faults[cell.id]
                 self._run_once(cell)
+                self._keep(cell, variables)
+        for cell in self._cells:
+            if cell.is_answer and self._faults.get(cell.id) is not None:
+                self._judge_elsewhere(cell, self._texts.reference.wanted_of(cell.id))
 
     def hint(self, name: str) -> str:
         """Say where the student defines a name that an answer misses, and why it is not there; nothing if nowhere."""
@@ -162,6 +179,40 @@ class NotebookRun:
             if fault is not None and not cell.given:
                 return f"You define `{name}` in {cell.where}{_what_became(fault)}"
         return self._texts.notebook.where_else(name, self._end)
+
+    def _all_changers(self, reader: GradingCell) -> Iterator[GradingCell]:
+        """Yield the own cells above a cell that change what it reads, and those that change what these read."""
+        seen = {reader.id}
+        left = [reader]
+        while left:
+            reader = left.pop()
+            found = self._texts.changers(reader, self._texts.reads_of(reader), self._places[reader.id])
+            left += [cell for cell in found if cell.id not in seen]
+            seen |= {cell.id for cell in found}
+            yield from found
+
+    def _keep(self, cell: GradingCell, variables: Mapping[str, wire.Value]) -> None:
+        """Set variables again that a student's own cell made of other sizes: the grader knows its own values."""
+        for name in sorted(cell.names.changes & variables.keys()) if cell.added else ():
+            if not self._process.is_alike(name, variables[name]):
+                self._process.assign({name: variables[name]})
+
+    def _judge_elsewhere(self, answer: GradingCell, wanted: frozenset[str]) -> None:
+        """Take what other cells of the student's define in the place of an answer that is not written or stops."""
+        fault = self._faults.get(answer.id)
+        if not wanted or not isinstance(fault, CellStopped):
+            return
+        cells = [
+            cell
+            for cell in self._cells[: self._end]
+            if not cell.given and cell.names.makes & wanted and self._faults.get(cell.id, fault) is None
+        ]
+        if wanted <= {name for cell in cells for name in cell.names.makes} and not self._process.lacking(wanted):
+            self._faults[answer.id] = None
+            where = ", ".join(cell.where for cell in cells)
+            self._process.notes.append(
+                f"The cell `{answer.id}` {fault.what}. What it must define is graded as you define it in {where}."
+            )
 
     def _run_once(self, cell: GradingCell) -> None:
         if cell.id not in self._faults:
@@ -175,9 +226,12 @@ class NotebookRun:
         definitions, rest = self._texts.parts_of(cell)
         reference = self._texts.reference
         if cell.on_demand or cell.is_answer:
-            self._supply(names_of(definitions).reads, self._places[cell.id], reference.wanted_of(cell.id))
+            self._supply(cell, names_of(definitions).reads, self._places[cell.id], reference.wanted_of(cell.id))
         try:
             self._process.run(cell, definitions, SUPPLY_SECONDS if cell.on_demand else 0.0)
+        except ENDS_PROCESS:
+            self.ended_by_rest = self.ended_by_rest or cell.added
+            raise
         except StudentRaised as error:
             return CellStopped(cell.id, error, self.hint(error.missing))
         if cell.parameters:
@@ -207,10 +261,11 @@ class NotebookRun:
     def _note_of_rest(self, cell: GradingCell, what: str) -> None:
         self._process.notes.append(f"The cell `{cell.id}` is graded for what it defines{what}")
 
-    def _supply(self, names: Iterable[str], before: int, own: frozenset[str]) -> None:
-        """Have these names defined, as far as cells before a place define them.
+    def _supply(self, reader: GradingCell, names: Collection[str], before: int, own: frozenset[str]) -> None:
+        """Have these names defined, as far as cells before a place define them, and as the student's own change them.
 
         Args:
+            reader: The cell that reads them.
             names: Some of them may be there already.
             before: The place.
             own: What the cell that reads them must define itself: no quick stand-in supplies it.
@@ -222,6 +277,17 @@ class NotebookRun:
                 if not self._process.lacking([name]):
                     break
                 self._run_once(supplier)
+            self._search(name, before)
+        for cell in self._texts.changers(reader, names, before):
+            self._run_once(cell)
+
+    def _search(self, name: str, before: int) -> None:
+        """Run the student's own cells that may make a name without its being seen, if nothing else makes it."""
+        if self._texts.notebook.makers(name, before):
+            return
+        for cell in self._cells[:before]:
+            if cell.added and makes_unseen(cell.source) and self._process.lacking([name]):
+                self._run_once(cell)
 
 
 def _what_became(fault: StudentFault) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from autograder.course.assignment import MODULE, Assignment, Task
-from autograder.course.cell_names import defines_functions, end_of_definitions, names_of
+from autograder.course.cell_names import defines_functions, end_of_definitions, leaves_traces, names_of
 from autograder.course.grading_notebook import GradingCell, GradingNotebook
 from autograder.course.notebook import answer_sources
 from autograder.course.solution_regions import complete_functions, only_needed
@@ -167,6 +167,37 @@ class CellTexts:
         elif quick and self._is_made(name, before):
             yield GradingCell(f"quick {name}", self.reference.quick_source(name), given=True)
         yield from (maker for maker in makers if maker.added)
+
+    def changers(self, reader: GradingCell, names: Collection[str], before: int) -> list[GradingCell]:
+        """Return the student's own cells that change what a cell reads, as the notebook has it at a place.
+
+        Those above the last given cell or answer that makes a name change nothing of it. Sizes that grading sets
+        stay as they are.
+
+        Args:
+            reader: The cell.
+            names: What it reads, or must make.
+            before: The place.
+        """
+        cells = self.notebook.cells[:before]
+        sizes = names_of(self.reference.parameters).makes
+        text = self.parts_of(reader)[0]
+        bases = dict.fromkeys(set(names) - sizes, -1)
+        for place, cell in enumerate(cells):
+            if not cell.added:
+                bases |= dict.fromkeys(self._source_names(cell) & bases.keys(), place)
+        return [
+            cell
+            for place, cell in enumerate(cells)
+            if cell.added
+            and (
+                any(base < place for name, base in bases.items() if name in cell.names.changes)
+                or (place < self.notebook.places[reader.id] and leaves_traces(cell.source, text))
+            )
+        ]
+
+    def _source_names(self, cell: GradingCell) -> frozenset[str]:
+        return names_of(self.stand_ins.cells.get(cell.id, cell.source)).makes
 
     def _is_made(self, name: str, before: int) -> bool:
         """Whether a name is there at a place of the solved notebook."""

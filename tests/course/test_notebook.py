@@ -225,7 +225,7 @@ CHANGES = {
     "question deleted": (_deleted("question_01"), ["question_01 is not in your notebook, so it counts as not given"]),
     "test deleted": (_deleted("double"), ["The given cell double is not in your notebook; grading uses the original"]),
     "answer duplicated": (
-        [*released(), cell("total_answer", "total = 2", locked=1) | {"metadata": released()[4]["metadata"]}],
+        [*released(), cell("total_answer", "# total", locked=1) | {"metadata": released()[4]["metadata"]}],
         ["The answer cell total_answer is in your notebook 2 times; the first one counts."],
     ),
     "answer retyped": (

@@ -6,6 +6,7 @@ import builtins
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from autograder import wire
@@ -59,21 +60,31 @@ class PlainProcess:
         elif isinstance(question, wire.Lacking):
             return tuple(n for n in question.names if n not in self.names and not hasattr(builtins, n))
         elif isinstance(question, wire.Assign):
-            self.names |= question.variables
+            self.names |= {name: plain(value) for name, value in question.variables.items()}
+        elif isinstance(question, wire.Read):
+            return self.names[question.name]
         elif isinstance(question, wire.RunCell):
-            self.ran.append(question.id)
-            if "interrupted" in question.source:
-                error = StudentRaised("Interrupted", "", "cell", 1)
-                error.interrupted = True
-                raise error
-            if "endless" in question.source:
-                raise StudentTimeout("Your code gave no answer.")
-            try:
-                exec(question.source, self.names)  # noqa: S102 - our own text
-            except Exception as fault:
-                missing = fault.name if isinstance(fault, NameError) else ""
-                raise StudentRaised(type(fault).__name__, str(fault), "cell", 1, missing or "") from fault
+            self._run(question)
         return ()
+
+    def _run(self, question: wire.RunCell) -> None:
+        self.ran.append(question.id)
+        if "interrupted" in question.source:
+            error = StudentRaised("Interrupted", "", "cell", 1)
+            error.interrupted = True
+            raise error
+        if "endless" in question.source:
+            raise StudentTimeout("Your code gave no answer.")
+        try:
+            exec(question.source, self.names)  # noqa: S102 - our own text
+        except Exception as fault:
+            missing = fault.name if isinstance(fault, NameError) else ""
+            raise StudentRaised(type(fault).__name__, str(fault), "cell", 1, missing or "") from fault
+
+
+def plain(value: wire.Value) -> object:
+    """A value as the process holds it."""
+    return np.frombuffer(value.data, value.dtype).reshape(value.shape) if isinstance(value, wire.Array) else value
 
 
 def reference() -> Reference:
@@ -137,7 +148,7 @@ def test_added_cells_supply_what_nothing_else_does() -> None:
         "sort", notebook(("data", "def helper(x): return sorted(x)"), sort_answer="ordered = helper(numbers)")
     )
     assert process.names["ordered"] == [1, 2, 3]
-    _, process = run("sort", notebook(("data", "numbers = []\nother = 1"), ("data", "1 / 0")))
+    _, process = run("sort", notebook(("data", "other = 1"), ("data", "1 / 0")))
     assert process.ran == ["data", "sort_answer"]
 
 
@@ -219,3 +230,105 @@ def test_answers_run_again_with_other_values() -> None:
     found, process = run("sort", notebook())
     found.run_again({"numbers": wire.Items([5])})
     assert process.ran == ["data", "sort_answer", "sort_answer"]
+
+
+def test_the_nearest_definition_counts_as_in_jupyter() -> None:
+    _, process = run("sort", notebook(("data", "numbers = [7]"), ("data", "1 / 0")))
+    assert process.names["ordered"] == [7]
+    _, process = run("sort", notebook(("data", "def sorted(x): return 'own'")))
+    assert process.names["ordered"] == "own"
+    _, process = run("count", notebook(("data", "ordered = 'above'")))
+    assert process.names["count"]() == 3  # the answer stands below it
+
+
+@pytest.mark.parametrize(
+    "changing", ["numbers.append(4)", "numbers += [4]", "numbers[:] = [4]", "if True: numbers.insert(0, 4)"]
+)
+def test_own_cells_change_what_an_answer_reads(changing: str) -> None:
+    _, process = run("sort", notebook(("data", changing)))
+    assert 4 in process.names["ordered"]
+
+
+def test_own_cells_that_leave_something_else_run_where_an_answer_may_need_it() -> None:
+    leaving = (
+        ("data", "import os; os.environ['SHARE'] = '2'"),
+        ("data", "open('/dev/null', 'w').close()"),
+        ("data", "import random; random.seed(1)"),
+    )
+    _, process = run("sort", notebook(*leaving))
+    assert [cell for cell in process.ran if "own" in cell] == ["a cell of your own (the notebook's code cell no. 3)"]
+    reading = "import os\nordered = [os.environ['SHARE']]  # open(…)"
+    _, process = run("sort", notebook(*leaving, sort_answer=reading))
+    assert process.names["ordered"] == ["2"]
+    assert len([cell for cell in process.ran if "own" in cell]) == 3
+
+
+def test_own_cells_change_the_values_of_a_check_but_not_their_sizes() -> None:
+    def ordered_after(changing: str) -> str:
+        found, process = run("sort", notebook(("data", changing), sort_answer="ordered = numbers"))
+        found.run_again({"numbers": wire.Array("uint8", [2], b"\1\2")})
+        return str(process.names["ordered"])
+
+    assert ordered_after("numbers = numbers if isinstance(numbers, list) else numbers / 2") == "[0.5 1. ]"
+    assert ordered_after("numbers = numbers[:1]") == "[1 2]"
+    assert ordered_after("numbers = [1, 2, 3]") == "[1 2]"
+
+
+def test_names_of_no_visible_maker_come_from_cells_that_may_hide_one() -> None:
+    answer = "ordered = [share]"
+    hiding = "def set_up():\n    global share\n    share = 2\nset_up()"
+    for text in (hiding, "exec('share = 2')", "globals()['share'] = 2", "print([share := 2 for x in [1]])"):
+        _, process = run("sort", notebook(("data", text), ("data", "1 / 0"), sort_answer=answer))
+        assert process.names["ordered"] == [2]
+        assert "a cell of your own (the notebook's code cell no. 3)" not in process.ran
+
+
+def test_what_a_student_adds_to_a_given_cell_supplies_names_that_are_new() -> None:
+    changed = "import random\nnumbers = []\nshare = 2"
+    _, process = run("sort", notebook(data=changed, sort_answer="ordered = [*numbers, share, random.__name__]"))
+    assert process.names["ordered"] == [3, 1, 2, 2, "random"]
+
+
+def test_what_is_written_elsewhere_is_graded_in_place_of_an_answer_that_stops() -> None:
+    stub = "raise NotImplementedError('This cell is not written yet.')"
+    found, process = run("sort", notebook(("sort_answer", "ordered = [1]"), sort_answer=stub))
+    assert found.faults["sort_answer"] is None
+    assert process.names["ordered"] == [1]
+    assert found.take_notes() == [
+        "The cell `sort_answer` stops with NotImplementedError: This cell is not written yet. (line 1). What it must "
+        "define is graded as you define it in a cell of your own (the notebook's code cell no. 5)."
+    ]
+    found.run_again({"numbers": wire.Array("uint8", [1], b"\1")})
+    assert found.faults["sort_answer"] is None
+    both = "ordered = [1]\ndef count(): return 5"
+    found, process = run("count", notebook(sort_answer=both, count_answer=stub))
+    assert found.faults["count_answer"] is None
+    assert process.names["count"]() == 5
+    found, _ = run("count", notebook(count_answer=stub))
+    assert found.faults["count_answer"] is not None
+    function = "def count(items=()): raise NotImplementedError('This cell is not written yet.')"
+    _, process = run("count", notebook(("count_answer", "def count(): return 6"), count_answer=function))
+    assert process.names["count"]() == 6
+
+
+def test_the_last_copy_that_defines_what_it_must_counts() -> None:
+    def result(*copies: str) -> object:
+        cells = json.loads(notebook(sort_answer=copies[0]))["cells"]
+        place = next(n for n, cell in enumerate(cells) if cell["source"] == copies[0])
+        cells[place + 1 : place + 1] = [cells[place] | {"source": source} for source in copies[1:]]
+        _, process = run("sort", json.dumps({"nbformat": 4, "cells": cells}).encode())
+        return process.names["ordered"]
+
+    assert result("ordered = [1]", "ordered = [2]") == [2]
+    assert result("raise NotImplementedError('not written')", "ordered = [2]") == [2]
+    assert result("ordered = [1]", "raise NotImplementedError('not written')") == [1]
+    assert result("half = [1]", "ordered = [*half, 2]") == [1, 2]
+
+
+def test_a_cell_of_their_own_that_ends_the_process_costs_nothing() -> None:
+    deadly: Deadly = {}
+    handed_in = notebook(("data", "numbers.append(4); 'endless'"))
+    with pytest.raises(StudentTimeout):
+        run("sort", handed_in, deadly)
+    found, _ = run("sort", handed_in, deadly)
+    assert found.faults["sort_answer"] is None

@@ -455,7 +455,7 @@ def equal_cell_ids(folder: Path, world: World) -> None:
     change_notebook(folder, lambda data: [cell.update(id="same") for cell in data["cells"]])
 
 
-@malformed(NO_NOTEBOOK, "2 times; the first one counts")
+@malformed(FULL, "2 times; the last one counts")
 def equal_grade_ids(folder: Path, world: World) -> None:
     change_notebook(folder, lambda data: data["cells"].insert(0, {**answer_of(data), "source": "total = 0"}))
 
