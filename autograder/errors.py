@@ -180,12 +180,14 @@ class CellStopped(CheckFailed):
     Attributes:
         line: The line of the cell.
         what: What happened, as a part of a sentence.
+        interrupted: Whether it was interrupted, since it ran too long.
     """
 
     def __init__(self, cell: str, error: StudentRaised, hint: str = "") -> None:
         self.cell = cell
         self.exception, self.line = error.exception, error.line
         self.what = f"stops with {error.exception}: {error.text} (line {error.line})"
+        self.interrupted = error.interrupted
         if error.interrupted:
             self.what = "takes longer than grading waits for it"
         hints = " ".join(filter(None, (error.hint, hint)))

@@ -31,17 +31,18 @@ _OF_IPYTHON = (
     (re.compile(r"(?m)^([\w, \t]*=[ \t]*)(?:%[A-Za-z]|![^=\n])[^\n]*"), r"\1None"),
 )
 """Magics, commands and questions, as a line of their own and behind a name; and what takes their place."""
-_CHANGING_METHODS = frozenset(
-    "add append clear discard extend fill insert pop popitem remove reverse setdefault sort update".split()
-)
+_CHANGING_METHODS = frozenset("add append clear discard extend insert pop popitem remove setdefault update".split())
 _UNSEEN = re.compile(r"(?m)\bimport[ \t]*\*|\b(?:exec|globals)[ \t]*\(|^[ \t]*global\b|^[ \t]*%run\b|:=")
 _TRACES = tuple(
-    (re.compile(leaves), re.compile(reads))
+    (re.compile(leaves, re.MULTILINE), re.compile(reads))
     for leaves, reads in (
-        (r"\bsys\.path\.|\b(?:run_functions_eagerly|chdir|seed|style\.use)\(|\.set_\w+\(|\brcParams\b", ""),
+        (
+            r"\bsys\.path\.|\b(?:run_functions_eagerly|chdir|seed|style\.use)\(|\.set_\w+\(|\brcParams\b|^[ \t]*%cd\b",
+            "",
+        ),
         (r"\bos\.(?:environ|putenv)\b|%(?:set_)?env\b", r"\b(?:environ|getenv)\b"),
         (
-            r"open\([^\n]*['\"][rbt+]*[wax][rbt+]*['\"]|\.(?:write_\w+|save\w*|dump|to_\w+)\(|\bm(?:ake|k)dirs?\(",
+            r"open\([^\n]*['\"][rbt+]*[wax][rbt+]*['\"]|\.(?:write_\w+|save\w*|dump|to_\w+)\(|\bm(?:ake|k)dirs?\(|^%%writefile\b",
             r"\b(?:open|load\w*|read\w*|exists|listdir|glob|import)\b",
         ),
     )
@@ -56,12 +57,10 @@ class CellNames:
     Attributes:
         reads: What it, or a function in it, takes from elsewhere; names of Python itself are among them.
         makes: What it defines, assigns or imports.
-        changes: What it makes, or changes in place as far as one can see.
     """
 
     reads: frozenset[str] = NOTHING
     makes: frozenset[str] = NOTHING
-    changes: frozenset[str] = NOTHING
 
 
 def plain_code(source: str) -> str:
@@ -78,13 +77,18 @@ def plain_code(source: str) -> str:
 @functools.lru_cache(maxsize=512)
 def names_of(source: str) -> CellNames:
     """Return the names of a cell."""
-    at_once, later, made, changed = set[str](), set[str](), set[str](), set[str]()
+    at_once, later, made = set[str](), set[str](), set[str]()
     for _, names in _statements_with_names(source):
         at_once |= names.at_once - made
         later |= names.later
         made |= names.makes
-        changed |= names.changes
-    return CellNames(frozenset(at_once | (later - made)), frozenset(made), frozenset(changed))
+    return CellNames(frozenset(at_once | (later - made)), frozenset(made))
+
+
+@functools.lru_cache(maxsize=512)
+def names_changed_by(source: str) -> frozenset[str]:
+    """Return the names that a cell makes, or whose objects it changes in place as far as one can see."""
+    return frozenset(name for _, names in _statements_with_names(source) for name in names.changes)
 
 
 def statements_beyond(source: str, original: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from autograder.course.cell_names import CellNames, names_of, plain_code, statements_beyond
+from autograder.course.cell_names import CellNames, names_changed_by, names_of, plain_code, statements_beyond
 from autograder.course.cells import Cell, StudentCell, flag, grade_id_of, load_cells, read_cells, text_of
 from autograder.course.notebook import describe_changes
 from autograder.course.solution_regions import counting_copy
@@ -58,6 +58,11 @@ class GradingCell:
     def names(self) -> CellNames:
         """What it reads and makes."""
         return names_of(self.source)
+
+    @property
+    def changes(self) -> frozenset[str]:
+        """Names that it makes or whose objects it changes."""
+        return names_changed_by(self.source)
 
 
 @dataclass(frozen=True)
@@ -157,7 +162,9 @@ def _added_cells(
     A cell of which another one of its name counts is among them: an editor that splits a cell gives both halves its
     name, and the first of two attempts may make what the second one uses.
     """
-    given = {_stripped(text_of(cell)): grade_id_of(cell) or cell["id"] for cell in trusted}
+    given = {
+        _stripped(text_of(cell)): grade_id_of(cell) or cell["id"] for cell in trusted if not flag(cell, "solution")
+    }
     names = {grade_id_of(cell) for cell in trusted} - {""}
     added: dict[str, list[GradingCell]] = {}
     left, cells_left = MOST_ADDED_TEXT, MOST_ADDED

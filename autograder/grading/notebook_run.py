@@ -164,7 +164,7 @@ class NotebookRun:
         """
         self._process.assign(variables)
         for cell in self._cells:
-            if not cell.given and cell.id in self._faults and cell.id not in self._process.faults_of("definitions"):
+            if not cell.given and cell.id in self._faults and self._is_worth_repeating(cell):
                 del self._faults[cell.id]
                 self._run_once(cell)
                 self._keep(cell, variables)
@@ -180,6 +180,12 @@ class NotebookRun:
                 return f"You define `{name}` in {cell.where}{_what_became(fault)}"
         return self._texts.notebook.where_else(name, self._end)
 
+    def _is_worth_repeating(self, cell: GradingCell) -> bool:
+        """Whether a cell that was run neither ended a process nor took too long."""
+        fault = self._faults[cell.id]
+        slow = isinstance(fault, CellStopped) and fault.interrupted
+        return not slow and cell.id not in self._process.faults_of("definitions")
+
     def _all_changers(self, reader: GradingCell) -> Iterator[GradingCell]:
         """Yield the own cells above a cell that change what it reads, and those that change what these read."""
         seen = {reader.id}
@@ -193,7 +199,7 @@ class NotebookRun:
 
     def _keep(self, cell: GradingCell, variables: Mapping[str, wire.Value]) -> None:
         """Set variables again that a student's own cell made of other sizes: the grader knows its own values."""
-        for name in sorted(cell.names.changes & variables.keys()) if cell.added else ():
+        for name in sorted(cell.changes & variables.keys()) if cell.added else ():
             if not self._process.is_alike(name, variables[name]):
                 self._process.assign({name: variables[name]})
 
@@ -292,6 +298,8 @@ class NotebookRun:
 
 def _what_became(fault: StudentFault) -> str:
     """Say what went wrong in a cell that should have supplied a name, as the end of a sentence."""
+    if isinstance(fault, CellStopped) and fault.interrupted:
+        return f", which takes longer than the {SUPPLY_SECONDS:g} s that grading waits for it."
     if isinstance(fault, CellStopped):
         return f", which {fault.what.rstrip('.')}."
     return f". {fault.message}"

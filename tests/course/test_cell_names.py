@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from autograder.course.cell_names import CellNames, end_of_definitions, names_of, plain_code
+from autograder.course.cell_names import (
+    CellNames,
+    end_of_definitions,
+    leaves_traces,
+    names_of,
+    plain_code,
+    statements_beyond,
+)
 
 TRAINING = """import os
 %time print("ready")
@@ -115,3 +122,27 @@ def test_a_cell_without_end_is_not_looked_at() -> None:
     began = time.thread_time()
     assert names_of("a = 1\n" * 30_000).makes == frozenset()
     assert time.thread_time() - began < 0.2
+
+
+def test_what_a_student_added_to_a_cell_is_what_makes_new_names() -> None:
+    original = "import a\nfrom b import c, d\nsize = 1\nrun(size)"
+    changed = "import a, e\nfrom b import c, f\n%time\nsize = 2\nrun(size)\nsize, share = 1, 2\nhalf = 1 / 2"
+    assert statements_beyond(changed, original) == "import e\nfrom b import f\nhalf = 1 / 2"
+
+
+@pytest.mark.parametrize(
+    ("source", "reader", "leaves"),
+    [
+        ("tf.config.run_functions_eagerly(True)", "", True),
+        ("import sys; sys.path.append('src')", "", True),
+        ("plt.rcParams['figure.dpi'] = 100", "", True),
+        ("os.environ['A'] = '1'", "os.environ['A']", True),
+        ("os.environ['A'] = '1'", "x = 1", False),
+        ("open('a.json', 'w').write(text)", "json.load(open('a.json'))", True),
+        ("open('a.json', 'w').write(text)", "x = 1", False),
+        ("open('a.json').read()", "open('b')", False),
+        ("plt.imshow(image)\nmodel.fit(x)", "open('a')", False),
+    ],
+)
+def test_what_cells_leave_beside_names(source: str, reader: str, leaves: bool) -> None:
+    assert leaves_traces(source, reader) == leaves

@@ -173,7 +173,7 @@ def test_the_second_half_of_a_split_answer_counts_and_one_below_the_checks_is_na
     ("broken", "reason"),
     [
         ("1 / 0\nshare = 1", ", which stops with ZeroDivisionError: division by zero (line 1)."),
-        ("'interrupted'; share = 1", ", which takes longer than grading waits for it."),
+        ("'interrupted'; share = 1", ", which takes longer than the 10 s that grading waits for it."),
         ("later; share = 1", ", which stops with NameError: name 'later' is not defined (line 1)."),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from autograder.checking.comparisons import describe, fail, require
 from autograder.checking.mistakes import Mistake, blame
-from autograder.checks.vit.training.data import SURE, LabelledImages, deviation, draw_images
+from autograder.checks.vit.training.data import CLOSE, SURE, LabelledImages, deviation, draw_images
 
 ORDER_MIXED = Mistake(
     "split_order_mixed",
@@ -75,10 +75,23 @@ def split(student, task_rng):
             fail(f"`{name}` must be an array; got {describe(value)}.")
     if found["Xval"].ndim != images.images.ndim and found["Ytrain"].ndim == images.images.ndim:
         blame(ORDER_MIXED)
+    undo_scale(found, images)
     train, val = images.places_of(found["Xtrain"]), images.places_of(found["Xval"])
     if (train < 0).all() and (val < 0).all():
         blame(NOT_FROM_TRAINING_IMAGES)
     return Split(images, train, val, (found["Ytrain"], found["Yval"]), (found["X_test"], found["Y_test"]), test)
+
+
+def undo_scale(found, images):
+    """Give images their pixels back where all of them were scaled alike, before the split or with it: they are the same."""
+    scale = images.scale_of(found["Xtrain"])
+    if scale is None or found["Xtrain"].dtype == np.uint8:
+        return
+    factor, offset = scale
+    for name in ("Xtrain", "Xval", "X_test"):
+        pixels = (found[name] - offset) / factor
+        if found[name].dtype != np.uint8 and np.allclose(pixels, np.rint(pixels), atol=CLOSE):
+            found[name] = np.rint(pixels).astype(np.uint8)
 
 
 @pytest.mark.check("A quarter of the training images is kept for validation.")
