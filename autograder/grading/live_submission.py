@@ -183,8 +183,9 @@ class LiveSubmission:
         """
         if error.missing and self._module.fault is not None and not _is_of_the_notebook(question):
             raise self._module.fault from error
-        if error.missing and self._notebook is not None:
-            error.add_hint(self._notebook.hint(error.missing))
+        if self._notebook is not None:
+            functions = [question.name] if isinstance(question, wire.Train | wire.Call) else []
+            error.add_hint(self._notebook.hint_for(error, functions if _is_of_the_notebook(question) else []))
 
     def _running(self) -> StudentProcess:
         """Return the process, started afresh if it ended."""

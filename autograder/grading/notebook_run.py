@@ -17,6 +17,7 @@ import numpy as np
 from autograder import wire
 from autograder.course.cell_names import makes_unseen, names_of
 from autograder.course.grading_notebook import GradingCell
+from autograder.course.solution_regions import NOT_WRITTEN
 from autograder.errors import (
     CellStopped,
     CheckFailed,
@@ -186,6 +187,11 @@ class NotebookRun:
         slow = isinstance(fault, CellStopped) and fault.interrupted
         return not slow and cell.id not in self._process.faults_of("definitions")
 
+    def hint_for(self, error: StudentRaised, wanted: Iterable[str]) -> str:
+        """Say where the student has what an answer lacks: a name, or what it must define where it is not written."""
+        names = sorted(wanted) if error.exception == NOT_WRITTEN else [error.missing]
+        return next(filter(None, map(self.hint, names)), "")
+
     def _all_changers(self, reader: GradingCell) -> Iterator[GradingCell]:
         """Yield the own cells above a cell that change what it reads, and those that change what these read."""
         seen = {reader.id}
@@ -208,11 +214,8 @@ class NotebookRun:
         fault = self._faults.get(answer.id)
         if not wanted or not isinstance(fault, CellStopped):
             return
-        cells = [
-            cell
-            for cell in self._cells[: self._end]
-            if not cell.given and cell.names.makes & wanted and self._faults.get(cell.id, fault) is None
-        ]
+        ran = [cell for cell in self._cells[: self._end] if self._faults.get(cell.id, fault) is None]
+        cells = [cell for cell in ran if not cell.given and cell.names.makes & wanted]
         if wanted <= {name for cell in cells for name in cell.names.makes} and not self._process.lacking(wanted):
             self._faults[answer.id] = None
             where = ", ".join(cell.where for cell in cells)
@@ -239,7 +242,7 @@ class NotebookRun:
             self.ended_by_rest = self.ended_by_rest or cell.added
             raise
         except StudentRaised as error:
-            return CellStopped(cell.id, error, self.hint(error.missing))
+            return CellStopped(cell.id, error, self.hint_for(error, reference.wanted_of(cell.id)))
         if cell.parameters:
             with suppress(StudentRaised):
                 self._process.run(replace(cell, id="grading_parameters"), reference.parameters)

@@ -300,6 +300,10 @@ def test_what_is_written_elsewhere_is_graded_in_place_of_an_answer_that_stops() 
     ]
     found.run_again({"numbers": wire.Array("uint8", [1], b"\1")})
     assert found.faults["sort_answer"] is None
+    found, process = run("sort", notebook(("count", "ordered = [1]"), sort_answer=stub))
+    fault = found.faults["sort_answer"]
+    assert fault is not None
+    assert "You define `ordered` further down, in a cell of your own" in fault.message
     both = "ordered = [1]\ndef count(): return 5"
     found, process = run("count", notebook(sort_answer=both, count_answer=stub))
     assert found.faults["count_answer"] is None
