@@ -42,7 +42,7 @@ _TRACES = tuple(
         ),
         (r"\bos\.(?:environ|putenv)\b|%(?:set_)?env\b", r"\b(?:environ|getenv)\b"),
         (
-            r"open\([^\n]*['\"][rbt+]*[wax][rbt+]*['\"]|\.(?:write_\w+|save\w*|dump|to_\w+)\(|\bm(?:ake|k)dirs?\(|^%%writefile\b",
+            r"open\([^\n]{0,200}['\"][rbt+]{0,2}[wax][rbt+]{0,2}['\"]|\.(?:write_\w+|save\w*|dump|to_\w+)\(|\bm(?:ake|k)dirs?\(|^%%writefile\b",
             r"\b(?:open|load\w*|read\w*|exists|listdir|glob|import)\b",
         ),
     )
@@ -124,7 +124,17 @@ def leaves_traces(source: str, reader: str) -> bool:
         reader: The other text. A setting of a library counts always; a variable of the environment, or a file, only
             where the text reads such things.
     """
-    return any(leaves.search(source) and reads.search(reader) for leaves, reads in _TRACES)
+    return any(leaves and reads for leaves, reads in zip(_left_by(source), _read_by(reader), strict=True))
+
+
+@functools.lru_cache(maxsize=512)
+def _left_by(source: str) -> tuple[bool, ...]:
+    return tuple(leaves.search(source) is not None for leaves, _ in _TRACES)
+
+
+@functools.lru_cache(maxsize=512)
+def _read_by(source: str) -> tuple[bool, ...]:
+    return tuple(reads.search(source) is not None for _, reads in _TRACES)
 
 
 def defines_functions(source: str) -> bool:

@@ -7,7 +7,7 @@ by given cells that grading leaves out otherwise, or by cells that the student a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
@@ -126,6 +126,7 @@ class NotebookRun:
         self._process = process
         self._cells, self._places = texts.notebook.cells, texts.notebook.places
         self._end = self._places.get(task, len(self._cells))
+        self._changers: dict[str, set[str]] = {}
         self._faults: dict[str, StudentFault | None] = {**process.faults_of("definitions")}
 
     @property
@@ -148,7 +149,7 @@ class NotebookRun:
             StudentFault: If the process gives no answer; what cells raise is noted in `faults`.
         """
         last = max((self._places[answer] for answer in answers), default=-1)
-        changers = {cell.id for answer in answers for cell in self._all_changers(self._cells[self._places[answer]])}
+        changers = {cell for answer in answers for cell in self._changers_of(answer)}
         for cell in self._cells[: last + 1]:
             if (not cell.on_demand and not cell.is_answer) or cell.id in answers or cell.id in changers:
                 self._run_once(cell)
@@ -192,16 +193,17 @@ class NotebookRun:
         names = sorted(wanted) if error.exception == NOT_WRITTEN else [error.missing]
         return next(filter(None, map(self.hint, names)), "")
 
-    def _all_changers(self, reader: GradingCell) -> Iterator[GradingCell]:
-        """Yield the own cells above a cell that change what it reads, and those that change what these read."""
-        seen = {reader.id}
-        left = [reader]
-        while left:
-            reader = left.pop()
-            found = self._texts.changers(reader, self._texts.reads_of(reader), self._places[reader.id])
-            left += [cell for cell in found if cell.id not in seen]
-            seen |= {cell.id for cell in found}
-            yield from found
+    def _changers_of(self, answer: str) -> set[str]:
+        """Return the own cells above an answer that change what it reads, and those that change what these read."""
+        if answer not in self._changers:
+            seen, left = set[str](), [answer]
+            while left:
+                reader = self._cells[self._places[left.pop()]]
+                found = self._texts.changers(reader, self._texts.reads_of(reader), self._places[reader.id])
+                left += [cell.id for cell in found if cell.id not in seen]
+                seen |= {cell.id for cell in found}
+            self._changers[answer] = seen
+        return self._changers[answer]
 
     def _keep(self, cell: GradingCell, variables: Mapping[str, wire.Value]) -> None:
         """Set variables again that a student's own cell made of other sizes: the grader knows its own values."""

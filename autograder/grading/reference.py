@@ -191,7 +191,7 @@ class CellTexts:
             for place, cell in enumerate(cells)
             if cell.added
             and (
-                any(base < place for name, base in bases.items() if name in cell.changes)
+                any(bases[name] < place for name in cell.changes & bases.keys())
                 or (place < self.notebook.places[reader.id] and leaves_traces(cell.source, text))
             )
         ]
