@@ -55,6 +55,10 @@ _HINTS = (
         r"^(?:URLError|gaierror|Connection\w*|MaxRetryError|LocalEntryNotFoundError):|URL fetch failure",
         "There is no network where work is graded: hand in the file, if it is small, or do without.",
     ),
+    (
+        r"Operation not permitted|^BrokenProcessPool",
+        "Your work is graded in one process, without a network: take out what starts others (`multiprocessing`).",
+    ),
     (r"Read-only file system|Permission denied", "Files can be written beside the notebook: use a relative path."),
     (r"No such file or directory", "Only what you hand in is there when your work is graded, under the same name."),
 )

@@ -19,12 +19,15 @@ from autograder.course.assignment import MODULE, Assignment, Task
 from autograder.course.grading_notebook import GradingNotebook, assemble
 from autograder.course.submission import Snapshot
 from autograder.errors import CheckFailed, StudentFault, StudentRaised, ZygoteError
-from autograder.grading.notebook_run import CellProcess, Deadly, NotebookRun, missing_packages
+from autograder.grading.notebook_run import ENDS_PROCESS, CellProcess, Deadly, NotebookRun, missing_packages
 from autograder.grading.processor_share import TimeLeft
 from autograder.grading.reference import NO_STAND_INS, CellTexts, Reference, StandIns
 from autograder.grading.student_process import StudentProcess
 from autograder.grading.zygote_client import Zygote
 from autograder.results import Environment
+
+INTERRUPTED_AT = 5 / 6
+"""Share of the time for loading after which the module is interrupted: what it has defined stays, if it stops then."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class ModuleState:
     """What became of loading the student's module, in whichever process.
 
     Attributes:
-        fault: Why it is not there, or only what stands above a line; each check that lacks something fails with it.
+        fault: Why it is not there, or only what it had defined by then; each check that lacks something fails with it.
         ended_a_process: Loading it did: it is not tried again.
         printed: What it printed meanwhile, before anything hidden reached it.
     """
@@ -85,9 +88,15 @@ class ModuleState:
         """Remember the first fault while loading, and return what the student should know of it."""
         if self.fault is not None:
             return []
-        self.fault = CheckFailed(f"{MODULE}.py could not be imported. {fault.message}")
-        self.fault.exception = fault.exception
-        return [f"{self.fault.message.rstrip('.')}. What it defines above that line is graded."]
+        if isinstance(fault, StudentRaised) and fault.interrupted:
+            where = f" (line {fault.line})" if fault.line else ""
+            self.fault = CheckFailed(f"{MODULE}.py takes longer than grading waits for its import{where}.")
+        else:
+            self.fault = CheckFailed(f"{MODULE}.py could not be imported. {fault.message}")
+            self.fault.exception = fault.exception
+        message = self.fault.message
+        graded = "Nothing in it" if isinstance(fault, ENDS_PROCESS) else "What it had defined by then"
+        return [f"{message}{'' if message.endswith(('.', '?')) else '.'} {graded} is graded."]
 
 
 class LiveSubmission:
@@ -226,9 +235,10 @@ class LiveSubmission:
     def _load(self, process: StudentProcess, own: bool) -> None:
         """Load the module and remember the first fault: each check that needs the module fails with it."""
         reference = self._case.reference
-        question = wire.Load(MODULE, reference.given, own, reference.modules)
         try:
-            missing = process.ask(question, self._time.for_loading())
+            limit = self._time.for_loading()
+            question = wire.Load(MODULE, reference.given, own, reference.modules, limit * INTERRUPTED_AT)
+            missing = process.ask(question, limit)
         except StudentFault as fault:
             self._notes += self._module.note_fault(fault)
         else:

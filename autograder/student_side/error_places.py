@@ -34,21 +34,21 @@ _NEW_SYNTAX = {
 """Lines that a later Python reads, and from which version on."""
 
 
-def describe_error(number: int, error: BaseException, submission: str) -> wire.Raised:
+def describe_error(number: int, error: BaseException, folder: str) -> wire.Raised:
     """Return what the grader is told of an exception.
 
     Args:
         number: The question's.
         error: The exception.
-        submission: Folder of the submission, whose files are the student's.
+        folder: The working folder, whose files are the student's.
     """
     text = _WRAPPED.sub(r"\1", _text_of(error))
-    place, line = _place_in_submission(error, submission)
+    place, line = _place_in(error, folder)
     in_user_code = _IN_USER_CODE.search(text)
     if in_user_code:
         text = in_user_code[2]
         for file, number_of_line, function in _USER_LINE.findall(in_user_code[1]):
-            if _is_students(file, submission):
+            if _is_students(file, folder):
                 place, line = f"{Path(file).name}, in {function}", int(number_of_line)
     return wire.Raised(
         number,
@@ -90,16 +90,16 @@ def _missing_name(error: BaseException) -> str:
     return name[:LONGEST_MESSAGE] if isinstance(name, str) else ""
 
 
-def _place_in_submission(error: BaseException, submission: str) -> tuple[str, int]:
+def _place_in(error: BaseException, folder: str) -> tuple[str, int]:
     """Return the innermost place and line of the student's own text that the error passed through."""
-    if isinstance(error, SyntaxError) and error.filename and _is_students(error.filename, submission):
+    if isinstance(error, SyntaxError) and error.filename and _is_students(error.filename, folder):
         return Path(error.filename).name, error.lineno or 0
     frames = traceback.extract_tb(error.__traceback__)[-MOST_FRAMES:]
     for frame in reversed(frames):
-        if _is_students(frame.filename, submission):
+        if _is_students(frame.filename, folder):
             return f"{Path(frame.filename).name}, in {frame.name}", frame.lineno or 0
     return "", 0
 
 
-def _is_students(filename: str, submission: str) -> bool:
-    return filename.startswith((submission, CELL_FILE))
+def _is_students(filename: str, folder: str) -> bool:
+    return filename.startswith((f"{folder}/", CELL_FILE))

@@ -29,6 +29,29 @@ class _CourseModules(MetaPathFinder, InspectLoader):
         return compile(self._texts[fullname], f"given {fullname}.py", "exec", dont_inherit=True)
 
 
+class StudentsModule(types.ModuleType):
+    """A student's module. Whoever imports from it gets what the course gave in place of the student's own.
+
+    Attributes:
+        _of_the_course: What the course gave, by name; a slot, so that it is no name of the module's.
+    """
+
+    __slots__ = ("_of_the_course",)
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._of_the_course: dict[str, Any] = {}
+
+    def __getattribute__(self, name: str) -> Any:  # noqa: ANN401 - whatever a module holds
+        given = object.__getattribute__(self, "_of_the_course")
+        return given[name] if name in given else super().__getattribute__(name)
+
+    def give(self, name: str, value: object) -> None:
+        """Put what the course gave under a name, for others; in the module itself where it has nothing there."""
+        self._of_the_course[name] = value
+        vars(self).setdefault(name, value)
+
+
 class Given:
     """The released module and the given modules beside it, run before any code of the student's.
 
@@ -44,21 +67,22 @@ class Given:
         self._released = types.ModuleType(name)
         exec(compile(released, f"given {name}.py", "exec", dont_inherit=True), vars(self._released))  # noqa: S102 - trusted text
 
-    def put_over(self, names: dict[str, Any]) -> set[str]:
-        """Put what was given over what the student's module has under the same names.
+    def complete(self, module: StudentsModule) -> set[str]:
+        """Have a student's module give others what the course gave, whatever it has itself under the same names.
 
-        Trusted cells use it; a student who broke or dropped some of it loses nothing by that. Names that the
-        student's module lacks altogether come as the released stubs, and are returned.
+        Trusted cells use it; a student who broke or dropped some of it loses nothing by that. Inside the module the
+        student's own of these names stay. Names that it lacks altogether come as the released stubs, and are returned.
         """
+        names = vars(module)
         stubs: set[str] = set()
         for name, value in vars(self._released).items():
             if not self._is_complete(value):
                 stubs |= {name} - names.keys()
                 names.setdefault(name, value)
             elif value.__module__ in self._modules:
-                names[name] = value
+                module.give(name, value)
             else:
-                names[name] = _moved(value, names)
+                module.give(name, _moved(value, names))
         return stubs
 
     def _is_complete(self, value: object) -> bool:

@@ -92,13 +92,14 @@ def _display(*objects: object, display_id: object = None, **options: object) -> 
     return None if display_id is None else DisplayHandle(None if display_id is True else display_id)
 
 
-def enter_working_folder(submission: str, scratch: str) -> None:
-    """Go to a folder that holds a copy of all files that were handed in, and where code may write."""
+def enter_working_folder(submission: str, scratch: str) -> str:
+    """Go to a folder that holds a copy of all files that were handed in, and where code may write; return it."""
     folder = Path(scratch) / FOLDER
     with suppress(OSError, shutil.Error):  # what could be copied is there
         shutil.copytree(submission, folder, copy_function=shutil.copyfile)
     folder.mkdir(exist_ok=True)
     os.chdir(folder)
+    return str(folder)
 
 
 @contextmanager

@@ -52,8 +52,9 @@ class LayerAnswers:
         with tf.GradientTape() as tape:
             tape.watch(inputs)
             output = _call(layer, inputs, question.training)
-            first = output[0] if isinstance(output, (tuple, list)) else output
-            total = tf.reduce_sum(first * self._converter.to_tensor(question.cotangent))
+            first = tf.convert_to_tensor(output[0] if isinstance(output, (tuple, list)) else output)
+            # the layer may compute in another precision
+            total = tf.reduce_sum(first * tf.cast(self._converter.to_tensor(question.cotangent), first.dtype))
         gradients = tape.gradient(total, inputs + list(layer.trainable_weights))
         dense = [
             None if gradient is None else self._converter.to_wire(tf.convert_to_tensor(gradient))

@@ -33,10 +33,9 @@ class Server:
     def __init__(self, places: Places) -> None:
         take_shortcuts()
         offer_names()
-        enter_working_folder(places.submission, places.scratch)
-        self._submission = places.submission
+        self._folder = enter_working_folder(places.submission, places.scratch)
         self._converter = Converter()
-        self._module = SubmittedModule(places.submission)
+        self._module = SubmittedModule(places.submission, self._folder)
         self._notebook = SubmittedNotebook()
         self._other_keras = OtherKerasFinder()
         layers = LayerAnswers(self._module, self._converter)
@@ -81,7 +80,7 @@ class Server:
             value = self._answers[type(request.question)](request.question)
             return wire.Answer(request.id, value)
         except BaseException as error:  # SystemExit and KeyboardInterrupt are student code's too
-            return describe_error(request.id, error, self._submission)
+            return describe_error(request.id, error, self._folder)
 
     def _call(self, question: wire.Call) -> wire.Value:
         if question.space == "module":

@@ -21,7 +21,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from autograder import wire
 from autograder.student_side.error_places import CELL_FILE
-from autograder.student_side.given_modules import Given
+from autograder.student_side.given_modules import Given, StudentsModule
 from autograder.student_side.jupyter import as_in_jupyter, interrupted_after
 from autograder.student_side.private_names.shortcuts import weightless
 from autograder.student_side.stand_ins import stand_in_for
@@ -36,12 +36,14 @@ class SubmittedModule:
 
     Args:
         submission: Folder of the submission.
+        folder: The working folder, from whose copy of it the module is run.
     """
 
-    def __init__(self, submission: str) -> None:
+    def __init__(self, submission: str, folder: str) -> None:
         self._submission = submission
+        self._folder = folder
         self._name = ""
-        self._names: dict[str, Any] = {}
+        self._module = StudentsModule("")
         self._absent: set[str] = set()  # parts that only the released stubs stand for, since the module did not run
 
     def load(self, question: wire.Load) -> wire.Value:
@@ -49,21 +51,23 @@ class SubmittedModule:
 
         What it defined before it raised stays. Returns the names of packages that it could not import.
         """
-        path = Path(self._submission) / f"{question.name}.py"
-        sys.path.append(self._submission)
-        module = types.ModuleType(question.name)
+        path = Path(self._folder) / f"{question.name}.py"
+        sys.path.append(self._folder)
+        module = StudentsModule(question.name)
         module.__file__ = str(path)
         sys.modules[question.name] = module
-        self._name, self._names = question.name, vars(module)
+        self._name, self._module = question.name, module
         given = Given(question.name, question.given, question.modules)
         loaded = False
         missing: list[str] = []
         try:
             if question.own:
-                missing = run_text(path.read_bytes(), str(path), self._names)
+                source = Path(self._submission, path.name).read_bytes()  # the copy may have found no room
+                with interrupted_after(question.seconds):
+                    missing = run_text(source, str(path), vars(module))
                 loaded = True
         finally:
-            stubs = given.put_over(self._names)
+            stubs = given.complete(module)
             self._absent = set() if loaded else stubs
         return wire.Items(list(missing))
 
@@ -82,9 +86,9 @@ class SubmittedModule:
         Raises:
             NameError: If there is no such name.
         """
-        if name not in self._names or name in self._absent:
+        if name not in vars(self._module) or name in self._absent:
             raise NameError(f"there is no `{name}` in {self._name}.py", name=name)
-        return self._names[name]
+        return getattr(self._module, name)
 
 
 class SubmittedNotebook:

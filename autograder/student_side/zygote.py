@@ -50,6 +50,7 @@ LARGEST_ORDER = 1 << 16
 READY = b"\x01"
 OBJECTS = 50_000
 """New objects after which Python looks for garbage: models make many that stay, and every 700 takes 5 % longer."""
+USER = "student"
 PASSED_ON = ("CUDA_VISIBLE_DEVICES", "LANG", "LC_ALL", "OMP_NUM_THREADS", "PATH", "TZ")
 
 GPU_ENVIRONMENT = {
@@ -206,6 +207,9 @@ def _scrub(places: Places) -> None:
     for name in ("HOME", "TMPDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "KERAS_HOME", "HF_HOME", "IPYTHONDIR"):
         os.environ[name] = places.scratch
     os.environ.update({"HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg", "TF_CPP_MIN_LOG_LEVEL": "3"})
+    os.environ.update(
+        dict.fromkeys(("USER", "LOGNAME"), USER)
+    )  # code that names its files by them finds them in Jupyter
     tempfile.tempdir = places.scratch  # a library may have asked for the folder before, outside
     prefixes = (sys.prefix, sys.base_prefix)
     sys.path[:] = [path for path in sys.path if path.startswith(prefixes)]

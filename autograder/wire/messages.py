@@ -60,12 +60,14 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
         given: Text of the released module.
         own: False leaves the student's module out: it is missing, or ended the process before.
         modules: Texts of the given modules by name: they are imported, whatever files of these names were handed in.
+        seconds: After so many the student's module is interrupted, if it lets itself be; 0 for never.
     """
 
     name: str
     given: str
     own: bool = True
     modules: dict[str, str] = {}
+    seconds: float = 0.0
 
 
 class StandIn(msgspec.Struct, frozen=True, tag="stand_in"):

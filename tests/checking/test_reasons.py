@@ -49,6 +49,7 @@ def test_folders_of_this_machine_are_not_shown(text: str, shown: str) -> None:
         ("SystemExit", "", "take that line out"),
         ("URLError", "<urlopen error [Errno -3] Temporary failure>", "There is no network"),
         ("FileNotFoundError", "[Errno 2] No such file or directory: 'my_photo.jpg'", "Only what you hand in"),
+        ("PermissionError", "[Errno 1] Operation not permitted", "graded in one process"),
         ("PermissionDeniedError", "/var; Read-only file system", "beside the notebook"),
         ("KeyError", "'accuracy'", ""),
     ],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 from autograder import wire
@@ -20,6 +22,11 @@ MODULE = b'''
 import json, nothing_of_the_kind as nothing
 from another_package import Layer, other as renamed
 import tensorflow as tf
+import tf_keras as keras
+import getpass, logging, os
+HOME = os.path.dirname(os.path.abspath(__file__))
+logging.basicConfig(filename=os.path.join(HOME, "module.log"))
+os.chdir(HOME)
 try:
     import guarded_package
 except ImportError:
@@ -44,6 +51,16 @@ def saves_in_tmp():
     restored = tf.Variable(0.0)
     tf.train.Checkpoint(x=restored).read("/tmp/checkpoint")
     return bool(restored == 3.0)
+def knows_where_and_who():
+    with open("module.log"):
+        return HOME == os.getcwd() and os.environ["USER"] == getpass.getuser()
+def precise(): return keras.layers.Dense(2, dtype="float64")
+def starts_processes():
+    import multiprocessing
+    with multiprocessing.Pool(2): pass
+def fails_beside():
+    import beside
+    beside.fail()
 def draws():
     import matplotlib
     matplotlib.use("TkAgg")
@@ -54,8 +71,17 @@ def draws():
 undefined_name
 def below(): return 1
 '''
-
-
+BESIDE = b"""
+def fail():
+    raise ValueError("no")
+"""
+SLOW = b"""
+import time
+def size(): return 3
+def demo():
+    time.sleep(60)
+demo()
+"""
 CELLS = {
     "translated": """import inspect, tensorflow as tf
 @tf.function
@@ -79,14 +105,19 @@ fine = True""",
 
 
 @pytest.fixture(scope="module")
-def process() -> Iterator[StudentProcess]:
-    files = {"utilities.py": MODULE, "sizes.json": b"[3, 4]", "photos/own.txt": b"a photo"}
+def zygote() -> Iterator[Zygote]:
     with Zygote(threads=1) as zygote:
-        process = StudentProcess(zygote, Snapshot(files, "vit.ipynb"), Settings())
-        with pytest.raises(StudentRaised, match=r"NameError: name 'undefined_name' .* line 37"):
-            process.ask(wire.Load("utilities", "def below(): raise NotImplementedError\n"))
-        yield process
-        process.stop()
+        yield zygote
+
+
+@pytest.fixture(scope="module")
+def process(zygote: Zygote) -> Iterator[StudentProcess]:
+    files = {"utilities.py": MODULE, "sizes.json": b"[3, 4]", "photos/own.txt": b"a photo", "beside.py": BESIDE}
+    process = StudentProcess(zygote, Snapshot(files, "vit.ipynb"), Settings())
+    with pytest.raises(StudentRaised, match=r"NameError: name 'undefined_name' .* line 52"):
+        process.ask(wire.Load("utilities", "def below(): raise NotImplementedError\n"))
+    yield process
+    process.stop()
 
 
 def call(process: StudentProcess, name: str) -> object:
@@ -98,7 +129,7 @@ def run(process: StudentProcess, source: str, seconds: float = 0.0) -> object:
     return process.ask(wire.RunCell("answer", source, seconds=seconds))
 
 
-@pytest.mark.parametrize("name", ["annotated", "guarded", "draws", "saves_in_tmp"])
+@pytest.mark.parametrize("name", ["annotated", "guarded", "draws", "saves_in_tmp", "knows_where_and_who"])
 def test_what_works_in_jupyter_works(process: StudentProcess, name: str) -> None:
     assert call(process, name) is True
 
@@ -113,6 +144,25 @@ def test_a_file_that_a_cell_writes_can_be_run(process: StudentProcess) -> None:
     run(process, "%%writefile made.py\nmade = 3")
     run(process, "%run made.py")
     assert process.ask(wire.Read("made")) == 3
+    run(process, "from made import made as imported")
+    assert process.ask(wire.Read("imported")) == 3
+
+
+def test_gradients_of_a_layer_that_computes_in_another_precision(process: StudentProcess) -> None:
+    layer = call(process, "precise")
+    assert isinstance(layer, wire.Ref)
+    samples = wire.pack_array(np.ones((4, 3), np.float32))
+    gradients = process.ask(wire.Gradients(layer, [samples], wire.pack_array(np.ones((4, 2), np.float32))))
+    assert np.array_equal(gradients["weights"][1], [4.0, 4.0])
+
+
+def test_a_slow_module_is_interrupted_and_keeps_what_it_defined(zygote: Zygote) -> None:
+    process = StudentProcess(zygote, Snapshot({"utilities.py": SLOW}, "vit.ipynb"), Settings())
+    with pytest.raises(StudentRaised, match=r"Interrupted.*utilities.py, in demo, line 5") as told:
+        process.ask(wire.Load("utilities", "", seconds=0.5))
+    assert told.value.interrupted
+    assert call(process, "size") == 3
+    process.stop()
 
 
 @pytest.mark.parametrize("use", ["1.0 - nothing", "len(nothing)", "nothing < 2", "float(nothing)", "[1][nothing]"])
@@ -134,12 +184,15 @@ def test_files_that_were_handed_in_lie_in_a_working_folder_that_can_be_written(p
         ("uses_placeholder", "ModuleNotFoundError: No module named 'nothing_of_the_kind', but your code uses it"),
         ("derives", "ModuleNotFoundError: No module named 'another_package', but your code uses it"),
         ("calls", "ModuleNotFoundError: No module named 'another_package', but your code uses it"),
+        ("starts_processes", "Your work is graded in one process"),
+        ("fails_beside", r"ValueError: no \(beside.py, in fail, line 3\)"),
         ("asks", r"EOFError: input\(\) waits for somebody to type"),
     ],
 )
 def test_what_cannot_work_says_why(process: StudentProcess, name: str, reason: str) -> None:
-    with pytest.raises(StudentRaised, match=reason):
+    with pytest.raises(StudentRaised) as told:
         call(process, name)
+    assert re.search(reason, told.value.message)
 
 
 def test_cells_name_the_packages_that_are_missing(process: StudentProcess) -> None:

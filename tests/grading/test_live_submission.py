@@ -12,8 +12,8 @@ from autograder import wire
 from autograder.checking.remote import Student
 from autograder.config import Settings
 from autograder.course.submission import Snapshot
-from autograder.errors import StudentDied, StudentTimeout
-from autograder.grading.live_submission import GradingCase, LiveSubmission
+from autograder.errors import StudentDied, StudentFault, StudentRaised, StudentTimeout
+from autograder.grading.live_submission import GradingCase, LiveSubmission, ModuleState
 from autograder.grading.processor_share import TRIES, Patience
 from autograder.grading.reference import Reference
 from tests.tiny import TinyCourse
@@ -147,3 +147,32 @@ def test_nothing_is_asked_of_a_submission_that_was_closed(slow: Slow, tiny_cours
     with pytest.raises(RuntimeError, match="closed"):
         student.call("double", 1.0)
     assert process.limits == []
+
+
+INTERRUPTED = StudentRaised("Interrupted", "", "utilities.py, in <module>", 9)
+INTERRUPTED.interrupted = True
+
+
+@pytest.mark.parametrize(
+    ("fault", "note"),
+    [
+        (
+            INTERRUPTED,
+            "utilities.py takes longer than grading waits for its import (line 9). "
+            "What it had defined by then is graded.",
+        ),
+        (
+            StudentRaised("KeyError", "'x'", "utilities.py, in <module>", 9),
+            "utilities.py could not be imported. Your code raised KeyError: 'x' (utilities.py, in <module>, line 9). "
+            "What it had defined by then is graded.",
+        ),
+        (
+            StudentTimeout("Is there a loop that never ends?"),
+            "utilities.py could not be imported. Is there a loop that never ends? Nothing in it is graded.",
+        ),
+    ],
+)
+def test_what_is_graded_of_a_module_that_did_not_run_to_its_end(fault: StudentFault, note: str) -> None:
+    module = ModuleState()
+    assert module.note_fault(fault) == [note]
+    assert module.note_fault(fault) == []

@@ -215,7 +215,18 @@ def test_the_environment_is_scrubbed(student: StudentProcess, monkeypatch: pytes
     environment = call(student, "environment")
     assert isinstance(environment, dict)
     assert environment["HOME"] == "/scratch"
-    known = {"CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "LANG", "LC_ALL", "PATH", "TZ", "TF_CPP_MIN_LOG_LEVEL"}
+    assert environment["USER"] == environment["LOGNAME"] == "student"
+    known = {
+        "USER",
+        "LOGNAME",
+        "CUDA_VISIBLE_DEVICES",
+        "OMP_NUM_THREADS",
+        "LANG",
+        "LC_ALL",
+        "PATH",
+        "TZ",
+        "TF_CPP_MIN_LOG_LEVEL",
+    }
     paths = {name for name, value in environment.items() if value == "/scratch"}
     assert {name for name in environment if not name.startswith(("TF_NUM_", "HF_", "MPL"))} <= known | paths
 

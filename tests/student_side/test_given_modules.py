@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from autograder.student_side.given_modules import Given
+from autograder.student_side.given_modules import Given, StudentsModule
 
 RELEASED = """
 from handed_tools import show, SIZE as SIZE
@@ -33,12 +33,12 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Given:
     return Given("utilities", RELEASED, {"handed_tools": TOOLS})
 
 
-def names_after(given: Given, module: str) -> dict[str, Any]:
-    """The names of a student's module once the given ones are put over them."""
-    names: dict[str, Any] = {}
-    exec(module, names)  # noqa: S102 - our own text
-    given.put_over(names)
-    return names
+def completed(given: Given, text: str) -> StudentsModule:
+    """A student's module once the given ones complete it."""
+    module = StudentsModule("utilities")
+    exec(text, vars(module))  # noqa: S102 - our own text
+    given.complete(module)
+    return module
 
 
 def test_imports_find_the_courses_module(given: Given) -> None:
@@ -49,20 +49,41 @@ def test_imports_find_the_courses_module(given: Given) -> None:
 
 @pytest.mark.parametrize("module", ["", "from handed_tools import show", "def show():\n    return 'the student'"])
 def test_given_functions_are_the_courses(given: Given, module: str) -> None:
-    names = names_after(given, module)
-    assert names["show"]() == "the course"
+    assert completed(given, module).show() == "the course"
 
 
-def test_what_students_write_stays_theirs(given: Given) -> None:
-    names = names_after(given, "SIZE = 4\n\ndef written(x):\n    return x + 1\n\ndef complete(x):\n    return None\n")
-    assert names["SIZE"] == 4
-    assert names["written"](1) == 2
-    assert names["complete"](1) == 4  # the released function, which calls the student's part
-    assert names["complete"](1, times=3) == 6
+OWN = """
+SIZE = 4
+
+def written(x):
+    return x + 1
+
+def complete(x):
+    return None
+
+def show():
+    return "the student"
+
+def uses():
+    return show(), complete(1)
+"""
+
+
+def test_what_students_write_stays_theirs(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = completed(given, OWN)
+    assert module.SIZE == 4
+    assert module.written(1) == 2
+    assert module.complete(1) == 4  # the released function, which calls the student's part
+    assert module.complete(1, times=3) == 6
+    assert module.uses() == ("the student", None)  # as in Jupyter, where nothing replaces it
+    monkeypatch.setitem(sys.modules, "utilities", module)
+    cell: dict[str, Any] = {}
+    exec("from utilities import *\nimport utilities", cell)  # noqa: S102 - our own text
+    assert cell["show"]() == cell["utilities"].show() == "the course"
 
 
 def test_parts_that_are_missing_come_as_stubs(given: Given) -> None:
-    names = names_after(given, "")
-    assert names["SIZE"] == 3
+    module = completed(given, "def uses():\n    return complete(1)\n")
+    assert module.SIZE == 3
     with pytest.raises(NotImplementedError, match="written is not written yet"):
-        names["complete"](1)
+        module.uses()
