@@ -50,6 +50,10 @@ def enlarge(image: Array) -> Array:
     return resized(image, 224, 224) if image.shape[0] != checks.SIDE else image
 
 
+def turn_if_upright(image: Array) -> Array:
+    return np.rot90(image) if image.shape[0] > image.shape[1] else image
+
+
 @pytest.mark.parametrize(
     ("see", "count", "expected"),
     [
@@ -57,8 +61,10 @@ def enlarge(image: Array) -> Array:
         (crop, lambda wanted: wanted, ["picture_cropped"]),
         (enlarge, lambda wanted: wanted, ["resized_twice"]),
         (lambda image: image, lambda wanted: 5, ["n_labels_ignored"]),
+        (lambda image: image, lambda wanted: min(wanted, 10), ["n_labels_ignored"]),
+        (turn_if_upright, lambda wanted: wanted, ["picture_turned"]),
     ],
-    ids=["right", "cropped", "resized twice", "always five"],
+    ids=["right", "cropped", "resized twice", "always five", "ten at most", "turned"],
 )
 def test_no_verdict_hangs_on_the_draw(see: Any, count: Any, expected: list[str]) -> None:
     assert not [seed for seed, drawn in enumerate(DRAWN) if failures(drawn, see, count) != expected]
@@ -67,7 +73,7 @@ def test_no_verdict_hangs_on_the_draw(see: Any, count: Any, expected: list[str])
 def test_resizing_is_that_of_pillow() -> None:
     image_module = pytest.importorskip("PIL.Image")
     rng = np.random.default_rng(0)
-    for height, width in ((45, 64), (61, 83), (224, 224), (59, 99)):
+    for height, width in ((45, 64), (61, 83), (224, 224), (59, 99), (75, 60), (84, 60), (84, 65)):
         image = rng.integers(0, 256, size=(height, width, 3), dtype=np.uint8)
         right = image_module.fromarray(image).resize((32, 32), image_module.Resampling.BILINEAR)
         assert np.array_equal(resized(image, 32, 32), np.asarray(right))

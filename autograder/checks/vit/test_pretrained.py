@@ -15,6 +15,7 @@ from autograder.checks.vit.oracles.vision_transformer import softmax
 
 CLASSES, SIDE, PATCH, HEADS = 12, 32, 8, 2
 FIVE, MORE = 5, 7  # labels that are asked for
+RARE, HARDLY = 2, 12.0  # classes that are hardly ever the answer; what their logits lack
 SHAPES = shapes(PretrainedSizes(side=SIDE, patch=PATCH, width=32, hidden=64, layers=2, classes=CLASSES))
 ATTEMPTS, CANDIDATES = 20, 30
 TOLERANCE = 1e-4
@@ -37,7 +38,14 @@ WORST_FIRST = Mistake("worst_label_first", "You start with the least probable la
 LABEL_NUMBER = Mistake(
     "label_number", "A label is a text. `model.config.id2label` turns the number of a class into it."
 )
-LABEL_CUT = Mistake("label_cut", "A label is cut off. Return the whole text: a comma belongs to it.")
+LABEL_CUT = Mistake(
+    "label_cut", "A label is cut off. Return the whole text: what follows a comma or stands in brackets belongs to it."
+)
+LABEL_CHANGED = Mistake(
+    "label_changed",
+    "A label is not written as in `model.config.id2label`. Return the text as it is, with its capitals, underscores and "
+    "punctuation.",
+)
 NOT_AS_MANY = Mistake("n_labels_ignored", "The number of labels is not `n_labels`.")
 CROPPED = Mistake(
     "picture_cropped",
@@ -48,6 +56,11 @@ RESIZED_TWICE = Mistake(
     "resized_twice",
     "The picture is resized before the processor resizes it. The processor knows the model's own size.",
     lambda image: resized(image, 224, 224),
+)
+TURNED = Mistake(
+    "picture_turned",
+    "A picture that is higher than wide does not reach the model upright. Pass it to the processor as it is.",
+    lambda image: np.rot90(image),
 )
 UNPREPARED, MISSIZED = (NOT_PREPARED, ONLY_DIVIDED), (CROPPED, RESIZED_TWICE)
 LOGITS = Mistake(
@@ -62,16 +75,18 @@ class Drawn:
 
     Attributes:
         weights: Of the tiny model, by `short_name`.
-        labels: Of its classes.
+        labels: Of its classes; each begins with a number of its own.
         image: Of the model's own size; its most probable classes are well apart, class 0 is among them, and the first
             one is another if it is not prepared.
         larger: An image of another size, with other probabilities if it is cropped or resized twice.
+        upright: An image that is higher than wide, with other probabilities if it is turned.
     """
 
     weights: dict
     labels: list
     image: np.ndarray
     larger: np.ndarray
+    upright: np.ndarray
 
     def probabilities(self, image, prepare=lambda image: image / 127.5 - 1):
         """Return the probability of each class for an image of any size."""
@@ -82,11 +97,11 @@ class Drawn:
         return [self.probabilities(image), *(self.probabilities(image, wrong) for wrong in UNPREPARED)]
 
     def class_of(self, label):
-        """Return the class that a label names; a cut label and a number, which another check judges, name one, too."""
+        """Return the class that a label names; a cut or changed label and a number, which another check judges, name one, too."""
         if isinstance(label, int) and 0 <= label < CLASSES:
             return label
         for number, whole in enumerate(self.labels):
-            if isinstance(label, str) and label in (whole, whole.partition(",")[0]):
+            if isinstance(label, str) and label.strip().startswith(whole.split()[0]):
                 return number
         fail("One of your labels is not one of the model's. Look it up in `model.config.id2label`.")
 
@@ -94,12 +109,16 @@ class Drawn:
 def draw(rng):
     """Draw a model and images until its answers tell the mistakes apart."""
     numbers = rng.choice(9000, size=2 * CLASSES, replace=False) + 1000
-    labels = [f"label {first}, also {second}" for first, second in numbers.reshape(-1, 2)]
+    labels = [f"{first} Man_o'-War (left-handed), also {second}_B" for first, second in numbers.reshape(-1, 2)]
     for _ in range(ATTEMPTS):
         weights = {name: draw_weight(rng, name, shape).astype(float) for name, shape in SHAPES.items()}
+        rare = rng.choice(np.arange(1, CLASSES), size=RARE, replace=False)
+        weights["classifier/bias"][rare] -= HARDLY
         for _ in range(CANDIDATES):
             larger = patchwork(rng, int(rng.integers(45, 60)), int(rng.integers(70, 100)))
-            drawn = Drawn(weights, labels, patchwork(rng, SIDE, SIDE), larger)
+            # Not higher: Pillow may then resize the columns first, and round otherwise.
+            upright = patchwork(rng, int(rng.integers(75, 85)), int(rng.integers(60, 66)))
+            drawn = Drawn(weights, labels, patchwork(rng, SIDE, SIDE), larger, upright)
             if tells_preparation(drawn) and tells_size(drawn):
                 return drawn
     raise RuntimeError(f"no picture that tells all mistakes apart came in {ATTEMPTS * CANDIDATES} draws")
@@ -134,9 +153,12 @@ def tells_preparation(drawn):
 
 
 def tells_size(drawn):
-    """Whether a crop of the larger image, or one resized twice, has other probabilities."""
-    right = drawn.probabilities(drawn.larger)
-    return all(np.abs(drawn.probabilities(wrong(drawn.larger)) - right).max() > DISTINCT for wrong in MISSIZED)
+    """Whether a crop of the larger image, one resized twice, or the upright image turned has other probabilities."""
+    right, right_upright = drawn.probabilities(drawn.larger), drawn.probabilities(drawn.upright)
+    others = (drawn.probabilities(wrong(drawn.larger)) for wrong in MISSIZED)
+    if not all(np.abs(other - right).max() > DISTINCT for other in others):
+        return False
+    return np.abs(drawn.probabilities(TURNED(drawn.upright)) - right_upright).max() > DISTINCT
 
 
 @pytest.fixture(scope="module")
@@ -200,8 +222,10 @@ def test_labels(answers, drawn):
         explain(drawn, answers)
     if not all(isinstance(answer.label, str) for answer in answers):
         blame(LABEL_NUMBER)
-    if any(answer.label != drawn.labels[answer.place] for answer in answers):
-        blame(LABEL_CUT)
+    for answer in answers:
+        whole = drawn.labels[answer.place]
+        if answer.label != whole:
+            blame(LABEL_CUT if whole.startswith(answer.label) else LABEL_CHANGED)
 
 
 def in_order(answers, probabilities):
@@ -225,7 +249,8 @@ def explain(drawn, answers):
 @pytest.mark.check("There are as many labels as are asked for, five by default, the most probable ones.")
 def test_number_of_labels(classify, answers, drawn):
     orders = [np.argsort(-probabilities) for probabilities in drawn.accepted(drawn.image)]
-    for count, came in ((FIVE, answers), (MORE, classify(drawn.image, n_labels=MORE))):
+    asked = ((count, classify(drawn.image, n_labels=count)) for count in (MORE, 1, CLASSES))
+    for count, came in ((FIVE, answers), *asked):
         places = {answer.place for answer in came}
         if len(places) != count:
             fail(f"{NOT_AS_MANY.sentence} {count} were asked for, {len(places)} different ones came.", NOT_AS_MANY.slug)
@@ -235,16 +260,19 @@ def test_number_of_labels(classify, answers, drawn):
         )
 
 
-@pytest.mark.check("An image of another size is resized by the processor, the whole of it.")
+@pytest.mark.check("An image of another size, wide or high, is resized by the processor, the whole of it.")
 def test_image_of_another_size(classify, drawn):
-    answers = classify(drawn.larger)
-    off = distance(answers, drawn.probabilities(drawn.larger))
-    if off < TOLERANCE:
-        return
-    for wrong in MISSIZED:
-        if distance(answers, drawn.probabilities(wrong(drawn.larger))) < min(off / 2, ALIKE):
-            blame(wrong)
-    fail("For an image that is larger than the model's, the answer is wrong. Does all of it go through the processor?")
+    for image, mistakes in ((drawn.larger, MISSIZED), (drawn.upright, (TURNED,))):
+        answers = classify(image)
+        off = distance(answers, drawn.probabilities(image))
+        if off < TOLERANCE:
+            continue
+        for wrong in mistakes:
+            if distance(answers, drawn.probabilities(wrong(image))) < min(off / 2, ALIKE):
+                blame(wrong)
+        fail(
+            "For an image that is larger than the model's, the answer is wrong. Does all of it go through the processor?"
+        )
 
 
 def may_be_probabilities(chances):
