@@ -10,6 +10,7 @@ from autograder.checking.pictures import attention_picture
 from autograder.checking.remote import Student
 from autograder.checks.vit.mistakes.attention import OF_ATTENTION
 from autograder.checks.vit.oracles.vision_transformer import attention, swap
+from autograder.errors import CheckFailed, StudentRaised
 
 BATCH, QUERIES, KEYS, HEAD_DIM, VALUE_DIM = 2, 5, 7, 6, 3
 
@@ -21,6 +22,11 @@ OVERFLOWS = Mistake(
     "softmax_overflows",
     "With large scores your output holds inf or nan: an exponential overflows. A softmax stays the same when a constant "
     "is taken from all scores of a query.",
+)
+UNDERFLOWS = Mistake(
+    "softmax_underflows",
+    "Where all scores of a query are far below zero, your output is 0 or nan: all exponentials become 0. A softmax stays "
+    "the same when a constant is taken from all scores of a query, such as the largest of them.",
 )
 OF_THE_OUTPUT = (
     Mistake(
@@ -36,14 +42,14 @@ OF_THE_OUTPUT = (
 )
 
 
-def draw(rng, *leading, queries=QUERIES, keys=KEYS, value_dim=VALUE_DIM):
+def draw(rng, *leading, queries=QUERIES, head_dim=HEAD_DIM, value_dim=VALUE_DIM):
     """Return q, k and v as float32, with every axis of another size.
 
     The queries are large enough for weights of all sizes: one that is cut off below 0.001 shows.
     """
-    q = 3 * rng.normal(size=(*leading, queries, HEAD_DIM))
-    k = rng.normal(size=(*leading, keys, HEAD_DIM))
-    v = rng.normal(size=(*leading, keys, value_dim))
+    q = 3 * rng.normal(size=(*leading, queries, head_dim))
+    k = rng.normal(size=(*leading, KEYS, head_dim))
+    v = rng.normal(size=(*leading, KEYS, value_dim))
     return tuple(array.astype(np.float32) for array in (q, k, v))
 
 
@@ -95,13 +101,16 @@ def part_of(mistake, place):
     return Mistake(mistake.slug, mistake.sentence, lambda q, k, v: mistake(q, k, v)[place])
 
 
-@pytest.mark.check("Any number of leading axes is allowed: none, two, three; and sizes may be equal.")
+@pytest.mark.check("Any number of leading axes is allowed: none, two, three; and sizes may be equal, or 1.")
 @pytest.mark.parametrize("leading", [(), (BATCH, 4), (BATCH, 4, 3)], ids=["rank_2", "rank_4", "rank_5"])
 def test_leading_axes(student, rng, leading):
-    q, k, v = draw(rng, *leading, queries=KEYS, value_dim=HEAD_DIM)
-    k[..., 0, :] = 0.0  # a key like any other: there is no mask
-    output, weights = ask(student, q, k, v)
-    expect_known(output, weights, (q, k, v), f"of rank-{q.ndim} input")
+    head_dim = HEAD_DIM + 2 + len(leading)  # another one for each rank
+    equal = draw(rng, *leading, queries=KEYS, head_dim=head_dim, value_dim=head_dim)
+    of_one = (1, *leading[1:]) if leading else ()  # a batch of one
+    for q, k, v in (equal, draw(rng, *of_one, head_dim=head_dim + 4)):
+        k[..., 0, :] = 0.0  # a key like any other: there is no mask
+        output, weights = ask(student, q, k, v)
+        expect_known(output, weights, (q, k, v), f"of rank-{q.ndim} input")
 
 
 def expect_known(output, weights, inputs, what):
@@ -110,24 +119,35 @@ def expect_known(output, weights, inputs, what):
     expect(output, answers(attention_behind(output, 0, *inputs)(*inputs)[0]), f"The output {what}")
 
 
-@pytest.mark.check("Large scores neither overflow nor turn into nan.", weight=2)
+@pytest.mark.check("Large scores, above zero or below, neither overflow nor turn into nan.", weight=2)
 def test_large_scores(student, rng):
-    q, k, v = draw_clear_winners(rng)
-    output, _ = ask(student, q, k, v)
-    if isinstance(output, np.ndarray) and not np.isfinite(output).all():
-        blame(OVERFLOWS)
-    nearest = np.take_along_axis(v, np.argmax(q @ swap(k), axis=-1)[..., None], axis=1)
-    output = expect_array(output, nearest.shape, "The output for large scores")
-    expect(output, answers(nearest), "The output for large scores, which is the value of each query's best key")
+    for size in ("large", "low"):
+        q, k, v = draw_clear_winners(rng, low=size == "low")
+        output, _ = ask(student, q, k, v)
+        if isinstance(output, np.ndarray) and not np.isfinite(output).all():
+            blame(UNDERFLOWS if size == "low" else OVERFLOWS)
+        if isinstance(output, np.ndarray) and size == "low" and not output.any(axis=-1).all():
+            blame(UNDERFLOWS)
+        nearest = np.take_along_axis(v, np.argmax(q @ swap(k), axis=-1)[..., None], axis=1)
+        what = f"The output for {size} scores"
+        output = expect_array(output, nearest.shape, what)
+        expect(output, answers(nearest), f"{what}, which is the value of each query's best key")
 
 
-def draw_clear_winners(rng):
-    """Return q, k and v such that each query has one best key by far, in float32 and however the scores are scaled."""
+def draw_clear_winners(rng, low):
+    """Return q, k and v such that each query has one best key by far, in float32 and however the scores are scaled.
+
+    Its score is far above zero; or, if `low`, far below zero like all others.
+    """
     while True:
         q, k, v = draw(rng, BATCH)
         q, k = 15 * q, 40 * k
+        if low:
+            q[..., 0], k[..., 0] = 200, -200
         ranked = np.sort(q @ swap(k), axis=-1)
-        if (ranked[..., -1] - ranked[..., -2]).min() > 40 * HEAD_DIM and ranked[..., -1].min() > 1000:
+        is_clear = (ranked[..., -1] - ranked[..., -2]).min() > 40 * HEAD_DIM
+        best = ranked[..., -1]
+        if is_clear and (best.max() < -1000 * HEAD_DIM if low else best.min() > 1000):
             return q, k, v
 
 
@@ -142,7 +162,24 @@ def test_gradients(student, rng):
 
 @pytest.mark.check("In training it gives the same as in inference: nothing in it is left to chance.")
 def test_training(student, rng):
-    q, k, v = draw(rng, BATCH)
-    answer = student.as_layer("scaled_dot_product_attention")(q, k, v, training=True)
+    layer = student.as_layer("scaled_dot_product_attention")
+    expect_same_in_training(layer, draw(rng, BATCH))
+    of_heads = draw(rng, BATCH, 4)
+    if is_known_in_inference(student, of_heads):
+        expect_same_in_training(layer, of_heads)
+
+
+def expect_same_in_training(layer, inputs):
+    """Compare output and weights in training with the right ones."""
+    answer = layer(*inputs, training=True)
     output, weights = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, None)
-    expect_known(output, weights, (q, k, v), "in training")
+    expect_known(output, weights, inputs, "in training")
+
+
+def is_known_in_inference(student, inputs):
+    """Whether the answer to these inputs passes: another check judges what does not."""
+    try:
+        expect_known(*ask(student, *inputs), inputs, "in inference")
+    except (CheckFailed, StudentRaised):
+        return False
+    return True
