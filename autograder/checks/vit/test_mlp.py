@@ -10,7 +10,7 @@ from autograder.checking.gradients import Subject, expect_gradients
 from autograder.checking.mistakes import answers, blame
 from autograder.checking.readings import positions_in, values_at
 from autograder.checking.remote import Student, node
-from autograder.checking.variables import Variables
+from autograder.checking.variables import Variables, is_vector
 from autograder.checks.vit.dropout.networks import ALWAYS_ON, NetworkInTraining, ask_in_training
 from autograder.checks.vit.oracles.vision_transformer import dense_parameters, mlp
 from autograder.checks.vit.readings.counting import expect_size
@@ -80,14 +80,26 @@ def test_widths(network):
     require(all(network.variables.trainable), "Some weights are not trainable. All must be learned.")
 
 
-@pytest.mark.check("It works on single vectors, as on tokens, and with a layer as wide as what comes in.")
+@pytest.mark.check("It works on vectors and on tokens with any number of axes, for one width and for equal ones.")
 def test_vectors(student, network, rng):
-    units = [WIDTH, 3]
-    variables = Variables(student.model([(WIDTH,)], node("mlp", [0], units, 0.0)))
-    places = replace(network.places, layers=dense_layers(variables.positions, (WIDTH, *units)))
-    x, values = draw(rng, BATCH), variables.draw(rng)
-    variables.set(values)
-    expect(variables.layer(x), answers(network.right(x, values_at(places, values))), "The output for vectors")
+    for leading, units in (((), [WIDTH, 3]), ((), [4]), ((2, 3), [3, 3])):
+        variables = Variables(student.model([(*leading, WIDTH)], node("mlp", [0], units, 0.0)))
+        places = replace(network.places, layers=dense_layers(variables.positions, (WIDTH, *units)))
+        x, values = draw(rng, BATCH, *leading), indifferent(variables.draw(rng), variables)
+        variables.set(values)
+        what = f"The output for hidden_units={units} on inputs of shape {x.shape}"
+        expect(variables.layer(x), answers(network.right(x, values_at(places, values))), what)
+
+
+def indifferent(values, variables):
+    """Return values that do not tell which of two biases of one length is which, nor a square kernel from its transpose."""
+    values, biases = values.copy(), {}
+    for places in variables.positions:
+        if is_vector(places):
+            values[places] = biases.setdefault(places.size, values[places].ravel()).reshape(places.shape)
+        elif places.shape[-1] == places.shape[-2]:
+            values[places] = (values[places] + values[places].swapaxes(-1, -2)) / 2
+    return values
 
 
 @pytest.mark.check("In training, dropout of the given rate follows the dense layers; in inference there is none.")
