@@ -65,17 +65,27 @@ def test_parameters(encoder):
     require(not frozen, "Some weights of the encoder are not trainable. All must be learned.")
 
 
-@pytest.mark.check("Inside a model, in training as well, it does the same for batches of any size.")
+@pytest.mark.check("In a model, in training as well, it does the same for any number of images; and for one patch.")
 def test_inside_a_model(student, encoder, rng):
     made = apply("PatchEncoder", [0], init=[PATCHES, WIDTH])
     variables = Variables(student.model([(PATCHES, PATCH_DIM)], made))
     require(variables.shapes == encoder.variables.shapes, "Inside a model, the encoder has other weights than alone.")
     values = variables.draw(rng)
     variables.set(values)
-    for batch in (BATCH, BATCH + 2):
+    for batch, training in ((BATCH, True), (BATCH + 2, False), (1, True)):
         patches = draw(rng, batch)
         right = encoder.oracle(patches, values_at(encoder.places, values))
-        expect(variables.layer(patches, training=True), answers(right), f"In a model, the tokens of {batch} images")
+        expect(variables.layer(patches, training=training), answers(right), f"In a model, the tokens of {batch} images")
+    if encoder.mistake is None:  # otherwise another check names it
+        expect_one_patch(student, rng)
+
+
+def expect_one_patch(student: Student, rng):
+    """End the check unless an encoder of a single patch is read like any other."""
+    layer, patches = student.layer("PatchEncoder", 1, WIDTH), draw(rng, patches=1)
+    layer(patches)
+    found = read_encoder(layer, patches, WIDTH, rng)
+    require(found.mistake is None, "With num_patches = 1, the tokens are wrong.")
 
 
 @pytest.mark.check("Without arguments, there are 4 patches and projection_dim is 768.")

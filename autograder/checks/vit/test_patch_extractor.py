@@ -125,18 +125,23 @@ def test_dense_on_patches(student, order, rng):
     expect(variables.layer(images), answers(right), "What a Dense layer makes of the patches in a model")
 
 
-@pytest.mark.check("It works for images with one channel and with four, and for other patch sizes.")
-@pytest.mark.parametrize("image", [(1, 15, 5), (4, 18, 3)], ids=["one_channel", "four_channels"])
-def test_other_images(student, order, rng, image):
-    channels, side, size = image
-    images = draw(rng, 3, side, channels)
-    expect(make(student, side, channels, size)(images), answers(order(images, size)), "The patches")
+@pytest.mark.check("It works for other numbers of channels and patch sizes, up to the whole image.")
+@pytest.mark.parametrize(
+    "images",
+    [((3, 15, 1, 5),), ((3, 18, 4, 3), (1, 8, 6, 8))],
+    ids=["one_channel", "four_channels"],
+)
+def test_other_images(student, order, rng, images):
+    for batch, side, channels, size in images:
+        drawn = draw(rng, batch, side, channels)
+        what = f"The patches of size {size} of images of {side} by {side} pixels with {channels} channels"
+        expect(make(student, side, channels, size)(drawn), answers(order(drawn, size)), what)
 
 
-@pytest.mark.check("Without an argument, patch_size is 16.")
+@pytest.mark.check("Without an argument, patch_size is 16; pixels stay what they are, up to 255.")
 def test_default_size(student, order, rng):
-    images = draw(rng, 1, 48, 3)
-    expect(make(student, 48, 3)(images), answers(order(images, 16)), "The patches")
+    images = rng.uniform(0, 255, size=(1, 48, 48, 3)).astype(np.float32)
+    expect(make(student, 48, 3)(images, training=False), answers(order(images, 16)), "The patches")
 
 
 @pytest.mark.check("It has no weights, and does in training what it does in inference.")
