@@ -270,13 +270,15 @@ class Student:
         with _expecting("variable", name):
             return self._ask(wire.Read(name), None)
 
-    def train(self, name: str, *args: object, folder: str | None = None, **kwargs: object) -> TrainOutcome:
+    def train(
+        self, name: str, *args: object, folder: str | None = None, inner: str | None = None, **kwargs: object
+    ) -> TrainOutcome:
         """Run the notebook up to this task's cells, call its training function and return what was observed.
 
-        A `folder` is made before, for the function to write to.
+        A `folder` is made before, for the function to write to. Calls of the function named `inner` are observed, too.
         """
         self._run_answers({})
-        question = wire.Train(name, _values(args), _table(kwargs), folder)
+        question = wire.Train(name, _values(args), _table(kwargs), folder, inner)
         with _expecting("function", name):
             return read_training(self._ask(question, self._training_seconds))
 

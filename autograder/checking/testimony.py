@@ -109,8 +109,8 @@ class TrainOutcome(msgspec.Struct, frozen=True):
 
     Attributes:
         history: The curves that were returned, by name; None if no history was. What is no curve is left out.
-        events: The order in which `fit` and the carbon tracker's `epoch_start`, `epoch_end` and `stop` began and
-            ended, as in `"fit begins"`.
+        events: The order in which `fit`, the inner function that was asked for and the carbon tracker's
+            `epoch_start`, `epoch_end` and `stop` began and ended, as in `"fit begins"`.
         saved: Paths of files with weights that were written, from the working folder.
     """
 

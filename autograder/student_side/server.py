@@ -104,7 +104,8 @@ class Server:
         kwargs = {key: self._converter.to_plain(value) for key, value in question.kwargs.items()}
         if question.folder is not None:
             Path(question.folder).mkdir(exist_ok=True)
-        with traced_once(), observed_events() as events, observed_files() as saved:
+        names = self._notebook.names
+        with traced_once(), observed_events(names, question.inner) as events, observed_files() as saved:
             result = function(*args, **kwargs)
         history = getattr(result, "history", None)
         return wire.Table(

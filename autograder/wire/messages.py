@@ -203,12 +203,14 @@ class Train(msgspec.Struct, frozen=True, tag="train"):
 
     Attributes:
         folder: Made before, for the function to write to.
+        inner: Another function of the notebook, whose calls are observed, too.
     """
 
     name: str
     args: list[Value]
     kwargs: dict[str, Value]
     folder: str | None = None
+    inner: str | None = None
 
 
 class OtherKeras(msgspec.Struct, frozen=True, tag="other_keras"):

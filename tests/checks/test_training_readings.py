@@ -176,6 +176,32 @@ def test_a_test_with_other_weights_does_not_count(drawn: list[RiggedTraining]) -
         assert reading.tests == 0
 
 
+def test_the_short_batch_may_be_anywhere_in_an_epoch(drawn: list[RiggedTraining]) -> None:
+    for rigged in drawn[:10]:
+        path, at = rigged.path, rigged.path.weights[rigged.plan.best]
+        looks = [(rigged.validation, path.weights[epoch]) for epoch in range(1, rigged.plan.best + 1)]
+        places = np.arange(EPOCHS) % len(path.batches)
+        shuffled = {
+            name: path.wherever_the_last(values)[np.arange(EPOCHS), places]
+            for name, values in (("loss", path.losses), ("accuracy", path.rights))
+        }
+        history = rigged.history(path, rigged.validation)
+        reading = read(rigged, at, tape(looks), told({**history, **shuffled}))
+        assert all(reading.tells(name) for name in history)
+        assert not reading.turns_off
+        unweighted = path.losses[:EPOCHS].mean(axis=-1)
+        assert not read(rigged, at, tape(looks), told({**history, "loss": unweighted})).tells("loss")
+        assert not read(rigged, at, tape(looks), told({**history, "loss": path.loss})).tells("loss")
+
+
+def test_weights_of_an_early_epoch_are_those_of_the_right_recipe(drawn: list[RiggedTraining]) -> None:
+    """After one epoch, AMSGrad has hardly gone another way."""
+    for rigged in drawn[:10]:
+        reading = read(rigged, rigged.path.weights[1], tape([(rigged.validation, rigged.path.weights[1])]))
+        assert reading.mistake is None
+        assert not reading.has_best_weights
+
+
 def test_weights_of_no_epoch_are_explained(drawn: list[RiggedTraining]) -> None:
     rigged = drawn[0]
     start, trained = rigged.start, rigged.path.weights[rigged.plan.best]

@@ -1,12 +1,13 @@
-"""What is noted of a training: the files with weights that it writes."""
+"""What is noted of a training: the files with weights that it writes, and what begins and ends."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from autograder.student_side.training_observer import observed_files
+from autograder.student_side.training_observer import observed_events, observed_files
 
 
 def test_files_with_weights_are_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,3 +21,16 @@ def test_files_with_weights_are_noted(tmp_path: Path, monkeypatch: pytest.Monkey
         for name in ("folder/best.weights.h5", "folder/checkpoint.index", "training.csv", "tmp123/best.h5"):
             Path(name).write_text("")
     assert sorted(saved) == ["best.h5", "folder/best.weights.h5", "folder/checkpoint.index"]
+
+
+def test_calls_of_an_inner_function_are_noted() -> None:
+    names: dict[str, Any] = {"train": lambda epochs: epochs + 1}
+    names["measure"] = lambda: names["train"](epochs=2)
+    before = dict(names)
+    with observed_events(names, "train") as events:
+        assert names["measure"]() == 3
+    assert events == ["train begins", "train ends"]
+    assert names == before
+    with observed_events(names, "missing") as events:
+        names["measure"]()
+    assert events == []

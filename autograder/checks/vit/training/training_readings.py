@@ -107,16 +107,24 @@ class Reading:
         told = self._told("loss")
         if told is None or len(told) != EPOCHS:
             return False
-        return close(told[:1], self.curves["loss"][:1], EXACT_CURVE) and not self.tells("loss")
+        return close(told[:1], self._right("loss", told)[:1], EXACT_CURVE) and not self.tells("loss")
 
     def tells(self, name: str) -> bool:
         """Whether the history holds this curve with the right values."""
         told = self._told(name)
-        return told is not None and close(told, self.curves[name], EXACT_CURVE)
+        return told is not None and len(told) == EPOCHS and close(told, self._right(name, told), EXACT_CURVE)
 
     def saved_beside(self, folder: str) -> bool:
         """Whether weights were saved in files, and none of them in this folder."""
         return bool(self.saved) and not any(folder in PurePath(path).parts for path in self.saved)
+
+    def _right(self, name: str, told: Floats) -> Floats:
+        """Return a right curve: of those that differ in the short batch's place in an epoch, what is nearest."""
+        of_steps = {"loss": self.path.losses, "accuracy": self.path.rights}
+        if name not in of_steps:
+            return self.curves[name]
+        right = self.path.wherever_the_last(of_steps[name])[:EPOCHS]  # (epochs, places)
+        return right[np.arange(EPOCHS), np.abs(right - told[:, None]).argmin(axis=-1)]
 
     def _told(self, name: str) -> Floats | None:
         told = (self.history or {}).get(name)
@@ -155,17 +163,20 @@ def read_training(rigged: RiggedTraining, model: Layer, outcome: TrainOutcome, m
         if apart.min() <= EXACT:
             epoch = int(apart.argmin()) + 1
             untold = Reading(rigged, mistake, path, epoch, None, 0, outcome.history, outcome.saved)
-            readings += [reading for reading in _with_looks(untold, Looks.on(tape)) if _is_plausible(reading)]
-            if any(reading.watched is not None and reading.has_best_weights for reading in readings):
+            reading = _with_looks(untold, Looks.on(tape))
+            if _is_plausible(reading):
+                readings.append(reading)
+            if reading.watched is not None and reading.has_best_weights:
                 break  # nothing is likelier
-    return max(readings, key=_likelihood) if readings else _explain(weights, rigged)
+    return max(readings, key=_explained_epochs) if readings else _explain(weights, rigged)
 
 
-def _with_looks(untold: Reading, looks: Looks) -> list[Reading]:
-    """Return readings that also tell what was looked at: one for each set of points seen whole after each epoch.
+def _with_looks(untold: Reading, looks: Looks) -> Reading:
+    """Return a reading that also tells what was looked at.
 
     The tape is put back together with the weights, so of the epochs it is sure to hold those up to the model's own.
-    Whatever else was looked at does not matter.
+    Whatever else was looked at does not matter. Of sets that were all seen after each epoch, that one was watched
+    which chose the epoch whose weights were put back, or else that of the history.
     """
     rigged, epoch = untold.rigged, untold.epoch
     after = untold.path.weights[1 : epoch + 1]
@@ -173,8 +184,12 @@ def _with_looks(untold: Reading, looks: Looks) -> list[Reading]:
     watched = [points for points in sets if all(looks.at(points, weights) for weights in after)]
     tests = looks.at(rigged.test, after[-1])
     if not watched:
-        return [replace(untold, tests=tests)]
-    return [replace(untold, watched=points, tests=tests - (points is rigged.test)) for points in watched]
+        return replace(untold, tests=tests)
+    readings = [replace(untold, watched=points, tests=tests - (points is rigged.test)) for points in watched]
+    return max(
+        readings,
+        key=lambda reading: (reading.has_best_weights and epoch < EPOCHS, reading.tells("val_accuracy")),
+    )
 
 
 def _is_plausible(reading: Reading) -> bool:
@@ -182,14 +197,12 @@ def _is_plausible(reading: Reading) -> bool:
     return reading.watched is not None or (reading.tells("loss") and reading.tells("accuracy"))
 
 
-def _likelihood(reading: Reading) -> tuple[bool, bool, int, bool]:
-    """Return what decides between readings: larger is likelier.
+def _explained_epochs(reading: Reading) -> int:
+    """Return after how many epochs the tape holds what a reading says.
 
-    More than one set of points may have been seen after each epoch. And some epochs of one recipe can be those of
-    another: two steps each in six epochs lead to what four steps each give in three.
+    Some epochs of one recipe can be those of another: two steps each in six lead to what four steps each do in three.
     """
-    was_put_back = reading.has_best_weights and reading.epoch < EPOCHS
-    return reading.watched is not None, was_put_back, reading.epoch, reading.tells("val_accuracy")
+    return 0 if reading.watched is None else reading.epoch
 
 
 def _explain(weights: Floats, rigged: RiggedTraining) -> NoReturn:

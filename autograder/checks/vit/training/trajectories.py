@@ -189,15 +189,42 @@ class Trajectory:
 
     Attributes:
         weights: At the start and after each epoch, `(epochs + 1, weights)`.
-        accuracy: Of the batches of each epoch, as they were met, `(epochs,)`.
-        loss: Likewise.
+        rights: Whether the sample was answered rightly in each step, `(epochs, steps)`.
+        losses: Likewise.
+        batches: Number of samples in each step of an epoch.
         margin: How far the sample's label was from a tie with the best other class, at the closest step.
     """
 
     weights: Floats
-    accuracy: Floats
-    loss: Floats
+    rights: Floats
+    losses: Floats
+    batches: tuple[int, ...]
     margin: float
+
+    @property
+    def accuracy(self) -> Floats:
+        """Of the batches of each epoch, as they were met, `(epochs,)`."""
+        return self.wherever_the_last(self.rights)[:, -1]
+
+    @property
+    def loss(self) -> Floats:
+        """Of the batches of each epoch, as they were met, `(epochs,)`."""
+        return self.wherever_the_last(self.losses)[:, -1]
+
+    def wherever_the_last(self, values: Floats) -> Floats:
+        """Return the mean of an epoch's steps, weighted by their samples, for each place of the last batch.
+
+        Who shuffles batches may have the short one at any of them.
+
+        Args:
+            values: Of each step, `(epochs, steps)`.
+
+        Returns:
+            `(epochs, places)`, the last place at the end.
+        """
+        *others, last = self.batches
+        orders = [(*others[:place], last, *others[place:]) for place in range(len(self.batches))]
+        return values @ np.array(orders).T / sum(self.batches)
 
 
 class Sample(NamedTuple):
@@ -220,7 +247,7 @@ def follow(recipe: Recipe, network: Network, start: Floats, sample: Sample, epoc
     features, label = sample
     weights, moments = start.astype(float), Moments(*np.zeros((3, *start.shape)))
     trained = np.arange(len(start)) >= network.size(recipe.frozen)
-    after, accuracies, losses, margin = [weights], [], [], np.inf
+    after, rights, losses, margin = [weights], [], [], np.inf
     for _ in range(epochs):
         right, loss = [], []
         for size in recipe.batches:
@@ -234,6 +261,6 @@ def follow(recipe: Recipe, network: Network, start: Floats, sample: Sample, epoc
             change = recipe.optimiser(moments, weights, network.gradient(weights, seen, slope), recipe.rate)
             weights = weights + trained * change
         after.append(weights)
-        accuracies.append(np.average(right, weights=recipe.batches))
-        losses.append(np.average(loss, weights=recipe.batches))
-    return Trajectory(np.stack(after), np.array(accuracies), np.array(losses), float(margin))
+        rights.append(right)
+        losses.append(loss)
+    return Trajectory(np.stack(after), np.array(rights, float), np.array(losses), recipe.batches, float(margin))
