@@ -58,6 +58,7 @@ ALONE = {
     "patches-of-unknown-width",
     "patches-other-default-size",
     "pixels-of-validation-in-0-1",
+    "pixels-split-again-in-order",
     "pretrained-logits",
     "split-70-30",
     "training-drops-the-last-batch",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from autograder.checks.vit.oracles.vision_transformer import Floats
-from autograder.checks.vit.training.data import Integers
 from autograder.checks.vit.training.rigged_training import LabelledPoints
 
 EXACT_ROW = 2e-3
@@ -41,7 +41,7 @@ class Looks:
         return int((seen // needed).min())
 
 
-def _alike(rows: Floats, points: Floats, distance: float) -> Integers:
+def _alike(rows: Floats, points: Floats, distance: float) -> np.ndarray[Any, np.dtype[np.integer[Any]]]:
     """Return how many rows are as close as this, in each column, to each of these points, `(points,)`."""
     row, point = np.nonzero(np.abs(rows[:, None, 0] - points[:, 0]) <= distance)
     alike = (np.abs(rows[row] - points[point]) <= distance).all(axis=-1)
