@@ -1,8 +1,8 @@
 """What the grader runs of a student's notebook: the given cells, the answers, and on demand cells that they added.
 
 Nothing of a student's notebook is trusted. An answer is found by its `grade_id` and runs in the place that it has in
-the released notebook; metadata, tags and outputs have no effect. A cell that a student added, or a given one without a
-name that they changed, runs only to supply a name that is lacking without it.
+the released notebook; metadata, tags and outputs have no effect. A cell that a student added, or what they added to a
+given one, runs only where it supplies or changes what an answer depends on.
 """
 
 from __future__ import annotations

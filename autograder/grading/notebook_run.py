@@ -1,8 +1,8 @@
 """Run a submission's notebook in its student process: the given cells, and the answers that a task needs.
 
-Each task begins with an empty notebook, so that its marks do not depend on the tasks before it. What an answer reads
-and nobody has defined yet is supplied: by the student's own answers above it, by a quick stand-in for what takes long,
-by given cells that grading leaves out otherwise, or by cells that the student added.
+Each task begins with an empty notebook, so its marks do not depend on earlier ones. What an answer reads and nobody
+has defined is supplied: by the student's own answers above it, by a quick stand-in for what takes long, by given cells
+that are left out otherwise, or by cells that the student added, which also run where they change what it reads.
 """
 
 from __future__ import annotations
