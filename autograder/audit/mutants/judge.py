@@ -9,7 +9,7 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 
@@ -34,8 +34,6 @@ from autograder.results import CheckResult, task_score
 
 QUICK = "QUICK = True\n"
 """Comes before a call that is to look at what tells most mistakes, and leave the rest."""
-MEMORY_MIB = 3072
-"""What a mutant may take: some ask for far too much."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class Judge:
     """
 
     def __init__(self, subject: AuditSubject) -> None:
-        self._settings = replace(subject.course.settings, memory_mib=MEMORY_MIB)
+        self._settings = subject.course.settings
         self._seed = subject.seed
         self._assignment = subject.course.assignment(subject.assignment)
         self._reference = Reference.read(self._assignment)

@@ -180,10 +180,11 @@ def change_initialiser(node: cst.CSTNode, source: SourceText) -> Iterator[CodeCh
 def wrap_function(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Let a function hand everything to another one that does the work."""
     if isinstance(node, cst.FunctionDef) and node.name.value in WRAPPED and not node.decorators:
-        if source.function_around(node) is None:
-            name = node.name.value
-            inner = source.code(node.with_changes(name=cst.Name(f"work_of_{name}"), leading_lines=[])).rstrip("\n")
-            outer = f"def {name}(*given, **settings):\n    return work_of_{name}(*given, **settings)"
+        name = node.name.value
+        within = f"work_of_{name}"
+        if source.function_around(node) is None and within not in source.text:
+            inner = source.code(node.with_changes(name=cst.Name(within), leading_lines=[])).rstrip("\n")
+            outer = f"def {name}(*given, **settings):\n    return {within}(*given, **settings)"
             yield CodeChange(node, f"{inner}\n\n\n{outer}\n")
 
 

@@ -38,6 +38,14 @@ def test_rewritten_work_does_the_same(rewritten: list[Mutant]) -> None:
         assert space["Whole"]().call(np.arange(3)).tolist() == [6, 8, 10], mutant.text  # type: ignore[operator]
 
 
+def test_a_function_is_put_into_another_one_once() -> None:
+    module = "def mlp(x):\n    return x\n"
+    for mutant in rewritings_of([Original("style", "mlp", "", module, frozenset({"mlp"}))], 60, "seed"):
+        space: dict[str, object] = {}
+        exec(mutant.text, space)  # noqa: S102 - written here
+        assert space["mlp"](7) == 7, mutant.text  # type: ignore[operator]
+
+
 def test_chains_have_up_to_five_links(rewritten: list[Mutant]) -> None:
     chains = [mutant.operator.split(" + ") for mutant in rewritten]
     assert {len(chain) for chain in chains} == {1, 2, 3, 4, 5}
