@@ -130,8 +130,19 @@ def are_all_labels(split):
     return np.array_equal(np.sort(labels), np.sort(split.images.labels))
 
 
+def require_both_sets(split):
+    """End a check that an empty set would otherwise pass, or fail for another reason."""
+    empty = [name for name, places in (("Xtrain", split.train), ("Xval", split.val)) if not len(places)]
+    require(
+        not empty,
+        f"{WRONG_SIZE.sentence} No image is in {' and '.join(f'`{name}`' for name in empty)}.",
+        WRONG_SIZE.slug,
+    )
+
+
 @pytest.mark.check("The images for validation are chosen at random.")
 def test_at_random(split):
+    require_both_sets(split)
     if (split.val < 0).any():
         blame(NOT_FROM_TRAINING_IMAGES)
     kept = np.isin(np.arange(len(split.images.labels)), split.val)
@@ -142,6 +153,7 @@ def test_at_random(split):
 
 @pytest.mark.check("The test images stay as they are.")
 def test_test_data_are_untouched(split):
+    require_both_sets(split)
     if np.isin(split.val, split.train).all():  # whoever splits nothing leaves everything as it is
         blame(IMAGES_IN_BOTH)
     images, labels = split.test
