@@ -130,9 +130,7 @@ def _counting(trusted: Cell, theirs: Sequence[StudentCell]) -> StudentCell | Non
     """Return the student's cell of a trusted one's name; of several, the one that counts."""
     name = grade_id_of(trusted)
     found = [cell for cell in theirs if name and cell.grade_id == name and cell.kind == trusted["cell_type"]]
-    if not found or not flag(trusted, "solution"):
-        return next(iter(found), None)
-    return counting_copy(found, text_of(trusted))
+    return counting_copy(trusted, found) if found else None
 
 
 def _changed(trusted: Cell, theirs: StudentCell | None) -> list[GradingCell]:

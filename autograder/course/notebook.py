@@ -241,8 +241,7 @@ def _changes(trusted: Cell, theirs: Sequence[StudentCell]) -> Iterator[str]:
     name = grade_id_of(trusted)
     if len(found) > 1:
         what = "answer cell" if flag(trusted, "solution") else "cell"
-        is_code_answer = flag(trusted, "solution") and trusted["cell_type"] == "code"
-        counts = found.index(counting_copy(found, text_of(trusted))) if is_code_answer else 0
+        counts = found.index(counting_copy(trusted, found))
         which = "first one" if not counts else "last one" if counts == len(found) - 1 else f"one no. {counts + 1}"
         yield f"The {what} {name} is in your notebook {len(found)} times; the {which} counts."
     released = found[0].is_as_released  # then it was the course that changed something since

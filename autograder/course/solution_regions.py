@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from autograder.course.cell_names import UNREADABLE, names_of
-from autograder.course.cells import StudentCell
+from autograder.course.cells import Cell, StudentCell, flag, text_of
 from autograder.errors import AssignmentError
 
 BEGIN = "BEGIN SOLUTION"
@@ -147,14 +147,15 @@ def is_unwritten_cell(cell: str, wanted: Collection[str]) -> bool:
     return functions or _only_raises(_statements_of(cell))
 
 
-def counting_copy(copies: Sequence[StudentCell], solved: str) -> StudentCell:
-    """Return which of several cells of one name counts: of those that define what they must, the last, else the first.
+def counting_copy(trusted: Cell, copies: Sequence[StudentCell]) -> StudentCell:
+    """Return which of several cells of one name counts: the last answer that defines what it must, else the first cell.
 
     Args:
+        trusted: The instructor's cell.
         copies: At least one cell, in the notebook's order.
-        solved: The instructor's cell.
     """
-    wanted = names_of(solved).makes
+    is_answer = flag(trusted, "solution") and trusted["cell_type"] == "code"
+    wanted = names_of(text_of(trusted)).makes if is_answer else set()
     complete = [
         cell
         for cell in copies[1:]
