@@ -5,19 +5,23 @@
 COUNT submissions of the corpus, evenly spread over it; by default all of them, which takes some four hours of a core.
 Each becomes a line of FILE at once, and what FILE holds is not tried again: a run that was killed goes on where it
 ended. Each core can do a share of its own, with a file of its own. Only the submission's own process is asked:
-stand-ins always come in the tasks' order.
+stand-ins always come in the tasks' order. By itself a task is asked once for all submissions that are alike in what
+it uses, as in an audit.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import msgspec
 
+from autograder.audit.corpus import Variant
+from autograder.audit.plan import plan_audit
 from autograder.course.assignment import Assignment, Task
 from autograder.course.course import read_course
 from autograder.course.submission import Snapshot
@@ -59,28 +63,29 @@ class Orders:
         self._assignment = assignment
         self._reference = Reference.read(assignment)
         self._zygote = zygote
-        self._of_modules: dict[tuple[bytes | None, str], Passed] = {}
+        self._alone: dict[str, frozenset[str]] = {}
 
-    def tried(self, slug: str, snapshot: Snapshot, tasks: Sequence[Task]) -> Tried:
-        """Grade a submission in every order."""
+    def tried(self, slug: str, snapshot: Snapshot, digests: Mapping[str, str]) -> Tried:
+        """Grade a submission in every order.
+
+        Args:
+            slug: What it is called.
+            snapshot: The submission.
+            digests: For each task that is graded, of all that it uses of the submission.
+        """
+        tasks = [task for task in self._assignment.tasks if task.id in digests]
         with collected_checks(tasks) as checks:
             in_order = self._passed(snapshot, checks, tasks)
             reverse = self._passed(snapshot, checks, tasks[::-1])
             # The first task of an order is asked by itself, too.
-            alone = {tasks[0].id: in_order[tasks[0].id], tasks[-1].id: reverse[tasks[-1].id]}
+            self._alone[digests[tasks[0].id]] = in_order[tasks[0].id]
+            self._alone[digests[tasks[-1].id]] = reverse[tasks[-1].id]
             for task in tasks[1:-1]:
-                alone |= self._alone(snapshot, checks, task)
+                if digests[task.id] not in self._alone:
+                    self._alone |= {digests[task.id]: self._passed(snapshot, checks, [task])[task.id]}
+        alone = {task.id: self._alone[digests[task.id]] for task in tasks}
         differing = [task.id for task in tasks if not in_order[task.id] == reverse[task.id] == alone[task.id]]
         return Tried(slug, differing, in_order)
-
-    def _alone(self, snapshot: Snapshot, checks: Checks, task: Task) -> Passed:
-        """Ask about one task; once for all submissions with the same module, where nothing of the notebook is run."""
-        if task.answers:
-            return self._passed(snapshot, checks, [task])
-        key = (snapshot.module_bytes, task.id)
-        if key not in self._of_modules:
-            self._of_modules[key] = self._passed(snapshot, checks, [task])
-        return self._of_modules[key]
 
     def _passed(self, snapshot: Snapshot, checks: Checks, tasks: Sequence[Task]) -> Passed:
         """Return what passes when a new process is asked about these tasks one after another."""
@@ -93,10 +98,10 @@ class Orders:
         }
 
 
-def _spread(count: int) -> Iterator[tuple[str, Snapshot]]:
-    corpus = read_corpus()
-    for variant in corpus.variants[:: max(1, len(corpus.variants) // count)]:
-        yield variant.slug, corpus.submission(variant)
+def _spread(count: int) -> list[Variant]:
+    """Return so many submissions, each as if it were right: a digest then leaves out nothing that is wrong."""
+    variants = read_corpus().variants
+    return [replace(variant, right=True) for variant in variants[:: max(1, len(variants) // count)]]
 
 
 def _share(text: str) -> tuple[int, int]:
@@ -119,12 +124,14 @@ def main() -> None:
     done = {tried.slug for tried in found}
     with Zygote(threads=1, preload=assignment.preload) as zygote, options.file.open("ab", buffering=0) as file:
         orders = Orders(ROOT, assignment, zygote)
-        for slug, snapshot in islice(_spread(options.count), number - 1, None, shares):
-            if slug not in done:
-                tried = orders.tried(slug, snapshot, assignment.tasks)
+        corpus, variants = read_corpus(), _spread(options.count)
+        digests = plan_audit(corpus, assignment, variants, own=False).digests
+        for variant in islice(variants, number - 1, None, shares):
+            if variant.slug not in done:
+                tried = orders.tried(variant.slug, corpus.submission(variant), digests[variant.slug])
                 file.write(msgspec.json.encode(tried) + b"\n")
                 found.append(tried)
-                say(f"{slug}: {', '.join(tried.differing) or 'the same'}")
+                say(f"{variant.slug}: {', '.join(tried.differing) or 'the same'}")
     same = sum(not tried.differing for tried in found)
     say(f"{same} of {len(found)} submissions have the same marks in every order.")
 
