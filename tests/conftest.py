@@ -16,9 +16,11 @@ from playwright.sync_api import Browser
 from autograder.course.assignment import load_assignment
 from autograder.course.course import read_course
 from autograder.gradebook.nbgrader_steps import course_directory, make_step, run_step
+from autograder.grading.result_store import CachedGrader
 from autograder.release.build import build
 from tests.browsers import launched
 from tests.tiny import TinyCourse, write_tiny_sources
+from tests.zygotes import graders_of_commands, zygotes_used_again
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,6 +34,21 @@ def _alembic_asked_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nbgrader.api, "get_alembic_version", functools.cache(nbgrader.api.get_alembic_version))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _graders() -> Iterator[list[CachedGrader]]:
+    """Let zygotes serve one test after another."""
+    with zygotes_used_again(), graders_of_commands() as graders:
+        yield graders
+
+
+@pytest.fixture(autouse=True)
+def _graders_end_with_the_test(_graders: list[CachedGrader]) -> Iterator[None]:
+    """Close what the commands of a test graded with, as at a command's end."""
+    yield
+    for grader in _graders:
+        grader.close()
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,7 @@ ASSIGNMENT = load_assignment(ROOT, "vit")
 
 @pytest.fixture(scope="module")
 def zygote() -> Iterator[Zygote]:
-    with Zygote(threads=2) as zygote:
+    with Zygote(threads=1) as zygote:
         yield zygote
 
 

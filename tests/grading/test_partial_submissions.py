@@ -30,7 +30,7 @@ STUBS = (ROOT / "release" / "vit" / "utilities.py").read_bytes()
 @pytest.fixture(scope="module")
 def grader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grader]:
     course = Course(tmp_path_factory.mktemp("course"))
-    with Grader(course, ASSIGNMENT, threads=2) as grader:
+    with Grader(course, ASSIGNMENT, threads=1) as grader:
         yield grader
 
 

@@ -151,7 +151,7 @@ CELL = "import utilities\nmodel_params = {'num_heads': utilities.send()}\nraise 
 
 @pytest.fixture(scope="module")
 def grader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grader]:
-    with Grader(Course(tmp_path_factory.mktemp("course")), ASSIGNMENT, threads=2) as grader:
+    with Grader(Course(tmp_path_factory.mktemp("course")), ASSIGNMENT, threads=1) as grader:
         yield grader
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import select
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -317,9 +318,11 @@ def test_nothing_survives_the_stop(zygote: Zygote, settings: Settings, layers: t
     call(process, "leave_a_child")
     ours = set(psutil.Process().children(recursive=True)) - before
     assert len(ours) == 3  # the watchdog, the student process and its child
+    ends = [os.pidfd_open(child.pid) for child in ours]
     process.stop()
-    _, alive = psutil.wait_procs(ours, timeout=10)
-    assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+    for end in ends:
+        assert select.select([end], [], [], 10)[0] == [end]  # it has ended, whether or not it was reaped
+        os.close(end)
 
 
 def test_what_overran_its_memory_is_told_so(zygote: Zygote, settings: Settings) -> None:
