@@ -22,10 +22,36 @@ from tests.browsers import launched
 from tests.tiny import TinyCourse, write_tiny_sources
 from tests.zygotes import graders_of_commands, zygotes_used_again
 
+LONGEST_FIRST = (
+    "audit/test_audit.py",
+    "course/test_lab.py",
+    "test_hostile_reading.py",
+    "audit/mutants/test_run.py",
+    "test_flow.py",
+    "grading/test_liars.py",
+    "grading/test_partial_submissions.py",
+    "grading/test_replies.py",
+    "gradebook/test_durability.py",
+    "sandbox/test_hostile.py",
+    "ledger/test_marks_over_time.py",
+    "test_ci.py",
+    "grading/test_real_hand_ins.py",
+    "course/test_profiles_and_edges.py",
+    "grading/test_order_of_tasks.py",
+    "test_draws.py",
+)
+"""Files that take longest: begun first, so that no worker is left alone with one of them at the end."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Know the marker of hidden checks, which some tests import."""
     config.addinivalue_line("markers", "check(sentence, weight=1): what a hidden check asks for")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; workers take files in this order."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="session", autouse=True)
