@@ -24,11 +24,12 @@ ASSIGNMENT = load_assignment(ROOT, "vit")
 
 
 _FOLDER = re.compile(r"(?<![\w.])/(?:home|root|usr|opt|tmp|var|work|submission|scratch|proc)/")
-ONE_IN = {"unseen_": 10, "unusual_": 10}
-"""Of tables whose names begin so, one variant in ten is tried here."""
-ONE_IN_RIGHT, ONE_IN_WRONG = 3, 5
+ONE_IN = {"unseen_": 20, "unusual_": 20}
+"""Of tables whose names begin so, one variant in twenty is tried here."""
+ONE_IN_RIGHT, ONE_IN_WRONG = 6, 10
 """The same for the other tables."""
 ALONE = {
+    "attention-drops-scores",
     "attention-needs-a-batch",
     "attention-output-of-unscaled-scores",
     "attention-overflows",
@@ -43,12 +44,16 @@ ALONE = {
     "encoder-class-token-without-position-by-definition",
     "encoder-no-gradient-of-class-token",
     "encoder-other-defaults",
+    "footprint-tracker-never-started",
     "labels-cut-at-the-comma",
     "labels-of-training-one-hot",
     "labels-of-validation-shuffled",
     "mlp-elu",
+    "mlp-rank-three-only",
     "mlp-regularised",
     "model-of-other-settings",
+    "model-regularised",
+    "multi-head-batch-size-fixed-in-split",
     "multi-head-fused-and-scaled-by-dk",
     "multi-head-fused-and-split-elsewhere",
     "multi-head-length-of-the-first-call",
@@ -61,8 +66,13 @@ ALONE = {
     "pixels-split-again-in-order",
     "pretrained-logits",
     "split-70-30",
+    "split-first-quarter-of-each-class",
     "training-drops-the-last-batch",
+    "training-loss-of-probabilities",
+    "training-names-the-metric-acc",
     "training-never-tests",
+    "training-of-shuffled-labels",
+    "training-of-the-head-only",
 }
 """Variants that a single check kills, for checks of which the others here have none."""
 KILLING_NOTHING_ALONE = {
@@ -93,19 +103,19 @@ def _one_in(table: str, *, right: bool) -> int:
 
 @pytest.fixture(scope="module")
 def found() -> Audit:
-    """A large part of the corpus, tried once; what is known to be misjudged is left to the command."""
-    return audit(AuditSubject(Course(root=ROOT), "vit", FOLDER), Scope(slugs=sampled_slugs()))
+    """A part of the corpus, tried once; what is known to be misjudged is left to the command."""
+    return audit(AuditSubject(Course(root=ROOT), "vit", FOLDER), Scope(slugs=sampled_slugs(), jobs=1))
 
 
 @pytest.mark.slow
 def test_right_submissions_get_full_marks(found: Audit) -> None:
-    assert len(found.right()) >= 40
+    assert len(found.right()) >= 25
     assert {row.variant.slug: row.lost for row in found.right() if not row.is_as_expected} == {}
 
 
 @pytest.mark.slow
 def test_wrong_submissions_lose_points_in_their_task_and_nowhere_else(found: Audit) -> None:
-    assert len(found.wrong()) >= 120
+    assert len(found.wrong()) >= 85
     assert {row.variant.slug: row.lost for row in found.wrong() if not row.is_as_expected} == {}
 
 
@@ -150,6 +160,8 @@ def test_equal_features_are_normalised_without_dividing_by_zero() -> None:
 @pytest.mark.slow
 def test_an_instructors_own_checks_are_audited(released_course: TinyCourse, capsys: pytest.CaptureFixture[str]) -> None:
     write_corpus(released_course)
+    with (released_course.root / "course_config.py").open("a") as settings:
+        settings.write("c.Autograder.jobs = 1\n")
     words = ["audit", "--course", str(released_course.root), "--assignment", "tiny", "--matrix", "--seeds", "2"]
     assert main(words) == 0
     report = capsys.readouterr().out
