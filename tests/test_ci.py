@@ -112,7 +112,7 @@ def private_repository(course: TinyCourse) -> Path:
     """The miniature course as an instructor's repository, with two students' submissions in it."""
     root = course.root
     config = root / "course_config.py"
-    config.write_text(config.read_text() + 'c.Autograder.assignment = "tiny"\n')
+    config.write_text(config.read_text() + 'c.Autograder.assignment = "tiny"\nc.Autograder.jobs = 1\n')
     python = root / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(REPOSITORY))} exec {sys.executable} "$@"\n')

@@ -73,11 +73,10 @@ def test_nbgrader_gives_the_same_marks(course: Path) -> None:
     """Results are forgotten first, so that nbgrader's command grades by itself."""
     before = automatic(course)
     shutil.rmtree(course / ".autograder" / "results")
-    for student in ("heads-not-merged", "untouched-stubs"):
-        words = [sys.executable, "-m", "nbgrader", "autograde", "vit", "--student", student, "--force"]
-        done = subprocess.run(words, cwd=course, capture_output=True, text=True, timeout=400, check=False)
-        assert done.returncode == 0, done.stderr
-    assert list((course / ".autograder" / "results" / "vit").rglob("*.json"))
+    words = [sys.executable, "-m", "nbgrader", "autograde", "vit", "--student", "h*", "--force"]  # two of them
+    done = subprocess.run(words, cwd=course, capture_output=True, text=True, timeout=400, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(list((course / ".autograder" / "results" / "vit").rglob("*.json"))) == 2
     assert automatic(course) == before
 
 

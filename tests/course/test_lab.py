@@ -26,6 +26,8 @@ WRITTEN = (
     "create_vit_classifier",
 )  # fmt: skip
 """The parts that students write."""
+ONE_PROCESSOR = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""Settings of TensorFlow: other tests run beside these, and threads that wait for each other cost time."""
 LOOK_INSIDE = """
 import json, sys
 import matplotlib
@@ -118,13 +120,16 @@ raises(ValueError, "no PatchEncoder", utilities.plot_position_similarity, plain)
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The solved notebook after a run in the quick profile."""
-    return execute(tmp_path_factory.mktemp("lab"))
+    """The solved notebook after a run in the quick profile, on one processor."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, threads in ONE_PROCESSOR.items():
+            patch.setenv(name, threads)
+        return execute(tmp_path_factory.mktemp("lab"))
 
 
 def run_script(folder: Path, script: str, *words: Path) -> str:
     """Run a script in a new process and return what it printed."""
-    settings = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+    settings = os.environ | ONE_PROCESSOR | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
     done = subprocess.run(
         [sys.executable, "-c", script, *map(str, words)],
         cwd=folder,
