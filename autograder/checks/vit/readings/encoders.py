@@ -122,18 +122,22 @@ def encoder_candidates(positions: Sequence[Positions], tokens: int, patch_dim: i
 
     A bias or a class token that is missing is absent: it counts as 0.
     """
-    shapes = {tuple(size for size in places.shape if size != 1): places for places in positions}
-    kernel = shapes.get((patch_dim, width), shapes.get((width, patch_dim)))
-    table = shapes.get((tokens, width))
+    kernel, table = (_matrix(positions, rows, width) for rows in (patch_dim, tokens))
     vectors = [places.reshape(-1) for places in positions if is_vector(places) and places.size == width]
     if kernel is None or table is None or len(vectors) not in (1, 2):
         return []
-    kernel = kernel.reshape(patch_dim, width) if (patch_dim, width) in shapes else kernel.reshape(width, -1).T
     pairs = [vectors, vectors[::-1]] if len(vectors) == 2 else [[vectors[0], _none(width)], [_none(width), vectors[0]]]
-    return [
-        Encoder(Dense(kernel, bias), token, table.reshape(tokens, width), last)
-        for (bias, token), last in product(pairs, (False, True))
-    ]
+    return [Encoder(Dense(kernel, bias), token, table, last) for (bias, token), last in product(pairs, (False, True))]
+
+
+def _matrix(positions: Sequence[Positions], rows: int, width: int) -> Positions | None:
+    """Return the variable that is a matrix of this shape, its transpose, or a convolution of patches."""
+    for places in positions:
+        if places.size == rows * width and places.shape[-1] == width:
+            return places.reshape(rows, width)
+        if tuple(size for size in places.shape if size != 1) == (width, rows):
+            return places.reshape(width, rows).T
+    return None
 
 
 def _none(width: int) -> Positions:
