@@ -49,6 +49,8 @@ class Style:
         epsilon: Of the normalisations.
         order: Of a block's variables.
         three_axes: Whether the projections have an axis for the heads.
+        joined: Whether queries, keys and values share a variable, and so do a scale and its offset.
+        by_kind: Whether the model makes all parts of one kind before those of the next one.
         again: Whether the block drops units once more after the mlp did.
         rate: Of the dropout in the model's blocks, whatever is asked for.
         token_last: Whether the class token comes last.
@@ -61,6 +63,8 @@ class Style:
     epsilon: float = 1e-6
     order: str = "attention first network second"
     three_axes: bool = False
+    joined: bool = False
+    by_kind: bool = False
     again: bool = False
     rate: float | None = None
     token_last: bool = False
@@ -73,6 +77,7 @@ STYLES = {
     "gelu": Style(activation=gelu, epsilon=1e-3, again=True, three_axes=True, order="first second attention network"),
     "gelu by tanh": Style(activation=gelu_tanh, last=relu, epsilon=1e-5, order="attention network first second"),
     "averages": Style(activation=relu, last=gelu, epsilon=4e-3, token_last=True, again=True),
+    "joined": Style(activation=gelu, epsilon=1e-5, joined=True, by_kind=True),
 }
 
 
@@ -93,21 +98,27 @@ class _Variables:
 
     def network(self, style: Style, widths: Sequence[int]) -> Mlp:
         layers = [self.dense(before, after) for before, after in pairwise(widths)]
-        return Mlp(tuple(layers), style.activation, style.last)
+        return Mlp(tuple(layers), (style.activation,) * (len(layers) - 1) + (style.last,))
 
-    def block(self, style: Style, heads: int, dim: int, units: Sequence[int]) -> Block:
-        parts: dict[str, Any] = {}
-        for part in style.order.split():
-            if part == "attention":
-                parts[part] = self._attention(style, heads, dim)
-            elif part == "network":
-                parts[part] = self.network(style, [dim, *units])
-            else:
-                parts[part] = Norm(self.add(dim), self.add(dim), style.epsilon)
-        return Block(**parts)
+    def blocks(self, style: Style, count: int, heads: int, dim: int, units: Sequence[int]) -> list[Block]:
+        parts: list[dict[str, Any]] = [{} for _ in range(count)]
+        places = [(number, name) for number in range(count) for name in style.order.split()]
+        for number, name in sorted(places, key=lambda place: style.by_kind and style.order.index(place[1])):
+            parts[number][name] = self._part(name, style, heads, [dim, *units])
+        return [Block(**part) for part in parts]
+
+    def _part(self, name: str, style: Style, heads: int, widths: Sequence[int]) -> Any:
+        if name == "attention":
+            return self._attention(style, heads, widths[0])
+        if name == "network":
+            return self.network(style, widths)
+        scale, offset = self.add(2, widths[0]) if style.joined else (self.add(widths[0]), self.add(widths[0]))
+        return Norm(scale, offset, style.epsilon)
 
     def _attention(self, style: Style, heads: int, dim: int) -> Projections:
-        if style.three_axes:
+        if style.joined:
+            inward = self.add(dim, 3 * heads * dim).reshape(dim, 3, heads, dim).transpose(1, 2, 0, 3)
+        elif style.three_axes:
             inward = [self.add(heads, dim, dim) for _ in range(3)]
         else:
             inward = [self.add(dim, heads * dim).reshape(dim, heads, dim).transpose(1, 0, 2) for _ in range(3)]
@@ -199,7 +210,7 @@ class NumpySubmission(Student):
 
     def _blocks(self, count: int, heads: int, dim: int, units: Sequence[int], rate: float = 0.1) -> Layer:
         variables = _Variables()
-        blocks = [variables.block(self._style, heads, dim, units) for _ in range(count)]
+        blocks = [variables.blocks(self._style, 1, heads, dim, units)[0] for _ in range(count)]
 
         def run(x: Floats, values: Floats, drop: Drop) -> Floats:
             for places in blocks:
@@ -227,10 +238,8 @@ class NumpySubmission(Student):
         of_blocks = settings["msa_dropout_rate"] if self._style.rate is None else self._style.rate
         variables = _Variables()
         encoder = variables.encoder(self._style, patches, size**2 * channels, dim)
-        blocks = [
-            variables.block(self._style, settings["num_heads"], dim, [2 * dim, dim])
-            for _ in range(settings["transformer_layers"])
-        ]
+        layers, heads = settings["transformer_layers"], settings["num_heads"]
+        blocks = variables.blocks(self._style, layers, heads, dim, [2 * dim, dim])
         network = variables.network(self._style, [dim, *head])
         places = Vit(encoder, tuple(blocks), network, variables.dense(head[-1], settings["num_classes"]))
 

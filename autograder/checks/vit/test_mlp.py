@@ -84,11 +84,12 @@ def test_widths(network):
 def test_vectors(student, network, rng):
     for leading, units in (((), [WIDTH, 3]), ((), [4]), ((2, 3), [3, 3])):
         variables = Variables(student.model([(*leading, WIDTH)], node("mlp", [0], units, 0.0)))
-        places = replace(network.places, layers=dense_layers(variables.positions, (WIDTH, *units)))
+        layers = dense_layers(variables.positions, (WIDTH, *units))
         x, values = draw(rng, BATCH, *leading), indifferent(variables.draw(rng), variables)
         variables.set(values)
         what = f"The output for hidden_units={units} on inputs of shape {x.shape}"
-        expect(variables.layer(x), answers(network.right(x, values_at(places, values))), what)
+        right = [network.right(x, values_at(places, values)) for places in network.of_layers(layers)]
+        expect(variables.layer(x), answers(right), what)
 
 
 def indifferent(values, variables):

@@ -136,13 +136,11 @@ class Mlp:
 
     Attributes:
         layers: Each of them.
-        activation: Follows each layer but the last.
-        last: Follows the last one, if any does.
+        activations: What follows each layer; None where nothing does, as after the last one.
     """
 
     layers: tuple[Dense, ...]
-    activation: Activation = relu
-    last: Activation | None = None
+    activations: tuple[Activation | None, ...]
 
 
 def mlp(x: Floats, w: Mlp, keep: Sequence[Keep] | None = None) -> Floats:
@@ -153,9 +151,8 @@ def mlp(x: Floats, w: Mlp, keep: Sequence[Keep] | None = None) -> Floats:
         w: The layers.
         keep: Dropout's factors after each layer's non-linearity.
     """
-    for number, layer in enumerate(w.layers):
+    for number, (layer, activation) in enumerate(zip(w.layers, w.activations, strict=True)):
         x = dense(x, layer)
-        activation = w.activation if number < len(w.layers) - 1 else w.last
         x = x if activation is None else activation(x)
         if keep is not None:
             x = x * keep[number]

@@ -14,6 +14,7 @@ from autograder.checking.variables import Positions, Variables, is_vector
 from autograder.checks.vit.mistakes.blocks import NO_ATTENTION, NO_MLP, NORM_MISSING, NORM_OVER_OTHER_AXIS
 from autograder.checks.vit.oracles.vision_transformer import Dense, Projections
 from autograder.checks.vit.readings.heads import discover_heads
+from autograder.checks.vit.readings.joined import pair_in
 from autograder.checks.vit.readings.layouts import Sizes, projections
 
 
@@ -69,6 +70,7 @@ def sorted_by_shape(variables: Sequence[Positions], sizes: BlockSizes) -> Parts 
 
     Nor are they where the attention's layout has to be discovered.
     """
+    variables = _with_pairs_apart(variables, sizes)
     matrices = [places for places in variables if not is_vector(places)]
     hidden = _hidden_of(variables, sizes)
     for shape in ((sizes.model_dim, hidden), (hidden, sizes.model_dim)):  # the mlp comes after the attention
@@ -82,6 +84,11 @@ def sorted_by_shape(variables: Sequence[Positions], sizes: BlockSizes) -> Parts 
     found = replace(sizes, heads=heads)
     readings = list(projections(matrices, found.of_heads))
     return _rest_of(variables, readings, matrices, found) if readings else None
+
+
+def _with_pairs_apart(variables: Sequence[Positions], sizes: BlockSizes) -> list[Positions]:
+    """Return the variables, with a vector of its own for each scale and each offset of a normalisation."""
+    return [vector for places in variables for vector in pair_in(places, sizes.model_dim)]
 
 
 def _shape(places: Positions) -> tuple[int, ...]:
@@ -105,7 +112,7 @@ def sorted_by_discovery(
         return None
     attention = list(variables.positions[starts[0] : starts[0] + count])
     row = np.concatenate([places.ravel() for places in attention])
-    return _rest_of(variables.positions, [moved_to(heads.places, row)], attention, sizes)
+    return _rest_of(_with_pairs_apart(variables.positions, sizes), [moved_to(heads.places, row)], attention, sizes)
 
 
 def _rest_of(
@@ -132,6 +139,7 @@ def _rest_of(
 def blame_for_shapes(variables: Sequence[Positions], sizes: BlockSizes) -> None:
     """Name what the weights' shapes show to be missing."""
     d, tokens = sizes.model_dim, sizes.tokens
+    variables = _with_pairs_apart(variables, sizes)
     shapes = [_shape(places) for places in variables]
     if not shapes:
         blame(NO_ATTENTION)

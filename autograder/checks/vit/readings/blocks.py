@@ -28,7 +28,7 @@ from autograder.checks.vit.readings.block_parts import (
     sorted_by_shape,
 )
 from autograder.checks.vit.readings.heads import has_known_layout
-from autograder.checks.vit.readings.networks import DRAWS, MISSES, STYLES, calm_output
+from autograder.checks.vit.readings.networks import DRAWS, MISSES, accepted_activations, calm_output
 from autograder.errors import CheckFailed
 
 BATCH = 3
@@ -220,10 +220,10 @@ def skeletons(parts: Parts, orders: Iterable[Order]) -> Iterator[list[Block]]:
             Block(
                 attention=parts.projections[0],
                 first=Norm(scale, offset),
-                network=Mlp(layers, activation, last),
+                network=Mlp(layers, activations),
                 second=Norm(second_scale, second_offset),
             )
-            for activation, last in STYLES
+            for activations in accepted_activations(len(layers))
         ]
 
 

@@ -1,7 +1,8 @@
 """Read multi-head attention's variables as four projections, whatever layout a student chose.
 
 The contract fixes how many values each projection holds, not how they are stored: `(heads, dim, width)`,
-`(heads, width, dim)`, one wide matrix, or a matrix a head are all right. Each reading here is a record of positions.
+`(heads, width, dim)`, one wide matrix, a matrix a head, or several projections in one variable are all right. Each
+reading here is a record of positions.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ import numpy as np
 
 from autograder.checking.variables import Positions, Variables, is_vector
 from autograder.checks.vit.oracles.vision_transformer import Projections
+from autograder.checks.vit.readings.joined import taken_apart
+
+PROJECTIONS = 4
+"""Of queries, keys, values, and of the joined heads."""
 
 
 @dataclass(frozen=True)
@@ -38,40 +43,64 @@ def matrices(variables: Variables) -> list[Positions]:
 
 def projections(found: Sequence[Positions], sizes: Sizes) -> Iterator[Projections]:
     """Yield every way to read these variables as projections, the usual ones first; none if their layout is unknown."""
-    for wholes in _wholes(found, sizes.heads):
-        for query, key, value, output in itertools.permutations(wholes):
-            yield from _in_one_layout((query, key, value), output, sizes)
+    seen = set()
+    for variables in _stacked(found, sizes.heads):
+        for wholes in _wholes(variables, sizes):
+            for read in _in_one_layout(wholes, sizes):
+                places = tuple(part.tobytes() for part in (read.query, read.key, read.value, read.output))
+                if places not in seen:  # a matrix for each of three heads looks like three matrices
+                    yield read
+                seen.add(places)
 
 
-def _wholes(found: Sequence[Positions], heads: int) -> Iterator[list[Positions]]:
-    """Yield the four projections, each in one array: as they are, or stacked from a matrix for each head."""
-    if len(found) == 4:
-        yield list(found)
-        return
-    outputs = {3 * heads + 1: (-1, 0), 4 * heads: (None,)}.get(len(found), ())
-    for output in outputs:
+def _stacked(found: Sequence[Positions], heads: int) -> Iterator[list[Positions]]:
+    """Yield the variables as they are, then those of the heads stacked, where each head has its own.
+
+    The output projection may be one for all, before or after the others.
+    """
+    yield list(found)
+    for output in (None, -1, 0):
         single = [places for number, places in enumerate(found) if output is None or number != output % len(found)]
-        roles = len(single) // heads
+        kinds, rest = divmod(len(single), heads)
+        if rest or not kinds:
+            continue
         for groups in (
-            [single[role * heads : (role + 1) * heads] for role in range(roles)],
-            [single[role::roles] for role in range(roles)],  # query, key and value of the first head, of the second …
+            [single[kind * heads : (kind + 1) * heads] for kind in range(kinds)],
+            [single[kind::kinds] for kind in range(kinds)],  # query, key and value of the first head, of the second …
         ):
             if all(places.shape == group[0].shape for group in groups for places in group):
                 yield [np.stack(group) for group in groups] + ([] if output is None else [found[output]])
 
 
-def _in_one_layout(inward: Sequence[Positions], output: Positions, sizes: Sizes) -> Iterator[Projections]:
-    """Yield readings in which query, key and value share one layout."""
-    dims = (sizes.dk, sizes.dk, sizes.dv)
-    for layout in _LAYOUTS:
-        read = [layout.read(places, sizes.heads, dim, sizes.width) for places, dim in zip(inward, dims, strict=True)]
-        query, key, value = read
-        if query is None or key is None or value is None:
-            continue
-        for out in _OUTPUTS:
-            merged = out.read(output, sizes.heads, sizes.width, sizes.width)
-            if merged is not None:
-                yield Projections(query, key, value, merged)
+def _wholes(variables: Sequence[Positions], sizes: Sizes) -> Iterator[list[Positions]]:
+    """Yield the four projections, each in one array; several may share a variable."""
+    if len(variables) > PROJECTIONS:
+        return
+    one = [sizes.heads * dim * sizes.width for dim in (sizes.dk, sizes.dv, sizes.width)]
+    for held in itertools.product(range(1, PROJECTIONS + 1), repeat=len(variables)):
+        as_large = all(places.size / count in one for places, count in zip(variables, held, strict=True))
+        if as_large and sum(held) == PROJECTIONS:
+            for parts in itertools.product(*map(taken_apart, variables, held)):
+                yield list(itertools.chain(*parts))
+
+
+def _in_one_layout(wholes: Sequence[Positions], sizes: Sizes) -> Iterator[Projections]:
+    """Yield readings in which query, key and value, whichever they are, share one layout."""
+    heads, width = sizes.heads, sizes.width
+    keys, values = (
+        [[layout.read(places, heads, dim, width) for places in wholes] for layout in _LAYOUTS]
+        for dim in (sizes.dk, sizes.dv)
+    )
+    outputs = [[layout.read(places, heads, width, width) for places in wholes] for layout in _OUTPUTS]
+    for query, key, value, output in itertools.permutations(range(len(wholes))):
+        for as_key, as_value in zip(keys, values, strict=True):
+            q, k, v = as_key[query], as_key[key], as_value[value]
+            if q is None or k is None or v is None:
+                continue
+            for as_output in outputs:
+                o = as_output[output]
+                if o is not None:
+                    yield Projections(q, k, v, o)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ shape, and the model is asked with all of its attention silent, which leaves few
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -18,6 +19,7 @@ from autograder.checking.readings import ABSENT, all_readings, moved_to, values_
 from autograder.checking.remote import Student
 from autograder.checking.variables import Positions, Variables, without
 from autograder.checks.vit.oracles.vision_transformer import (
+    Activation,
     Block,
     Dense,
     Encoder,
@@ -29,7 +31,8 @@ from autograder.checks.vit.oracles.vision_transformer import (
 from autograder.checks.vit.readings.block_parts import BlockSizes, Parts, sorted_by_shape
 from autograder.checks.vit.readings.blocks import USUAL_ORDERS, ReadBlock, read_block, skeletons, with_epsilons
 from autograder.checks.vit.readings.encoders import ReadEncoder, encoder_candidates, read_encoder
-from autograder.checks.vit.readings.networks import STYLES, calm_output, dense_layers
+from autograder.checks.vit.readings.joined import dealt
+from autograder.checks.vit.readings.networks import accepted_activations, calm_output, dense_layers
 from autograder.errors import CheckFailed, StudentFault
 
 BATCH = 6
@@ -37,9 +40,14 @@ USUAL_EPSILONS = (1e-6, 1e-5, 1e-3)
 """Of normalisations in blocks that cannot be read by themselves: those of the paper, of PyTorch and of Keras."""
 OF_ENCODER = (4, 3, 2, 5)
 """How many variables an encoder may have, the usual case first: a kernel, a bias, the class token, the positions."""
-ROUGH = 0.02
-"""How far logits may be off, relatively, as long as the epsilon is not known."""
-USUAL_STYLES = tuple((activation, last) for activation, last in STYLES if last in (None, activation))
+ROUGH, NEAR = 0.3, 1e-3
+"""How far logits may be off, relatively, as long as the epsilon is not known, and as soon as it is."""
+SILENT_DRAWS = 3
+MOST_OF_A_BLOCK, MOST_DEALS = 32, 256
+"""Variables of a block, and ways to deal a model's, that are tried: a matrix for each head, kind by kind, has fewer."""
+
+Deal = list[Parts]
+"""The parts of each block."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +124,9 @@ def model_candidates(student: Student, variables: Variables, sizes: VitSizes, rn
     used = np.concatenate([places.ravel() for run in runs for places in run])
     rest = [places for places in others if not np.isin(places, used).any()]
     return [
-        Vit(encoder, blocks, Mlp(head[:-1], activation, last), head[-1])
+        Vit(encoder, blocks, Mlp(head[:-1], activations), head[-1])
         for encoder in _encoders(student, rest, sizes, rng)
-        for activation, last in STYLES
+        for activations in accepted_activations(len(head) - 1)
     ]
 
 
@@ -162,53 +170,86 @@ def _with_blocks_of_its_own(
     With the attention of all blocks at 0, the model's answer leaves few ways to read the rest; each may stand beside
     every reading of the attention.
     """
-    others = _before_head(variables, head)
-    for of_encoder in OF_ENCODER:
-        parts = _equal_parts(others[of_encoder:], sizes)
-        if not parts:
-            continue
-        values = without(variables.draw(rng), np.concatenate([part.attention for part in parts]))
-        images = sizes.draw_images(rng)
-        variables.set(values)
-        logits = calm_output(variables.layer, images, (BATCH, sizes.classes))
-        models = [
-            Vit(encoder, blocks, Mlp(tuple(head[:-1]), activation, last), head[-1])
-            for encoder in _encoders(student, others[:of_encoder], sizes, rng)
-            for blocks in zip(*map(_silent_blocks, parts), strict=True)
-            for activation, last in USUAL_STYLES
-        ]
-        answer = partial(vit, images, patch_size=sizes.patch_size)
-        found = [
-            _with_best_epsilon(model, values, answer, logits)
-            for model in all_readings(models, values, answer, logits, ROUGH)
-        ]
-        return [
-            replace(model, blocks=tuple(map(_attending, model.blocks, attentions)))
-            for model in found
-            for attentions in zip(*(part.projections for part in parts), strict=True)
-        ]
+    for of_encoder, of_blocks in _encoder_apart(_before_head(variables, head), sizes):
+        candidates = []
+        for deals in _equal_parts(of_blocks, sizes):
+            models = [
+                Vit(encoder, blocks, Mlp(tuple(head[:-1]), activations), head[-1])
+                for encoder in _encoders(student, of_encoder, sizes, rng)
+                for blocks in zip(*map(_silent_blocks, deals[0]), strict=True)
+                for activations in accepted_activations(len(head) - 1)
+            ]
+            attention = np.concatenate([part.attention for part in deals[0]])
+            candidates += [
+                replace(model, blocks=tuple(map(_attending, model.blocks, attentions)))
+                for model in _right_without_attention(variables, models, attention, sizes, rng)
+                for parts in deals
+                for attentions in zip(*(part.projections for part in parts), strict=True)
+            ]
+        if candidates:
+            return candidates
     return []
 
 
-def _equal_parts(variables: Sequence[Positions], sizes: VitSizes) -> list[Parts]:
-    """Return the parts of blocks of the right sizes, one after the other; none if the variables are none."""
-    count, rest = divmod(len(variables), sizes.layers)
-    if rest or not count:
+def _encoder_apart(variables: list[Positions], sizes: VitSizes) -> Iterator[tuple[list[Positions], list[Positions]]]:
+    """Yield the ways to take the encoder's variables out of a model's: the first ones, or those that shapes tell.
+
+    A bias stands beside its kernel. A class token that is the model's own stands first, else beside the positions.
+    """
+    for count in OF_ENCODER:
+        yield variables[:count], variables[count:]
+    width, number_of = sizes.model_dim, {places.size: number for number, places in enumerate(variables)}
+    kernel, table = (number_of.get(rows * width) for rows in (sizes.patch_dim, sizes.patches + 1))
+    if kernel is None or table is None:
+        return
+    for bias, token in itertools.product((kernel + 1, kernel - 1), (0, table - 1, table + 1)):
+        chosen = {kernel, table, bias, token}
+        of_encoder = [variables[number] for number in sorted(chosen) if 0 <= number < len(variables)]
+        if len(of_encoder) == 4 and max(chosen) >= 4:
+            yield of_encoder, [places for number, places in enumerate(variables) if number not in chosen]
+
+
+def _right_without_attention(
+    variables: Variables, models: list[Vit], attention: Positions, sizes: VitSizes, rng: np.random.Generator
+) -> list[Vit]:
+    """Return the readings that hold as long as the attention is 0, each with the best of the usual epsilons.
+
+    The class token then meets no other token: its logits are those of a single vector, which a wrong reading may come
+    near in one draw.
+    """
+    for number in range(SILENT_DRAWS):
+        if models:
+            values, images = without(variables.draw(rng), attention), sizes.draw_images(rng)
+            variables.set(values)
+            logits = calm_output(variables.layer, images, (BATCH, sizes.classes))
+            answer = partial(vit, images, patch_size=sizes.patch_size)
+            found = list(all_readings(models, values, answer, logits, NEAR if number else ROUGH))
+            models = found if number else [_with_best_epsilon(model, values, answer, logits) for model in found]
+    return models
+
+
+def _equal_parts(variables: Sequence[Positions], sizes: VitSizes) -> list[list[Deal]]:
+    """Return the ways to deal variables to blocks of these sizes, those together that differ in the attention alone."""
+    deals: dict[bytes, list[Deal]] = {}
+    if len(variables) > sizes.layers * MOST_OF_A_BLOCK:
         return []
-    runs = [variables[start : start + count] for start in range(0, len(variables), count)]
-    found = [sorted_by_shape(run, sizes.of_block) for run in runs]
-    parts = [part for part in found if part is not None and part.sizes == sizes.of_block]
-    return parts if len(parts) == sizes.layers else []
+    for runs in itertools.islice(dealt(variables, sizes.layers), MOST_DEALS):
+        found = [sorted_by_shape(run, sizes.of_block) for run in runs]
+        parts = [part for part in found if part is not None and part.sizes == sizes.of_block]
+        if len(parts) == sizes.layers:
+            vectors = np.concatenate([vector for part in parts for vector in part.vectors])
+            deals.setdefault(vectors.tobytes(), []).append(parts)
+    return list(deals.values())
 
 
 def _silent_blocks(parts: Parts) -> list[Block]:
     """Return the usual ways to read a block, but for its attention, in an order that is the same for all blocks."""
-    return [
-        block
-        for row in skeletons(parts, USUAL_ORDERS)
-        for block in row
-        if (block.network.activation, block.network.last) in USUAL_STYLES
-    ]
+    return [block for row in skeletons(parts, USUAL_ORDERS) for block in row if _is_usual(block.network.activations)]
+
+
+def _is_usual(activations: tuple[Activation | None, ...]) -> bool:
+    """Whether all non-linearities are of one kind, the last one too if there is one."""
+    return len({kind for kind in activations if kind is not None}) <= 1
 
 
 def _with_best_epsilon(model: Vit, values: Floats, answer: Callable[[Vit], Floats], logits: Floats) -> Vit:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 
@@ -50,7 +50,12 @@ def relu_6(x: Floats) -> Floats:
 
 
 def _with(activation: Activation) -> Callable[..., Floats]:
-    return lambda x, w, keep=None: mlp(x, replace(w, activation=activation, last=w.last and activation), keep)
+    """Return the mlp that has this non-linearity in place of each of its own."""
+
+    def wrong(x: Floats, w: Mlp, keep: Sequence[Keep] | None = None) -> Floats:
+        return mlp(x, replace(w, activations=tuple(own and activation for own in w.activations)), keep)
+
+    return wrong
 
 
 _OTHER_KIND = "The non-linearity between your dense layers is neither ReLU nor GELU."
@@ -67,12 +72,15 @@ OF_NETWORKS = (
 )
 CAPPED = Mistake("non_linearity_of_other_kind", _OTHER_KIND, _with(relu_6))
 """Shows only where values are large."""
-STYLES = tuple((activation, last) for activation in ACTIVATIONS for last in (None, *ACTIVATIONS))
-"""Non-linearities that are accepted, without and with one, of any kind, after the last layer."""
 DRAWS = 16
 """Most draws that are made where two styles agree, as they do when all units of a narrow layer are silent."""
 MISSES = 3
 """So many draws, none of which can be read, are no accident of rounding."""
+
+
+def accepted_activations(layers: int) -> list[tuple[Activation | None, ...]]:
+    """Return the non-linearities that may follow so many layers: any after each, or none after the last one."""
+    return list(itertools.product(*[ACTIVATIONS] * (layers - 1), (None, *ACTIVATIONS)))
 
 
 def dense_layers(positions: Sequence[Positions], widths: Sequence[int]) -> tuple[Dense, ...]:
@@ -87,7 +95,7 @@ def dense_layers(positions: Sequence[Positions], widths: Sequence[int]) -> tuple
     """
     by_shape = {tuple(size for size in places.shape if size != 1): places for places in positions}
     layers = []
-    for before, after in pairwise(widths):
+    for before, after in itertools.pairwise(widths):
         kernel = by_shape.get((before, after), by_shape.get((after, before)))
         if kernel is None:
             shapes = ", ".join(str(places.shape) for places in positions) or "none"
@@ -124,6 +132,12 @@ class ReadNetwork:
         oracle = mlp if self.mistake is None else self.mistake
         return oracle(x, w, keep)
 
+    def of_layers(self, layers: tuple[Dense, ...]) -> list[Mlp]:
+        """Return the ways to read another mlp of the submission's: its non-linearities are of the same kinds."""
+        *inner, last = self.places.activations
+        found = itertools.product(set(inner), repeat=len(layers) - 1)
+        return [Mlp(layers, (*activations, last)) for activations in found]
+
 
 def calm_output(layer: Layer, x: Floats, shape: Sequence[int]) -> Floats:
     """Return a layer's output in inference, the same each time, whether or not it is told that this is no training."""
@@ -146,10 +160,10 @@ def read_network(variables: Variables, x: Floats, widths: Sequence[int], rng: np
         CheckFailed: If it is no mlp, right or with a mistake that we know.
     """
     layers = dense_layers(variables.positions, widths)
-    styles = [Mlp(layers, activation, last) for activation, last in STYLES]
+    networks = [Mlp(layers, activations) for activations in accepted_activations(len(layers))]
     values, output = _draw_and_ask(variables, x, widths[-1], rng)
     for oracle, mistake in _oracles():
-        left = list(all_readings(styles, values, partial(oracle, x), output))
+        left = list(all_readings(networks, values, partial(oracle, x), output))
         for _ in range(DRAWS):
             if len(left) > 1:  # silent units: two styles agree
                 again = _draw_and_ask(variables, x, widths[-1], rng)
