@@ -25,10 +25,9 @@ from tests.zygotes import graders_of_commands, zygotes_used_again
 LONGEST_FIRST = (
     "audit/test_audit.py",
     "course/test_lab.py",
-    "test_hostile_reading.py",
-    "audit/mutants/test_run.py",
     "test_flow.py",
     "grading/test_liars.py",
+    "audit/mutants/test_run.py",
     "grading/test_partial_submissions.py",
     "grading/test_replies.py",
     "gradebook/test_durability.py",
@@ -39,6 +38,7 @@ LONGEST_FIRST = (
     "course/test_profiles_and_edges.py",
     "grading/test_order_of_tasks.py",
     "test_draws.py",
+    "test_hostile_reading.py",
 )
 """Files that take longest: begun first, so that no worker is left alone with one of them at the end."""
 
