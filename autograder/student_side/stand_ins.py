@@ -26,7 +26,7 @@ def stand_in_for(own: Any, reference: Any) -> Any:  # noqa: ANN401 - functions o
 
 
 def _function(own: Any, reference: Callable[..., Any]) -> Callable[..., Any]:  # noqa: ANN401
-    call = _CallTranslation(own, reference)
+    call = _CallTranslation(own, reference, known=())
 
     @functools.wraps(reference)
     def stand_in(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
@@ -37,8 +37,8 @@ def _function(own: Any, reference: Callable[..., Any]) -> Callable[..., Any]:  #
 
 
 def _layer_class(own: Any, reference: Any) -> type:  # noqa: ANN401
-    make = _CallTranslation(own, reference)
-    call = _CallTranslation(getattr(own, "call", None), reference.call)
+    make = _CallTranslation(own, reference, _KERAS_ARGUMENTS)
+    call = _CallTranslation(getattr(own, "call", None), reference.call, _KERAS_ARGUMENTS)
 
     class StandInLayer(reference):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
@@ -54,24 +54,31 @@ def _layer_class(own: Any, reference: Any) -> type:  # noqa: ANN401
 
 
 class _CallTranslation:
-    """Turns the arguments of a call of the student's part into those of a call of the reference part."""
+    """Turns the arguments of a call of the student's part into those of a call of the reference part.
 
-    def __init__(self, own: Any, reference: Any) -> None:  # noqa: ANN401 - anything callable, or not
+    Args:
+        own: The student's part.
+        reference: The reference part.
+        known: Names of arguments that the reference takes, although its signature does not list them.
+    """
+
+    def __init__(self, own: Any, reference: Any, known: tuple[str, ...]) -> None:  # noqa: ANN401 - callable, or not
         reference_parameters = _parameters(reference)
         # The student's second parameter means the reference's second one, whatever they called it.
         pairs = zip(_parameters(own), reference_parameters, strict=False)
         self._renamed = {own: name for own, name in pairs if own not in reference_parameters}
-        self._known = [
+        self._listed = [
             name
             for name, parameter in reference_parameters.items()
             if parameter.kind is not inspect.Parameter.VAR_KEYWORD
         ]
+        self._known = {*self._listed, *known}
 
     def translate(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
         """Return positional and keyword arguments for the reference part."""
         renamed = {self._renamed.get(name, name): value for name, value in kwargs.items()}
-        known = {name: value for name, value in renamed.items() if name in (*self._known, *_KERAS_ARGUMENTS)}
-        return args[: len(self._known)], known
+        known = {name: value for name, value in renamed.items() if name in self._known}
+        return args[: len(self._listed)], known
 
 
 def _parameters(function: Any) -> dict[str, inspect.Parameter]:  # noqa: ANN401 - anything callable, or not

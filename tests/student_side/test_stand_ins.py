@@ -44,6 +44,7 @@ def test_renamed_arguments_are_recognised_by_their_place() -> None:
 
 def test_arguments_that_the_reference_lacks_are_ignored() -> None:
     assert stand_in_for(renamed, scale)(2, 3, None) == stand_in_for(renamed, scale)(2, by=3, mask=1) == 6
+    assert stand_in_for(renamed, scale)(2, by=3, name="block") == 6  # every layer takes a name, no function does
 
 
 def test_names_that_the_reference_has_are_left_alone() -> None:
