@@ -121,6 +121,8 @@ class Watcher:
         A shared mask that keeps nearly all units, or nearly none, is independent by what it shows: how often it keeps
         them gives it away.
         """
+        if kept.share in (0.0, 1.0):  # hardly any was seen
+            return
         shape = kept.units.shape[2:]
         same = np.broadcast_to(self.rng.random(shape) < kept.share, kept.units.shape)
         often = frequency_errors(same[kept.shown], kept.share)

@@ -80,7 +80,7 @@ def of_model(student: NumpySubmission, rng: np.random.Generator) -> list[tuple[s
     return [
         *failures(MODEL.test_output, model, rng),
         *failures(MODEL.test_other_sizes, other, rng),
-        *failures(MODEL.test_dropout, other, rng),
+        *failures(MODEL.test_dropout, model, rng),
     ]
 
 
@@ -116,7 +116,7 @@ def test_a_blocks_last_normalisation_is_told_by_the_mean_of_its_output(style: St
 @pytest.mark.parametrize("rate", [0.0, 0.1, 0.15])
 def test_a_rate_that_is_not_passed_to_the_blocks_is_noticed_in_every_draw(rate: float) -> None:
     student = NumpySubmission(Style(last=relu, epsilon=1e-3, again=True, rate=rate), seed=0)
-    model = MODEL.read(student, MODEL.OTHER, np.random.default_rng(0))
+    model = MODEL.read(student, MODEL.SIZES, np.random.default_rng(0))
     for seed in range(SOME_DRAWS):
         found = failures(MODEL.test_dropout, model, np.random.default_rng(seed))
         assert found == [("test_dropout", "dropout_rate_ignored")], seed

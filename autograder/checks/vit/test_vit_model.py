@@ -12,7 +12,7 @@ from autograder.checking.gradients import Subject, expect_gradients
 from autograder.checking.mistakes import answers, blame
 from autograder.checking.readings import positions_in
 from autograder.checking.remote import Layer, Student
-from autograder.checks.vit.dropout.networks import NEVER_ON, RATES, blame_for_dropout, expect_frequencies
+from autograder.checks.vit.dropout.networks import NEVER_ON, RATES, blame_for_dropout
 from autograder.checks.vit.dropout.vits import vit_in_training
 from autograder.checks.vit.oracles.vision_transformer import vit_parameters
 from autograder.checks.vit.readings.model_candidates import BATCH, VitSizes
@@ -20,19 +20,18 @@ from autograder.checks.vit.readings.vits import read_vit
 from autograder.errors import CheckFailed, StudentFault
 
 SIZES = VitSizes(side=9, channels=2, patch_size=3, model_dim=4, heads=3, layers=2, head=(7, 11), classes=5)
-OTHER = VitSizes(side=6, channels=1, patch_size=3, model_dim=4, heads=3, layers=1, head=(3, 2), classes=6)
-"""Of a model small enough to list what dropout can do to it."""
-ATTENTION_RATE, HEAD_RATE, SAMPLES = 0.2, 0.4, 96
+OTHER = VitSizes(side=6, channels=1, patch_size=3, model_dim=4, heads=3, layers=1, head=(3, 6, 5), classes=2)
+BLOCK_RATE, HEAD_RATE, SAMPLES = 0.2, 0.4, 96
 OTHER_RATES = (
     *((rate, HEAD_RATE) for rate in (0.0, *RATES)),
-    *((ATTENTION_RATE, rate) for rate in (0.0, *RATES)),
-    *((HEAD_RATE, ATTENTION_RATE), (ATTENTION_RATE, ATTENTION_RATE), (HEAD_RATE, HEAD_RATE)),
+    *((BLOCK_RATE, rate) for rate in (0.0, *RATES)),
+    *((HEAD_RATE, BLOCK_RATE), (BLOCK_RATE, BLOCK_RATE), (HEAD_RATE, HEAD_RATE)),
 )
 TOLERANCE = 5e-5
 """Of a whole model: what each layer rounds in its own way, the layers after it enlarge."""
 DROPPED_ELSEWHERE = (
-    "In training, dropout after the attention and after the layers of the head cannot give your logits. Nothing else may "
-    "be dropped: neither pixels nor logits."
+    "In training, dropout after the attention and the mlp's layers of each block and after the layers of the head cannot "
+    "give your logits. Each of them needs it, and nothing else may be dropped: neither pixels nor logits."
 )
 LARGE = {
     "input_shape": (32, 32, 3),
@@ -52,7 +51,7 @@ LARGE_PARAMETERS = 371_104_544
 def read(student: Student, sizes, rng):
     """Return a model as it was read, or why it could not be."""
     try:
-        return read_vit(student, sizes, (ATTENTION_RATE, HEAD_RATE), rng)
+        return read_vit(student, sizes, (BLOCK_RATE, HEAD_RATE), rng)
     except CheckFailed as failed:
         return failed
 
@@ -91,22 +90,31 @@ def test_output(model, rng):
         expect(model.layer(images), answers(model.right(images, values)), "The logits", TOLERANCE)
 
 
-@pytest.mark.check("It does the same for models of other sizes.")
+@pytest.mark.check("It does the same for models of other sizes, and for a single image.")
 def test_other_sizes(other, rng):
-    images, values = other.draw(rng)
-    expect(other.layer(images), answers(other.right(images, values)), "The logits of a smaller model", TOLERANCE)
+    images, values = other.draw(rng, batch=1)
+    what = f"The logits of one image for num_classes={OTHER.classes} and a head with the widths {list(OTHER.head)}"
+    expect(other.layer(images), answers(other.right(images, values)), what, TOLERANCE)
 
 
-@pytest.mark.check("In training, the blocks and the head drop units at the two rates that are given.", weight=2)
-def test_dropout(other, rng):
-    training = vit_in_training(other, (ATTENTION_RATE, HEAD_RATE), SAMPLES, rng)
+@pytest.mark.check("In training, all blocks and the head drop units at the two rates that are given.", weight=2)
+def test_dropout(model, rng):
+    for number in range(SIZES.layers):
+        expect_dropout(vit_in_training(model, number, (BLOCK_RATE, HEAD_RATE), SAMPLES, rng), model.mistake)
+
+
+def expect_dropout(training, mistake):
+    """End the check unless both rates explain what was seen."""
     if training.never:
-        blame(other.mistake or NEVER_ON)  # a mistake may hide that dropout acts
-    dropped = training.dropped(ATTENTION_RATE, HEAD_RATE)
-    if dropped is None:
-        blame_for_dropout(other.mistake, lambda: training.has_any_of(OTHER_RATES), DROPPED_ELSEWHERE)
-    shares = [1 - ATTENTION_RATE, 1 - HEAD_RATE, (1 - HEAD_RATE) ** dropped.times]
-    expect_frequencies(dropped.layers, shares)
+        blame(mistake or NEVER_ON)  # a mistake may hide that dropout acts
+    faults = []
+    for fault in training.faults((BLOCK_RATE, HEAD_RATE)):
+        if fault is None:
+            return
+        faults.append(fault)
+    if faults:
+        raise faults[0]
+    blame_for_dropout(mistake, lambda: training.has_any_of(OTHER_RATES), DROPPED_ELSEWHERE)
 
 
 @pytest.mark.check("Gradients reach every weight of the model, and are those of the logits.")

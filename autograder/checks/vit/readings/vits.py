@@ -65,10 +65,10 @@ class ReadVit:
         """Return the logits for these images when the variables hold these values."""
         return self.oracle(images, values_at(self.places, values), self.sizes.patch_size)
 
-    def draw(self, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    def draw(self, rng: np.random.Generator, batch: int = BATCH) -> tuple[Floats, Floats]:
         """Return images and set weights for which the definition itself is stable in float32."""
         for _ in range(DRAWS):
-            images, values = self.sizes.draw_images(rng), self.variables.draw(rng)
+            images, values = self.sizes.draw_images(rng, batch), self.variables.draw(rng)
             if self._is_stable(images, values, rng):
                 break
         self.variables.set(values)
