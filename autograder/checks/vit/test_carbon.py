@@ -13,6 +13,7 @@ from autograder.checking.comparisons import fail, require
 from autograder.checking.mistakes import Mistake, blame
 from autograder.checks.vit.training.rigged_training import BATCH_SIZE, EPOCHS, PLAIN, in_batches, rig_training
 from autograder.checks.vit.training.training_readings import read_training, trainable_model
+from autograder.errors import StudentFault
 
 LOGS, LOGS_OF_TESTED = "footprint", "footprint_of_tested"
 TRAINING = "run_experiment"
@@ -50,6 +51,12 @@ BESIDE_TRAINING = Mistake(
     "Some of the training happens before the tracker is started or after its epoch has ended.",
 )
 
+NOT_EACH_TIME = Mistake(
+    "tracker_not_each_time",
+    "A first training is measured, but not a second one, with `run_testing=True`. Each call makes a tracker of its own, "
+    "starts and ends it, whatever the settings are.",
+)
+
 
 @pytest.fixture(scope="module")
 def rigged(task_rng):
@@ -77,6 +84,21 @@ def outcome(student, model, rigged):
 
 
 @pytest.fixture(scope="module")
+def another(student, rigged):
+    """Make such a model once more."""
+    return trainable_model(student, rigged)
+
+
+@pytest.fixture(scope="module")
+def tested(student, another, rigged):
+    """Let the submission measure that one's training, with a test; return what came or why nothing did."""
+    try:
+        return measure(student, rigged, another, LOGS_OF_TESTED, run_testing=True)
+    except StudentFault as fault:
+        return fault
+
+
+@pytest.fixture(scope="module")
 def trained(model, rigged, outcome):
     """Read from the model how it was trained."""
     kernel = rigged.plan.network.layers(rigged.start)[0][:-1]
@@ -88,7 +110,7 @@ def trained(model, rigged, outcome):
 
 
 @pytest.mark.check("The model is trained once by `run_experiment`, on the given data, with the given settings.")
-def test_training_follows_the_settings(student, rigged, trained):
+def test_training_follows_the_settings(rigged, trained, another, tested):
     if trained.mistake or trained.tests:
         blame(SETTINGS_NOT_PASSED_ON)
     if trained.watched is not trained.rigged.validation:
@@ -100,9 +122,9 @@ def test_training_follows_the_settings(student, rigged, trained):
     )
     if trained.saved_beside(LOGS):
         blame(SAVED_ELSEWHERE)
-    another = trainable_model(student, rigged)
-    outcome = measure(student, rigged, another, LOGS_OF_TESTED, run_testing=True)
-    if not read_training(rigged, another, outcome, [SETTINGS_NOT_PASSED_ON]).tests:
+    if isinstance(tested, StudentFault):
+        raise tested
+    if not read_training(rigged, another, tested, [SETTINGS_NOT_PASSED_ON]).tests:
         blame(NOT_TESTED)
 
 
@@ -117,7 +139,18 @@ def test_history(trained):
 
 
 @pytest.mark.check("The tracker watches the whole training, and its log holds an energy above zero.", weight=2)
-def test_tracker(outcome, student):
+def test_tracker(student, outcome, tested):
+    expect_measured(student, outcome, LOGS)
+    if isinstance(tested, StudentFault):
+        return  # another check raises it
+    try:
+        expect_measured(student, tested, LOGS_OF_TESTED)
+    except StudentFault:
+        blame(NOT_EACH_TIME)
+
+
+def expect_measured(student, outcome, folder):
+    """End the check unless a tracker watched a training, and left its energy in a folder."""
     events = outcome.events
     begin, end = interval_of_training(events)
     starts, ends = times(events, "epoch_start ends"), times(events, "epoch_end begins")
@@ -128,7 +161,7 @@ def test_tracker(outcome, student):
     runs = sum(place < begin for place in starts) > sum(place < begin for place in ends)
     if not runs or ends[-1] < end:
         blame(BESIDE_TRAINING)
-    footprint = student.call("read_footprint", LOGS)
+    footprint = student.call("read_footprint", folder)
     energy = footprint.get("energy_kwh") if isinstance(footprint, dict) else None
     if not isinstance(energy, float) or not 0 < energy < 1:
         fail(f"Expected an energy above 0 kWh in the log that the tracker wrote in `log_dir`; got {energy!r}.")

@@ -25,6 +25,7 @@ from autograder.checks.vit.training.rigged_training import (
 )
 from autograder.checks.vit.training.training_readings import NOTHING_LEARNED, read_training, trainable_model
 from autograder.checks.vit.training.trajectories import OF_PROBABILITIES, adam_w, ams_grad, rms_prop, sgd
+from autograder.errors import StudentFault, StudentRaised
 
 FOLDER = "checkpoints"
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -96,6 +97,11 @@ NOT_TESTED = Mistake(
     "The model is not tested: the test data were never seen with the best weights in the model. Is the test after the "
     "reloading, on `test_data`?",
 )
+NEEDS_TEST_DATA = Mistake(
+    "needs_test_data",
+    "With `run_testing=False`, `test_data` may be None, and your training then stops with an error. Unpack the test data "
+    "only where you test.",
+)
 TESTED_UNASKED = Mistake("tested_unasked", "With `run_testing=False` the model is tested all the same.")
 NOT_ALL_TRAINED = Mistake(
     "not_all_trained",
@@ -128,6 +134,48 @@ def untested(student, task_rng):
     """A deeper network, trained with `run_testing=False`."""
     mistakes = (*OF_RECIPE, NOT_ALL_TRAINED)
     return train(student, rig_training(task_rng, LATE, [NOT_ALL_TRAINED]), mistakes, run_testing=False)
+
+
+class VitTraining:
+    """The training of a small Vision Transformer, without test data; with some if it stops without.
+
+    Attributes:
+        model: As it was read.
+        patterns: What it is trained on.
+        start: Its first weights.
+        outcome: What came, None if nothing did.
+        fault: Why nothing came.
+        needs_test_data: Whether it stops without test data and not with some.
+    """
+
+    def __init__(self, student, rng):
+        self.outcome, self.fault, self.needs_test_data = None, None, False
+        try:
+            self.model = read_vit(student, learning.SIZES, (0.0, 0.0), rng)
+            self.patterns, self.start = learning.draw_patterns(rng), learning.first_weights(self.model, rng)
+            self._train(student)
+        except StudentFault as fault:
+            self.fault = fault
+
+    def _train(self, student):
+        *data, test_data = self.patterns.data
+        try:
+            self.outcome = self._train_with(student, *data, None)
+        except StudentRaised:
+            self.outcome = self._train_with(student, *data, test_data)
+            self.needs_test_data = True
+
+    def _train_with(self, student, *data):
+        self.model.variables.set(self.start)
+        settings = {"epochs": learning.EPOCHS, "batch_size": learning.BATCH_SIZE, "learning_rate": learning.RATE}
+        folders = {"folder": FOLDER, "ckpt_path": FOLDER}
+        return student.train("run_experiment", self.model.layer, *data, run_testing=False, **folders, **settings)
+
+
+@pytest.fixture(scope="module")
+def vit_training(student, task_rng):
+    """A small Vision Transformer, trained with `run_testing=False`."""
+    return VitTraining(student, task_rng)
 
 
 @pytest.mark.check("Adam trains the model, with the given learning rate and batch size.", weight=2)
@@ -198,11 +246,13 @@ def expect_best(trained):
 
 
 @pytest.mark.check("If asked for, and only then, the model is tested with its best weights.")
-def test_testing(trained, untested):
+def test_testing(trained, untested, vit_training):
     if not trained.tests:
         blame(NOT_TESTED)
     if untested.tests:
         blame(TESTED_UNASKED)
+    if vit_training.needs_test_data:
+        blame(NEEDS_TEST_DATA)
 
 
 @pytest.mark.check("Every layer of a deeper network is trained, the first one, too.", weight=2)
@@ -214,18 +264,14 @@ def test_all_layers_are_trained(untested):
 @pytest.mark.check(
     "A small Vision Transformer learns: with its new weights, new images are answered rightly.", weight=2
 )
-def test_vit_learns(student, task_rng):
-    model = read_vit(student, learning.SIZES, (0.0, 0.0), task_rng)
-    patterns, start = learning.draw_patterns(task_rng), learning.first_weights(model, task_rng)
-    model.variables.set(start)
-    settings = {"epochs": learning.EPOCHS, "batch_size": learning.BATCH_SIZE, "learning_rate": learning.RATE}
-    folders = {"folder": FOLDER, "ckpt_path": FOLDER}
-    outcome = student.train("run_experiment", model.layer, *patterns.data, run_testing=False, **folders, **settings)
-    student.show(curve_picture(outcome.history, CURVES))
-    weights = learning.weights_now(model)
-    if (weights == start.astype("float32")).all():
+def test_vit_learns(student, vit_training):
+    if vit_training.fault is not None:
+        raise vit_training.fault
+    student.show(curve_picture(vit_training.outcome.history, CURVES))
+    weights = learning.weights_now(vit_training.model)
+    if (weights == vit_training.start.astype("float32")).all():
         blame(NOTHING_LEARNED)
-    learned = learning.what_was_learned(model, weights, patterns)
+    learned = learning.what_was_learned(vit_training.model, weights, vit_training.patterns)
     if learned.share < learning.LEAST or not learned.names_fit:
         fail(
             f"With the weights after the training, the model is right on {learned.share:.0%} of new images; guessing gives "
