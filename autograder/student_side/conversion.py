@@ -62,6 +62,23 @@ def as_written(value: wire.Value) -> Any:  # noqa: ANN401 - plain Python
     return list(plain) if isinstance(plain, tuple) else plain
 
 
+class Written:
+    """Values as a student would write them in one program, in which equal lists are one list with a name."""
+
+    def __init__(self) -> None:
+        self._lists: list[tuple[wire.Items, Any]] = []
+
+    def of(self, value: wire.Value) -> Any:  # noqa: ANN401 - plain Python
+        """Return a value; what was done to a list that came before is still done to it."""
+        if not isinstance(value, wire.Items):
+            return as_written(value)
+        for came, made in self._lists:
+            if came == value:
+                return made
+        self._lists.append((value, as_written(value)))
+        return self._lists[-1][1]
+
+
 def _kind(value: object) -> Literal["layer", "model", "function", "object"]:
     if isinstance(value, keras.Model):
         return "model"

@@ -11,7 +11,7 @@ import tf_keras as keras
 
 from autograder import wire
 from autograder.student_side import grader_layers
-from autograder.student_side.conversion import Converter, as_written
+from autograder.student_side.conversion import Converter, Written, as_written
 from autograder.student_side.private_names.shortcuts import layers_inside, refuses_training, weightless
 from autograder.student_side.submitted_code import SubmittedModule
 
@@ -104,17 +104,18 @@ class LayerAnswers:
         """Build a model from a small graph: its inputs, then one node after another."""
         inputs = [keras.Input(shape=tuple(shape)) for shape in question.inputs]
         tensors: list[Any] = list(inputs)
+        written = Written()
         for node in question.nodes:
-            tensors.append(self._apply_node(node, tensors))
+            tensors.append(self._apply_node(node, tensors, written))
         return self._converter.keep(keras.Model(inputs, tensors[-1]))
 
-    def _apply_node(self, node: wire.Node, tensors: Sequence[Any]) -> Any:  # noqa: ANN401 - a symbolic tensor
+    def _apply_node(self, node: wire.Node, tensors: Sequence[Any], written: Written) -> Any:  # noqa: ANN401 - symbolic
         part = self._part(node.name)
         fed = [tensors[index] for index in node.inputs]
-        kwargs = {key: as_written(value) for key, value in node.kwargs.items()}
+        kwargs = {key: written.of(value) for key, value in node.kwargs.items()}
         if node.init is None:
-            return part(*fed, *(as_written(value) for value in node.args), **kwargs)
-        layer = part(*(as_written(value) for value in node.init), **kwargs)
+            return part(*fed, *map(written.of, node.args), **kwargs)
+        layer = part(*map(written.of, node.init), **kwargs)
         return layer(*fed, *(wire.from_value(value) for value in node.args))
 
     def _part(self, name: str) -> Any:  # noqa: ANN401 - a function or a class

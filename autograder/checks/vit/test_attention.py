@@ -8,7 +8,7 @@ from autograder.checking.gradients import Subject, expect_gradients
 from autograder.checking.mistakes import Mistake, answers, blame
 from autograder.checking.pictures import attention_picture
 from autograder.checking.remote import Student
-from autograder.checks.vit.mistakes.attention import OF_ATTENTION
+from autograder.checks.vit.mistakes.attention import OF_ATTENTION, OVERFLOWS
 from autograder.checks.vit.oracles.vision_transformer import attention, swap
 from autograder.errors import CheckFailed, StudentRaised
 
@@ -17,11 +17,6 @@ BATCH, QUERIES, KEYS, HEAD_DIM, VALUE_DIM = 2, 5, 7, 6, 3
 SWAPPED = Mistake(
     "output_and_weights_swapped",
     "You return the attention weights where the output belongs, and the output where the weights belong.",
-)
-OVERFLOWS = Mistake(
-    "softmax_overflows",
-    "With large scores your output holds inf or nan: an exponential overflows. A softmax stays the same when a constant "
-    "is taken from all scores of a query.",
 )
 UNDERFLOWS = Mistake(
     "softmax_underflows",

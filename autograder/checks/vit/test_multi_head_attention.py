@@ -12,11 +12,22 @@ from autograder.checking.gradients import Subject, expect_gradients
 from autograder.checking.mistakes import Mistake, answers, blame
 from autograder.checking.readings import positions_in
 from autograder.checking.remote import apply
-from autograder.checks.vit.readings.heads import BATCH, EQUAL, SIZES, draw, read_heads
+from autograder.checks.vit.mistakes.attention import blame_for_overflow, has_clear_winners
+from autograder.checks.vit.readings.heads import BATCH, EQUAL, ONE_HEAD, SIZES, draw, read_heads
 
 TOKENS, QUERIES, KEYS = 6, 5, 7
+LOUD = 100.0
+"""How much larger queries and keys are made: then an exponential of a score overflows."""
+DRAWS = 16
+"""Most draws until each query has one key by far, which rounding cannot exchange for another."""
 
 BIASED = Mistake("biased_projections", "Your projections have biases. The layer has none.")
+
+OTHER_FOR_ONE_HEAD = Mistake(
+    "other_for_one_head",
+    "With n_heads = 1 the output is not that of multi-head attention, although with more heads it is. A single head is "
+    "projected like several, by WO in the end, too.",
+)
 
 
 @pytest.fixture
@@ -28,24 +39,39 @@ def heads(student, task_rng):
 @pytest.mark.check(
     "The output is that of multi-head attention: project, attend, concatenate the heads, project.", weight=3
 )
-@pytest.mark.parametrize("sizes", [pytest.param(SIZES, id="different_sizes"), pytest.param(EQUAL, id="equal_sizes")])
-def test_output(student, task_rng, rng, sizes):
-    found = read_heads(student, sizes, task_rng)
-    if found.mistake is not None:
-        blame(found.mistake)
-    values, inputs = found.set_weights(rng), draw(rng, found.sizes, TOKENS, TOKENS)
-    expect(found.layer(*inputs), answers(found.right(values, *inputs)[0]), "The output")
+@pytest.mark.parametrize(
+    "layers", [pytest.param((SIZES, ONE_HEAD), id="different_sizes"), pytest.param((EQUAL,), id="equal_sizes")]
+)
+def test_output(student, task_rng, rng, layers):
+    made = [read_heads(student, sizes, task_rng) for sizes in layers]
+    for sizes, found in zip(layers, made, strict=True):  # all are made before: what they share by mistake shows
+        if found.mistake is not None:
+            blame(found.mistake)
+        if made[0].sizes == layers[0] and found.sizes != sizes:  # only the first one could be read at all
+            blame(OTHER_FOR_ONE_HEAD)
+        values, inputs = found.set_weights(rng), draw(rng, found.sizes, TOKENS, TOKENS)
+        what = f"The output for n_heads={found.sizes.heads}"
+        expect(found.layer(*inputs), answers(found.right(values, *inputs)[0]), what)
 
 
-@pytest.mark.check("There may be more or fewer queries than keys; each query is answered by itself.", weight=0.5)
-@pytest.mark.parametrize("queries, keys", [(QUERIES, KEYS), (KEYS, QUERIES)], ids=["more_keys", "more_queries"])
-def test_other_lengths(heads, rng, queries, keys):
-    values, inputs = heads.set_weights(rng), draw(rng, heads.sizes, queries, keys)
-    expect(
-        heads.layer(*inputs),
-        answers(heads.right(values, *inputs)[0]),
-        f"The output of {queries} queries and {keys} keys",
-    )
+@pytest.mark.check(
+    "There may be more or fewer queries than keys; each query is answered by itself, with large scores, too.",
+    weight=0.5,
+)
+@pytest.mark.parametrize(
+    "queries, keys, size", [(QUERIES, KEYS, 1), (KEYS, QUERIES, LOUD)], ids=["more_keys", "more_queries"]
+)
+def test_other_lengths(heads, rng, queries, keys, size):
+    values = heads.set_weights(rng)
+    for _ in range(DRAWS):
+        q, k, v = draw(rng, heads.sizes, queries, keys)
+        inputs = size * q, size * k, v
+        right, weights = heads.right(values, *inputs)
+        if size == 1 or has_clear_winners(weights):
+            break
+    output = heads.layer(*inputs)
+    blame_for_overflow(output)
+    expect(output, answers(right), f"The output of {queries} queries and {keys} keys")
 
 
 @pytest.mark.check("The layer holds the weights of four projections without bias, all trainable.", weight=2)
@@ -99,7 +125,7 @@ def test_inside_a_model(student, heads, rng):
     made = apply("MultiHeadAttention", [0, 1, 2], init=[sizes.heads, sizes.width, sizes.dk, sizes.dv])
     model = heads.in_another(student.model(tokens, made))
     values = model.set_weights(rng)
-    for batch in (BATCH, BATCH + 3):
+    for batch in (1, BATCH + 3):
         inputs = draw(rng, sizes, TOKENS, TOKENS, batch)
         output = model.layer(*inputs, training=True)
         expect(output, answers(model.right(values, *inputs)[0]), f"In a model, the output for a batch of {batch}")

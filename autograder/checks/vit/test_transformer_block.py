@@ -3,28 +3,33 @@
 The block is asked as `Input -> transformerBlock -> Model`, with all weights set by the grader.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from autograder.checking.comparisons import expect, require
+from autograder.checking.comparisons import agrees, expect, require, rounded
 from autograder.checking.gradients import Subject, expect_gradients
 from autograder.checking.mistakes import Mistake, answers, blame
 from autograder.checking.readings import moved_to, positions_in, values_at
 from autograder.checking.variables import Variables, without
 from autograder.checks.vit.dropout.blocks import attention_in_training, network_in_training
 from autograder.checks.vit.dropout.networks import ALWAYS_ON, blame_for_dropout, expect_frequencies
+from autograder.checks.vit.mistakes.attention import blame_for_overflow, has_clear_winners
 from autograder.checks.vit.mistakes.blocks import NO_ATTENTION_DROPOUT
-from autograder.checks.vit.oracles.vision_transformer import dense_parameters
+from autograder.checks.vit.oracles.vision_transformer import dense_parameters, multi_head_attention
 from autograder.checks.vit.readings.block_parts import BlockSizes
-from autograder.checks.vit.readings.blocks import BATCH, draw_tokens, read_block
+from autograder.checks.vit.readings.blocks import BATCH, STABLE, draw_tokens, read_block
 from autograder.checks.vit.readings.counting import expect_size
-from autograder.checks.vit.readings.networks import enliven
-from autograder.errors import CheckFailed
+from autograder.checks.vit.readings.networks import DRAWS, LIST_CHANGED, enliven
+from autograder.errors import CheckFailed, StudentRaised
 
 SIZES = BlockSizes(tokens=6, model_dim=5, heads=2, hidden=4)
-OTHER = BlockSizes(tokens=4, model_dim=6, heads=3, hidden=5)
+OTHER = BlockSizes(tokens=4, model_dim=6, heads=1, hidden=5, between=(7,))
 """Of a block of which only the weights are counted."""
 WIDTHS = (SIZES.hidden, SIZES.model_dim)
+LOUD = 100.0
+"""How much larger queries and keys are made: then an exponential of a score overflows."""
 RATE, DEFAULT_RATE, SAMPLES = 0.3, 0.1, 48
 
 OTHER_DEFAULT = Mistake("other_default_rate", "Without the argument, dropout_rate is 0.1; yours is another.")
@@ -79,17 +84,49 @@ def test_without_attention(quiet_block, rng):
     expect(block.layer(x), answers(block.oracle(x, values_at(block.places, values))), "The output without attention")
 
 
-@pytest.mark.check("One block can follow another.", weight=0.5)
+@pytest.mark.check("One block can follow another, and nothing overflows where the scores are large.", weight=0.5)
 def test_in_turn(student, block, rng):
-    variables = Variables(SIZES.model(student, 0.0, blocks=2))
-    shapes = 2 * block.variables.shapes
-    require(variables.shapes == shapes, "Two blocks in turn have other weights than twice those of a block.")
-    values, x = variables.draw(rng), draw_tokens(rng, SIZES)
+    variables = make_two(student, block)
+    places = [moved_to(block.places, half) for half in np.split(np.arange(variables.size), 2)]
+
+    def two(x, values):
+        return block.oracle(block.oracle(x, values_at(places[0], values)), values_at(places[1], values))
+
+    for _ in range(DRAWS):
+        x, values = draw_tokens(rng, SIZES, batch=1), variables.draw(rng)
+        for part in (places[0].attention.query, places[0].attention.key):
+            values[part] *= LOUD
+        weights = multi_head_attention(x, x, x, values_at(places[0].attention, values))[1]
+        right = two(x, values)
+        if has_clear_winners(weights) and agrees(two(rounded(x, rng), rounded(values, rng)), right, STABLE):
+            break
     variables.set(values)
-    right = x
-    for positions in np.split(np.arange(variables.size), 2):
-        right = block.oracle(right, values_at(moved_to(block.places, positions), values))
-    expect(variables.layer(x), answers(right), "The output of two blocks in turn")
+    output = variables.layer(x)
+    blame_for_overflow(output)
+    expect(output, answers(right), "The output of two blocks in turn for a single image")
+
+
+def make_two(student, block):
+    """Return the variables of two blocks in turn, made with the same list of widths."""
+    try:
+        variables = Variables(SIZES.model(student, 0.0, on=(0, 1)))
+        require(
+            variables.shapes == 2 * block.variables.shapes,
+            "Two blocks in turn have other weights than twice those of a block.",
+        )
+    except (CheckFailed, StudentRaised):
+        if not has_same_weights_again(student, block):
+            blame(LIST_CHANGED)
+        raise
+    return variables
+
+
+def has_same_weights_again(student, block):
+    """Whether the block that a second call makes with the same list of widths has the weights of the first one."""
+    try:
+        return Variables(SIZES.model(student, 0.0, on=(0, 0))).shapes == block.variables.shapes
+    except (CheckFailed, StudentRaised):
+        return False
 
 
 @pytest.mark.check("Attention and mlp have as many weights as the heads and widths that are asked for.", weight=1.5)
@@ -101,9 +138,10 @@ def test_parameters(student, block):
 
 def expect_parameters(variables, sizes):
     """Compare a block's number of weights with that of a block of these sizes."""
-    d, hidden = sizes.model_dim, sizes.hidden
-    right = 4 * sizes.heads * d**2 + dense_parameters(d, hidden) + dense_parameters(hidden, d) + 2 * (2 * d)
-    expect_size(variables.size, right, f"{sizes.heads} heads, width {d} and mlp widths {[hidden, d]}")
+    d = sizes.model_dim
+    network = sum(dense_parameters(before, after) for before, after in pairwise([d, *sizes.widths]))
+    right = 4 * sizes.heads * d**2 + network + 2 * (2 * d)
+    expect_size(variables.size, right, f"num_heads={sizes.heads}, projection_dim={d} and mlp widths {sizes.widths}")
 
 
 @pytest.mark.check("In training, dropout acts on what the attention returns, before its residual addition.")

@@ -37,7 +37,9 @@ SHOWN = 0.15
 """In which share of the outcomes each unit must matter, at least."""
 LOUD = 10.0
 """How much larger the head's first layer is made, so that the class token matters beside the biases."""
-ABOVE = 3.0
+BESIDE = 4.0
+"""How much larger what goes into the mlp is made, so that it matters beside what the mlp adds."""
+ABOVE = 10.0
 """How much larger the biases of the mlp's first layer are made, so that no unit of it falls silent."""
 TRIES = 50
 ALIVE = (2, 1, 2, 2, 2)
@@ -114,23 +116,26 @@ def vit_in_training(
 
 def _loud(model: ReadVit, number: int, rng: np.random.Generator) -> Floats:
     """Return values that leave few units of one block alive, and under which the class token matters to each logit."""
-    values, places = model.lively(rng, masked=False), model.places
+    values, places = model.lively(rng, masked=True), model.places
     first = places.head.layers[0]
     values[first.kernel] *= LOUD
     values[first.bias] += LOUD  # so that no unit falls silent
     for other, part in enumerate(places.blocks):
         if other != number:
             values = without(values, positions_in((part.attention.output, part.network.layers[-1])))
-    attention, (before, second) = places.blocks[number].attention, places.blocks[number].network.layers
-    of_attention, of_first, of_second, *of_head = ALIVE
+    alive = places.blocks[number]
+    attention, (before, second) = alive.attention, alive.network.layers
+    values[alive.first.scale] *= BESIDE
+    values[alive.first.offset] *= BESIDE
     values[before.bias] += ABOVE
+    of_attention, of_first, of_second, *of_head = ALIVE
     below = (*places.head.layers[1:], places.logits)
     dead = (
         attention.output[..., of_attention:],
         second.kernel[of_first:],
         second.kernel[:, of_second:],
         second.bias[of_second:],
-        *(layer.kernel[alive:] for alive, layer in zip(of_head, below, strict=True)),
+        *(layer.kernel[units:] for units, layer in zip(of_head, below, strict=True)),
     )
     return without(values, positions_in(dead))
 

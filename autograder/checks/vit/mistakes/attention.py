@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from autograder.checking.mistakes import Mistake
+from autograder.checking.mistakes import Mistake, blame
 from autograder.checks.vit.oracles.vision_transformer import Attend, Floats, softmax, swap
 
 
@@ -21,6 +21,27 @@ def _of_scores(weights: Callable[[Floats, Floats, Floats, Floats], Floats]) -> A
         return found @ v, found
 
     return attend
+
+
+OVERFLOWS = Mistake(
+    "softmax_overflows",
+    "With large scores your output holds inf or nan: an exponential overflows. A softmax stays the same when a "
+    "constant is taken from all scores of a query.",
+)
+
+
+CLEAR = 1 - 1e-6
+
+
+def has_clear_winners(weights: Floats) -> bool:
+    """Whether each query has one key by far, so that large scores may round as they will."""
+    return bool(weights.max(axis=-1).min() > CLEAR)
+
+
+def blame_for_overflow(output: object) -> None:
+    """Name what makes an output of large scores inf or nan."""
+    if isinstance(output, np.ndarray) and output.dtype.kind == "f" and not np.isfinite(output).all():
+        blame(OVERFLOWS)
 
 
 SCALING = (

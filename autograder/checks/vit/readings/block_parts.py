@@ -20,28 +20,42 @@ from autograder.checks.vit.readings.layouts import Sizes, projections
 
 @dataclass(frozen=True)
 class BlockSizes:
-    """Sizes of a block; all different, so that no axis is mistaken for another."""
+    """Sizes of a block; all different, so that no axis is mistaken for another.
+
+    Attributes:
+        tokens: Of a sequence.
+        model_dim: Features of each.
+        heads: Of the attention.
+        hidden: Width of the mlp's first layer.
+        between: Widths of further layers before its last; none where a block is read.
+    """
 
     tokens: int
     model_dim: int
     heads: int
     hidden: int
+    between: tuple[int, ...] = ()
+
+    @property
+    def widths(self) -> list[int]:
+        """Of the mlp's layers."""
+        return [self.hidden, *self.between, self.model_dim]
 
     @property
     def of_heads(self) -> Sizes:
         """Sizes of its attention."""
         return Sizes(self.heads, self.model_dim, self.model_dim, self.model_dim)
 
-    def model(self, student: Student, *rate: float, blocks: int = 1) -> Layer:
-        """Return the submission's block of these sizes as a model, or several in turn.
+    def model(self, student: Student, *rate: float, on: Sequence[int] = (0,)) -> Layer:
+        """Return the submission's block of these sizes as a model, the last one of several.
 
-        Without a rate, its own default holds.
+        Args:
+            student: The submission.
+            rate: Of dropout; without one, the block's own default holds.
+            on: What each block is called on: 0 for the tokens that come in, then the number of an earlier block.
         """
-        units = [self.hidden, self.model_dim]
-        made = [
-            node("transformerBlock", [number], self.heads, self.model_dim, units, *rate) for number in range(blocks)
-        ]
-        return student.model([(self.tokens, self.model_dim)], *made)
+        nodes = [node("transformerBlock", [number], self.heads, self.model_dim, self.widths, *rate) for number in on]
+        return student.model([(self.tokens, self.model_dim)], *nodes)
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,11 @@ OF_NETWORKS = (
 )
 CAPPED = Mistake("non_linearity_of_other_kind", _OTHER_KIND, _with(relu_6))
 """Shows only where values are large."""
+LIST_CHANGED = Mistake(
+    "list_changed",
+    "Your code changes the list of widths that it gets, so that the next call with the same list makes other layers. "
+    "The list belongs to the caller: `pop` and `append` need a copy of it, `list(...)`.",
+)
 DRAWS = 16
 """Most draws that are made where two styles agree, as they do when all units of a narrow layer are silent."""
 MISSES = 3
