@@ -112,6 +112,8 @@ class NetworkInTraining:
             blame_for_dropout(mistake, lambda: any(map(self._explanations, RATES)), elsewhere)
         faults = [fault_in(dropped.layers, shares_of(dropped, self.widths, rate)) for dropped in found]
         if faults[0] is not None and all(faults):
+            if mistake is not None:  # such as a non-linearity that hides which units fell
+                blame(mistake)
             raise faults[0]
 
     def _explanations(self, rate: float) -> list[NetworkDropout]:
