@@ -24,13 +24,14 @@ ASSIGNMENT = load_assignment(ROOT, "vit")
 
 
 _FOLDER = re.compile(r"(?<![\w.])/(?:home|root|usr|opt|tmp|var|work|submission|scratch|proc)/")
-ONE_IN = {"unseen_": 20, "unusual_": 20}
-"""Of tables whose names begin so, one variant in twenty is tried here."""
-ONE_IN_RIGHT, ONE_IN_WRONG = 6, 10
+ONE_IN = {"unseen_": 40, "unusual_": 40}
+"""Of tables whose names begin so, one variant in forty is tried here."""
+ONE_IN_RIGHT, ONE_IN_WRONG = 12, 20
 """The same for the other tables."""
 ALONE = {
     "attention-drops-scores",
     "attention-needs-a-batch",
+    "attention-no-gradient-of-values",
     "attention-output-of-unscaled-scores",
     "attention-overflows",
     "attention-unscaled-by-definition",
@@ -42,38 +43,50 @@ ALONE = {
     "block-wrong-beside-the-model-s-own-class",
     "encoder-batch-size-hard-coded",
     "encoder-class-token-without-position-by-definition",
+    "encoder-class-token-zeros",
     "encoder-no-gradient-of-class-token",
     "encoder-other-defaults",
     "footprint-tracker-never-started",
+    "footprint-without-history",
     "labels-cut-at-the-comma",
     "labels-of-training-one-hot",
     "labels-of-validation-shuffled",
+    "mlp-dropout-before-gelu",
     "mlp-elu",
+    "mlp-frozen",
     "mlp-rank-three-only",
     "mlp-regularised",
+    "model-frozen-tokens",
     "model-of-other-settings",
     "model-regularised",
     "model-single-output-for-two-classes",
     "multi-head-batch-size-fixed-in-split",
+    "multi-head-biases",
     "multi-head-fused-and-scaled-by-dk",
     "multi-head-fused-and-split-elsewhere",
     "multi-head-length-of-the-first-call",
     "multi-head-no-gradient-of-values",
     "patches-channels-first-unless-three-channels",
     "patches-noisy-in-training",
+    "patches-noisy-when-told-the-phase",
     "patches-of-unknown-width",
     "patches-other-default-size",
     "pixels-of-validation-in-0-1",
     "pixels-split-again-in-order",
+    "pretrained-always-five",
     "pretrained-logits",
+    "pretrained-picture-cropped",
     "split-70-30",
     "split-first-quarter-of-each-class",
+    "split-with-replacement",
+    "training-always-in-the-same-folder",
     "training-drops-the-last-batch",
     "training-loss-of-probabilities",
     "training-names-the-metric-acc",
     "training-never-tests",
     "training-of-shuffled-labels",
     "training-of-the-head-only",
+    "training-validates-on-test-data",
 }
 """Variants that a single check kills, for checks of which the others here have none."""
 KILLING_NOTHING_ALONE = {
@@ -109,13 +122,13 @@ def found() -> Audit:
 
 @pytest.mark.slow
 def test_right_submissions_get_full_marks(found: Audit) -> None:
-    assert len(found.right()) >= 25
+    assert len(found.right()) >= 20
     assert {row.variant.slug: row.lost for row in found.right() if not row.is_as_expected} == {}
 
 
 @pytest.mark.slow
 def test_wrong_submissions_lose_points_in_their_task_and_nowhere_else(found: Audit) -> None:
-    assert len(found.wrong()) >= 85
+    assert len(found.wrong()) >= 75
     assert {row.variant.slug: row.lost for row in found.wrong() if not row.is_as_expected} == {}
 
 
