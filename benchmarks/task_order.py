@@ -82,7 +82,7 @@ class Orders:
             self._alone[digests[tasks[-1].id]] = reverse[tasks[-1].id]
             for task in tasks[1:-1]:
                 if digests[task.id] not in self._alone:
-                    self._alone |= {digests[task.id]: self._passed(snapshot, checks, [task])[task.id]}
+                    self._alone[digests[task.id]] = self._passed(snapshot, checks, [task])[task.id]
         alone = {task.id: self._alone[digests[task.id]] for task in tasks}
         differing = [task.id for task in tasks if not in_order[task.id] == reverse[task.id] == alone[task.id]]
         return Tried(slug, differing, in_order)

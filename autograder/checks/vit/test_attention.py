@@ -8,7 +8,7 @@ from autograder.checking.gradients import Subject, expect_gradients
 from autograder.checking.mistakes import Mistake, answers, blame
 from autograder.checking.pictures import attention_picture
 from autograder.checking.remote import Student
-from autograder.checks.vit.mistakes.attention import OF_ATTENTION, OVERFLOWS
+from autograder.checks.vit.mistakes.attention import OF_ATTENTION, OVERFLOWS, blame_for_overflow
 from autograder.checks.vit.oracles.vision_transformer import attention, swap
 from autograder.errors import CheckFailed, StudentRaised
 
@@ -119,8 +119,7 @@ def test_large_scores(student, rng):
     for size in ("large", "low"):
         q, k, v = draw_clear_winners(rng, low=size == "low")
         output, _ = ask(student, q, k, v)
-        if isinstance(output, np.ndarray) and not np.isfinite(output).all():
-            blame(UNDERFLOWS if size == "low" else OVERFLOWS)
+        blame_for_overflow(output, UNDERFLOWS if size == "low" else OVERFLOWS)
         if isinstance(output, np.ndarray) and size == "low" and not output.any(axis=-1).all():
             blame(UNDERFLOWS)
         nearest = np.take_along_axis(v, np.argmax(q @ swap(k), axis=-1)[..., None], axis=1)

@@ -28,9 +28,8 @@ OVERFLOWS = Mistake(
     "With large scores your output holds inf or nan: an exponential overflows. A softmax stays the same when a "
     "constant is taken from all scores of a query.",
 )
-
-
 CLEAR = 1 - 1e-6
+"""The least weight of a key that has won by far."""
 
 
 def has_clear_winners(weights: Floats) -> bool:
@@ -38,10 +37,10 @@ def has_clear_winners(weights: Floats) -> bool:
     return bool(weights.max(axis=-1).min() > CLEAR)
 
 
-def blame_for_overflow(output: object) -> None:
+def blame_for_overflow(output: object, mistake: Mistake = OVERFLOWS) -> None:
     """Name what makes an output of large scores inf or nan."""
-    if isinstance(output, np.ndarray) and output.dtype.kind == "f" and not np.isfinite(output).all():
-        blame(OVERFLOWS)
+    if isinstance(output, np.ndarray) and output.dtype.kind in "fc" and not np.isfinite(output).all():
+        blame(mistake)
 
 
 SCALING = (
