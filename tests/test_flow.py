@@ -66,7 +66,14 @@ def automatic(folder: Path) -> dict[str, dict[str, float]]:
 
 @pytest.mark.parametrize("student", MARKS)
 def test_marks_are_right(course: Path, student: str) -> None:
-    assert automatic(course)[student] == MARKS[student]
+    assert automatic(course)[student] == MARKS[student], lost_checks(course, student)
+
+
+def lost_checks(course: Path, student: str) -> dict[str, str]:
+    """Return each check that was not passed, with its reason."""
+    result = json.loads((course / "json" / f"{student}.json").read_text())
+    checks = [check for task in result["tasks"] for check in task["checks"]]
+    return {check["id"]: check["message"] for check in checks if check["outcome"] != "passed"}
 
 
 def test_nbgrader_gives_the_same_marks(course: Path) -> None:

@@ -33,6 +33,11 @@ MOST_BEFORE = 0.7
 the validation accuracy falls."""
 APART = 8e-5
 """Least distance of the best epoch's weights from those of a wrong recipe."""
+NUDGE = 2e-6
+"""How far the sample is moved, relative, to see what rounding does to a training: thirty times what float32 rounds."""
+STEADY = 3e-6
+"""How far the weights may then be off, at most."""
+NUDGES = 3
 CANDIDATES = 2500
 ATTEMPTS = 200  # 8 are needed on average
 
@@ -142,7 +147,7 @@ def rig_training(rng: np.random.Generator, plan: TrainingPlan, mistakes: Sequenc
     """
     for _ in range(ATTEMPTS):
         rigged = _draw(rng, plan)
-        if not _tells_apart(rigged, mistakes):
+        if not _tells_apart(rigged, mistakes) or not _is_steady(rng, rigged):
             continue
         validation = _choose_points(rng, rigged, OF_VALIDATION)
         test = _choose_points(rng, rigged, OF_TEST)
@@ -191,6 +196,21 @@ def _tells_apart(rigged: RiggedTraining, mistakes: Sequence[Mistake]) -> bool:
         and np.abs(weights[1:] - path.weights[best]).max(axis=-1).min() > APART
         for weights in wrong
     )
+
+
+def _is_steady(rng: np.random.Generator, rigged: RiggedTraining) -> bool:
+    """Whether rounding hardly moves the weights.
+
+    Adam divides each gradient by its own size. Of one that is nearly 0 in the first steps, rounding decides where the
+    weight goes, and a right training in float32 may end too far from this one.
+    """
+    features, label = rigged.training.images[0].ravel().astype(float), int(rigged.training.labels[0])
+    for _ in range(NUDGES):
+        sample = Sample(features * (1 + NUDGE * rng.choice([-1, 1], FEATURES)), label)
+        path = follow(rigged.recipe, rigged.plan.network, rigged.start, sample, EPOCHS)
+        if np.abs(path.weights - rigged.path.weights[: EPOCHS + 1]).max() > STEADY:
+            return False
+    return True
 
 
 def _is_tested_in_time(rigged: RiggedTraining) -> bool:
