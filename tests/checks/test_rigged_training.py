@@ -9,11 +9,9 @@ import pytest
 
 from autograder.checking.comparisons import Floats
 from autograder.checks.vit.training.rigged_training import (
-    EPOCHS,
     LATE,
     OF_TEST,
     OF_VALIDATION,
-    PLAIN,
     RiggedTraining,
     in_batches,
 )
@@ -37,18 +35,18 @@ def test_one_epoch_is_the_best_and_no_other_rule_chooses_it(drawn: list[RiggedTr
     for rigged in drawn:
         history = rigged.history(rigged.path, rigged.validation)
         accuracy = history["val_accuracy"]
-        assert accuracy.argmax() + 1 == PLAIN.best == rigged.best_epoch(rigged.path, rigged.validation)
+        assert accuracy.argmax() + 1 == rigged.plan.best == rigged.best_epoch(rigged.path, rigged.validation)
         assert np.sum(accuracy == accuracy.max()) == 1
-        assert PLAIN.best not in {
+        assert rigged.plan.best not in {
             history["loss"].argmin() + 1,
             history["accuracy"].argmax() + 1,
             history["val_loss"].argmin() + 1,
             accuracy.argmin() + 1,
-            EPOCHS,
+            rigged.plan.epochs,
             rigged.best_epoch(rigged.path, rigged.test),
         }
-        assert rigged.best_epoch(rigged.path, rigged.test) == PLAIN.best_on_test
-        assert rigged.validation.accuracy(rigged.path.weights[EPOCHS + 1]) > accuracy.max()
+        assert rigged.best_epoch(rigged.path, rigged.test) == rigged.plan.best_on_test
+        assert rigged.validation.accuracy(rigged.path.weights[rigged.plan.epochs + 1]) > accuracy.max()
 
 
 def test_the_sum_of_both_accuracies_chooses_another_epoch_of_a_late_training(drawn_late: list[RiggedTraining]) -> None:
@@ -56,7 +54,7 @@ def test_the_sum_of_both_accuracies_chooses_another_epoch_of_a_late_training(dra
         history = rigged.history(rigged.path, rigged.validation)
         assert history["val_accuracy"].argmax() + 1 == LATE.best == rigged.best_epoch(rigged.path, rigged.validation)
         for weight in (1.0, 0.8, 2.0):
-            assert (history["accuracy"] * weight + history["val_accuracy"]).argmax() + 1 not in {LATE.best, EPOCHS}
+            assert (history["accuracy"] * weight + history["val_accuracy"]).argmax() + 1 not in {LATE.best, LATE.epochs}
 
 
 def test_a_plateau_of_loss_or_accuracy_comes_before_the_best_epoch(drawn: list[RiggedTraining]) -> None:
@@ -64,7 +62,7 @@ def test_a_plateau_of_loss_or_accuracy_comes_before_the_best_epoch(drawn: list[R
     for rigged in drawn:
         history = rigged.history(rigged.path, rigged.validation)
         assert np.all(np.diff(history["val_loss"]) > 1e-3)
-        assert np.all(history["val_accuracy"][1 : PLAIN.best - 1] <= history["val_accuracy"][0])
+        assert np.all(history["val_accuracy"][1 : rigged.plan.best - 1] <= history["val_accuracy"][0])
 
 
 def test_no_answer_is_so_close_that_float32_could_turn_it(
@@ -83,8 +81,8 @@ def test_no_weight_hangs_on_rounding(drawn: list[RiggedTraining], drawn_late: li
     for rigged in drawn + drawn_late:
         features = rigged.training.images[0].ravel() * (1 + 2e-6 * rng.choice([-1, 1], rigged.training.images[0].size))
         sample = Sample(features, int(rigged.training.labels[0]))
-        path = follow(rigged.recipe, rigged.plan.network, rigged.start, sample, EPOCHS)
-        assert np.abs(path.weights - rigged.path.weights[: EPOCHS + 1]).max() < EXACT / 2
+        path = follow(rigged.recipe, rigged.plan.network, rigged.start, sample, rigged.plan.epochs)
+        assert np.abs(path.weights - rigged.path.weights[: rigged.plan.epochs + 1]).max() < EXACT / 2
 
 
 def test_weights_that_training_does_not_reach_stay(

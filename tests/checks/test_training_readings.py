@@ -12,7 +12,6 @@ import pytest
 from autograder.checking.testimony import TrainOutcome
 from autograder.checks.vit.training.rigged_training import (
     CLASSES,
-    EPOCHS,
     OF_TEST,
     OF_VALIDATION,
     LabelledPoints,
@@ -70,7 +69,7 @@ def told(curves: Any) -> dict[str, tuple[float, ...]]:
 def test_a_right_training_is_read(drawn: list[RiggedTraining], drawn_late: list[RiggedTraining], kept: str) -> None:
     for rigged in drawn + drawn_late:
         weights, best = rigged.path.weights, rigged.plan.best
-        last = best if kept == "all weights" else EPOCHS
+        last = best if kept == "all weights" else rigged.plan.epochs
         looks = [(rigged.validation, weights[epoch]) for epoch in range(1, last + 1)]
         looks += [(rigged.validation, weights[best]), (rigged.test, weights[best])]
         reading = read(rigged, weights[best], tape(looks), told(rigged.history(rigged.path, rigged.validation)))
@@ -125,9 +124,9 @@ def test_other_looks_do_not_matter(drawn: list[RiggedTraining], drawn_late: list
         assert reading.watched is rigged.validation
         assert reading.has_best_weights
         assert reading.tests == 3
-        looks = [(points, weights[epoch]) for epoch in range(1, EPOCHS + 1) for points in everything]
+        looks = [(points, weights[epoch]) for epoch in range(1, rigged.plan.epochs + 1) for points in everything]
         for watched in (rigged.validation, rigged.test):
-            reading = read(rigged, weights[EPOCHS], tape(looks), told(rigged.history(rigged.path, watched)))
+            reading = read(rigged, weights[rigged.plan.epochs], tape(looks), told(rigged.history(rigged.path, watched)))
             assert reading.watched is watched
             assert not reading.has_best_weights
 
@@ -160,17 +159,17 @@ def test_steps_of_another_batch_size_are_not_taken_for_epochs(drawn: list[Rigged
     for rigged in drawn[:10]:
         [recipe, _] = TRAINING.BATCH_SIZE_IGNORED(rigged.recipe)
         path = rigged.follow(recipe)
-        assert np.array_equal(path.weights[EPOCHS], rigged.path.weights[EPOCHS // 2])
-        looks = [(rigged.validation, path.weights[epoch]) for epoch in range(1, EPOCHS + 1)]
-        assert read(rigged, path.weights[EPOCHS], tape(looks)).mistake is TRAINING.BATCH_SIZE_IGNORED
+        assert np.array_equal(path.weights[rigged.plan.epochs], rigged.path.weights[rigged.plan.epochs // 2])
+        looks = [(rigged.validation, path.weights[epoch]) for epoch in range(1, rigged.plan.epochs + 1)]
+        assert read(rigged, path.weights[rigged.plan.epochs], tape(looks)).mistake is TRAINING.BATCH_SIZE_IGNORED
 
 
 def test_a_test_with_other_weights_does_not_count(drawn: list[RiggedTraining]) -> None:
     """Where only trained weights are put back, the tape still holds a test that came too early."""
     for rigged in drawn:
         weights = rigged.path.weights
-        looks = [(rigged.validation, weights[epoch]) for epoch in range(1, EPOCHS + 1)]
-        looks.append((rigged.test, weights[EPOCHS]))
+        looks = [(rigged.validation, weights[epoch]) for epoch in range(1, rigged.plan.epochs + 1)]
+        looks.append((rigged.test, weights[rigged.plan.epochs]))
         history = told(rigged.history(rigged.path, rigged.validation))
         reading = read(rigged, weights[rigged.plan.best], tape(looks), history)
         assert reading.tests == 0
@@ -180,16 +179,16 @@ def test_the_short_batch_may_be_anywhere_in_an_epoch(drawn: list[RiggedTraining]
     for rigged in drawn[:10]:
         path, at = rigged.path, rigged.path.weights[rigged.plan.best]
         looks = [(rigged.validation, path.weights[epoch]) for epoch in range(1, rigged.plan.best + 1)]
-        places = np.arange(EPOCHS) % len(path.batches)
+        places = np.arange(rigged.plan.epochs) % len(path.batches)
         shuffled = {
-            name: path.wherever_the_last(values)[np.arange(EPOCHS), places]
+            name: path.wherever_the_last(values)[np.arange(rigged.plan.epochs), places]
             for name, values in (("loss", path.losses), ("accuracy", path.rights))
         }
         history = rigged.history(path, rigged.validation)
         reading = read(rigged, at, tape(looks), told({**history, **shuffled}))
         assert all(reading.tells(name) for name in history)
         assert not reading.turns_off
-        unweighted = path.losses[:EPOCHS].mean(axis=-1)
+        unweighted = path.losses[: rigged.plan.epochs].mean(axis=-1)
         assert not read(rigged, at, tape(looks), told({**history, "loss": unweighted})).tells("loss")
         assert not read(rigged, at, tape(looks), told({**history, "loss": path.loss})).tells("loss")
 

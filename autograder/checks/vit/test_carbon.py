@@ -11,7 +11,7 @@ import pytest
 
 from autograder.checking.comparisons import fail, require
 from autograder.checking.mistakes import Mistake, blame
-from autograder.checks.vit.training.rigged_training import BATCH_SIZE, EPOCHS, PLAIN, in_batches, rig_training
+from autograder.checks.vit.training.rigged_training import BATCH_SIZE, PLAIN, in_batches, rig_training
 from autograder.checks.vit.training.training_readings import read_training, trainable_model
 from autograder.errors import StudentFault
 
@@ -66,7 +66,7 @@ def rigged(task_rng):
 
 def measure(student, rigged, model, folder, **settings):
     """Let the submission measure a training, and return what its process says of it."""
-    settings |= {"epochs": EPOCHS, "batch_size": BATCH_SIZE, "learning_rate": rigged.recipe.rate}
+    settings |= {"epochs": PLAIN.epochs, "batch_size": BATCH_SIZE, "learning_rate": rigged.recipe.rate}
     folders = {"folder": folder, "inner": TRAINING}
     return student.train("measure_footprint", model, folder, *rigged.data(), **folders, **settings)
 
@@ -117,7 +117,7 @@ def test_training_follows_the_settings(rigged, trained, another, tested):
         blame(DATA_EXCHANGED)
     require(
         trained.has_best_weights,
-        f"Of {EPOCHS} epochs, epoch {trained.best_epoch} had the best validation accuracy. After the training the model has "
+        f"Of {PLAIN.epochs} epochs, epoch {trained.best_epoch} had the best validation accuracy. After the training the model has "
         f"the weights of epoch {trained.epoch}. Is it `run_experiment` that trains, with all settings?",
     )
     if trained.saved_beside(LOGS):
@@ -132,7 +132,7 @@ def test_training_follows_the_settings(rigged, trained, another, tested):
 def test_history(trained):
     if trained.history is None:
         fail("`measure_footprint` must return the history that `run_experiment` gives. Is a return missing?")
-    if trained.epochs != EPOCHS:
+    if trained.epochs != PLAIN.epochs:
         blame(SETTINGS_NOT_PASSED_ON)
     for name in CURVES:
         require(trained.tells(name), f"`{name}` in the history is not that of this training.")

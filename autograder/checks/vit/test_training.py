@@ -16,9 +16,8 @@ from autograder.checks.vit.readings.vits import read_vit
 from autograder.checks.vit.training import learning
 from autograder.checks.vit.training.rigged_training import (
     BATCH_SIZE,
-    EPOCHS,
     LATE,
-    PLAIN,
+    LONG,
     SAMPLES,
     in_batches,
     rig_training,
@@ -27,7 +26,8 @@ from autograder.checks.vit.training.training_readings import NOTHING_LEARNED, re
 from autograder.checks.vit.training.trajectories import OF_PROBABILITIES, adam_w, ams_grad, rms_prop, sgd
 from autograder.errors import StudentFault, StudentRaised
 
-FOLDER = "checkpoints"
+FOLDER, FOLDER_OF_UNTESTED, FOLDER_OF_VIT = "checkpoints", "checkpoints_of_untested", "checkpoints_of_vit"
+"""One for each training: a `run_experiment` may go on from the weights that it finds."""
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 NOT_ADAM = Mistake(
@@ -114,11 +114,16 @@ SAVED_ELSEWHERE = Mistake(
 )
 
 
-def train(student, rigged, mistakes, **settings):
+def train(student, rigged, mistakes, folder, **settings):
     """Let the submission train the network of a rigged training, and read how it did that."""
     model = trainable_model(student, rigged)
-    settings |= {"epochs": EPOCHS, "batch_size": BATCH_SIZE, "learning_rate": rigged.recipe.rate, "ckpt_path": FOLDER}
-    outcome = student.train("run_experiment", model, *rigged.data(), folder=FOLDER, **settings)
+    settings |= {
+        "epochs": rigged.plan.epochs,
+        "batch_size": BATCH_SIZE,
+        "learning_rate": rigged.recipe.rate,
+        "ckpt_path": folder,
+    }
+    outcome = student.train("run_experiment", model, *rigged.data(), folder=folder, **settings)
     student.show(curve_picture(outcome.history, CURVES))
     return read_training(rigged, model, outcome, mistakes)
 
@@ -126,14 +131,15 @@ def train(student, rigged, mistakes, **settings):
 @pytest.fixture(scope="module")
 def trained(student, task_rng):
     """A linear network, trained and tested."""
-    return train(student, rig_training(task_rng, PLAIN, OF_RECIPE), OF_RECIPE)
+    return train(student, rig_training(task_rng, LONG, OF_RECIPE), OF_RECIPE, FOLDER)
 
 
 @pytest.fixture(scope="module")
 def untested(student, task_rng):
     """A deeper network, trained with `run_testing=False`."""
     mistakes = (*OF_RECIPE, NOT_ALL_TRAINED)
-    return train(student, rig_training(task_rng, LATE, [NOT_ALL_TRAINED]), mistakes, run_testing=False)
+    rigged = rig_training(task_rng, LATE, [NOT_ALL_TRAINED])
+    return train(student, rigged, mistakes, FOLDER_OF_UNTESTED, run_testing=False)
 
 
 class VitTraining:
@@ -168,7 +174,7 @@ class VitTraining:
     def _train_with(self, student, *data):
         self.model.variables.set(self.start)
         settings = {"epochs": learning.EPOCHS, "batch_size": learning.BATCH_SIZE, "learning_rate": learning.RATE}
-        folders = {"folder": FOLDER, "ckpt_path": FOLDER}
+        folders = {"folder": FOLDER_OF_VIT, "ckpt_path": FOLDER_OF_VIT}
         return student.train("run_experiment", self.model.layer, *data, run_testing=False, **folders, **settings)
 
 
@@ -197,7 +203,7 @@ def test_history(trained):
     for name in CURVES if trained.mistake is None else ("accuracy", "val_accuracy"):
         if name not in trained.history:
             fail(f"The history must hold `{name}`, a number for each epoch.")
-        if trained.epochs != EPOCHS:
+        if trained.epochs != trained.rigged.plan.epochs:
             blame(EPOCHS_IGNORED)
         if trained.turns_off and trained.mistake is None:
             blame(RATE_CHANGES)
@@ -219,7 +225,7 @@ def test_validation(trained):
 @pytest.mark.check("The weights of the best validation accuracy are put back, whether or not a test follows.", weight=2)
 def test_best_weights_are_reloaded(trained, untested):
     expect_best(trained)
-    if untested.epoch == EPOCHS and not untested.has_best_weights:
+    if untested.epoch == LATE.epochs and not untested.has_best_weights:
         blame(RELOADED_ONLY_WHEN_TESTING)
     expect_best(untested)
     if trained.saved_beside(FOLDER):
@@ -230,16 +236,17 @@ def expect_best(trained):
     """End the check unless the model has the weights of its best epoch."""
     if trained.has_best_weights:
         return
-    if trained.epochs != EPOCHS or trained.epoch > EPOCHS:
+    epochs = trained.rigged.plan.epochs
+    if trained.epochs != epochs or trained.epoch > epochs:
         blame(EPOCHS_IGNORED)
     if trained.turns_off:
         blame(RATE_CHANGES)
     if trained.epoch == trained.curves["val_loss"].argmin() + 1:
         blame(BEST_BY_LOSS)
-    if trained.epoch == EPOCHS:
+    if trained.epoch == epochs:
         blame(BEST_NOT_RELOADED)
     fail(
-        f"Of {EPOCHS} epochs, epoch {trained.best_epoch} had the best validation accuracy. After the training the model has "
+        f"Of {epochs} epochs, epoch {trained.best_epoch} had the best validation accuracy. After the training the model has "
         f"the weights of epoch {trained.epoch}.",
         BEST_NOT_RELOADED.slug,
     )

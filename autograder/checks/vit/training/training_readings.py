@@ -17,7 +17,6 @@ from autograder.checks.vit.oracles.vision_transformer import Floats
 from autograder.checks.vit.training.looks import Looks
 from autograder.checks.vit.training.rigged_training import (
     CLASSES,
-    EPOCHS,
     OF_TEST,
     OF_VALIDATION,
     SHAPE,
@@ -34,8 +33,8 @@ EXACT_CURVE = 1e-3
 """Of a loss in the history, relative; float32 is right to 4e-5."""
 UNSURE = 2.5
 """Points that float32 may answer otherwise after an epoch that points were not chosen for: one of another recipe."""
-KEPT_LOOKS = 8192
-"""Samples that a tape keeps. Three looks at all data after each epoch and three in the end are at most 4,900."""
+KEPT_LOOKS = 16_384
+"""Samples that a tape keeps. Three looks at all data after each of 12 epochs and three more are at most 9,000."""
 
 TRAINED_ON_VALIDATION_DATA = Mistake(
     "trained_on_validation_data",
@@ -89,7 +88,7 @@ class Reading:
         """Whether no epoch did better in validation than the one whose weights the model has."""
         accuracy = self.curves["val_accuracy"]
         unsure = 0 if self.path is self.rigged.path else UNSURE / len(self.rigged.validation.labels)
-        return self.epoch <= EPOCHS and bool(accuracy[self.epoch - 1] >= accuracy.max() - unsure)
+        return self.epoch <= self.rigged.plan.epochs and bool(accuracy[self.epoch - 1] >= accuracy.max() - unsure)
 
     @property
     def curves(self) -> Mapping[str, Floats]:
@@ -105,14 +104,18 @@ class Reading:
     def turns_off(self) -> bool:
         """Whether the history begins as it must, but goes on in another way."""
         told = self._told("loss")
-        if told is None or len(told) != EPOCHS:
+        if told is None or len(told) != self.rigged.plan.epochs:
             return False
         return close(told[:1], self._right("loss", told)[:1], EXACT_CURVE) and not self.tells("loss")
 
     def tells(self, name: str) -> bool:
         """Whether the history holds this curve with the right values."""
         told = self._told(name)
-        return told is not None and len(told) == EPOCHS and close(told, self._right(name, told), EXACT_CURVE)
+        return (
+            told is not None
+            and len(told) == self.rigged.plan.epochs
+            and close(told, self._right(name, told), EXACT_CURVE)
+        )
 
     def saved_beside(self, folder: str) -> bool:
         """Whether weights were saved in files, and none of them in this folder."""
@@ -123,8 +126,8 @@ class Reading:
         of_steps = {"loss": self.path.losses, "accuracy": self.path.rights}
         if name not in of_steps:
             return self.curves[name]
-        right = self.path.wherever_the_last(of_steps[name])[:EPOCHS]  # (epochs, places)
-        return right[np.arange(EPOCHS), np.abs(right - told[:, None]).argmin(axis=-1)]
+        right = self.path.wherever_the_last(of_steps[name])[: len(told)]  # (epochs, places)
+        return right[np.arange(len(told)), np.abs(right - told[:, None]).argmin(axis=-1)]
 
     def _told(self, name: str) -> Floats | None:
         told = (self.history or {}).get(name)
@@ -188,7 +191,7 @@ def _with_looks(untold: Reading, looks: Looks) -> Reading:
     readings = [replace(untold, watched=points, tests=tests - (points is rigged.test)) for points in watched]
     return max(
         readings,
-        key=lambda reading: (reading.has_best_weights and epoch < EPOCHS, reading.tells("val_accuracy")),
+        key=lambda reading: (reading.has_best_weights and epoch < rigged.plan.epochs, reading.tells("val_accuracy")),
     )
 
 

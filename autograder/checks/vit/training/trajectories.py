@@ -42,8 +42,9 @@ class Network:
 
     def layers(self, weights: Floats) -> list[Floats]:
         """Return each layer's kernel above its bias, `(before + 1, after)`."""
-        ends = [self.size(number) for number in range(1, len(self.shapes))]
-        return [part.reshape(shape) for part, shape in zip(np.split(weights, ends), self.shapes, strict=True)]
+        ends = [self.size(number) for number in range(len(self.shapes) + 1)]
+        places = zip(pairwise(ends), self.shapes, strict=True)
+        return [weights[begin:end].reshape(shape) for (begin, end), shape in places]
 
     def run(self, weights: Floats, inputs: Floats) -> list[Floats]:
         """Return what goes into each layer, with a 1 for the bias, `(..., before + 1)`, and then the logits."""
