@@ -32,18 +32,27 @@ _OF_IPYTHON = (
 )
 """Magics, commands and questions, as a line of their own and behind a name; and what takes their place."""
 _CHANGING_METHODS = frozenset("add append clear discard extend insert pop popitem remove setdefault update".split())
-_UNSEEN = re.compile(r"(?m)\bimport[ \t]*\*|\b(?:exec|globals)[ \t]*\(|^[ \t]*global\b|^[ \t]*%run\b|:=")
+_LOOKING_METHODS = frozenset("close describe head hist imshow info plot save savefig show summary tail".split())
+"""What is called for what it shows or writes."""
+_LIBRARIES = frozenset(
+    "gc json keras logging math matplotlib np numpy os pandas pd pickle plt random shutil sns sys tensorflow tf time "
+    "warnings".split()
+)
+"""Names under which nobody keeps an object that a method could change."""
+_UNSEEN = re.compile(r"(?m)\bimport[ \t]*\*|\b(?:exec|globals|locals|vars)[ \t]*\(|^[ \t]*global\b|^[ \t]*%run\b|:=")
 _TRACES = tuple(
     (re.compile(leaves, re.MULTILINE), re.compile(reads))
     for leaves, reads in (
         (
-            r"\bsys\.path\.|\b(?:run_functions_eagerly|chdir|seed|style\.use)\(|\.set_\w+\(|\brcParams\b|^[ \t]*%cd\b",
+            r"\bsys\.path\b|\b(?:run_functions_eagerly|enable_numpy_behavior|get_custom_objects|register_keras_serializable|"
+            r"chdir|seed|style\.use)\(|\.set_\w+\(|\brcParams\b|^[ \t]*%cd\b",
             "",
         ),
         (r"\bos\.(?:environ|putenv)\b|%(?:set_)?env\b", r"\b(?:environ|getenv)\b"),
         (
-            r"open\([^\n]{0,200}['\"][rbt+]{0,2}[wax][rbt+]{0,2}['\"]|\.(?:write_\w+|save\w*|dump|to_\w+)\(|\bm(?:ake|k)dirs?\(|^%%writefile\b",
-            r"\b(?:open|load\w*|read\w*|exists|listdir|glob|import)\b",
+            r"open\([^\n]{0,200}['\"][rbt+]{0,2}[wax][rbt+]{0,2}['\"]|\.(?:write_\w+|save\w*|dump|to_\w+)\(|\bm(?:ake|k)dirs?\(|"
+            r"^%%writefile\b|^[ \t]*!mkdir\b",
+            r"\b(?:open|load\w*|read\w*|exists|listdir|glob|import|save\w*|write\w*|to_\w+|dump|CSVLogger|ModelCheckpoint)\b",
         ),
     )
 )
@@ -87,26 +96,36 @@ def names_of(source: str) -> CellNames:
 
 @functools.lru_cache(maxsize=512)
 def names_changed_by(source: str) -> frozenset[str]:
-    """Return the names that a cell makes, or whose objects it changes in place as far as one can see."""
-    return frozenset(name for _, names in _statements_with_names(source) for name in names.changes)
+    """Return the names that a cell makes, or whose objects it changes or may change in place, as by `scaler.fit(X)`."""
+    sure = {name for _, names in _statements_with_names(source) for name in names.changes}
+    return frozenset(sure.union(*map(_perhaps_changed, _statements(source))))
 
 
 def statements_beyond(source: str, original: str) -> str:
-    """Return the statements of a changed cell that make names, none of which the original makes.
+    """Return the statements of a changed cell that make names, none of which the original makes, or change these.
 
     Args:
         source: The cell as changed.
-        original: As it was. Of an import of several names, those that are new are left.
+        original: As it was. Of an import of several names, those that are new are left. A setting of a library is new
+            where the original has no such statement.
     """
     makes = names_of(original).makes
+    known = {ast.unparse(statement) for statement in _statements(original)}
     new: list[ast.stmt] = []
+    made_here = set[str]()
     for statement in _statements(source):
+        names = _names_of_statement(statement)
         if isinstance(statement, ast.Import | ast.ImportFrom):
             aliases = [alias for alias in statement.names if (alias.asname or alias.name.split(".")[0]) not in makes]
             if aliases:
                 statement.names = aliases
                 new.append(statement)
-        elif (made := _names_of_statement(statement).makes) and not made & makes:
+        elif names.makes and not names.makes & makes:
+            new.append(statement)
+            made_here |= names.makes
+        elif names.changes and names.changes <= made_here:
+            new.append(statement)
+        elif not names.makes and (text := ast.unparse(statement)) not in known and leaves_traces(text, ""):
             new.append(statement)
     return "\n".join(ast.unparse(statement) for statement in new)
 
@@ -217,11 +236,25 @@ def _as_python(source: str) -> Iterator[str]:
     yield "\n".join(line.removeprefix(indent) for line in source.split("\n"))
 
 
+class _WithoutAwait(ast.NodeTransformer):
+    """Leaves out `await`, which stands at the top of a cell only in Jupyter."""
+
+    def visit_Await(self, node: ast.Await) -> ast.expr:
+        value: ast.expr = self.visit(node.value)
+        return value
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AsyncFunctionDef:
+        return node
+
+
 def _names_of_statement(statement: ast.stmt) -> _StatementNames:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            table = symtable.symtable(ast.unparse(statement), "cell", "exec")
+            text = ast.unparse(statement)
+            if "await" in text:
+                text = ast.unparse(_WithoutAwait().visit(ast.parse(text)))
+            table = symtable.symtable(text, "cell", "exec")
     except UNREADABLE:
         return _StatementNames(NOTHING, NOTHING, NOTHING, NOTHING)
     symbols = table.get_symbols()
@@ -252,6 +285,19 @@ def _changed_in_place(statement: ast.stmt) -> Iterator[str]:
             function = part.value.func
             if isinstance(function, ast.Attribute) and function.attr in _CHANGING_METHODS:
                 yield from _root_of(function)
+
+
+def _perhaps_changed(statement: ast.stmt) -> Iterator[str]:
+    """Yield names whose objects a method may change that is called for what it does, and those that are shuffled."""
+    for part in ast.walk(statement):
+        if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Call)):
+            continue
+        method = part.value.func
+        name = method.attr if isinstance(method, ast.Attribute) else method.id if isinstance(method, ast.Name) else ""
+        if name == "shuffle":
+            yield from (root for argument in part.value.args for root in _root_of(argument))
+        if isinstance(method, ast.Attribute) and name not in _LOOKING_METHODS:
+            yield from (root for root in _root_of(method) if root not in _LIBRARIES)
 
 
 def _root_of(part: ast.expr) -> Iterator[str]:

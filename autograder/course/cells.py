@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -36,6 +36,7 @@ class StudentCell:
         attachments: Pictures pasted into it, each safe to show or with a note in its place.
         settings: What nbgrader goes by, and tags: only to tell the student that changing them has no effect.
         is_as_released: Whether text and flags are those that the release wrote a checksum of into the cell.
+        cell_id: The id that Jupyter gives each cell, and that the release gave this one; empty if there is none.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class StudentCell:
     attachments: dict[str, Bundle]
     settings: CellSettings
     is_as_released: bool = False
+    cell_id: str = ""
 
 
 class _LargeCell(msgspec.Struct):
@@ -76,6 +78,26 @@ def read_cells(student_notebook: bytes | None) -> tuple[list[StudentCell], str]:
     """Return the cells of a student's notebook, and what is wrong with it (empty if nothing is)."""
     data, problem = parse_notebook(student_notebook)
     return [cell for cell in map(_student_cell, data["cells"]) if cell is not None], problem
+
+
+def named_by_ids(trusted: Sequence[Cell], theirs: Sequence[StudentCell]) -> list[StudentCell]:
+    """Return a student's cells; those whose metadata some program has dropped get the name that goes with their id.
+
+    Args:
+        trusted: The released cells, or those of the source.
+        theirs: The student's.
+    """
+    there = {cell.grade_id for cell in theirs}
+    lost = {cell["id"]: cell for cell in trusted if grade_id_of(cell) and grade_id_of(cell) not in there}
+    found: list[StudentCell] = []
+    for cell in theirs:
+        trusted_cell = lost.pop(cell.cell_id, None) if cell.grade_id is None else None
+        if trusted_cell is None:
+            found.append(cell)
+        else:
+            settings = settings_of(trusted_cell["metadata"])
+            found.append(replace(cell, grade_id=grade_id_of(trusted_cell), settings=settings))
+    return found
 
 
 def parse_notebook(student_notebook: bytes | None) -> tuple[dict[str, list[object]], str]:
@@ -171,7 +193,16 @@ def _student_cell(cell: object) -> StudentCell | None:
     unchanged = isinstance(nbgrader, dict) and nbgrader.get("checksum") == _checksum(
         cell["cell_type"], source, nbgrader
     )
-    return StudentCell(cell["cell_type"], without_surrogates(source), name, pictures, settings, unchanged)
+    cell_id = cell.get("id")
+    return StudentCell(
+        cell["cell_type"],
+        without_surrogates(source),
+        name,
+        pictures,
+        settings,
+        unchanged,
+        cell_id if isinstance(cell_id, str) else "",
+    )
 
 
 def _checksum(kind: str, source: str, nbgrader: dict[str, Any]) -> str:

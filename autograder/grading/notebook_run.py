@@ -85,7 +85,7 @@ class CellProcess:
         except ENDS_PROCESS as fault:
             self._deadly[cell.id, part] = fault
             raise
-        self.notes += missing_packages(found, f"a cell of your notebook (`{cell.id}`)")
+        self.notes += missing_packages(found, cell.where if cell.added else f"a cell of your notebook (`{cell.id}`)")
 
     def assign(self, variables: Mapping[str, wire.Value]) -> None:
         """Set variables of the notebook."""

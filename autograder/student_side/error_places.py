@@ -63,7 +63,7 @@ def describe_error(number: int, error: BaseException, folder: str) -> wire.Raise
 
 def _text_of(error: BaseException) -> str:
     try:
-        return f"{error}{_newer_syntax(error)}" if isinstance(error, SyntaxError) else str(error)
+        return f"{error.msg}{_newer_syntax(error)}" if isinstance(error, SyntaxError) else str(error)
     except Exception:  # a student's exception may fail even at that
         return ""
 

@@ -31,7 +31,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class _Shell:
-    """Takes the place of IPython's shell: few magics do anything, and shell commands do nothing."""
+    """Takes the place of IPython's shell: few magics do anything, and of the shell's commands only `mkdir`."""
 
     def __init__(self) -> None:
         self.config: dict[str, Any] = {}
@@ -40,16 +40,31 @@ class _Shell:
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *args, **kwargs: None
 
-    def run_line_magic(self, name: str, line: str, *options: object, **more: object) -> None:
+    def run_line_magic(self, name: str, line: str, *options: object, **more: object) -> str | None:
         """Run a magic of one line, if it is one that other cells can count on."""
-        words = line.split()
+        words = [word for word in line.split() if not word.startswith("-")]
         if name == "run" and words:
-            exec(compile(Path(words[0]).read_bytes(), words[0], "exec", dont_inherit=True), self.user_ns)  # noqa: S102 - the purpose
+            path = Path(words[0] if words[0].endswith((".py", ".ipy")) else f"{words[0]}.py")
+            exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), self.user_ns)  # noqa: S102 - the purpose
         elif name == "cd" and words:
             os.chdir(words[0])
+        elif name == "pwd":
+            return str(Path.cwd())
         elif name in ("env", "set_env") and words:
             variable, _, value = line.partition("=") if "=" in line else line.partition(" ")
             os.environ[variable.strip()] = value.strip()
+        return None
+
+    def system(self, command: str) -> None:
+        """Make folders, if that is what a shell's command asks for."""
+        words = command.split()
+        if words[:1] == ["mkdir"]:
+            for folder in (word for word in words[1:] if not word.startswith("-")):
+                Path(folder).mkdir(parents=True, exist_ok=True)
+
+    def getoutput(self, command: str) -> list[str]:
+        """Return the lines that a shell's command prints: none, since there is no shell."""
+        return []
 
     def run_cell_magic(self, name: str, line: str, cell: str) -> None:
         """Write the cell into a file, if that is what it asks for."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 import __future__
 
 import ast
+import asyncio
 import builtins
 import functools
+import inspect
 import linecache
 import operator
 import sys
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NoReturn
@@ -118,21 +120,18 @@ class SubmittedNotebook:
             if not question.weightless:
                 return wire.Items(list(run_text(source, file, self.names)))
             with weightless():
-                tree = ast.parse(source, file)
-                for statement in tree.body:
-                    self._build(compile(ast.Module([statement], []), file, "exec", dont_inherit=True))
-        return wire.Items([])
+                return wire.Items(list(run_text(source, file, self.names, self._build)))
 
     def lacking(self, question: wire.Lacking) -> wire.Value:
         """Return which of these names neither the cells have defined nor Python itself."""
         return wire.Items([name for name in question.names if name not in self.names and not hasattr(builtins, name)])
 
-    def _build(self, statement: types.CodeType) -> None:
+    def _build(self, statement: types.CodeType, names: dict[str, Any]) -> None:
         """Run a statement of a cell that builds a model: a model without weights is there, but cannot be called."""
         try:
-            exec(statement, self.names)  # noqa: S102 - the purpose
+            _execute(statement, names)
         except tf.errors.OpError:
-            if not any(isinstance(value, keras.Model) for value in self.names.values()):
+            if not any(isinstance(value, keras.Model) for value in names.values()):
                 raise
 
     def find(self, name: str) -> Any:  # noqa: ANN401 - whatever the student named so
@@ -173,29 +172,49 @@ class Placeholder:
         self.__use()
 
 
-def run_text(source: str | bytes, file: str, names: dict[str, Any]) -> list[str]:
+def _execute(code: types.CodeType, names: dict[str, Any]) -> None:
+    """Run a statement; one that awaits something runs to its end, as in Jupyter."""
+    if code.co_flags & inspect.CO_COROUTINE:
+        _event_loop().run_until_complete(eval(code, names))  # noqa: S307 - the purpose
+    else:
+        exec(code, names)  # noqa: S102 - the purpose
+
+
+@functools.cache
+def _event_loop() -> asyncio.AbstractEventLoop:
+    """Return the loop of all cells: what one begins another one may wait for."""
+    return asyncio.new_event_loop()
+
+
+def run_text(
+    source: str | bytes,
+    file: str,
+    names: dict[str, Any],
+    execute: Callable[[types.CodeType, dict[str, Any]], None] = _execute,
+) -> list[str]:
     """Run a module or a cell in a namespace, and return the names of packages that could not be imported.
 
     Args:
         source: Its text.
         file: Under which it is compiled.
         names: The namespace.
+        execute: Runs a statement in it.
 
     Raises:
         BaseException: Whatever the text raises, but for the error of an import that stands unguarded at its top level.
     """
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if file.startswith(CELL_FILE) else 0
     tree = ast.parse(source, file)
-    compile(tree, file, "exec", dont_inherit=True)  # what only the compiler refuses keeps all of it from running
+    compile(tree, file, "exec", flags, dont_inherit=True)  # what only the compiler refuses keeps all of it from running
     missing: list[str] = []
-    futures = 0
     for is_import, statements in groupby(
         tree.body, lambda statement: isinstance(statement, ast.Import | ast.ImportFrom)
     ):
-        for part in _single_imports(statements) if is_import else [list(statements)]:
-            code = compile(ast.Module(part, []), file, "exec", flags=futures, dont_inherit=True)
-            futures |= code.co_flags & _FUTURES
+        for part in _single_imports(statements) if is_import else ([statement] for statement in statements):
+            code = compile(ast.Module(part, []), file, "exec", flags, dont_inherit=True)
+            flags |= code.co_flags & _FUTURES
             try:
-                exec(code, names)  # noqa: S102 - the purpose
+                execute(code, names)
                 as_in_jupyter(names)
             except ImportError as error:
                 if not is_import:

@@ -12,6 +12,7 @@ from autograder.course.cell_names import (
     CellNames,
     end_of_definitions,
     leaves_traces,
+    names_changed_by,
     names_of,
     plain_code,
     statements_beyond,
@@ -49,6 +50,7 @@ print(undefined)
         ("x = (y\n    != 3)\n!ls", {"y"}, {"x"}),
         ("x = !nvidia-smi\nf?\ny = %pwd\n?z\nfor a in x:\n    !ls {a}", {"f"}, {"x", "y", "a"}),
         ("  x = 1\n  y = x", set(), {"x", "y"}),
+        ("x = await f(y)\nasync def g():\n    return await h()", {"f", "y", "h"}, {"x", "g"}),
         ("class A(B):\n    size = C\n    def f(self):\n        return D", {"B", "C", "D"}, {"A"}),
         ("x = (", set(), set()),
         ("x = " + "-" * 100_000 + "1", set(), set()),
@@ -128,6 +130,31 @@ def test_what_a_student_added_to_a_cell_is_what_makes_new_names() -> None:
     original = "import a\nfrom b import c, d\nsize = 1\nrun(size)"
     changed = "import a, e\nfrom b import c, f\n%time\nsize = 2\nrun(size)\nsize, share = 1, 2\nhalf = 1 / 2"
     assert statements_beyond(changed, original) == "import e\nfrom b import f\nhalf = 1 / 2"
+    original, changed = "import sys\nsys.path.append('a')\nx = {}", "own = {}\nown['share'] = 1\nx['share'] = 2\n"
+    added = "own = {}\nown['share'] = 1\nsys.path.append('b')"
+    assert statements_beyond(f"{original}\n{changed}sys.path.append('b')", original) == added
+
+
+@pytest.mark.parametrize(
+    ("source", "changes"),
+    [
+        ("x = 1\ny[0] = 2\nz.append(3)", {"x", "y", "z"}),
+        ("scaler.fit(images)", {"scaler"}),
+        ("rng.shuffle(order)", {"rng", "order"}),
+        ("np.random.shuffle(order)\nfrom random import shuffle\nshuffle(pool[0])", {"order", "pool", "shuffle"}),
+        ("if True:\n    limit.assign(2.0)", {"limit"}),
+        ("names.reverse()", {"names"}),
+        ("vit.summary()\nplt.imshow(image)\nimage.show()\nnp.save('a', x)\nprint(y)", set()),
+        ("f = scaler.transform(images)", {"f"}),
+    ],
+)
+def test_names_that_a_cell_changes_or_may_change(source: str, changes: set[str]) -> None:
+    assert names_changed_by(source) == changes
+
+
+def test_what_a_method_may_change_does_not_belong_to_the_definitions() -> None:
+    """An answer that trains what it has made is graded for what it has made."""
+    assert end_of_definitions("vit = make()\nvit.fit(images)", frozenset({"vit"}), functions=False) == 1
 
 
 @pytest.mark.parametrize(
@@ -135,11 +162,17 @@ def test_what_a_student_added_to_a_cell_is_what_makes_new_names() -> None:
     [
         ("tf.config.run_functions_eagerly(True)", "", True),
         ("import sys; sys.path.append('src')", "", True),
+        ("sys.path += ['src']", "", True),
+        ("np_config.enable_numpy_behavior()", "", True),
+        ("keras.utils.get_custom_objects()['own'] = own", "", True),
         ("plt.rcParams['figure.dpi'] = 100", "", True),
         ("os.environ['A'] = '1'", "os.environ['A']", True),
         ("os.environ['A'] = '1'", "x = 1", False),
         ("open('a.json', 'w').write(text)", "json.load(open('a.json'))", True),
         ("open('a.json', 'w').write(text)", "x = 1", False),
+        ("os.makedirs('tables')", "np.save('tables/a.npy', a)", True),
+        ("!mkdir -p tables", "table.to_csv('tables/a.csv')", True),
+        ("!mkdir -p tables", "x = 1", False),
         ("open('a.json').read()", "open('b')", False),
         ("plt.imshow(image)\nmodel.fit(x)", "open('a')", False),
     ],

@@ -8,7 +8,7 @@ import pytest
 
 from autograder.course.cells import load_cells
 from autograder.course.grading_notebook import GradingNotebook, assemble
-from autograder.course.notebook import build_notebook
+from autograder.course.notebook import build_notebook, restore
 from tests.tiny import TINY_NOTEBOOK
 
 SOURCE = build_notebook(TINY_NOTEBOOK)
@@ -48,6 +48,25 @@ def test_given_cells_without_a_name_are_not_added_ones_unless_they_were_changed(
     texts = [cell["source"] for cell in load_cells(SOURCE) if cell["source"] == "import utilities"]
     assert not [cell for cell in with_cells(*texts, after="double").cells if cell.added]
     assert [cell.source for cell in with_cells("import utilities, os", after="double").cells if cell.added]
+
+
+def test_cells_whose_metadata_were_dropped_are_found_by_their_ids() -> None:
+    notebook = json.loads(SOURCE)
+    for cell in notebook["cells"]:
+        cell["metadata"] = {}
+    graded = assemble(SOURCE, json.dumps(notebook).encode())
+    assert (graded.missing, graded.notes) == ((), ())
+    assert graded == assemble(SOURCE, SOURCE)
+    assert restore(SOURCE, json.dumps(notebook).encode()) == restore(SOURCE, SOURCE)
+
+
+def test_an_id_does_not_stand_for_a_name_that_is_there() -> None:
+    graded = with_cells("total = 6", after="total_answer")
+    copied = json.loads(SOURCE)
+    copied["cells"].append({"cell_type": "code", "id": "total-answer", "source": "total = 6", "metadata": {}})
+    assert assemble(SOURCE, json.dumps(copied).encode()).missing == ()
+    assert [cell.source for cell in assemble(SOURCE, json.dumps(copied).encode()).cells if cell.added] == ["total = 6"]
+    assert [cell.source for cell in graded.cells if cell.added] == ["total = 6"]
 
 
 def test_both_halves_of_a_split_cell_are_there() -> None:

@@ -99,6 +99,17 @@ keras.utils.plot_model(keras.Sequential([keras.layers.Dense(1, input_shape=(2,))
 fine = True""",
     "environment": "%env WHERE=here\nimport os\nfine = os.environ['WHERE'] == 'here'",
     "folder": "%cd photos\nfine = open('own.txt').read() == 'a photo'\n%cd ..",
+    "folder, quietly": "%cd -q photos\nfine = open('own.txt').read() == 'a photo'\n%cd ..",
+    "commands": """!mkdir -p made/here
+import os
+files = !ls
+where = %pwd
+fine = os.path.isdir('made/here') and len(files) == 0 and where == os.getcwd()""",
+    "awaited": """import asyncio
+async def two(): return 2
+async def begun(): return asyncio.get_running_loop().create_task(two())
+task = await begun()
+fine = await task == 2""",
     "missing": "import nothing_at_all as nothing\nfine = 'nothing_at_all' in repr(nothing)",
 }
 """Cells that run in Jupyter, and set `fine`."""
@@ -144,8 +155,17 @@ def test_a_file_that_a_cell_writes_can_be_run(process: StudentProcess) -> None:
     run(process, "%%writefile made.py\nmade = 3")
     run(process, "%run made.py")
     assert process.ask(wire.Read("made")) == 3
+    run(process, "%run -i made")
+    assert process.ask(wire.Read("made")) == 3
     run(process, "from made import made as imported")
     assert process.ask(wire.Read("imported")) == 3
+
+
+def test_a_missing_package_does_not_stop_a_cell_that_only_builds_models(process: StudentProcess) -> None:
+    process.ask(wire.Restart())
+    missing = process.ask(wire.RunCell("answer", "import nothing_at_all\nfine = True", weightless=True))
+    assert missing == ("nothing_at_all",)
+    assert process.ask(wire.Read("fine")) is True
 
 
 def test_gradients_of_a_layer_that_computes_in_another_precision(process: StudentProcess) -> None:

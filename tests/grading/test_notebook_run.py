@@ -242,7 +242,14 @@ def test_the_nearest_definition_counts_as_in_jupyter() -> None:
 
 
 @pytest.mark.parametrize(
-    "changing", ["numbers.append(4)", "numbers += [4]", "numbers[:] = [4]", "if True: numbers.insert(0, 4)"]
+    "changing",
+    [
+        "numbers.append(4)",
+        "numbers += [4]",
+        "numbers[:] = [4]",
+        "if True: numbers.insert(0, 4)",
+        "class Own(list):\n    def fit(self): self.append(4)\nnumbers = Own(numbers)\nnumbers.fit()",
+    ],
 )
 def test_own_cells_change_what_an_answer_reads(changing: str) -> None:
     _, process = run("sort", notebook(("data", changing)))
@@ -277,7 +284,13 @@ def test_own_cells_change_the_values_of_a_check_but_not_their_sizes() -> None:
 def test_names_of_no_visible_maker_come_from_cells_that_may_hide_one() -> None:
     answer = "ordered = [share]"
     hiding = "def set_up():\n    global share\n    share = 2\nset_up()"
-    for text in (hiding, "exec('share = 2')", "globals()['share'] = 2", "print([share := 2 for x in [1]])"):
+    for text in (
+        hiding,
+        "exec('share = 2')",
+        "locals()['share'] = 2",
+        "globals()['share'] = 2",
+        "print([share := 2 for x in [1]])",
+    ):
         _, process = run("sort", notebook(("data", text), ("data", "1 / 0"), sort_answer=answer))
         assert process.names["ordered"] == [2]
         assert "a cell of your own (the notebook's code cell no. 3)" not in process.ran

@@ -243,8 +243,9 @@ def _weights(rigged: RiggedTraining, model: Layer) -> tuple[Floats, Floats]:
 
 
 def _paths(rigged: RiggedTraining, mistakes: Sequence[Mistake]) -> Iterator[tuple[Mistake | None, Trajectory]]:
-    """Yield the right path and those of known mistakes."""
+    """Yield the right paths and those of known mistakes."""
     yield None, rigged.path
+    yield None, rigged.follow(replace(rigged.recipe, counts_one_more=True))
     for mistake in mistakes:
         for recipe in mistake(rigged.recipe):
             yield mistake, rigged.follow(recipe)

@@ -174,6 +174,8 @@ class Recipe:
         batches: Number of samples in each step of an epoch.
         summed: Whether the loss of a batch is the sum over its samples in place of their mean.
         frozen: Number of first layers that are not trained.
+        counts_one_more: Whether a step more is counted after the first epoch than was taken. Keras does so where it is
+            told of the end of the data only by trying a further step, as with `from_generator`.
     """
 
     rate: float
@@ -182,6 +184,7 @@ class Recipe:
     loss: Loss = OF_LOGITS
     summed: bool = False
     frozen: int = 0
+    counts_one_more: bool = False
 
 
 @dataclass(frozen=True)
@@ -249,7 +252,8 @@ def follow(recipe: Recipe, network: Network, start: Floats, sample: Sample, epoc
     weights, moments = start.astype(float), Moments(*np.zeros((3, *start.shape)))
     trained = np.arange(len(start)) >= network.size(recipe.frozen)
     after, rights, losses, margin = [weights], [], [], np.inf
-    for _ in range(epochs):
+    for epoch in range(epochs):
+        moments.steps += recipe.counts_one_more and epoch == 1
         right, loss = [], []
         for size in recipe.batches:
             seen = network.run(weights, features)
