@@ -34,12 +34,11 @@ REST_SECONDS = 3.0
 """How long grading waits for what follows in a cell after it has defined what it must."""
 SUPPLY_SECONDS = 10.0
 """How long it waits for a cell that only supplies a name."""
-MOST_PACKAGES = 5
+MOST_PACKAGES, MISSING = 5, "is missing from what you handed in"
 ENDS_PROCESS = (StudentDied, StudentTimeout, MalformedReply)
 """Faults after which a process is over."""
 CellPart = Literal["definitions", "rest"]
 """All up to where a cell has defined what it must, or what follows."""
-
 
 Deadly = dict[tuple[str, CellPart], StudentFault]
 """What became of parts of cells that ended a process, by the cell's id."""
@@ -212,9 +211,10 @@ class NotebookRun:
                 self._process.assign({name: variables[name]})
 
     def _judge_elsewhere(self, answer: GradingCell, wanted: frozenset[str]) -> None:
-        """Take what other cells of the student's define in the place of an answer that is not written or stops."""
+        """Take what other cells of the student's define for an answer that is not there, is not written or stops."""
         fault = self._faults.get(answer.id)
-        if not wanted or not isinstance(fault, CellStopped):
+        what = MISSING if self._texts.is_missing(answer) else fault.what if isinstance(fault, CellStopped) else ""
+        if not wanted or not what:
             return
         ran = [cell for cell in self._cells[: self._end] if self._faults.get(cell.id, fault) is None]
         cells = [cell for cell in ran if not cell.given and cell.names.makes & wanted]
@@ -222,7 +222,7 @@ class NotebookRun:
             self._faults[answer.id] = None
             where = ", ".join(cell.where for cell in cells)
             self._process.notes.append(
-                f"The cell `{answer.id}` {fault.what}. What it must define is graded as you define it in {where}."
+                f"The cell `{answer.id}` {what}. What it must define is graded as you define it in {where}."
             )
 
     def _run_once(self, cell: GradingCell) -> None:
@@ -233,7 +233,7 @@ class NotebookRun:
     def _run(self, cell: GradingCell) -> StudentFault | None:
         """Run one cell and return what went wrong."""
         if self._texts.is_missing(cell):
-            return CheckFailed(f"The notebook's cell `{cell.id}` is missing from what you handed in.")
+            return CheckFailed(f"The notebook's cell `{cell.id}` {MISSING}.")
         definitions, rest = self._texts.parts_of(cell)
         reference = self._texts.reference
         if cell.on_demand or cell.is_answer:

@@ -328,6 +328,24 @@ def test_what_is_written_elsewhere_is_graded_in_place_of_an_answer_that_stops() 
     assert process.names["count"]() == 6
 
 
+def test_what_stands_in_a_cell_that_lost_its_name_is_graded() -> None:
+    cells = json.loads(notebook(sort_answer="ordered = [1]"))["cells"]
+    answer = next(cell for cell in cells if cell["source"] == "ordered = [1]")
+    answer["metadata"], answer["id"] = {}, "another"
+    found, process = run("sort", json.dumps({"nbformat": 4, "cells": cells}).encode())
+    assert found.faults["sort_answer"] is None
+    assert process.names["ordered"] == [1]
+    assert found.take_notes() == [
+        "The cell `sort_answer` is missing from what you handed in. What it must define is graded as you define it in "
+        "a cell of your own (the notebook's code cell no. 4)."
+    ]
+    answer["source"] = "other = [1]"
+    found, _ = run("sort", json.dumps({"nbformat": 4, "cells": cells}).encode())
+    fault = found.faults["sort_answer"]
+    assert fault is not None
+    assert fault.message == "The notebook's cell `sort_answer` is missing from what you handed in."
+
+
 def test_the_last_copy_that_defines_what_it_must_counts() -> None:
     def result(*copies: str) -> object:
         cells = json.loads(notebook(sort_answer=copies[0]))["cells"]
