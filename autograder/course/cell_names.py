@@ -97,8 +97,7 @@ def names_of(source: str) -> CellNames:
 @functools.lru_cache(maxsize=512)
 def names_changed_by(source: str) -> frozenset[str]:
     """Return the names that a cell makes, or whose objects it changes or may change in place, as by `scaler.fit(X)`."""
-    sure = {name for _, names in _statements_with_names(source) for name in names.changes}
-    return frozenset(sure.union(*map(_perhaps_changed, _statements(source))))
+    return frozenset(name for _, names in _statements_with_names(source) for name in names.may_change)
 
 
 def statements_beyond(source: str, original: str) -> str:
@@ -185,12 +184,14 @@ class _StatementNames:
         at_once: What it reads when it runs.
         later: What functions in it read when they are called.
         changes: What it makes, or changes in place as far as one can see.
+        may_change: These, and what a method may change that it calls.
     """
 
     at_once: frozenset[str]
     later: frozenset[str]
     makes: frozenset[str]
     changes: frozenset[str]
+    may_change: frozenset[str]
 
 
 def _needed_with(wanted: frozenset[str], statements: Sequence[_StatementNames]) -> set[str]:
@@ -256,7 +257,7 @@ def _names_of_statement(statement: ast.stmt) -> _StatementNames:
                 text = ast.unparse(_WithoutAwait().visit(ast.parse(text)))
             table = symtable.symtable(text, "cell", "exec")
     except UNREADABLE:
-        return _StatementNames(NOTHING, NOTHING, NOTHING, NOTHING)
+        return _StatementNames(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING)
     symbols = table.get_symbols()
     at_once = {symbol.get_name() for symbol in symbols if symbol.is_referenced()}
     makes = {symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()}
@@ -264,7 +265,8 @@ def _names_of_statement(statement: ast.stmt) -> _StatementNames:
         at_once |= makes
     later = {name for inner in table.get_children() for name in _globals_of(inner)}
     changes = makes | set(_changed_in_place(statement))
-    return _StatementNames(frozenset(at_once), frozenset(later), frozenset(makes), frozenset(changes))
+    may_change = frozenset(changes.union(_perhaps_changed(statement)))
+    return _StatementNames(frozenset(at_once), frozenset(later), frozenset(makes), frozenset(changes), may_change)
 
 
 def _globals_of(table: symtable.SymbolTable) -> Iterator[str]:

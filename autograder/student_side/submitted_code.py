@@ -12,8 +12,7 @@ import linecache
 import operator
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -207,11 +206,10 @@ def run_text(
     tree = ast.parse(source, file)
     compile(tree, file, "exec", flags, dont_inherit=True)  # what only the compiler refuses keeps all of it from running
     missing: list[str] = []
-    for is_import, statements in groupby(
-        tree.body, lambda statement: isinstance(statement, ast.Import | ast.ImportFrom)
-    ):
-        for part in _single_imports(statements) if is_import else ([statement] for statement in statements):
-            code = compile(ast.Module(part, []), file, "exec", flags, dont_inherit=True)
+    for statement in tree.body:
+        is_import = isinstance(statement, ast.Import | ast.ImportFrom)
+        for part in _single_imports(statement) if is_import else [statement]:
+            code = compile(ast.Module([part], []), file, "exec", flags, dont_inherit=True)
             flags |= code.co_flags & _FUTURES
             try:
                 execute(code, names)
@@ -219,18 +217,17 @@ def run_text(
             except ImportError as error:
                 if not is_import:
                     raise
-                missing.append(_put_placeholder(part[0], error, names))
+                missing.append(_put_placeholder(part, error, names))
     return missing
 
 
-def _single_imports(statements: Iterable[ast.stmt]) -> Iterator[list[ast.stmt]]:
-    """Yield import statements one name at a time: of several names, one may be missing."""
-    for statement in statements:
-        if isinstance(statement, ast.Import):
-            singles: list[ast.stmt] = [ast.Import([alias]) for alias in statement.names]
-        elif isinstance(statement, ast.ImportFrom):
-            singles = [ast.ImportFrom(statement.module, [alias], statement.level) for alias in statement.names]
-        yield from ([ast.copy_location(single, statement)] for single in singles)
+def _single_imports(statement: ast.stmt) -> Iterator[ast.stmt]:
+    """Yield an import statement one name at a time: of several names, one may be missing."""
+    if isinstance(statement, ast.Import):
+        yield from (ast.copy_location(ast.Import([alias]), statement) for alias in statement.names)
+    elif isinstance(statement, ast.ImportFrom):
+        for alias in statement.names:
+            yield ast.copy_location(ast.ImportFrom(statement.module, [alias], statement.level), statement)
 
 
 def _put_placeholder(statement: ast.stmt, error: ImportError, names: dict[str, Any]) -> str:

@@ -82,6 +82,10 @@ class LabelledPoints:
     labels: Labels
     network: Network
 
+    def first(self) -> Sample:
+        """Return the first of them as a sample; in training data all are like it."""
+        return Sample(self.images[0].ravel().astype(float), int(self.labels[0]))
+
     def pair(self) -> tuple[Floats, Labels]:
         """Return them as `run_experiment` takes them."""
         return self.images, self.labels
@@ -161,9 +165,10 @@ def rig_training(rng: np.random.Generator, plan: TrainingPlan, mistakes: Sequenc
         if validation is None or test is None:
             continue
         rigged = replace(rigged, validation=validation, test=test)
-        if _is_decisive(rigged) and _is_tested_in_time(rigged) and _tells_apart(rigged, mistakes):  # the dearest last
-            if _is_steady(rng, rigged):
-                return rigged
+        if not _is_decisive(rigged) or not _is_tested_in_time(rigged):
+            continue
+        if _tells_apart(rigged, mistakes) and _is_steady(rng, rigged):  # the dearest last
+            return rigged
     raise RuntimeError(f"no training with a single best epoch came in {ATTEMPTS} draws")
 
 
@@ -174,8 +179,7 @@ def in_batches(size: int) -> tuple[int, ...]:
 
 
 def _follow(recipe: Recipe, start: Floats, training: LabelledPoints, epochs: int) -> Trajectory:
-    sample = Sample(training.images[0].ravel().astype(float), int(training.labels[0]))
-    return follow(recipe, training.network, start, sample, epochs)
+    return follow(recipe, training.network, start, training.first(), epochs)
 
 
 def _draw(rng: np.random.Generator, plan: TrainingPlan) -> RiggedTraining:
@@ -228,7 +232,7 @@ def _is_steady(rng: np.random.Generator, rigged: RiggedTraining) -> bool:
     Adam divides each gradient by its own size. Of one that is nearly 0 in the first steps, rounding decides where the
     weight goes, and a right training in float32 may end too far from this one.
     """
-    features, label = rigged.training.images[0].ravel().astype(float), int(rigged.training.labels[0])
+    features, label = rigged.training.first()
     for _ in range(NUDGES):
         sample = Sample(features * (1 + NUDGE * rng.choice([-1, 1], FEATURES)), label)
         path = follow(rigged.recipe, rigged.plan.network, rigged.start, sample, rigged.plan.epochs)
