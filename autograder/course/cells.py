@@ -74,19 +74,19 @@ def text_of(cell: Cell) -> str:
     return source if isinstance(source, str) else "".join(source)
 
 
-def read_cells(student_notebook: bytes | None) -> tuple[list[StudentCell], str]:
-    """Return the cells of a student's notebook, and what is wrong with it (empty if nothing is)."""
-    data, problem = parse_notebook(student_notebook)
-    return [cell for cell in map(_student_cell, data["cells"]) if cell is not None], problem
-
-
-def named_by_ids(trusted: Sequence[Cell], theirs: Sequence[StudentCell]) -> list[StudentCell]:
-    """Return a student's cells; those whose metadata some program has dropped get the name that goes with their id.
+def read_cells(student_notebook: bytes | None, trusted: Sequence[Cell] = ()) -> tuple[list[StudentCell], str]:
+    """Return the cells of a student's notebook, and what is wrong with it (empty if nothing is).
 
     Args:
-        trusted: The released cells, or those of the source.
-        theirs: The student's.
+        student_notebook: The notebook; None if there is none.
+        trusted: The released cells, or those of the source: a student's whose metadata some program has dropped get
+            the name that goes with their id.
     """
+    data, problem = parse_notebook(student_notebook)
+    return _named_by_ids(trusted, [cell for cell in map(_student_cell, data["cells"]) if cell is not None]), problem
+
+
+def _named_by_ids(trusted: Sequence[Cell], theirs: Sequence[StudentCell]) -> list[StudentCell]:
     there = {cell.grade_id for cell in theirs}
     lost = {cell["id"]: cell for cell in trusted if grade_id_of(cell) and grade_id_of(cell) not in there}
     found: list[StudentCell] = []

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from autograder.course.cell_names import CellNames, names_changed_by, names_of, plain_code, statements_beyond
-from autograder.course.cells import Cell, StudentCell, flag, grade_id_of, load_cells, named_by_ids, read_cells, text_of
+from autograder.course.cells import Cell, StudentCell, flag, grade_id_of, load_cells, read_cells, text_of
 from autograder.course.notebook import describe_changes
 from autograder.course.solution_regions import counting_copy
 
@@ -109,8 +109,7 @@ def assemble(source_notebook: bytes, student_notebook: bytes | None) -> GradingN
         student_notebook: The submission's notebook, or None if it has none.
     """
     trusted = load_cells(source_notebook)
-    theirs, problem = read_cells(student_notebook)
-    theirs = named_by_ids(trusted, theirs)
+    theirs, problem = read_cells(student_notebook, trusted)
     code = [cell for cell in trusted if cell["cell_type"] == "code"]
     found = {grade_id_of(cell): copy for cell in code if (copy := _counting(cell, theirs)) is not None}
     answers = {grade_id_of(cell): found.get(grade_id_of(cell)) for cell in code if flag(cell, "solution")}

@@ -15,7 +15,6 @@ from autograder.course.cells import (
     flag,
     grade_id_of,
     load_cells,
-    named_by_ids,
     read_cells,
     settings_of,
     text_of,
@@ -71,9 +70,9 @@ def restore(release_notebook: bytes, student_notebook: bytes | None) -> bytes:
     that cannot be read gives the release notebook, untouched.
     """
     released = json.loads(release_notebook)
-    theirs, problem = read_cells(student_notebook)
+    theirs, problem = read_cells(student_notebook, released["cells"])
     if not problem:
-        released["cells"] = _restored_cells(released["cells"], named_by_ids(released["cells"], theirs))
+        released["cells"] = _restored_cells(released["cells"], theirs)
     return (json.dumps(released, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 

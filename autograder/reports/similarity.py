@@ -19,7 +19,7 @@ from pathlib import Path
 
 from autograder.collecting.records import Records
 from autograder.course.assignment import MODULE, Assignment
-from autograder.course.cells import Cell, flag, grade_id_of, load_cells, named_by_ids, read_cells, text_of
+from autograder.course.cells import Cell, flag, grade_id_of, load_cells, read_cells, text_of
 from autograder.course.course import Course
 from autograder.course.submission import Snapshot, read_submission
 from autograder.errors import SubmissionUnreadable
@@ -173,7 +173,7 @@ def student_parts(assignment: Assignment, snapshot: Snapshot) -> list[Part]:
     kinds = {grade_id_of(cell): _kind(cell) for cell in built if flag(cell, "solution")}
     module = (snapshot.module_bytes or b"")[:LONGEST].decode("utf-8", "replace")
     parts, left = [Part(f"{MODULE}.py", "code", module)], LONGEST
-    for answer in named_by_ids(built, read_cells(snapshot.notebook_bytes)[0]):
+    for answer in read_cells(snapshot.notebook_bytes, built)[0]:
         if answer.grade_id in kinds:
             parts.append(Part(answer.grade_id, kinds[answer.grade_id], answer.source[:left]))
             left = max(0, left - len(answer.source))
