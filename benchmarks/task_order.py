@@ -1,31 +1,33 @@
 """Do marks depend on the order of tasks? Each submission's tasks are graded in order, in reverse, and each by itself.
 
-    python -m benchmarks.task_order FILE [COUNT] [--share 1/2]
+    python -m benchmarks.task_order FILE [COUNT] [--share 1/2] [--jobs 2]
 
 COUNT submissions of the corpus, evenly spread over it; by default all of them, which takes some four hours of a core.
-Each becomes a line of FILE at once, and what FILE holds is not tried again: a run that was killed goes on where it
-ended. Each core can do a share of its own, with a file of its own. Only the submission's own process is asked:
-stand-ins always come in the tasks' order. By itself a task is asked once for all submissions that are alike in what
-it uses, as in an audit.
+Each run of a submission becomes a line of FILE at once, and what FILE holds is not tried again: a run that was killed
+goes on where it ended. Several machines can do a share each; their files, one after the other, are the file of all.
+Only the submission's own process is asked: stand-ins always come in the tasks' order. By itself a task is asked once
+for all submissions that are alike in what it uses, as in an audit.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import as_completed
+from contextlib import ExitStack
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 import msgspec
 
 from autograder.audit.corpus import Variant
 from autograder.audit.plan import plan_audit
-from autograder.course.assignment import Assignment, Task
+from autograder.batch.local_workers import default_jobs, worker_pool
+from autograder.course.assignment import Assignment
 from autograder.course.course import read_course
 from autograder.course.submission import Snapshot
-from autograder.grading.check_runner import Checks, collected_checks
+from autograder.grading.check_runner import collected_checks
 from autograder.grading.live_submission import GradingCase, LiveSubmission
 from autograder.grading.reference import Reference
 from autograder.grading.zygote_client import Zygote
@@ -35,73 +37,126 @@ from tests.submissions.corpus import ROOT, read_corpus
 Passed = dict[str, frozenset[str]]
 """The checks that passed, by task."""
 
+Digests = Mapping[str, Mapping[str, str]]
+"""For each submission and task a digest of all that the task uses."""
 
-class Tried(msgspec.Struct):
-    """One submission: a line of the file.
 
-    Attributes:
-        differing: Tasks whose checks end otherwise in another order.
-        passed: What passes in the tasks' order.
-    """
+class Run(msgspec.Struct, frozen=True):
+    """One new process of a submission, asked about some tasks one after another."""
 
     slug: str
-    differing: list[str]
+    tasks: tuple[str, ...]
+
+
+class Ran(msgspec.Struct):
+    """What a run found: a line of the file."""
+
+    run: Run
     passed: Passed
 
 
-class Orders:
+class Worker:
     """Grades tasks of submissions in one order or another.
 
     Args:
-        root: The course.
         assignment: Whose tasks.
-        zygote: Its student processes are asked.
+        preload: Libraries that each student process has loaded.
     """
 
-    def __init__(self, root: Path, assignment: Assignment, zygote: Zygote) -> None:
-        self._settings = read_course(root).settings
+    def __init__(self, assignment: Assignment, preload: Sequence[str]) -> None:
+        self._settings = read_course(ROOT).settings
         self._assignment = assignment
         self._reference = Reference.read(assignment)
-        self._zygote = zygote
-        self._alone: dict[str, frozenset[str]] = {}
+        self._open = ExitStack()
+        self._zygote = self._open.enter_context(Zygote(threads=1, preload=preload))
+        self._checks = self._open.enter_context(collected_checks(assignment.tasks))
 
-    def tried(self, slug: str, snapshot: Snapshot, digests: Mapping[str, str]) -> Tried:
-        """Grade a submission in every order.
+    def close(self) -> None:
+        """End its processes."""
+        self._open.close()
 
-        Args:
-            slug: What it is called.
-            snapshot: The submission.
-            digests: For each task that is graded, of all that it uses of the submission.
-        """
-        tasks = [task for task in self._assignment.tasks if task.id in digests]
-        with collected_checks(tasks) as checks:
-            in_order = self._passed(snapshot, checks, tasks)
-            reverse = self._passed(snapshot, checks, tasks[::-1])
-            # The first task of an order is asked by itself, too.
-            self._alone[digests[tasks[0].id]] = in_order[tasks[0].id]
-            self._alone[digests[tasks[-1].id]] = reverse[tasks[-1].id]
-            for task in tasks[1:-1]:
-                if digests[task.id] not in self._alone:
-                    self._alone[digests[task.id]] = self._passed(snapshot, checks, [task])[task.id]
-        alone = {task.id: self._alone[digests[task.id]] for task in tasks}
-        differing = [task.id for task in tasks if not in_order[task.id] == reverse[task.id] == alone[task.id]]
-        return Tried(slug, differing, in_order)
-
-    def _passed(self, snapshot: Snapshot, checks: Checks, tasks: Sequence[Task]) -> Passed:
+    def passed(self, snapshot: Snapshot, tasks: Sequence[str]) -> Passed:
         """Return what passes when a new process is asked about these tasks one after another."""
         case = GradingCase.begin(self._settings, self._assignment, self._reference, self._zygote, snapshot)
         seed = hashlib.sha256(snapshot.module_bytes or b"").digest()
         with LiveSubmission(case) as live:
-            results = {task.id: checks.run(task, live.student(task), seed) for task in tasks}
+            results = {
+                name: self._checks.run(task, live.student(task), seed)
+                for name, task in ((name, self._assignment.task(name)) for name in tasks)
+            }
         return {
             task: frozenset(check.id for check in found if check.outcome == "passed") for task, found in results.items()
         }
+
+
+_worker: Worker | None = None
+"""That of this process: a pool calls functions of a module, which know nothing else."""
+
+
+def _start_worker() -> None:
+    global _worker
+    assignment = read_course(ROOT).assignment("vit")
+    _worker = Worker(assignment, assignment.preload)
+
+
+def _do(run: Run) -> Ran:
+    if _worker is None:
+        raise RuntimeError("_start_worker must be called first")
+    corpus = read_corpus()
+    return Ran(run, _worker.passed(corpus.submission(corpus.variant(run.slug)), run.tasks))
+
+
+def planned_runs(digests: Digests) -> list[Run]:
+    """Return all runs that the comparison needs.
+
+    What is the first of an order, or its last, is asked by itself in one of the two orders.
+    """
+    runs: dict[Run, None] = {}
+    asked_alone: set[str] = set()
+    for slug, found in digests.items():
+        tasks = tuple(found)
+        runs |= dict.fromkeys((Run(slug, tasks), Run(slug, tasks[::-1])))
+        asked_alone |= {found[tasks[0]], found[tasks[-1]]}
+        for task in tasks[1:-1]:
+            if found[task] not in asked_alone:
+                asked_alone.add(found[task])
+                runs[Run(slug, (task,))] = None
+    return list(runs)
+
+
+def differing(digests: Digests, found: Iterable[Ran]) -> dict[str, list[str]]:
+    """Return for each submission that was tried in both orders the tasks whose checks do not end alike in all."""
+    whole: dict[str, list[Passed]] = {}
+    alone: dict[str, frozenset[str]] = {}
+    for ran in found:
+        first = ran.run.tasks[0]
+        alone[digests[ran.run.slug][first]] = ran.passed[first]
+        if len(ran.run.tasks) > 1:
+            whole.setdefault(ran.run.slug, []).append(ran.passed)
+    return {
+        slug: [task for task, digest in digests[slug].items() if not _alike(task, orders, alone.get(digest))]
+        for slug, orders in whole.items()
+        if len(orders) == 2 or len(digests[slug]) == 1
+    }
+
+
+def _alike(task: str, orders: Sequence[Passed], alone: frozenset[str] | None) -> bool:
+    """Return whether a task ends alike in all orders, and alone as far as that was tried."""
+    seen = {passed[task] for passed in orders} | ({alone} if alone is not None else set())
+    return len(seen) == 1
 
 
 def _spread(count: int) -> list[Variant]:
     """Return so many submissions, each as if it were right: a digest then leaves out nothing that is wrong."""
     variants = read_corpus().variants
     return [replace(variant, right=True) for variant in variants[:: max(1, len(variants) // count)]]
+
+
+def _try_all(runs: Sequence[Run], jobs: int) -> Iterator[Ran]:
+    """Yield what each run found, as they end."""
+    with worker_pool(jobs, _start_worker) as pool:
+        for future in as_completed([pool.submit(_do, run) for run in runs]):
+            yield future.result()
 
 
 def _share(text: str) -> tuple[int, int]:
@@ -117,23 +172,25 @@ def main() -> None:
     parser.add_argument("file", type=Path, help="what was tried, to which a run appends")
     parser.add_argument("count", nargs="?", type=int, default=len(read_corpus().variants))
     parser.add_argument("--share", type=_share, default=(1, 1), help="one of several runs: 1/2 and 2/2")
+    parser.add_argument("--jobs", type=int, default=default_jobs(), help="processes at once (default: %(default)s)")
     options = parser.parse_args()
     number, shares = options.share
     assignment = read_course(ROOT).assignment("vit")
-    found = [msgspec.json.decode(line, type=Tried) for line in read_lines(options.file)]
-    done = {tried.slug for tried in found}
-    with Zygote(threads=1, preload=assignment.preload) as zygote, options.file.open("ab", buffering=0) as file:
-        orders = Orders(ROOT, assignment, zygote)
-        corpus, variants = read_corpus(), _spread(options.count)
-        digests = plan_audit(corpus, assignment, variants, own=False).digests
-        for variant in islice(variants, number - 1, None, shares):
-            if variant.slug not in done:
-                tried = orders.tried(variant.slug, corpus.submission(variant), digests[variant.slug])
-                file.write(msgspec.json.encode(tried) + b"\n")
-                found.append(tried)
-                say(f"{variant.slug}: {', '.join(tried.differing) or 'the same'}")
-    same = sum(not tried.differing for tried in found)
-    say(f"{same} of {len(found)} submissions have the same marks in every order.")
+    digests = plan_audit(read_corpus(), assignment, _spread(options.count), own=False).digests
+    runs = planned_runs(digests)
+    found = [msgspec.json.decode(line, type=Ran) for line in read_lines(options.file)]
+    left = sorted(set(runs[number - 1 :: shares]) - {ran.run for ran in found}, key=runs.index)
+    with options.file.open("ab", buffering=0) as file:
+        for ran in _try_all(left, options.jobs):
+            file.write(msgspec.json.encode(ran) + b"\n")
+            found.append(ran)
+            say(f"{len(found)} of {len(runs)}: {ran.run.slug}")
+    verdicts = differing(digests, found)
+    for slug, tasks in verdicts.items():
+        if tasks:
+            say(f"{slug}: {', '.join(tasks)}")
+    same = sum(not tasks for tasks in verdicts.values())
+    say(f"{same} of {len(verdicts)} submissions have the same marks in every order; {len(found)} of {len(runs)} runs.")
 
 
 if __name__ == "__main__":

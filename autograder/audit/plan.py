@@ -59,7 +59,8 @@ def plan_audit(corpus: Corpus, assignment: Assignment, variants: Sequence[Varian
     planned: set[str] = set()
     for variant in variants:
         tasks = [assignment.task(variant.task)] if own and variant.task else assignment.tasks
-        found = {task.id: _result_digest(corpus, assignment, variant, task) for task in tasks}
+        texts = _Texts(corpus.module_of(variant), _answers(corpus.notebook_of(variant)))
+        found = {task.id: _result_digest(texts, assignment, variant, task) for task in tasks}
         digests[variant.slug] = found
         new = [task for task in tasks if found[task.id] not in planned]
         planned.update(found.values())
@@ -75,20 +76,28 @@ def _stand_ins(variant: Variant, task: Task) -> tuple[str, ...]:
     return (variant.task,) if is_wrong_earlier else ()
 
 
-def _result_digest(corpus: Corpus, assignment: Assignment, variant: Variant, task: Task) -> str:
+@dataclass(frozen=True)
+class _Texts:
+    """What a submission consists of: its module, and grade_id and text of each cell."""
+
+    module: str
+    answers: Sequence[tuple[str, str]]
+
+
+def _result_digest(texts: _Texts, assignment: Assignment, variant: Variant, task: Task) -> str:
     """Digest the parts of module and notebook that a task uses and that no stand-in replaces."""
     stand_ins = _stand_ins(variant, task)
     used = [assignment.task(name) for name in {task.id, *task.builds_on} - set(stand_ins)]
     names = {name for other in used for name in other.provides}
     unused = {name for other in assignment.tasks for name in other.provides} - names
     cells = {name for other in used for name in other.answers}
-    answers = [text for grade_id, text in _texts(corpus.notebook_of(variant)) if grade_id in cells]
-    whole = repr((task.id, stand_ins, _without(corpus.module_of(variant), unused), answers))
+    answers = [text for grade_id, text in texts.answers if grade_id in cells]
+    whole = repr((task.id, stand_ins, _without(texts.module, unused), answers))
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
 @functools.lru_cache(maxsize=8)
-def _texts(notebook: bytes) -> list[tuple[str, str]]:
+def _answers(notebook: bytes) -> list[tuple[str, str]]:
     """Return grade_id and text of a notebook's cells."""
     return [(grade_id_of(cell), text_of(cell)) for cell in load_cells(notebook)]
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 import pytest
 
 from autograder.course.assignment import load_assignment
 from autograder.course.cells import grade_id_of
 from autograder.course.submission import Snapshot
-from autograder.grading.zygote_client import Zygote
 from benchmarks.as_in_jupyter import ANSWERS, KINDS, compared
-from benchmarks.task_order import Orders
+from benchmarks.task_order import Passed, Ran, Run, Worker, differing, planned_runs
 from tests.submissions.corpus import ROOT, read_corpus
 
 pytestmark = pytest.mark.slow
@@ -40,9 +40,27 @@ def submission() -> Snapshot:
 
 
 def test_marks_are_the_same_in_every_order() -> None:
-    digests = {task: task for task in ("data_split", "preprocessing", "carbon")}
-    with Zygote(threads=1, preload=ASSIGNMENT.task("carbon").preload) as zygote:
-        assert Orders(ROOT, ASSIGNMENT, zygote).tried("", submission(), digests).differing == []
+    digests = {"this": {task: task for task in ("data_split", "preprocessing", "carbon")}}
+    with closing(Worker(ASSIGNMENT, ASSIGNMENT.task("carbon").preload)) as worker:
+        found = [Ran(run, worker.passed(submission(), run.tasks)) for run in planned_runs(digests)]
+    assert differing(digests, found) == {"this": []}
+
+
+def test_what_a_comparison_of_orders_needs_and_sees() -> None:
+    """Two submissions that differ in `a`, on which `c` builds; they share what `b` uses."""
+    digests = {"one": {"a": "a1", "b": "b", "c": "c1"}, "two": {"a": "a2", "b": "b", "c": "c2"}}
+    runs = planned_runs(digests)
+    assert [("".join(run.tasks), run.slug) for run in runs] == [
+        ("abc", "one"), ("cba", "one"), ("b", "one"), ("abc", "two"), ("cba", "two"),
+    ]  # fmt: skip
+    right: Passed = {task: frozenset({"check"}) for task in "abc"}
+    found = [Ran(run, {task: right[task] for task in run.tasks}) for run in runs]
+    assert differing(digests, found) == {"one": [], "two": []}
+    found[2] = Ran(Run("one", ("b",)), {"b": frozenset()})
+    assert differing(digests, found) == {"one": ["b"], "two": ["b"]}
+    found[4] = Ran(found[4].run, right | {"c": frozenset()})
+    assert differing(digests, found[:2] + found[3:]) == {"one": [], "two": ["c"]}
+    assert differing(digests, found[:1]) == {}
 
 
 def test_answers_stop_where_they_stop_in_a_kernel() -> None:
