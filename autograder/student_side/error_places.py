@@ -14,14 +14,18 @@ CELL_FILE = "cell "
 """How the file name of a notebook cell begins, under which it is compiled."""
 LONGEST_MESSAGE = 600
 MOST_FRAMES = 40
+DEEPEST = 20
+"""So many layers in one another are looked through."""
 _NODES = re.compile(r"\{\{function_node [^}]*\}\} ?")  # TensorFlow's own names, which tell a student nothing
+_NODE = re.compile(r"'\{\{node [^}]*\}\} = (\w+)[^']*'")
 _OPERATION = re.compile(r" \[Op:\w+\](?: name: ?)?$")
 _WRAPPED = re.compile(
     r"\AException encountered when calling [^\n]*\n\n(.*?)(?:\n\nCall arguments received by .*)?\Z", re.DOTALL
 )
 """What Keras puts around the message of an exception in a layer."""
-_IN_USER_CODE = re.compile(r"in user code:\n(.*)\n\n    \w+: (.*)", re.DOTALL)
+_IN_USER_CODE = re.compile(r"in user code:\n(.*?)\n\n    \w+: (.*)", re.DOTALL)
 """What AutoGraph puts around it: the lines that it passed through, then kind and message."""
+_INDENTED = re.compile(r"^    ", re.MULTILINE)
 _USER_LINE = re.compile(r'File "([^"]*)", line (\d+), in (\w+)')
 _UNDEFINED = re.compile(r"name '(\w+)' is not defined")
 _NEW_SYNTAX = {
@@ -42,18 +46,15 @@ def describe_error(number: int, error: BaseException, folder: str) -> wire.Raise
         error: The exception.
         folder: The working folder, whose files are the student's.
     """
-    text = _WRAPPED.sub(r"\1", _text_of(error))
     place, line = _place_in(error, folder)
-    in_user_code = _IN_USER_CODE.search(text)
-    if in_user_code:
-        text = in_user_code[2]
-        for file, number_of_line, function in _USER_LINE.findall(in_user_code[1]):
-            if _is_students(file, folder):
-                place, line = f"{Path(file).name}, in {function}", int(number_of_line)
+    text, passed = _unwrapped(_text_of(error))
+    for file, number_of_line, function in passed:
+        if _is_students(file, folder):
+            place, line = f"{Path(file).name}, in {function}", int(number_of_line)
     return wire.Raised(
         number,
         exception=type(error).__name__,
-        message=_OPERATION.sub("", _NODES.sub("", _WRAPPED.sub(r"\1", text)))[:LONGEST_MESSAGE],
+        message=_OPERATION.sub("", _NODE.sub(r"\1", _NODES.sub("", text))).strip()[:LONGEST_MESSAGE],
         missing=_missing_name(error),
         place=place,
         line=line,
@@ -66,6 +67,22 @@ def _text_of(error: BaseException) -> str:
         return f"{error.msg}{_newer_syntax(error)}" if isinstance(error, SyntaxError) else str(error)
     except Exception:  # a student's exception may fail even at that
         return ""
+
+
+def _unwrapped(text: str) -> tuple[str, list[tuple[str, str, str]]]:
+    """Return a message without what Keras and AutoGraph put around it, and the file, line and function of each step.
+
+    A layer in a layer is wrapped several times, further in each time.
+    """
+    passed: list[tuple[str, str, str]] = []
+    for _ in range(DEEPEST):
+        text = _WRAPPED.sub(r"\1", text)
+        in_user_code = _IN_USER_CODE.search(text)
+        if not in_user_code:
+            break
+        passed += _USER_LINE.findall(in_user_code[1])
+        text = _INDENTED.sub("", in_user_code[2])
+    return text, passed
 
 
 def _newer_syntax(error: SyntaxError) -> str:

@@ -79,13 +79,50 @@ def test_what_libraries_put_around_a_message_goes_and_its_place_stays() -> None:
     layer = "layer 'heads' (type Heads)"
     around = f"Exception encountered when calling {layer}.\n\n{{}}\n\nCall arguments received by {layer}:\n  • x=1"
     told = describe_error(1, TypeError(around.format(IN_USER_CODE)), SUBMISSION)
-    assert told.message.strip() == "Failed to convert elements of [None, 6] to Tensor."
+    assert told.message == "Failed to convert elements of [None, 6] to Tensor."
     assert (told.place, told.line) == ("utilities.py, in call", 30)
     assert (
         describe_error(1, AttributeError(around.format("no attribute 'to_Q'")), SUBMISSION).message
         == "no attribute 'to_Q'"
     )
     assert describe_error(1, NameError(around.format("name 'os' is not defined")), SUBMISSION).missing == "os"
+
+
+IN_A_LAYER_IN_A_LAYER = """in user code:
+
+    File "/library/training.py", line 1398, in train_function  *
+        return step_function(self, iterator)
+
+    ValueError: Exception encountered when calling layer 'outer' (type Outer).
+    
+    in user code:
+    
+        File "/submission/utilities.py", line 20, in call  *
+            return self.inner(x)
+    
+        ValueError: Exception encountered when calling layer 'inner' (type Inner).
+        
+        in user code:
+        
+            File "/submission/utilities.py", line 12, in call  *
+                return tf.transpose(x, 5)
+        
+            ValueError: Shape must be rank 1 but is rank 0 for '{{node o/i/t}} = Transpose[T=DT_INT32](x, y)' with 1.
+        
+        
+        Call arguments received by layer 'inner' (type Inner):
+          • x=1
+    
+    
+    Call arguments received by layer 'outer' (type Outer):
+      • x=1
+"""
+
+
+def test_the_innermost_of_several_layers_tells_the_reason() -> None:
+    told = describe_error(1, ValueError(IN_A_LAYER_IN_A_LAYER), SUBMISSION)
+    assert told.message == "Shape must be rank 1 but is rank 0 for Transpose with 1."
+    assert (told.place, told.line) == ("utilities.py, in call", 12)
 
 
 @pytest.mark.parametrize(
