@@ -19,7 +19,8 @@ from autograder.course.assignment import MODULE, Assignment, Task
 from autograder.course.grading_notebook import GradingNotebook, assemble
 from autograder.course.submission import Snapshot
 from autograder.errors import CheckFailed, StudentFault, StudentRaised, ZygoteError
-from autograder.grading.notebook_run import ENDS_PROCESS, CellProcess, Deadly, NotebookRun, missing_packages
+from autograder.grading.notebook.cell_process import ENDS_PROCESS, CellProcess, Deadly, missing_packages
+from autograder.grading.notebook.run import NotebookRun
 from autograder.grading.processor_share import TimeLeft
 from autograder.grading.reference import NO_STAND_INS, CellTexts, Reference, StandIns
 from autograder.grading.student_process import StudentProcess

@@ -13,7 +13,8 @@ from autograder import wire
 from autograder.course.grading_notebook import assemble
 from autograder.course.notebook import answer_sources, build_notebook
 from autograder.errors import StudentRaised, StudentTimeout
-from autograder.grading.notebook_run import CellProcess, Deadly, NotebookRun
+from autograder.grading.notebook.cell_process import CellProcess, Deadly
+from autograder.grading.notebook.run import NotebookRun
 from autograder.grading.reference import NO_STAND_INS, CellTexts, Reference
 
 LAB = """# %%

@@ -7,102 +7,23 @@ that are left out otherwise, or by cells that the student added, which also run 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Literal
-
-import numpy as np
 
 from autograder import wire
 from autograder.course.cell_names import makes_unseen, names_of
 from autograder.course.grading_notebook import GradingCell
 from autograder.course.solution_regions import NOT_WRITTEN
-from autograder.errors import (
-    CellStopped,
-    CheckFailed,
-    MalformedReply,
-    StudentDied,
-    StudentFault,
-    StudentRaised,
-    StudentTimeout,
-)
+from autograder.errors import CellStopped, CheckFailed, StudentFault, StudentRaised
+from autograder.grading.notebook.cell_process import ENDS_PROCESS, CellProcess
 from autograder.grading.reference import CellTexts
-from autograder.grading.student_process import StudentProcess
 
 REST_SECONDS = 3.0
 """How long grading waits for what follows in a cell after it has defined what it must."""
 SUPPLY_SECONDS = 10.0
 """How long it waits for a cell that only supplies a name."""
-MOST_PACKAGES, MISSING = 5, "is missing from what you handed in"
-ENDS_PROCESS = (StudentDied, StudentTimeout, MalformedReply)
-"""Faults after which a process is over."""
-CellPart = Literal["definitions", "rest"]
-"""All up to where a cell has defined what it must, or what follows."""
-
-Deadly = dict[tuple[str, CellPart], StudentFault]
-"""What became of parts of cells that ended a process, by the cell's id."""
-
-
-class CellProcess:
-    """Runs texts of cells in a student process, from an empty notebook on.
-
-    Args:
-        process: The process.
-        limit: Returns how many seconds the next cell may take.
-        deadly: What ended earlier processes: not tried again. Grows.
-
-    Attributes:
-        notes: Sentences for the student about cells that were not run as they stand.
-    """
-
-    def __init__(self, process: StudentProcess, limit: Callable[[], float], deadly: Deadly) -> None:
-        self._process = process
-        self._limit = limit
-        self._deadly = deadly
-        self.notes: list[str] = []
-        process.ask(wire.Restart(), limit())
-
-    def faults_of(self, part: CellPart) -> dict[str, StudentFault]:
-        """Return how this part of some cells ended a process, by the cell's id."""
-        return {cell: fault for (cell, ending), fault in self._deadly.items() if ending == part}
-
-    def run(self, cell: GradingCell, source: str, seconds: float = 0.0, part: CellPart = "definitions") -> None:
-        """Run a text in the name of a cell.
-
-        Args:
-            cell: The cell.
-            source: All of its text, or a part.
-            seconds: How long the process lets it take; 0 leaves it to the limit.
-            part: Which part of the cell it is.
-
-        Raises:
-            StudentFault: If it raises, or the process gives no answer.
-        """
-        try:
-            found = self._process.ask(wire.RunCell(cell.id, source, cell.weightless, seconds), self._limit())
-        except ENDS_PROCESS as fault:
-            self._deadly[cell.id, part] = fault
-            raise
-        self.notes += missing_packages(found, cell.where if cell.added else f"a cell of your notebook (`{cell.id}`)")
-
-    def assign(self, variables: Mapping[str, wire.Value]) -> None:
-        """Set variables of the notebook."""
-        self._process.ask(wire.Assign(dict(variables)), self._limit())
-
-    def lacking(self, names: Iterable[str]) -> list[str]:
-        """Return which of these names are not there, as far as the process says so in words that can be read."""
-        wanted = sorted(names)
-        found = self._process.ask(wire.Lacking(wanted), self._limit()) if wanted else ()
-        return [name for name in wanted if isinstance(found, tuple) and name in found]
-
-    def is_alike(self, name: str, value: wire.Value) -> bool:
-        """Whether a variable is an array of the same shape as a value."""
-        try:
-            found = self._process.ask(wire.Read(name), self._limit())
-        except StudentRaised:
-            return False
-        return isinstance(found, np.ndarray) and isinstance(value, wire.Array) and list(found.shape) == value.shape
+MISSING = "is missing from what you handed in"
 
 
 class NotebookRun:
@@ -308,13 +229,3 @@ def _what_became(fault: StudentFault) -> str:
     if isinstance(fault, CellStopped):
         return f", which {fault.what.rstrip('.')}."
     return f". {fault.message}"
-
-
-def missing_packages(found: object, where: str) -> list[str]:
-    """Return notes on packages that a student process says it could not import; what it says may be anything."""
-    names = [name for name in found if isinstance(name, str)] if isinstance(found, tuple) else []
-    good = dict.fromkeys(name for name in names if len(name) <= 60 and name.replace(".", "").isidentifier())
-    return [
-        f"`{name}`, which {where} imports, is not installed where work is graded. What does not use it is graded."
-        for name in list(good)[:MOST_PACKAGES]
-    ]

@@ -1,0 +1,1 @@
+"""The submission's notebook, run in its student process."""

@@ -1,0 +1,109 @@
+"""Run texts of a notebook's cells in a student process, and read what it says about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
+
+import numpy as np
+
+from autograder import wire
+from autograder.course.grading_notebook import GradingCell
+from autograder.errors import MalformedReply, StudentDied, StudentFault, StudentRaised, StudentTimeout
+from autograder.grading.student_process import StudentProcess
+
+MOST_PACKAGES = 5
+LONGEST_NAME = 60
+ENDS_PROCESS = (StudentDied, StudentTimeout, MalformedReply)
+"""Faults after which a process is over."""
+CellPart = Literal["definitions", "rest"]
+"""All up to where a cell has defined what it must, or what follows."""
+
+Deadly = dict[tuple[str, CellPart], StudentFault]
+"""What became of parts of cells that ended a process, by the cell's id."""
+
+
+class CellProcess:
+    """Runs texts of cells in a student process, from an empty notebook on.
+
+    Args:
+        process: The process.
+        limit: Returns how many seconds the next cell may take.
+        deadly: What ended earlier processes: not tried again. Grows.
+
+    Attributes:
+        notes: Sentences for the student about cells that were not run as they stand.
+    """
+
+    def __init__(self, process: StudentProcess, limit: Callable[[], float], deadly: Deadly) -> None:
+        self._process = process
+        self._limit = limit
+        self._deadly = deadly
+        self.notes: list[str] = []
+        process.ask(wire.Restart(), limit())
+
+    def faults_of(self, part: CellPart) -> dict[str, StudentFault]:
+        """Return how this part of some cells ended a process, by the cell's id."""
+        return {cell: fault for (cell, ending), fault in self._deadly.items() if ending == part}
+
+    def run(self, cell: GradingCell, source: str, seconds: float = 0.0, part: CellPart = "definitions") -> None:
+        """Run a text in the name of a cell.
+
+        Args:
+            cell: The cell.
+            source: All of its text, or a part.
+            seconds: How long the process lets it take; 0 leaves it to the limit.
+            part: Which part of the cell it is.
+
+        Raises:
+            StudentFault: If it raises, or the process gives no answer.
+        """
+        try:
+            found = self._process.ask(wire.RunCell(cell.id, source, cell.weightless, seconds), self._limit())
+        except ENDS_PROCESS as fault:
+            self._deadly[cell.id, part] = fault
+            raise
+        self.notes += missing_packages(found, cell.where if cell.added else f"a cell of your notebook (`{cell.id}`)")
+
+    def assign(self, variables: Mapping[str, wire.Value]) -> None:
+        """Set variables of the notebook."""
+        self._process.ask(wire.Assign(dict(variables)), self._limit())
+
+    def lacking(self, names: Iterable[str]) -> list[str]:
+        """Return which of these names are not there, as far as the process says so in words that can be read."""
+        wanted = sorted(names)
+        found = self._process.ask(wire.Lacking(wanted), self._limit()) if wanted else ()
+        return [name for name in wanted if isinstance(found, tuple) and name in found]
+
+    def is_alike(self, name: str, value: wire.Value) -> bool:
+        """Whether a variable is an array of the same shape as a value."""
+        try:
+            found = self._process.ask(wire.Read(name), self._limit())
+        except StudentRaised:
+            return False
+        return isinstance(found, np.ndarray) and isinstance(value, wire.Array) and list(found.shape) == value.shape
+
+
+def missing_packages(found: object, where: str) -> list[str]:
+    """Return notes on what a student process says it could not import; what it says may be anything.
+
+    Args:
+        found: Names of packages, and `module:name` where a module has no such name.
+        where: What imports it.
+    """
+    names = [name for name in found if isinstance(name, str)] if isinstance(found, tuple) else []
+    good = dict.fromkeys(name for name in names if len(name) <= LONGEST_NAME and _is_name(name))
+    return [
+        f"`{name}`, which {where} imports, {_why_not(module)}. What does not use it is graded."
+        for module, _, name in (text.rpartition(":") for text in list(good)[:MOST_PACKAGES])
+    ]
+
+
+def _is_name(text: str) -> bool:
+    return text.replace(".", "").replace(":", "", 1).isidentifier()
+
+
+def _why_not(module: str) -> str:
+    if module:
+        return f"could not be imported: `{module}` has no such name, or two files import each other"
+    return "is neither installed where work is graded nor among the files that you handed in"
