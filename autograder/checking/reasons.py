@@ -60,6 +60,11 @@ _HINTS = (
         "Your work is graded in one process, without a network: take out what starts others (`multiprocessing`).",
     ),
     (r"Read-only file system|Permission denied", "Files can be written beside the notebook: use a relative path."),
+    (
+        r"Unable to (?:synchronously )?open file|Failed to find any matching files|No file or directory found at",
+        "No weights were saved there. With `save_best_only` nothing is saved where Keras has no value under the name "
+        "that is watched, such as `val_accuracy`.",
+    ),
     (r"No such file or directory", "Only what you hand in is there when your work is graded, under the same name."),
 )
 """What an exception usually means, by its kind and text."""
