@@ -7,6 +7,7 @@ given one, runs only where it supplies or changes what an answer depends on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,10 @@ PARAMETERS_TAG = "parameters"
 WEIGHTLESS_TAG = "weightless"
 MOST_ADDED, MOST_ADDED_TEXT = 400, 200_000
 """Cells of a student's own, and their characters, that are looked at for names which are lacking elsewhere."""
+_TENSORFLOWS_VARIABLE = re.compile(
+    r"""^(?:\s*(?:os\.)?environ\[\s*['"]|%(?:set_)?env +)(TF_\w+)(?:['"]\s*\]\s*=\s*|[ =])['"]?(\w+)""", re.MULTILINE
+)
+"""A cell sets a variable of the environment that TensorFlow reads, such as TF_USE_LEGACY_KERAS."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,12 @@ class GradingNotebook:
     def places(self) -> dict[str, int]:
         """Where each cell stands, by its id."""
         return {cell.id: place for place, cell in enumerate(self.cells)}
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """TensorFlow's variables of the environment that the student's own cells set: the module may depend on them."""
+        own = "\n".join(cell.source for cell in self.cells if cell.added)
+        return dict(_TENSORFLOWS_VARIABLE.findall(own))
 
     def makers(self, name: str, before: int) -> list[GradingCell]:
         """Return the cells before a place that define a name, first those that supply it: answers, given, added ones.

@@ -238,7 +238,8 @@ class LiveSubmission:
         reference = self._case.reference
         try:
             limit = self._time.for_loading()
-            question = wire.Load(MODULE, reference.given, own, reference.modules, limit * INTERRUPTED_AT)
+            seconds, environment = limit * INTERRUPTED_AT, self._case.notebook.environment
+            question = wire.Load(MODULE, reference.given, own, reference.modules, seconds, environment)
             missing = process.ask(question, limit)
         except StudentFault as fault:
             self._notes += self._module.note_fault(fault)

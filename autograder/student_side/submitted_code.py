@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import linecache
+import os
 import sys
 import types
 from pathlib import Path
@@ -42,6 +43,7 @@ class SubmittedModule:
 
         What it defined before it raised stays. Returns the names of packages that it could not import.
         """
+        os.environ.update(question.environment)
         path = Path(self._folder) / f"{question.name}.py"
         import_files_of(self._folder)
         module = StudentsModule(question.name)

@@ -61,6 +61,7 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
         own: False leaves the student's module out: it is missing, or ended the process before.
         modules: Texts of the given modules by name: they are imported, whatever files of these names were handed in.
         seconds: After so many the student's module is interrupted, if it lets itself be; 0 for never.
+        environment: Variables of the environment that are set first.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
     own: bool = True
     modules: dict[str, str] = {}
     seconds: float = 0.0
+    environment: dict[str, str] = {}
 
 
 class StandIn(msgspec.Struct, frozen=True, tag="stand_in"):
