@@ -23,7 +23,9 @@ WEIGHTLESS_TAG = "weightless"
 MOST_ADDED, MOST_ADDED_TEXT = 400, 200_000
 """Cells of a student's own, and their characters, that are looked at for names which are lacking elsewhere."""
 _TENSORFLOWS_VARIABLE = re.compile(
-    r"""^(?:\s*(?:os\.)?environ\[\s*['"]|%(?:set_)?env +)(TF_\w+)(?:['"]\s*\]\s*=\s*|[ =])['"]?(\w+)""", re.MULTILINE
+    r"""(?:^|;)[ \t]*(?:(?:os\.)?environ(?:\[|\.setdefault\()['"]|%(?:set_)?env +)"""
+    r"""(TF_\w+)(?:['"](?:\] ?= ?|, ?)|[ =])['"]?(\w+)""",
+    re.MULTILINE,
 )
 """A cell sets a variable of the environment that TensorFlow reads, such as TF_USE_LEGACY_KERAS."""
 

@@ -97,9 +97,15 @@ def test_what_stands_too_far_down_is_named(after: str) -> None:
 
 def test_what_the_module_may_depend_on_is_read_from_own_cells() -> None:
     graded = with_cells(
-        "import os\nos.environ['TF_USE_LEGACY_KERAS'] = '1'\nos.environ['HOME'] = '/x'",
+        "import os; os.environ['TF_USE_LEGACY_KERAS'] = '1'\nos.environ['HOME'] = '/x'",
+        'os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")',
         "%env TF_CPP_MIN_LOG_LEVEL=2\n%set_env TF_NUM_THREADS 4",
         "kept['TF_OTHER'] = '1'; seen = os.environ['TF_SEEN']",
         after="double",
     )
-    assert graded.environment == {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "2", "TF_NUM_THREADS": "4"}
+    assert graded.environment == {
+        "TF_USE_LEGACY_KERAS": "1",
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "TF_NUM_THREADS": "4",
+    }
