@@ -84,7 +84,7 @@ def _modules_of_the_tests_own_course() -> Iterator[None]:
     yield
     added = {Path(folder) for folder in sys.path if folder not in known}
     sys.path[:] = known
-    for name, module in list(sys.modules.items()):
+    for name, module in list(sys.modules.items()) if added else ():  # thousands: longer than most tests take
         if Path(getattr(module, "__file__", None) or "").parent in added:
             del sys.modules[name]
 

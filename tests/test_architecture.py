@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -56,12 +57,17 @@ def room_of(module: str) -> str:
     return "vocabulary" if first in VOCABULARY else first
 
 
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse((PACKAGE / path).read_text())
+
+
 def imported(path: Path) -> Iterator[str]:
     """Yield the package's modules that one imports, at the top or inside functions, named within the package.
 
     A module whose whole name stands in a text counts, too: that is how one is imported by `importlib`, or run by `-m`.
     """
-    for node in ast.walk(ast.parse((PACKAGE / path).read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("autograder."):
             module = node.module.removeprefix("autograder.")
             is_folder = PACKAGE.joinpath(*module.split(".")).is_dir()
@@ -137,7 +143,7 @@ def test_circles_through_a_folder_are_seen() -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=named)
 def test_imports_are_absolute(path: Path) -> None:
-    tree = ast.parse((PACKAGE / path).read_text())
+    tree = tree_of(path)
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
 
 
@@ -169,14 +175,14 @@ def test_a_module_is_short(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.parts[0] not in ("cli", "__main__.py")], ids=named)
 def test_only_the_command_line_prints_and_exits(path: Path) -> None:
-    tree = ast.parse((PACKAGE / path).read_text())
+    tree = tree_of(path)
     calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     assert not calls & PRINT_OR_EXIT
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.parts[0] != "student_side"], ids=named)
 def test_trusted_processes_import_no_tensorflow(path: Path) -> None:
-    tree = ast.parse((PACKAGE / path).read_text())
+    tree = tree_of(path)
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert not {name for name in names if name.split(".")[0] in ("tensorflow", "tf_keras", "keras")}
@@ -185,7 +191,7 @@ def test_trusted_processes_import_no_tensorflow(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [path for path in MODULES if "private_names" not in path.parts], ids=named)
 def test_private_names_of_tensorflow_and_keras_stand_in_one_place(path: Path) -> None:
-    tree = ast.parse((PACKAGE / path).read_text())
+    tree = tree_of(path)
     names = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     names |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     assert not {name for name in names if re.match(r"(tf_)?keras\.src\.|tensorflow\.python\.", name)}
