@@ -2,7 +2,7 @@
 
     python -m benchmarks.task_order FILE [COUNT] [--share 1/2] [--jobs 2]
 
-COUNT submissions of the corpus, evenly spread over it; by default all of them, which takes some four hours of a core.
+COUNT submissions of the corpus, evenly spread over it; by default all of them, which takes some ten hours of a core.
 Each run of a submission becomes a line of FILE at once, and what FILE holds is not tried again: a run that was killed
 goes on where it ended. Several machines can do a share each; their files, one after the other, are the file of all.
 Only the submission's own process is asked: stand-ins always come in the tasks' order. By itself a task is asked once
