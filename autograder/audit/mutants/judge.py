@@ -32,6 +32,8 @@ from autograder.grading.reference import Reference
 from autograder.grading.zygote_client import Zygote
 from autograder.results import CheckResult, task_score
 
+Found = Mapping[str, tuple[CheckResult, ...]]
+"""The checks of tasks."""
 QUICK = "QUICK = True\n"
 """Comes before a call that is to look at what tells most mistakes, and leave the rest."""
 
@@ -73,15 +75,32 @@ class Judge:
         self._open = ExitStack()
         self._checks: Checks = self._open.enter_context(collected_checks(self._assignment.tasks))
         self._right = functools.lru_cache(maxsize=256)(self._look_at_right)
-        self._with_stand_ins: dict[str, dict[str, tuple[CheckResult, ...]]] = {}
 
     def close(self) -> None:
         """End the zygote and pytest's session."""
         self._open.close()
         self._zygote.close()
 
-    def judge(self, candidate: Candidate) -> Verdict:
+    def results_after(self, original: Original) -> Found:
+        """Return the checks of the tasks that build on a part, with a stand-in in its place.
+
+        The part itself is not asked, so they are those of all its mutants: what passes with a stand-in counts as
+        passed, whatever the submission's own process says.
+
+        Raises:
+            AutograderError: If the machinery fails.
+        """
+        task = self._assignment.task(original.task)
+        snapshot = self._work.submission(original, original.text)
+        with StandInRuns(self._case(snapshot), self._checks, self._seed_of(snapshot)) as runs:
+            return {other.id: runs.run(other, [task]) for other in self._building_on(task)}
+
+    def judge(self, candidate: Candidate, after: Found) -> Verdict:
         """Return the verdict on a mutant or a rewriting.
+
+        Args:
+            candidate: The mutant or rewriting.
+            after: What `results_after` finds for its original, if that was asked.
 
         Raises:
             AutograderError: If the machinery fails.
@@ -95,7 +114,7 @@ class Judge:
         if not candidate.right:
             verdict = self._compare(mutant, verdict)
         if verdict.kind in ("wrong", "rewriting"):
-            verdict = self._grade(mutant, verdict)
+            verdict = self._grade(mutant, verdict, after)
         return _with(verdict, seconds=round(time.monotonic() - begin, 2))
 
     def _compare(self, mutant: Mutant, verdict: Verdict) -> Verdict:
@@ -137,18 +156,15 @@ class Judge:
         first = f"{self._first_cell}\nanswer = {text!r}\n" if original.cell else self._first_cell
         return self._viewer.look(self._work.submission(original, text), first, call)
 
-    def _grade(self, mutant: Mutant, verdict: Verdict) -> Verdict:
+    def _grade(self, mutant: Mutant, verdict: Verdict, after: Found) -> Verdict:
         """Return what the checks say: those of its own task, then those of the tasks that build on it."""
         snapshot = self._work.submission(mutant.original, mutant.text)
         task = self._assignment.task(mutant.original.task)
         own = self._run([task], snapshot)
-        later = [other for other in self._assignment.tasks if task.id in other.builds_on]
-        lost = self._lost(own)
-        if task.id in lost:
-            later_results = self._results_with_stand_ins(mutant.original, task, later, snapshot)
-            if self._lost(later_results):
-                later_results = self._carry_forward(task, later, snapshot)
-            results = {**own, **later_results}
+        later = self._building_on(task)
+        if self._lost(own):
+            is_known = after.keys() == {other.id for other in later} and not self._lost(after)
+            results = {**own, **(after if is_known else self._carry_forward(task, later, snapshot))}
         else:
             results = own | (self._run(later, snapshot) if later else {})
         checks = [check for found in results.values() for check in found]
@@ -162,23 +178,7 @@ class Judge:
             errors=tuple(check.id for check in checks if check.outcome == "error"),
         )
 
-    def _results_with_stand_ins(
-        self, original: Original, task: Task, later: Sequence[Task], snapshot: Snapshot
-    ) -> Mapping[str, tuple[CheckResult, ...]]:
-        """Return the later tasks' checks with a stand-in for the mutant's part.
-
-        The part itself is then not asked, so all mutants of one part have the same results: what passes with a
-        stand-in counts as passed, whatever the submission's own process says.
-        """
-        if original.key not in self._with_stand_ins:
-            seed = self._seed_of(snapshot)
-            with StandInRuns(self._case(snapshot), self._checks, seed) as runs:
-                self._with_stand_ins[original.key] = {other.id: runs.run(other, [task]) for other in later}
-        return self._with_stand_ins[original.key]
-
-    def _carry_forward(
-        self, task: Task, later: Sequence[Task], snapshot: Snapshot
-    ) -> Mapping[str, tuple[CheckResult, ...]]:
+    def _carry_forward(self, task: Task, later: Sequence[Task], snapshot: Snapshot) -> Found:
         """Return the later tasks' checks as grading has them: first alone, then with a stand-in where they failed."""
         seed, case = self._seed_of(snapshot), self._case(snapshot)
         with LiveSubmission(case) as live:
@@ -190,6 +190,9 @@ class Judge:
         with LiveSubmission(self._case(snapshot)) as live:
             seed = self._seed_of(snapshot)
             return {task.id: self._checks.run(task, live.student(task), seed) for task in tasks}
+
+    def _building_on(self, task: Task) -> list[Task]:
+        return [other for other in self._assignment.tasks if task.id in other.builds_on]
 
     def _case(self, snapshot: Snapshot) -> GradingCase:
         return GradingCase.begin(self._settings, self._assignment, self._reference, self._zygote, snapshot)
@@ -233,8 +236,17 @@ def start_judge(subject: AuditSubject) -> None:
     atexit.register(_judge.close)
 
 
-def judge(candidate: Candidate) -> Verdict:
+def judge(candidate: Candidate, after: Found) -> Verdict:
     """Judge one mutant or rewriting with this process's judge."""
+    return _judge_of_this_process().judge(candidate, after)
+
+
+def results_after(original: Original) -> Found:
+    """Ask this process's judge for what all mutants of a part share."""
+    return _judge_of_this_process().results_after(original)
+
+
+def _judge_of_this_process() -> Judge:
     if _judge is None:
         raise RuntimeError("start_judge must be called first")
-    return _judge.judge(candidate)
+    return _judge

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from autograder.audit.corpus import load_corpus
 from autograder.audit.mutants.comparison import comparison_of
-from autograder.audit.mutants.judge import Candidate, judge, start_judge
+from autograder.audit.mutants.judge import Candidate, judge, results_after, start_judge
 from autograder.audit.mutants.making import mutants_of, sample
 from autograder.audit.mutants.originals import RightWork
 from autograder.audit.mutants.records import Verdict, VerdictFile
@@ -133,11 +133,21 @@ def _judge_all(
     verdict_file: VerdictFile,
     progress: ProgressListener,
 ) -> None:
-    """Judge candidates, few of them handed out at a time, and write each verdict at once."""
+    """Judge candidates, few of them handed out at a time, and write each verdict at once.
+
+    First comes what all mutants of a part share, once for all workers.
+    """
     left = iter(waiting)
+    changed = {candidate.mutant.original.key: candidate.mutant.original for candidate in waiting if not candidate.right}
     with worker_pool(workers, start_judge, (subject,)) as pool:
-        running: set[Future[Verdict]] = {pool.submit(judge, candidate) for candidate in islice(left, AHEAD * workers)}
-        done = 0
+        asked = {key: pool.submit(results_after, original) for key, original in changed.items()}
+        after = {key: future.result() for key, future in asked.items()}
+
+        def submitted(count: int) -> set[Future[Verdict]]:
+            some = islice(left, count)
+            return {pool.submit(judge, candidate, after.get(candidate.mutant.original.key, {})) for candidate in some}
+
+        running, done = submitted(AHEAD * workers), 0
         while running:
             ended, running = wait(running, return_when=FIRST_COMPLETED)
             for future in ended:
@@ -145,4 +155,4 @@ def _judge_all(
                 verdict_file.add(verdict)
                 done += 1
                 progress(done, len(waiting), verdict.name)
-            running.update(pool.submit(judge, candidate) for candidate in islice(left, len(ended)))
+            running |= submitted(len(ended))
