@@ -81,8 +81,7 @@ class Worker:
         seed = hashlib.sha256(snapshot.module_bytes or b"").digest()
         with LiveSubmission(case) as live:
             results = {
-                name: self._checks.run(task, live.student(task), seed)
-                for name, task in ((name, self._assignment.task(name)) for name in tasks)
+                task.id: self._checks.run(task, live.student(task), seed) for task in map(self._assignment.task, tasks)
             }
         return {
             task: frozenset(check.id for check in found if check.outcome == "passed") for task, found in results.items()
@@ -136,7 +135,7 @@ def differing(digests: Digests, found: Iterable[Ran]) -> dict[str, list[str]]:
     return {
         slug: [task for task, digest in digests[slug].items() if not _alike(task, orders, alone.get(digest))]
         for slug, orders in whole.items()
-        if len(orders) == 2 or len(digests[slug]) == 1
+        if len(orders) == 2
     }
 
 
@@ -179,7 +178,8 @@ def main() -> None:
     digests = plan_audit(read_corpus(), assignment, _spread(options.count), own=False).digests
     runs = planned_runs(digests)
     found = [msgspec.json.decode(line, type=Ran) for line in read_lines(options.file)]
-    left = sorted(set(runs[number - 1 :: shares]) - {ran.run for ran in found}, key=runs.index)
+    done = {ran.run for ran in found}
+    left = [run for run in runs[number - 1 :: shares] if run not in done]
     with options.file.open("ab", buffering=0) as file:
         for ran in _try_all(left, options.jobs):
             file.write(msgspec.json.encode(ran) + b"\n")
