@@ -12,27 +12,20 @@ for all submissions that are alike in what it uses, as in an audit.
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from autograder.audit.corpus import Variant
-from autograder.audit.plan import plan_audit
+from autograder.audit.plan import Job, plan_audit
+from autograder.audit.worker import AuditSubject, Results, grade_job, start_worker
 from autograder.batch.local_workers import default_jobs, worker_pool
-from autograder.course.assignment import Assignment
 from autograder.course.course import read_course
-from autograder.course.submission import Snapshot
-from autograder.grading.check_runner import collected_checks
-from autograder.grading.live_submission import GradingCase, LiveSubmission
-from autograder.grading.reference import Reference
-from autograder.grading.zygote_client import Zygote
 from benchmarks.measuring import read_lines, say
-from tests.submissions.corpus import ROOT, read_corpus
+from tests.submissions.corpus import FOLDER, ROOT, read_corpus
 
 Passed = dict[str, frozenset[str]]
 """The checks that passed, by task."""
@@ -55,54 +48,17 @@ class Ran(msgspec.Struct):
     passed: Passed
 
 
-class Worker:
-    """Grades tasks of submissions in one order or another.
-
-    Args:
-        assignment: Whose tasks.
-        preload: Libraries that each student process has loaded.
-    """
-
-    def __init__(self, assignment: Assignment, preload: Sequence[str]) -> None:
-        self._settings = read_course(ROOT).settings
-        self._assignment = assignment
-        self._reference = Reference.read(assignment)
-        self._open = ExitStack()
-        self._zygote = self._open.enter_context(Zygote(threads=1, preload=preload))
-        self._checks = self._open.enter_context(collected_checks(assignment.tasks))
-
-    def close(self) -> None:
-        """End its processes."""
-        self._open.close()
-
-    def passed(self, snapshot: Snapshot, tasks: Sequence[str]) -> Passed:
-        """Return what passes when a new process is asked about these tasks one after another."""
-        case = GradingCase.begin(self._settings, self._assignment, self._reference, self._zygote, snapshot)
-        seed = hashlib.sha256(snapshot.module_bytes or b"").digest()
-        with LiveSubmission(case) as live:
-            results = {
-                task.id: self._checks.run(task, live.student(task), seed) for task in map(self._assignment.task, tasks)
-            }
-        return {
-            task: frozenset(check.id for check in found if check.outcome == "passed") for task, found in results.items()
-        }
+def job_of(run: Run) -> Job:
+    """Return what an audit's worker is to do for a run."""
+    return Job(run.slug, (), {task: task for task in run.tasks})
 
 
-_worker: Worker | None = None
-"""That of this process: a pool calls functions of a module, which know nothing else."""
-
-
-def _start_worker() -> None:
-    global _worker
-    assignment = read_course(ROOT).assignment("vit")
-    _worker = Worker(assignment, assignment.preload)
-
-
-def _do(run: Run) -> Ran:
-    if _worker is None:
-        raise RuntimeError("_start_worker must be called first")
-    corpus = read_corpus()
-    return Ran(run, _worker.passed(corpus.submission(corpus.variant(run.slug)), run.tasks))
+def ran(run: Run, results: Results) -> Ran:
+    """Return what a run found, as it stands in the file."""
+    return Ran(
+        run,
+        {task: frozenset(check.id for check in found if check.outcome == "passed") for task, found in results.items()},
+    )
 
 
 def planned_runs(digests: Digests) -> list[Run]:
@@ -127,11 +83,11 @@ def differing(digests: Digests, found: Iterable[Ran]) -> dict[str, list[str]]:
     """Return for each submission that was tried in both orders the tasks whose checks do not end alike in all."""
     whole: dict[str, list[Passed]] = {}
     alone: dict[str, frozenset[str]] = {}
-    for ran in found:
-        first = ran.run.tasks[0]
-        alone[digests[ran.run.slug][first]] = ran.passed[first]
-        if len(ran.run.tasks) > 1:
-            whole.setdefault(ran.run.slug, []).append(ran.passed)
+    for one in found:
+        slug, (first, *others) = one.run.slug, one.run.tasks
+        alone[digests[slug][first]] = one.passed[first]
+        if others:
+            whole.setdefault(slug, []).append(one.passed)
     return {
         slug: [task for task, digest in digests[slug].items() if not _alike(task, orders, alone.get(digest))]
         for slug, orders in whole.items()
@@ -153,9 +109,11 @@ def _spread(count: int) -> list[Variant]:
 
 def _try_all(runs: Sequence[Run], jobs: int) -> Iterator[Ran]:
     """Yield what each run found, as they end."""
-    with worker_pool(jobs, _start_worker) as pool:
-        for future in as_completed([pool.submit(_do, run) for run in runs]):
-            yield future.result()
+    subject = AuditSubject(read_course(ROOT).for_workers(), "vit", FOLDER)
+    with worker_pool(jobs, start_worker, (subject,)) as pool:
+        asked = {pool.submit(grade_job, job_of(run)): run for run in runs}
+        for future in as_completed(asked):
+            yield ran(asked[future], future.result())
 
 
 def _share(text: str) -> tuple[int, int]:
@@ -178,13 +136,13 @@ def main() -> None:
     digests = plan_audit(read_corpus(), assignment, _spread(options.count), own=False).digests
     runs = planned_runs(digests)
     found = [msgspec.json.decode(line, type=Ran) for line in read_lines(options.file)]
-    done = {ran.run for ran in found}
+    done = {earlier.run for earlier in found}
     left = [run for run in runs[number - 1 :: shares] if run not in done]
     with options.file.open("ab", buffering=0) as file:
-        for ran in _try_all(left, options.jobs):
-            file.write(msgspec.json.encode(ran) + b"\n")
-            found.append(ran)
-            say(f"{len(found)} of {len(runs)}: {ran.run.slug}")
+        for new in _try_all(left, options.jobs):
+            file.write(msgspec.json.encode(new) + b"\n")
+            found.append(new)
+            say(f"{len(found)} of {len(runs)}: {new.run.slug}")
     verdicts = differing(digests, found)
     for slug, tasks in verdicts.items():
         if tasks:

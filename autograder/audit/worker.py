@@ -10,6 +10,7 @@ from pathlib import Path
 from autograder.audit.corpus import load_corpus
 from autograder.audit.plan import Job
 from autograder.course.course import Course
+from autograder.course.submission import Snapshot
 from autograder.grading.carried_forward import StandInRuns
 from autograder.grading.check_runner import collected_checks
 from autograder.grading.live_submission import GradingCase, LiveSubmission
@@ -46,17 +47,28 @@ class Worker:
         self._assignment = subject.course.assignment(subject.assignment)
         self._reference = Reference.read(self._assignment)
         self._corpus = load_corpus(subject.folder, self._assignment)
-        self._zygote = Zygote(threads=1, preload=self._assignment.preload)
-        self._open = ExitStack()  # as long as this process lives: to collect them takes as long as to run many
+        self._open = ExitStack()
+        self._zygote = self._open.enter_context(Zygote(threads=1, preload=self._assignment.preload))
         self._checks = self._open.enter_context(collected_checks(self._assignment.tasks))
 
+    def close(self) -> None:
+        """End the zygote and pytest's session."""
+        self._open.close()
+
     def grade(self, job: Job) -> Results:
-        """Return the results of a job's tasks.
+        """Return the results of a job's tasks, asked in the job's order.
 
         Raises:
             AutograderError: If the machinery fails.
         """
-        snapshot = self._corpus.submission(self._corpus.variant(job.slug))
+        return self.results_of(self._corpus.submission(self._corpus.variant(job.slug)), job)
+
+    def results_of(self, snapshot: Snapshot, job: Job) -> Results:
+        """Return what a job finds for a submission, which need not be the corpus' of its name.
+
+        Raises:
+            AutograderError: If the machinery fails.
+        """
         seed = hashlib.sha256(self._seed + snapshot.digest.encode()).digest()
         case = GradingCase.begin(self._settings, self._assignment, self._reference, self._zygote, snapshot)
         tasks = {digest: self._assignment.task(task_id) for task_id, digest in job.digests.items()}

@@ -7,12 +7,14 @@ from contextlib import closing
 
 import pytest
 
+from autograder.audit.worker import AuditSubject, Worker
 from autograder.course.assignment import load_assignment
 from autograder.course.cells import grade_id_of
+from autograder.course.course import Course
 from autograder.course.submission import Snapshot
 from benchmarks.as_in_jupyter import ANSWERS, KINDS, compared
-from benchmarks.task_order import Passed, Ran, Run, Worker, differing, planned_runs
-from tests.submissions.corpus import ROOT, read_corpus
+from benchmarks.task_order import Passed, Ran, Run, differing, job_of, planned_runs, ran
+from tests.submissions.corpus import FOLDER, ROOT, read_corpus
 
 pytestmark = pytest.mark.slow
 
@@ -41,8 +43,8 @@ def submission() -> Snapshot:
 
 def test_marks_are_the_same_in_every_order() -> None:
     digests = {"this": {task: task for task in ("data_split", "preprocessing", "carbon")}}
-    with closing(Worker(ASSIGNMENT, ASSIGNMENT.task("carbon").preload)) as worker:
-        found = [Ran(run, worker.passed(submission(), run.tasks)) for run in planned_runs(digests)]
+    with closing(Worker(AuditSubject(Course(root=ROOT), "vit", FOLDER))) as worker:
+        found = [ran(run, worker.results_of(submission(), job_of(run))) for run in planned_runs(digests)]
     assert differing(digests, found) == {"this": []}
 
 
