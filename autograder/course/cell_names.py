@@ -10,7 +10,7 @@ import functools
 import re
 import symtable
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -39,6 +39,7 @@ _LIBRARIES = frozenset(
     "warnings".split()
 )
 """Names under which nobody keeps an object that a method could change."""
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _UNSEEN = re.compile(r"(?m)\bimport[ \t]*\*|\b(?:exec|globals|locals|vars)[ \t]*\(|^[ \t]*global\b|^[ \t]*%run\b|:=")
 _TRACES = tuple(
     (re.compile(leaves, re.MULTILINE), re.compile(reads))
@@ -100,6 +101,14 @@ def names_changed_by(source: str) -> frozenset[str]:
     return frozenset(name for _, names in _statements_with_names(source) for name in names.may_change)
 
 
+def names_used_by(source: str, *, but: Callable[[ast.stmt], bool]) -> frozenset[str]:
+    """Return the names that the statements of a cell use as they run, leaving out some; a lambda counts as called."""
+    found = (
+        (_names_of_statement(part), isinstance(part, _DEFINITIONS)) for part in statements_of(source) if not but(part)
+    )
+    return frozenset(name for names, defines in found for name in names.at_once | (NOTHING if defines else names.later))
+
+
 def statements_beyond(source: str, original: str) -> str:
     """Return the statements of a changed cell that make names, none of which the original makes, or change these.
 
@@ -109,10 +118,10 @@ def statements_beyond(source: str, original: str) -> str:
             where the original has no such statement.
     """
     makes = names_of(original).makes
-    known = {ast.unparse(statement) for statement in _statements(original)}
+    known = {ast.unparse(statement) for statement in statements_of(original)}
     new: list[ast.stmt] = []
     made_here = set[str]()
-    for statement in _statements(source):
+    for statement in statements_of(source):
         names = _names_of_statement(statement)
         if isinstance(statement, ast.Import | ast.ImportFrom):
             aliases = [alias for alias in statement.names if (alias.asname or alias.name.split(".")[0]) not in makes]
@@ -157,7 +166,7 @@ def _read_by(source: str) -> tuple[bool, ...]:
 
 def defines_functions(source: str) -> bool:
     """Whether all statements of a cell define a function or a class."""
-    return all(isinstance(statement, ast.FunctionDef | ast.ClassDef) for statement in _statements(source))
+    return all(isinstance(statement, _DEFINITIONS) for statement in statements_of(source))
 
 
 @functools.lru_cache(maxsize=512)
@@ -212,10 +221,11 @@ def _needed_with(wanted: frozenset[str], statements: Sequence[_StatementNames]) 
 @functools.lru_cache(maxsize=2)  # of the cell that is being looked at
 def _statements_with_names(source: str) -> tuple[tuple[int, _StatementNames], ...]:
     """Return the last line and the names of each statement."""
-    return tuple((statement.end_lineno or 0, _names_of_statement(statement)) for statement in _statements(source))
+    return tuple((statement.end_lineno or 0, _names_of_statement(statement)) for statement in statements_of(source))
 
 
-def _statements(source: str) -> list[ast.stmt]:
+def statements_of(source: str) -> list[ast.stmt]:
+    """Return the statements of a cell; none if Python cannot read it, with IPython's own syntax taken out."""
     if len(source) > LONGEST:
         return []
     with warnings.catch_warnings():

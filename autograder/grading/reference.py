@@ -12,6 +12,7 @@ from autograder.course.cell_names import defines_functions, end_of_definitions, 
 from autograder.course.grading_notebook import GradingCell, GradingNotebook
 from autograder.course.notebook import answer_sources
 from autograder.course.solution_regions import complete_functions, only_needed
+from autograder.grading.notebook.own_cells import cells_in_touch
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,6 +183,7 @@ class CellTexts:
         cells = self.notebook.cells[:before]
         sizes = names_of(self.reference.parameters).makes
         text = self.parts_of(reader)[0]
+        touching = {cell.id for cell in cells_in_touch(names_of(text).reads, cells[: self.notebook.places[reader.id]])}
         bases = dict.fromkeys(set(names) - sizes, -1)
         for place, cell in enumerate(cells):
             if not cell.added:
@@ -191,7 +193,8 @@ class CellTexts:
             for place, cell in enumerate(cells)
             if cell.added
             and (
-                any(bases[name] < place for name in cell.changes & bases.keys())
+                cell.id in touching
+                or any(bases[name] < place for name in cell.changes & bases.keys())
                 or (place < self.notebook.places[reader.id] and leaves_traces(cell.source, text))
             )
         ]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import builtins
+import errno
+import functools
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -17,11 +20,29 @@ from typing import Any, NoReturn
 import IPython
 import IPython.display
 import matplotlib
+import tensorflow as tf
+import tf_keras as keras
 from IPython.display import DisplayHandle
 from matplotlib import pyplot
 
 FOLDER = "notebook"
 """Name of the working folder below the scratch folder."""
+NO_PROGRAMS = "No other program can be started where work is graded"
+_MACHINE_SETTINGS = (
+    (tf.config, "set_logical_device_configuration"),
+    (tf.config, "set_visible_devices"),
+    (tf.config.experimental, "set_memory_growth"),
+    (tf.config.experimental, "set_virtual_device_configuration"),
+    (tf.config.experimental, "set_visible_devices"),
+    (tf.config.threading, "set_inter_op_parallelism_threads"),
+    (tf.config.threading, "set_intra_op_parallelism_threads"),
+)
+"""What TensorFlow refuses once it has started: in a notebook it comes first, and here TensorFlow has started before."""
+_PRECISION_SETTINGS = (
+    (keras.backend, "set_floatx"),
+    (keras.mixed_precision, "set_global_policy"),
+)
+"""Half precision is faster on some GPUs, and less exact than what an answer is compared with."""
 _LOADED_IN_JUPYTER = "IPython.core.magics.namespace"
 _SHOW = IPython.display.display
 
@@ -82,7 +103,12 @@ def offer_names() -> None:
     # Keras raises where a program for drawing models is missing; where this module is loaded, as in Jupyter, it prints.
     sys.modules.setdefault(_LOADED_IN_JUPYTER, types.ModuleType(_LOADED_IN_JUPYTER))
     for module, name in ((matplotlib, "use"), (pyplot, "switch_backend")):
-        setattr(module, name, _without_a_screen(getattr(module, name)))
+        setattr(module, name, _unless(ImportError, getattr(module, name)))  # a window needs a screen
+    for module, name in _MACHINE_SETTINGS:
+        setattr(module, name, _unless(RuntimeError, getattr(module, name)))
+    for module, name in _PRECISION_SETTINGS:
+        setattr(module, name, _leave_as_it_is)
+    subprocess.Popen = _NoProgram  # type: ignore[misc]
 
 
 def as_in_jupyter(names: dict[str, Any]) -> None:
@@ -91,14 +117,30 @@ def as_in_jupyter(names: dict[str, Any]) -> None:
         names["get_ipython"] = _Shell
 
 
-def _without_a_screen(choose: Callable[..., None]) -> Callable[..., None]:
-    """Return Matplotlib's choice of a backend as one that cannot fail."""
+def _unless(error: type[Exception], choose: Callable[..., None]) -> Callable[..., None]:
+    """Return a library's setting as one that is left as it is where it cannot be changed."""
 
-    def chosen(backend: str, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Matplotlib's own
-        with suppress(ImportError):  # a window needs a screen; pictures are drawn without one
-            choose(backend, *args, **kwargs)
+    @functools.wraps(choose)
+    def chosen(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the library's own
+        with suppress(error):
+            choose(*args, **kwargs)
 
     return chosen
+
+
+def _leave_as_it_is(*args: object, **kwargs: object) -> None:
+    """Take the place of a setting that is made for a machine and would change what is compared."""
+
+
+class _NoProgram(subprocess.Popen[Any]):
+    """Takes the place of a program: none is installed."""
+
+    def __init__(self, args: Any, *more: object, **options: object) -> None:  # noqa: ANN401 - subprocess' own
+        program = args if isinstance(args, str | bytes | os.PathLike) else next(iter(args), "")
+        raise FileNotFoundError(errno.ENOENT, NO_PROGRAMS, os.fspath(program))
+
+    def __del__(self) -> None:
+        """Nothing was started."""
 
 
 def _display(*objects: object, display_id: object = None, **options: object) -> DisplayHandle | None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import builtins
 import json
+import time
 from typing import Any
 
 import numpy as np
 import pytest
 
 from autograder import wire
-from autograder.course.grading_notebook import assemble
+from autograder.course.grading_notebook import GradingCell, assemble
 from autograder.course.notebook import answer_sources, build_notebook
 from autograder.errors import StudentRaised, StudentTimeout
 from autograder.grading.notebook.cell_process import CellProcess, Deadly
+from autograder.grading.notebook.own_cells import cells_in_touch
 from autograder.grading.notebook.run import NotebookRun
 from autograder.grading.reference import NO_STAND_INS, CellTexts, Reference
 
@@ -255,6 +257,53 @@ def test_the_nearest_definition_counts_as_in_jupyter() -> None:
 def test_own_cells_change_what_an_answer_reads(changing: str) -> None:
     _, process = run("sort", notebook(("data", changing)))
     assert 4 in process.names["ordered"]
+
+
+@pytest.mark.parametrize(
+    "changing",
+    [
+        ("own = []\ndef step(f):\n    own.append(4)\n    return f", "@step\ndef half(x): return x / 2"),
+        ("own = []\ndef fill(items): items.append(4)", "fill(own)"),
+        ("own = []\nalso = own", "also.append(4)"),
+        ("own = []", "[own.append(i) for i in (4,)]"),
+        ("own = []", "list(map(lambda x: own.append(x), [4]))"),
+        ("class Own(list): pass", "setattr(Own, 'add', list.append)", "own = Own()", "own.add(4)"),
+        ("own = []\nclass Kind:\n    def __init_subclass__(cls): own.append(4)", "class Child(Kind): pass"),
+        ("own = []\ndef step(f):\n    own.append(f)\n    return f", "@step\ndef late(): return SIZE", "SIZE = 4"),
+        ("own = []", "def __more():\n    own.append(4)\n    return 1", "one = __more()"),
+        ("own = iter([3, 4])", "print(next(own))"),
+    ],
+)
+def test_own_cells_run_that_have_to_do_with_what_an_answer_takes_from_them(changing: tuple[str, ...]) -> None:
+    added = [("data", text) for text in reversed(changing)]  # each is put in before the others
+    answer = "ordered = [item() if callable(item) else item for item in own]"
+    _, process = run("sort", notebook(*added, sort_answer=answer))
+    assert process.names["ordered"] == [4], process.ran
+
+
+def test_own_cells_that_have_nothing_to_do_with_an_answer_do_not_run() -> None:
+    added = [
+        ("data", text)
+        for text in (
+            "model = own[0]\nmodel.fit(numbers)",
+            "print(len(own), own)",
+            "assert isinstance(own, list)",
+            "other = {}\nother['a'] = 1",
+            "own = [4]",
+        )
+    ]
+    _, process = run("sort", notebook(*added, sort_answer="ordered = own"))
+    assert [cell for cell in process.ran if "own" in cell] == ["a cell of your own (the notebook's code cell no. 3)"]
+
+
+def test_to_look_for_cells_in_touch_takes_no_longer_than_their_text_is_long() -> None:
+    many = "=".join(f"name{number}" for number in range(4000))
+    wide = [GradingCell(f"wide {n}", f"{many} = other{n}", added=True) for n in range(5)]
+    long = [GradingCell(f"long {n}", f"link{n} = link{n + 1}", added=True) for n in range(400)]
+    began = time.thread_time()
+    assert len(cells_in_touch({"name1"}, [*wide, *long])) == 5
+    assert len(cells_in_touch({"link1"}, [*wide, *long])) == 400
+    assert time.thread_time() - began < 10
 
 
 def test_own_cells_that_leave_something_else_run_where_an_answer_may_need_it() -> None:

@@ -1,0 +1,91 @@
+"""Which of a student's own cells may change what an answer takes from them, in ways that no single line shows.
+
+A decorator may register the function below it, a function may fill a list that it is given or that stands beside it, a
+class may count its instances. So the names that a cell makes and uses hang together, and every cell above an answer
+counts that has one of those which hang together with what the answer reads, unless it only shows something or trains.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from autograder.course.cell_names import names_used_by, statements_of
+from autograder.course.grading_notebook import GradingCell
+
+_SHOWING = frozenset(
+    "abs bool close describe dir display figure float format head help hist imshow info int isinstance len legend list "
+    "max mean min plot plot_training_examples print repr round savefig show std str subplot subplots sum summary tail "
+    "title tuple type xlabel ylabel".split()
+)
+"""Functions and methods that are called for what they show, and those that only look."""
+_TRAINS = re.compile(r"run_experiment|measure_footprint|fit|train\w*|evaluate|predict")
+"""Functions and methods that take long."""
+
+
+def cells_in_touch(reads: Collection[str], cells: Sequence[GradingCell]) -> list[GradingCell]:
+    """Return the student's own cells that have to do, directly or not, with what a reader takes from their own cells.
+
+    Args:
+        reads: The names that the reader reads.
+        cells: The cells above it, in the notebook's order.
+    """
+    added = [cell for cell in cells if cell.added and not _trains(cell.source)]
+    own = {name for cell in added for name in cell.names.makes}
+    own -= {name for cell in cells if not cell.added for name in cell.names.makes}
+    touched = {cell.id: own & _touched_by(cell) for cell in added} if own.intersection(reads) else {}
+    groups = _groups(touched.values())
+    wanted = {id(groups[name]) for name in own.intersection(reads) & groups.keys()}
+    return [cell for cell in added if any(id(groups[name]) in wanted for name in touched.get(cell.id, ()))]
+
+
+def _groups(sets: Iterable[Collection[str]]) -> dict[str, set[str]]:
+    """Return for each name the group of all names with which it hangs together, through one set or several."""
+    groups: dict[str, set[str]] = {}
+    for names in sets:
+        parts = list({id(part): part for part in (groups.get(name, {name}) for name in names)}.values())
+        largest = max(parts, key=len, default=set())
+        for part in parts:
+            if part is not largest:
+                largest |= part
+                groups |= dict.fromkeys(part, largest)
+        groups |= dict.fromkeys(largest - groups.keys(), largest)
+    return groups
+
+
+def _touched_by(cell: GradingCell) -> frozenset[str]:
+    """Return the names that a cell makes, with those that it reads for them, and those that it uses as it runs."""
+    made = cell.names.makes
+    return (made | cell.names.reads if made else made) | _used_by(cell.source)
+
+
+@functools.lru_cache(maxsize=512)
+def _trains(source: str) -> bool:
+    """Whether a cell calls what takes long."""
+    return any(_TRAINS.fullmatch(name) for statement in statements_of(source) for name in _called_by(statement))
+
+
+@functools.lru_cache(maxsize=512)
+def _used_by(source: str) -> frozenset[str]:
+    """Return the names that a cell uses as it runs, but for those that it only looks at."""
+    return names_used_by(source, but=_only_shows)
+
+
+def _only_shows(statement: ast.stmt) -> bool:
+    """Whether a statement makes nothing, and calls nothing that could change an object."""
+    return isinstance(statement, ast.Expr | ast.Assert) and set(_called_by(statement)) <= _SHOWING
+
+
+def _called_by(statement: ast.stmt) -> Iterator[str]:
+    """Yield the names of functions and methods that run with a statement: not those in functions that it defines."""
+    left: list[ast.AST] = [statement]
+    while left:
+        part = left.pop()
+        if isinstance(part, ast.Call):
+            yield part.func.attr if isinstance(part.func, ast.Attribute) else getattr(part.func, "id", "")
+        if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
+            left += part.decorator_list
+        else:
+            left += ast.iter_child_nodes(part)
