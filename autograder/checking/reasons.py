@@ -6,12 +6,14 @@ import os
 import re
 import sys
 import sysconfig
+from pathlib import Path
 
 from autograder import wire
 from autograder.errors import StudentRaised
 from autograder.sandbox.policy import SCRATCH, SUBMISSION
 
-_LIBRARIES = {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values()}
+_PACKAGE = str(Path(__file__).parents[2])
+_LIBRARIES = {_PACKAGE, sys.prefix, sys.base_prefix, *sysconfig.get_paths().values()}
 _INSTALLED = sorted(_LIBRARIES | {os.path.realpath(path) for path in _LIBRARIES}, key=len, reverse=True)
 _PATHS = re.compile(
     "(?:"
@@ -22,11 +24,18 @@ _PATHS = re.compile(
             rf"(?:(?:/[^\s/]+){{0,16}}/autograder-\w+)?(?:{SUBMISSION}|{SCRATCH})(?:/notebook)?",
         ]
     )
-    + r")/"
+    + r")(?:/|(?![\w.-]))"
 )
 """Folders of the installation, and those that a student process sees its work in."""
 
+_ADDRESS = re.compile(r" object at 0x[0-9a-f]+>")
+
 _HINTS = (
+    (
+        r"keras\.src\.|_distribute_strategy|_implements_train_batch_hooks",
+        "This is of Keras 3 (`tf.keras` and `keras` are Keras 3). Take optimisers, losses, metrics and callbacks from "
+        "`tf_keras`, as layers.",
+    ),
     (r"Dimension value must be integer or None", "A pair stands where one tensor belongs. Which call returns two?"),
     (
         r"Matrix size-incompatible|Incompatible shapes.*MatMul|matrix multiply|Expected dimension \d+ at axis",
@@ -65,14 +74,22 @@ _HINTS = (
         "No weights were saved there. With `save_best_only` nothing is saved where Keras has no value under the name "
         "that is watched, such as `val_accuracy`.",
     ),
-    (r"No such file or directory", "Only what you hand in is there when your work is graded, under the same name."),
+    (
+        r"No such file or directory: '(?:[A-Za-z]:|[\\/](?:Users|content|home|kaggle|mnt)\b)",
+        "This folder is on another machine: hand in the file, and use a path that begins beside the notebook.",
+    ),
+    (r"No such file or directory: '[^']*\\", "Work is graded on Linux, where `/` stands between folders."),
+    (
+        r"[Nn]o such file or directory|non-existent directory",
+        "Only what you hand in is there when your work is graded, under the same name, with the same capital letters.",
+    ),
 )
 """What an exception usually means, by its kind and text."""
 
 
 def raised(reply: wire.Raised) -> StudentRaised:
     """Return the fault that a student process tells of, in words for the student."""
-    text = hide_paths(" ".join(reply.message.split()))
+    text = _ADDRESS.sub(" object>", hide_paths(" ".join(reply.message.split())))
     fault = StudentRaised(reply.exception, text, reply.place, reply.line, reply.missing)
     fault.interrupted = reply.interrupted
     told = f"{reply.exception}: {text}"

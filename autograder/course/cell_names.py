@@ -52,7 +52,7 @@ _TRACES = tuple(
         (r"\bos\.(?:environ|putenv)\b|%(?:set_)?env\b", r"\b(?:environ|getenv)\b"),
         (
             r"open\([^\n]{0,200}['\"][rbt+]{0,2}[wax][rbt+]{0,2}['\"]|\.(?:write_\w+|save\w*|dump|to_\w+)\(|\bm(?:ake|k)dirs?\(|"
-            r"^%%writefile\b|^[ \t]*!mkdir\b",
+            r"^%%(?:writefile|bash|sh)\b|^[ \t]*(?:[!%]mkdir|!unzip)\b|\bos\.system\(",
             r"\b(?:open|load\w*|read\w*|exists|listdir|glob|import|save\w*|write\w*|to_\w+|dump|CSVLogger|ModelCheckpoint)\b",
         ),
     )

@@ -71,7 +71,7 @@ class ModuleState:
     """What became of loading the student's module, in whichever process.
 
     Attributes:
-        fault: Why it is not there, or only what it had defined by then; each check that lacks something fails with it.
+        fault: Why it is not there, or only a part of it; each check that lacks something fails with it.
         ended_a_process: Loading it did: it is not tried again.
         printed: What it printed meanwhile, before anything hidden reached it.
     """
@@ -96,7 +96,8 @@ class ModuleState:
             self.fault = CheckFailed(f"{MODULE}.py could not be imported. {fault.message}")
             self.fault.exception = fault.exception
         message = self.fault.message
-        graded = "Nothing in it" if isinstance(fault, ENDS_PROCESS) else "What it had defined by then"
+        unread = isinstance(fault, ENDS_PROCESS) or fault.exception in ("SyntaxError", "IndentationError", "TabError")
+        graded = "Nothing in it" if unread else "What it defines all the same"
         return [f"{message}{'' if message.endswith(('.', '?')) else '.'} {graded} is graded."]
 
 

@@ -23,7 +23,7 @@ _WRAPPED = re.compile(
     r"\AException encountered when calling [^\n]*\n\n(.*?)(?:\n\nCall arguments received by .*)?\Z", re.DOTALL
 )
 """What Keras puts around the message of an exception in a layer."""
-_IN_USER_CODE = re.compile(r"in user code:\n(.*?)\n\n    \w+: (.*)", re.DOTALL)
+_IN_USER_CODE = re.compile(r"in user code:\n(.*?)\n\n    (\w+): (.*)", re.DOTALL)
 """What AutoGraph puts around it: the lines that it passed through, then kind and message."""
 _INDENTED = re.compile(r"^    ", re.MULTILINE)
 _USER_LINE = re.compile(r'File "([^"]*)", line (\d+), in (\w+)')
@@ -47,13 +47,13 @@ def describe_error(number: int, error: BaseException, folder: str) -> wire.Raise
         folder: The working folder, whose files are the student's.
     """
     place, line = _place_in(error, folder)
-    text, passed = _unwrapped(_text_of(error))
+    kind, text, passed = _unwrapped(type(error).__name__, _text_of(error))
     for file, number_of_line, function in passed:
         if _is_students(file, folder):
             place, line = f"{Path(file).name}, in {function}", int(number_of_line)
     return wire.Raised(
         number,
-        exception=type(error).__name__,
+        exception=kind,
         message=_OPERATION.sub("", _NODE.sub(r"\1", _NODES.sub("", text))).strip()[:LONGEST_MESSAGE],
         missing=_missing_name(error),
         place=place,
@@ -69,10 +69,11 @@ def _text_of(error: BaseException) -> str:
         return ""
 
 
-def _unwrapped(text: str) -> tuple[str, list[tuple[str, str, str]]]:
-    """Return a message without what Keras and AutoGraph put around it, and the file, line and function of each step.
+def _unwrapped(kind: str, text: str) -> tuple[str, str, list[tuple[str, str, str]]]:
+    """Return the kind and the message of an exception without what Keras and AutoGraph put around it.
 
-    A layer in a layer is wrapped several times, further in each time.
+    With them come the file, line and function of each step. A layer in a layer is wrapped several times, further in
+    each time, and what AutoGraph cannot make again is a StagingError.
     """
     passed: list[tuple[str, str, str]] = []
     for _ in range(DEEPEST):
@@ -81,8 +82,9 @@ def _unwrapped(text: str) -> tuple[str, list[tuple[str, str, str]]]:
         if not in_user_code:
             break
         passed += _USER_LINE.findall(in_user_code[1])
-        text = _INDENTED.sub("", in_user_code[2])
-    return text, passed
+        kind = in_user_code[2] if kind == "StagingError" else kind
+        text = _INDENTED.sub("", in_user_code[3])
+    return kind, text, passed
 
 
 def _newer_syntax(error: SyntaxError) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import builtins
 import errno
 import functools
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,11 +24,15 @@ import IPython.display
 import matplotlib
 import tensorflow as tf
 import tf_keras as keras
+from IPython.core.inputtransformer2 import TransformerManager
 from IPython.display import DisplayHandle
 from matplotlib import pyplot
 
 FOLDER = "notebook"
 """Name of the working folder below the scratch folder."""
+NOT_FOUND = 127
+"""What a shell returns for a command that is not there."""
+_NAME_IN_COMMAND = re.compile(r"\{(\w+)\}|\$(\w+)")
 NO_PROGRAMS = "No other program can be started where work is graded"
 _MACHINE_SETTINGS = (
     (tf.config, "set_logical_device_configuration"),
@@ -65,34 +71,66 @@ class _Shell:
         """Run a magic of one line, if it is one that other cells can count on."""
         words = [word for word in line.split() if not word.startswith("-")]
         if name == "run" and words:
-            path = Path(words[0] if words[0].endswith((".py", ".ipy")) else f"{words[0]}.py")
-            exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), self.user_ns)  # noqa: S102 - the purpose
+            _run_file(
+                Path(words[0] if words[0].endswith((".py", ".ipy", ".ipynb")) else f"{words[0]}.py"), self.user_ns
+            )
         elif name == "cd" and words:
             os.chdir(words[0])
         elif name == "pwd":
             return str(Path.cwd())
+        elif name == "mkdir":
+            _run_command(f"mkdir {line}")
         elif name in ("env", "set_env") and words:
             variable, _, value = line.partition("=") if "=" in line else line.partition(" ")
             os.environ[variable.strip()] = value.strip()
         return None
 
     def system(self, command: str) -> None:
-        """Make folders, if that is what a shell's command asks for."""
-        words = command.split()
-        if words[:1] == ["mkdir"]:
-            for folder in (word for word in words[1:] if not word.startswith("-")):
-                Path(folder).mkdir(parents=True, exist_ok=True)
+        """Do what a shell's command asks for, if it makes folders or unpacks an archive."""
+        caller = sys._getframe(1)
+        names = {**caller.f_globals, **caller.f_locals}
+        _run_command(_NAME_IN_COMMAND.sub(lambda found: str(names.get(found[1] or found[2], found[0])), command))
 
     def getoutput(self, command: str) -> list[str]:
         """Return the lines that a shell's command prints: none, since there is no shell."""
         return []
 
     def run_cell_magic(self, name: str, line: str, cell: str) -> None:
-        """Write the cell into a file, if that is what it asks for."""
+        """Write the cell into a file, or run its commands, if that is what it asks for."""
         words = line.split()
         if name == "writefile" and words:
             with Path(words[-1]).open("a" if "-a" in words[:-1] else "w", encoding="utf-8") as file:
                 file.write(cell)
+        elif name in ("bash", "sh"):
+            for command in cell.splitlines():
+                _run_command(command)
+
+
+def _run_file(path: Path, names: dict[str, Any]) -> None:
+    """Run a program, or the code cells of a notebook, in a namespace."""
+    texts = [path.read_bytes()]
+    if path.suffix == ".ipynb":
+        cells = json.loads(texts[0])["cells"]
+        sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+        texts = [TransformerManager().transform_cell(source).encode() for source in sources]
+    for text in texts:
+        exec(compile(text, str(path), "exec", dont_inherit=True), names)  # noqa: S102 - the purpose
+
+
+def _run_command(command: str) -> int:
+    """Do what a shell's command asks for, if it makes folders or unpacks an archive; return its exit status."""
+    words = [word for word in command.split() if not word.startswith("-")]
+    try:
+        if words[:1] == ["mkdir"]:
+            for folder in words[1:]:
+                Path(folder).mkdir(parents=True, exist_ok=True)
+        elif words[:1] == ["unzip"]:
+            shutil.unpack_archive(words[1], words[2] if "-d" in command.split() else ".", "zip")
+        else:
+            return NOT_FOUND
+    except (OSError, IndexError, shutil.ReadError):
+        return 1
+    return 0
 
 
 def offer_names() -> None:
@@ -109,6 +147,9 @@ def offer_names() -> None:
     for module, name in _PRECISION_SETTINGS:
         setattr(module, name, _leave_as_it_is)
     subprocess.Popen = _NoProgram  # type: ignore[misc]
+    os.system = _run_command  # type: ignore[assignment]
+    sys.argv = ["ipykernel_launcher.py"]
+    sys.orig_argv = [sys.executable, *sys.argv]
 
 
 def as_in_jupyter(names: dict[str, Any]) -> None:

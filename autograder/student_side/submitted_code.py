@@ -41,7 +41,7 @@ class SubmittedModule:
     def load(self, question: wire.Load) -> wire.Value:
         """Run the student's module, if asked, and put what the course gives over it, even if it raises.
 
-        What it defined before it raised stays. Returns the names of packages that it could not import.
+        What it defines all the same stays. Returns the names of packages that it could not import.
         """
         os.environ.update(question.environment)
         path = Path(self._folder) / f"{question.name}.py"
@@ -57,7 +57,7 @@ class SubmittedModule:
             if question.own:
                 source = Path(self._submission, path.name).read_bytes()  # the copy may have found no room
                 with interrupted_after(question.seconds):
-                    missing = run_text(source, str(path), vars(module))
+                    missing = run_text(source, str(path), vars(module), to_its_end=True)
                 loaded = True
         finally:
             stubs = given.complete(module)

@@ -159,12 +159,12 @@ INTERRUPTED.interrupted = True
         (
             INTERRUPTED,
             "utilities.py takes longer than grading waits for its import (line 9). "
-            "What it had defined by then is graded.",
+            "What it defines all the same is graded.",
         ),
         (
             StudentRaised("KeyError", "'x'", "utilities.py, in <module>", 9),
             "utilities.py could not be imported. Your code raised KeyError: 'x' (utilities.py, in <module>, line 9). "
-            "What it had defined by then is graded.",
+            "What it defines all the same is graded.",
         ),
         (
             StudentTimeout("Is there a loop that never ends?"),
