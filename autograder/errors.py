@@ -124,12 +124,14 @@ class StudentRaised(StudentFault):
     """
 
     def __init__(self, exception: str, text: str, place: str = "", line: int = 0, missing: str = "") -> None:
+        place = place.removeprefix("cell ") if place.startswith("cell a cell of your own") else place
         where = f" ({place}, line {line})" if line else ""
         super().__init__(f"Your code raised {exception}: {first_sentences(text, _LONGEST_SHOWN)}{where}")
         self.exception = exception
         self.hint = ""
         self.interrupted = False
         self.text = text
+        self.place = place
         self.line = line
         self.missing = missing
 
@@ -186,7 +188,9 @@ class CellStopped(CheckFailed):
     def __init__(self, cell: str, error: StudentRaised, hint: str = "") -> None:
         self.cell = cell
         self.exception, self.line = error.exception, error.line
-        self.what = f"stops with {error.exception}: {error.text} (line {error.line})"
+        here = not error.place or error.place.removeprefix("cell ").startswith(cell)
+        where = f"line {error.line}" if here else f"{error.place}, line {error.line}"
+        self.what = f"stops with {error.exception}: {error.text} ({where})"
         self.interrupted = error.interrupted
         if error.interrupted:
             self.what = "takes longer than grading waits for it"

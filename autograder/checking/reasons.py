@@ -59,6 +59,10 @@ _HINTS = (
         r"symbolic tf\.Tensor|You are passing KerasTensor|has no attribute 'numpy'",
         "NumPy cannot compute with the tensors of a model that is being built: take a layer, or `tf`'s own function.",
     ),
+    (
+        r"^SystemExit: 2",
+        "`parse_args()` reads what the notebook was started with, and ends your program: write `parse_args([])`.",
+    ),
     (r"^SystemExit", "`exit`, `quit` and `sys.exit` end your program: take that line out."),
     (
         r"^(?:URLError|gaierror|Connection\w*|MaxRetryError|LocalEntryNotFoundError):|URL fetch failure",
@@ -66,7 +70,8 @@ _HINTS = (
     ),
     (
         r"Operation not permitted|^BrokenProcessPool",
-        "Your work is graded in one process, without a network: take out what starts others (`multiprocessing`).",
+        "Your work is graded in one process, without a network: take out what starts others, such as "
+        "`multiprocessing`, `subprocess`, or `n_jobs` above 1.",
     ),
     (r"Read-only file system|Permission denied", "Files can be written beside the notebook: use a relative path."),
     (

@@ -53,7 +53,7 @@ _TRACES = tuple(
         (
             r"open\([^\n]{0,200}['\"][rbt+]{0,2}[wax][rbt+]{0,2}['\"]|\.(?:write_\w+|save\w*|dump|to_\w+)\(|\bm(?:ake|k)dirs?\(|"
             r"^%%(?:writefile|bash|sh)\b|^[ \t]*(?:[!%]mkdir|!unzip)\b|\bos\.system\(",
-            r"\b(?:open|load\w*|read\w*|exists|listdir|glob|import|save\w*|write\w*|to_\w+|dump|CSVLogger|ModelCheckpoint)\b",
+            r"\b(?:open|\w*(?:load|read|save|write)\w*|exists|listdir|glob|import|to_\w+|dump|CSVLogger|ModelCheckpoint)\b",
         ),
     )
 )

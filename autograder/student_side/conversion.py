@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from autograder import wire
+from autograder.student_side.running import Placeholder
 
 
 class Converter:
@@ -43,7 +44,13 @@ class Converter:
         return as_written(value)
 
     def to_wire(self, value: object) -> wire.Value:
-        """Return what student code gave as it crosses the wall: numbers as they are, objects as references."""
+        """Return what student code gave as it crosses the wall: numbers as they are, objects as references.
+
+        Raises:
+            ImportError: If it is the placeholder of what could not be imported.
+        """
+        if isinstance(value, Placeholder):
+            value()  # it raises what an answer that comes from it must tell
         if isinstance(value, (tf.Tensor, tf.Variable)) and hasattr(value, "numpy"):
             value = value.numpy()
         if isinstance(value, (list, tuple)):

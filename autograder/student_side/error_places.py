@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import linecache
 import re
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from autograder import wire
@@ -48,6 +51,8 @@ def describe_error(number: int, error: BaseException, folder: str) -> wire.Raise
     """
     place, line = _place_in(error, folder)
     kind, text, passed = _unwrapped(type(error).__name__, _text_of(error))
+    if _is_left_of_the_template(error, folder):
+        text = f"{text.rstrip('.')}. What stands below this line never runs: take the line out"
     for file, number_of_line, function in passed:
         if _is_students(file, folder):
             place, line = f"{Path(file).name}, in {function}", int(number_of_line)
@@ -64,7 +69,11 @@ def describe_error(number: int, error: BaseException, folder: str) -> wire.Raise
 
 def _text_of(error: BaseException) -> str:
     try:
-        return f"{error.msg}{_newer_syntax(error)}" if isinstance(error, SyntaxError) else str(error)
+        return (
+            f"{error.msg}{_left_by_a_merge(error) or _newer_syntax(error)}"
+            if isinstance(error, SyntaxError)
+            else str(error)
+        )
     except Exception:  # a student's exception may fail even at that
         return ""
 
@@ -85,6 +94,25 @@ def _unwrapped(kind: str, text: str) -> tuple[str, str, list[tuple[str, str, str
         kind = in_user_code[2] if kind == "StagingError" else kind
         text = _INDENTED.sub("", in_user_code[3])
     return kind, text, passed
+
+
+def _is_left_of_the_template(error: BaseException, folder: str) -> bool:
+    """Whether the template's `raise NotImplementedError` was left above what a student wrote."""
+    if not isinstance(error, NotImplementedError):
+        return False
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_students(frame.filename, folder)]
+    with suppress(SyntaxError, ValueError, RecursionError, MemoryError, IndexError):
+        tree = ast.parse("".join(linecache.getlines(frames[-1].filename)))
+        for block in (getattr(node, "body", None) for node in ast.walk(tree)):
+            for statement in block[:-1] if isinstance(block, list) else ():
+                if isinstance(statement, ast.Raise) and statement.lineno == frames[-1].lineno:
+                    return True
+    return False
+
+
+def _left_by_a_merge(error: SyntaxError) -> str:
+    marked = re.match(r"<{7}|={7}|>{7}", error.text or "")
+    return f". A merge left its marks in the text: take out `{marked[0]}` and one of the two versions" if marked else ""
 
 
 def _newer_syntax(error: SyntaxError) -> str:

@@ -148,7 +148,7 @@ def offer_names() -> None:
         setattr(module, name, _leave_as_it_is)
     subprocess.Popen = _NoProgram  # type: ignore[misc]
     os.system = _run_command  # type: ignore[assignment]
-    sys.argv = ["ipykernel_launcher.py"]
+    sys.argv = ["ipykernel_launcher.py", "-f", "kernel.json"]
     sys.orig_argv = [sys.executable, *sys.argv]
 
 

@@ -46,7 +46,8 @@ class Placeholder:
         self.__error = error
 
     def __use(self, *args: object, **kwargs: object) -> NoReturn:
-        error = ModuleNotFoundError(f"{self.__error}, but your code uses it", name=self.__error.name)
+        kind = ModuleNotFoundError if isinstance(self.__error, ModuleNotFoundError) else ImportError
+        error = kind(f"{self.__error}, but your code uses it", name=self.__error.name)
         error.placeholder = self  # type: ignore[attr-defined]
         raise error
 

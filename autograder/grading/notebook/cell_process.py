@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
@@ -104,6 +105,9 @@ def _is_name(text: str) -> bool:
 
 
 def _why_not(module: str) -> str:
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        here = f"{sys.version_info.major}.{sys.version_info.minor}"
+        return f"could not be imported: in Python {here}, with which work is graded, `{module}` has no such name"
     if module:
         return f"could not be imported: `{module}` has no such name, or two files import each other"
     return "is neither installed where work is graded nor among the files that you handed in"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from autograder.course.cell_names import names_used_by, statements_of
@@ -21,8 +20,10 @@ _SHOWING = frozenset(
     "title tuple type xlabel ylabel".split()
 )
 """Functions and methods that are called for what they show, and those that only look."""
-_TRAINS = re.compile(r"run_experiment|measure_footprint|fit|train\w*|evaluate|predict")
+_TRAINING = frozenset("evaluate measure_footprint predict run_experiment".split())
 """Functions and methods that take long."""
+_OF_TRAINING = frozenset("batch_size callbacks epochs steps_per_epoch validation_data validation_split".split())
+"""Names of arguments by which others are known that do, such as `fit`."""
 
 
 def cells_in_touch(reads: Collection[str], cells: Sequence[GradingCell]) -> list[GradingCell]:
@@ -64,7 +65,8 @@ def _touched_by(cell: GradingCell) -> frozenset[str]:
 @functools.lru_cache(maxsize=512)
 def _trains(source: str) -> bool:
     """Whether a cell calls what takes long."""
-    return any(_TRAINS.fullmatch(name) for statement in statements_of(source) for name in _called_by(statement))
+    calls = [call for statement in statements_of(source) for call in _calls_of(statement)]
+    return any(_name_of(call) in _TRAINING or _OF_TRAINING & {word.arg for word in call.keywords} for call in calls)
 
 
 @functools.lru_cache(maxsize=512)
@@ -75,17 +77,21 @@ def _used_by(source: str) -> frozenset[str]:
 
 def _only_shows(statement: ast.stmt) -> bool:
     """Whether a statement makes nothing, and calls nothing that could change an object."""
-    return isinstance(statement, ast.Expr | ast.Assert) and set(_called_by(statement)) <= _SHOWING
+    return isinstance(statement, ast.Expr | ast.Assert) and {*map(_name_of, _calls_of(statement))} <= _SHOWING
 
 
-def _called_by(statement: ast.stmt) -> Iterator[str]:
-    """Yield the names of functions and methods that run with a statement: not those in functions that it defines."""
+def _calls_of(statement: ast.stmt) -> Iterator[ast.Call]:
+    """Yield the calls that run with a statement: not those in functions that it defines."""
     left: list[ast.AST] = [statement]
     while left:
         part = left.pop()
         if isinstance(part, ast.Call):
-            yield part.func.attr if isinstance(part.func, ast.Attribute) else getattr(part.func, "id", "")
+            yield part
         if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
             left += part.decorator_list
         else:
             left += ast.iter_child_nodes(part)
+
+
+def _name_of(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")

@@ -165,7 +165,8 @@ class NotebookRun:
             self.ended_by_rest = self.ended_by_rest or cell.added
             raise
         except StudentRaised as error:
-            return CellStopped(cell.id, error, self.hint_for(error, reference.wanted_of(cell.id)))
+            lacking = reference.wanted_of(cell.id) - names_of(cell.source).makes
+            return CellStopped(cell.id, error, self.hint_for(error, lacking))
         if cell.parameters:
             with suppress(StudentRaised):
                 self._process.run(replace(cell, id="grading_parameters"), reference.parameters)

@@ -100,8 +100,16 @@ class LabelledPoints:
 
     def loss(self, weights: Floats) -> float:
         """Return the mean cross-entropy."""
-        chosen = softmax(self.logits(weights))[np.arange(len(self.labels)), self.labels]
-        return float(-np.log(chosen).mean())
+        return float(self._losses(weights).mean())
+
+    def loss_by_batches(self, weights: Floats) -> float:
+        """Return the mean of what batches have, the short one at the end like the others."""
+        losses = self._losses(weights)
+        return float(np.mean([losses[at : at + BATCH_SIZE].mean() for at in range(0, len(losses), BATCH_SIZE)]))
+
+    def _losses(self, weights: Floats) -> Floats:
+        chosen: Floats = softmax(self.logits(weights))[np.arange(len(self.labels)), self.labels]
+        return -np.log(chosen)
 
 
 @dataclass(frozen=True)

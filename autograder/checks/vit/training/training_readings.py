@@ -122,12 +122,21 @@ class Reading:
         return bool(self.saved) and not any(folder in PurePath(path).parts for path in self.saved)
 
     def _right(self, name: str, told: Floats) -> Floats:
-        """Return a right curve: of those that differ in the short batch's place in an epoch, what is nearest."""
-        of_steps = {"loss": self.path.losses, "accuracy": self.path.rights}
-        if name not in of_steps:
-            return self.curves[name]
-        right = self.path.wherever_the_last(of_steps[name])[: len(told)]  # (epochs, places)
-        return right[np.arange(len(told)), np.abs(right - told[:, None]).argmin(axis=-1)]
+        """Return a right curve: of those that differ in the short batch's place in an epoch, or weight, the nearest.
+
+        A loop of one's own may take the mean of all batches, the short one too.
+        """
+        epochs, of_steps = len(told), {"loss": self.path.losses, "accuracy": self.path.rights}
+        if name in of_steps:
+            steps = of_steps[name][:epochs]
+            right = [*self.path.wherever_the_last(steps).T, steps.mean(axis=-1)]
+        else:
+            right = [self.curves[name]]
+        if name == "val_loss":
+            watched = self.watched or self.rigged.validation
+            right.append(np.array([watched.loss_by_batches(weights) for weights in self.path.weights[1 : epochs + 1]]))
+        choices = np.array(right)
+        return choices[np.abs(choices - told).argmin(axis=0), np.arange(epochs)]
 
     def _told(self, name: str) -> Floats | None:
         told = (self.history or {}).get(name)
