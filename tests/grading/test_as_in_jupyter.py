@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
+import zipfile
 from collections.abc import Iterator
 
 import numpy as np
@@ -67,9 +70,35 @@ def draws():
     import matplotlib.pyplot as plt
     plt.plot([1, 2])
     return True
+def makes_folders():
+    folder = "made/by/system"
+    os.system(f"mkdir -p {folder}")
+    get_ipython().system("mkdir -p {folder}/{nothing_of_it}")
+    return os.path.isdir(folder) and os.path.isdir("made/by/system/{nothing_of_it}")
+def looks_for_a_program():
+    import subprocess
+    try:
+        subprocess.run(["nvidia-smi"], capture_output=True)
+    except FileNotFoundError:
+        return True
+def starts_a_program():
+    import subprocess
+    subprocess.check_output(["date"])
+def sets_the_machine():
+    tf.config.threading.set_intra_op_parallelism_threads(2)
+    tf.config.set_visible_devices([], "GPU")
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    keras.backend.set_floatx("float16")
+    return keras.layers.Dense(1).compute_dtype == keras.backend.floatx() == "float32"
+def reads_the_command_line():
+    import argparse
+    argparse.ArgumentParser().parse_args()
 
 undefined_name
-def below(): return 1
+def below(): return True
 '''
 BESIDE = b"""
 def fail():
@@ -105,6 +134,10 @@ import os
 files = !ls
 where = %pwd
 fine = os.path.isdir('made/here') and len(files) == 0 and where == os.getcwd()""",
+    "more commands": """%mkdir -p magic
+!unzip -q -o packed.zip -d unpacked
+import os, sys
+fine = os.path.isdir('magic') and open('unpacked/x.txt').read() == 'x' and 'zygote' not in ' '.join(sys.argv)""",
     "awaited": """import asyncio
 async def two(): return 2
 async def begun(): return asyncio.get_running_loop().create_task(two())
@@ -113,6 +146,25 @@ fine = await task == 2""",
     "missing": "import nothing_at_all as nothing\nfine = 'nothing_at_all' in repr(nothing)",
 }
 """Cells that run in Jupyter, and set `fine`."""
+
+
+OTHER_NOTEBOOK = json.dumps(
+    {
+        "cells": [
+            {"cell_type": "markdown", "source": ["#"]},
+            {"cell_type": "code", "source": ["%pwd\n", "of_notebook = 4"]},
+        ]
+    }
+).encode()
+
+
+def packed(files: dict[str, str]) -> bytes:
+    """An archive of files."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return buffer.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +176,10 @@ def zygote() -> Iterator[Zygote]:
 @pytest.fixture(scope="module")
 def process(zygote: Zygote) -> Iterator[StudentProcess]:
     files = {"utilities.py": MODULE, "sizes.json": b"[3, 4]", "photos/own.txt": b"a photo", "beside.py": BESIDE}
+    files |= {"packed.zip": packed({"x.txt": "x"}), "other.ipynb": OTHER_NOTEBOOK}
     process = StudentProcess(zygote, Snapshot(files, "vit.ipynb"), Settings())
-    with pytest.raises(StudentRaised, match=r"NameError: name 'undefined_name' .* line 52"):
+    line = MODULE.split(b"\n").index(b"undefined_name") + 1
+    with pytest.raises(StudentRaised, match=rf"NameError: name 'undefined_name' .* line {line}"):
         process.ask(wire.Load("utilities", "def below(): raise NotImplementedError\n"))
     yield process
     process.stop()
@@ -140,7 +194,11 @@ def run(process: StudentProcess, source: str, seconds: float = 0.0) -> object:
     return process.ask(wire.RunCell("answer", source, seconds=seconds))
 
 
-@pytest.mark.parametrize("name", ["annotated", "guarded", "draws", "saves_in_tmp", "knows_where_and_who"])
+@pytest.mark.parametrize(
+    "name",
+    ["annotated", "guarded", "draws", "saves_in_tmp", "knows_where_and_who", "makes_folders", "looks_for_a_program",
+     "sets_the_machine", "below"],
+)  # fmt: skip
 def test_what_works_in_jupyter_works(process: StudentProcess, name: str) -> None:
     assert call(process, name) is True
 
@@ -157,6 +215,11 @@ def test_a_file_that_a_cell_writes_can_be_run(process: StudentProcess) -> None:
     assert process.ask(wire.Read("made")) == 3
     run(process, "%run -i made")
     assert process.ask(wire.Read("made")) == 3
+    run(process, "%%bash\nmkdir -p by_bash\necho nothing")
+    run(process, "import os\nmade = os.path.isdir('by_bash')")
+    assert process.ask(wire.Read("made")) is True
+    run(process, "%run other.ipynb")
+    assert process.ask(wire.Read("of_notebook")) == 4
     run(process, "from made import made as imported")
     assert process.ask(wire.Read("imported")) == 3
 
@@ -185,10 +248,52 @@ def test_a_slow_module_is_interrupted_and_keeps_what_it_defined(zygote: Zygote) 
     process.stop()
 
 
-@pytest.mark.parametrize("use", ["1.0 - nothing", "len(nothing)", "nothing < 2", "float(nothing)", "[1][nothing]"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        "1.0 - nothing",
+        "len(nothing)",
+        "nothing < 2",
+        "float(nothing)",
+        "[1][nothing]",
+        "isinstance(1, nothing.Tensor)",
+        "nothing.init(project='lab')",
+        "nothing",
+    ],
+)
 def test_whatever_is_done_with_a_missing_package_names_it(process: StudentProcess, use: str) -> None:
-    with pytest.raises(StudentRaised, match="ModuleNotFoundError: No module named 'nothing_at_all'"):
-        run(process, f"import nothing_at_all as nothing\n{use}")
+    """A line at the top of a cell is left out, and what it would have made fails where it is used."""
+    run(process, f"import nothing_at_all as nothing\nmade = {use}\n{use}\nfine = True")
+    assert process.ask(wire.Read("fine")) is True
+    for question in (wire.Read("made"), wire.RunCell("answer", "def used():\n    return made + 1\nother = {used()}")):
+        with pytest.raises(StudentRaised, match="ModuleNotFoundError: No module named 'nothing_at_all'"):
+            process.ask(question) if isinstance(question, wire.Read) else _read_in_list(process, question)
+
+
+def _read_in_list(process: StudentProcess, question: wire.RunCell) -> object:
+    process.ask(question)
+    return process.ask(wire.Read("other"))
+
+
+def test_a_missing_package_in_type_hints_and_decorators_costs_what_it_decorates(zygote: Zygote) -> None:
+    text = b"""
+import another_package as other
+from nothing_at_all import Float, checked, Base
+def hinted(x: Float[other.Tensor, "b n"] | None = None) -> Float[other.Tensor, "b n"]: return 1
+@checked
+def decorated(): return 2
+class Derived(Base): pass
+settings = other.defaults(depth=2)
+def below(): return 3
+"""
+    process = StudentProcess(zygote, Snapshot({"utilities.py": text}, "vit.ipynb"), Settings())
+    found = process.ask(wire.Load("utilities", ""))
+    assert set(found) == {"another_package", "nothing_at_all"}
+    assert (call(process, "hinted"), call(process, "below")) == (1, 3)
+    for name in ("decorated", "Derived"):
+        with pytest.raises(StudentRaised, match="No module named 'nothing_at_all', but your code uses it"):
+            call(process, name)
+    process.stop()
 
 
 def test_files_that_were_handed_in_lie_in_a_working_folder_that_can_be_written(process: StudentProcess) -> None:
@@ -200,11 +305,12 @@ def test_files_that_were_handed_in_lie_in_a_working_folder_that_can_be_written(p
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("below", "NameError: there is no `below` in utilities.py"),
         ("uses_placeholder", "ModuleNotFoundError: No module named 'nothing_of_the_kind', but your code uses it"),
         ("derives", "ModuleNotFoundError: No module named 'another_package', but your code uses it"),
         ("calls", "ModuleNotFoundError: No module named 'another_package', but your code uses it"),
         ("starts_processes", "Your work is graded in one process"),
+        ("starts_a_program", "FileNotFoundError: .* No other program can be started where work is graded: 'date'"),
+        ("reads_the_command_line", r"SystemExit: 2 .*write `parse_args\(\[\]\)`"),
         ("fails_beside", r"ValueError: no \(beside.py, in fail, line 3\)"),
         ("asks", r"EOFError: input\(\) waits for somebody to type"),
     ],

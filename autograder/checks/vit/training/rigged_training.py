@@ -98,16 +98,8 @@ class LabelledPoints:
         """Return the share of right answers."""
         return float((self.logits(weights).argmax(axis=-1) == self.labels).mean())
 
-    def loss(self, weights: Floats) -> float:
-        """Return the mean cross-entropy."""
-        return float(self._losses(weights).mean())
-
-    def loss_by_batches(self, weights: Floats) -> float:
-        """Return the mean of what batches have, the short one at the end like the others."""
-        losses = self._losses(weights)
-        return float(np.mean([losses[at : at + BATCH_SIZE].mean() for at in range(0, len(losses), BATCH_SIZE)]))
-
-    def _losses(self, weights: Floats) -> Floats:
+    def losses(self, weights: Floats) -> Floats:
+        """Return the cross-entropy of each point."""
         chosen: Floats = softmax(self.logits(weights))[np.arange(len(self.labels)), self.labels]
         return -np.log(chosen)
 
@@ -147,7 +139,7 @@ class RiggedTraining:
         return {
             "loss": path.loss[:epochs],
             "accuracy": path.accuracy[:epochs],
-            "val_loss": np.array([watched.loss(weights) for weights in after]),
+            "val_loss": np.array([watched.losses(weights).mean() for weights in after]),
             "val_accuracy": np.array([watched.accuracy(weights) for weights in after]),
         }
 
