@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import sysconfig
 import time
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,8 @@ from autograder.checking.reasons import hide_paths, raised
         ("/tmp/autograder-x_1/submission/utilities.py", "utilities.py"),  # noqa: S108 - only a text
         ("/content/drive/photo.jpg", "/content/drive/photo.jpg"),
         ("values / sum", "values / sum"),
+        (f"python {sys.prefix}", "python "),
+        (f"{Path(__file__).parents[2]}/autograder/student_side/zygote.py", "autograder/student_side/zygote.py"),
     ],
 )
 def test_folders_of_this_machine_are_not_shown(text: str, shown: str) -> None:
@@ -54,6 +57,13 @@ def test_folders_of_this_machine_are_not_shown(text: str, shown: str) -> None:
         ("OSError", "No file or directory found at best.keras", "No weights were saved"),
         ("PermissionError", "[Errno 1] Operation not permitted", "graded in one process"),
         ("PermissionDeniedError", "/var; Read-only file system", "beside the notebook"),
+        ("SystemExit", "2", "write `parse_args([])`"),
+        ("FileNotFoundError", "[Errno 2] No such file or directory: 'data\\\\sizes.csv'", "graded on Linux, where `/`"),
+        ("FileNotFoundError", "[Errno 2] No such file or directory: 'C:/Users/me/x.csv'", "on another machine"),
+        ("FileNotFoundError", "[Errno 2] No such file or directory: '/content/drive/x.csv'", "on another machine"),
+        ("OSError", "Cannot save file into a non-existent directory: 'logs'", "Only what you hand in"),
+        ("ValueError", "Could not interpret identifier: <keras.src.optimizers.adam.Adam object>", "is of Keras 3"),
+        ("AttributeError", "'Variable' object has no attribute '_distribute_strategy'", "is of Keras 3"),
         ("KeyError", "'accuracy'", ""),
     ],
 )
@@ -76,3 +86,10 @@ def test_a_text_of_slashes_takes_no_time() -> None:
     began = time.thread_time()
     assert hide_paths("/" * 30_000)
     assert time.thread_time() - began < 1
+
+
+def test_two_objects_of_a_kind_are_told_alike() -> None:
+    told = {
+        raised(wire.Raised(1, "ValueError", f"No: <Adam object at 0x7fb9ec{n}>")).message for n in ("652f90", "4bec")
+    }
+    assert told == {"Your code raised ValueError: No: <Adam object>"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -144,3 +145,40 @@ def test_syntax_of_a_newer_python_is_named_as_that(source: str, since: str) -> N
         assert (f"syntax of Python {since}; work is graded with" in told.message) == bool(since)
     else:
         pytest.skip("this Python reads it")
+
+
+def test_an_exception_that_autograph_cannot_make_again_keeps_its_kind() -> None:
+    class StagingError(Exception):
+        pass
+
+    told = describe_error(1, StagingError(IN_USER_CODE.replace("TypeError", "ModuleNotFoundError")), SUBMISSION)
+    assert told.exception == "ModuleNotFoundError"
+
+
+def test_marks_that_a_merge_left_are_named() -> None:
+    with pytest.raises(SyntaxError) as raised:
+        compile("x = 1\n<<<<<<< HEAD\ny = 2\n=======\n", f"{SUBMISSION}/utilities.py", "exec")
+    assert (
+        "A merge left its marks in the text: take out `<<<<<<<`" in describe_error(1, raised.value, SUBMISSION).message
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "is_left"),
+    [
+        ("    raise NotImplementedError('not written.')\n    return x", True),
+        ("    if x:\n        raise NotImplementedError('not written.')\n        x = 2", True),
+        ("    x = 2\n    raise NotImplementedError('not written.')", False),
+        ("    if x:\n        raise NotImplementedError('not written.')\n    return x", False),
+        ("    raise ValueError('not written.')\n    return x", False),
+    ],
+)
+def test_a_line_of_the_template_above_what_was_written_is_named(tmp_path: Path, body: str, is_left: bool) -> None:
+    file = tmp_path / "utilities.py"
+    file.write_text(f"def part(x=1):\n{body}\n")
+    names: dict[str, Any] = {}
+    exec(compile(file.read_text(), str(file), "exec"), names)  # noqa: S102 - our own text
+    with pytest.raises((NotImplementedError, ValueError)) as raised:
+        names["part"]()
+    told = describe_error(1, raised.value, str(tmp_path)).message
+    assert told == "not written." + (" What stands below this line never runs: take the line out" if is_left else "")
