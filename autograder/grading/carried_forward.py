@@ -3,7 +3,8 @@
 A process with stand-ins holds reference code, which a submission can find and would like to take home. So the
 submission's own process has ended for good before one starts, and nothing that it returns, raises or prints is shown.
 What a student reads is the message of the own process where the very same came there, too, or else a sentence out of
-a closed list: those that stand in the texts of the checks, word for word.
+a closed list: those that stand in the texts of the checks, word for word. Beside it stands what the text of the
+student's module tells without being run: names that nobody defines.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from types import TracebackType
 import msgspec
 
 from autograder import checking
-from autograder.course.assignment import Task
+from autograder.course.assignment import MODULE, Task
 from autograder.grading.check_runner import CheckEnding, Checks
 from autograder.grading.live_submission import GradingCase, LiveSubmission
 from autograder.grading.reference import StandIns
+from autograder.grading.undefined_names import undefined_names
 from autograder.results import CheckResult
 
 STILL_WRONG = "With a correct earlier part in place of yours, this is still not right."
@@ -32,6 +34,8 @@ OBSERVED = {
     "wrong_parameter_count": "The number of parameters is not the right one.",
 }
 """What is observably wrong, where the check's own message also tells values."""
+MOST_NAMES = 3
+"""Of a task's parts, that are told beside a reason that is withheld."""
 BROKEN = "The check could not be finished."
 
 
@@ -86,13 +90,25 @@ class StandInRuns:
             for ending in self._checks.endings(task, self._submission(choice).student(task), self._seed, passed):
                 name = ending.result.id
                 if ending.result.outcome == "passed" or name not in tried:
-                    best[name] = withheld(ending, alone.get(name), self._closed_list)
+                    best[name] = self._with_what_the_text_tells(
+                        withheld(ending, alone.get(name), self._closed_list), task
+                    )
                     tried.add(name)
         return tuple(best.values())
 
     def without_running(self, own: tuple[CheckEnding, ...]) -> tuple[CheckResult, ...]:
         """Return the checks of a task that would end with stand-ins as they did in the submission's own process."""
         return tuple(withheld(ending, ending, self._closed_list) for ending in own)
+
+    def _with_what_the_text_tells(self, check: CheckResult, task: Task) -> CheckResult:
+        """Return a check whose reason is withheld with the names of the task's parts that nobody defines."""
+        if not check.message.startswith(STILL_WRONG):
+            return check
+        reference, text = self._case.reference, (self._case.snapshot.module_bytes or b"").decode("utf-8", "replace")
+        found = undefined_names(text, reference.helpers | reference.parts)
+        told = [pair for part in task.provides for pair in found.get(part, ())][:MOST_NAMES]
+        sentences = [f"`{name}` ({MODULE}.py, line {line}) is not defined anywhere." for name, line in told]
+        return msgspec.structs.replace(check, message=" ".join([check.message, *sentences]))
 
     def _submission(self, choice: StandIns) -> LiveSubmission:
         if choice not in self._live:

@@ -1,0 +1,53 @@
+"""Names in a student's module that nobody defines: read off its text, so that no process has a part in it."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import functools
+import symtable
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+
+from autograder.course.cell_names import LONGEST, UNREADABLE, makes_unseen, names_of
+
+_OF_MODULES = frozenset({"__name__", "__file__", "__doc__", "__builtins__", "__class__"})
+
+
+@functools.lru_cache(maxsize=8)
+def undefined_names(module: str, given: frozenset[str]) -> dict[str, tuple[tuple[str, int], ...]]:
+    """Return for each function and class of a module the names that it uses and nobody defines, with their lines.
+
+    Args:
+        module: Its text. One that Python cannot read, is very long, or hides what it makes has none.
+        given: Names that it has besides.
+    """
+    if len(module) > LONGEST or makes_unseen(module):
+        return {}
+    with warnings.catch_warnings(), suppress(*UNREADABLE):
+        warnings.simplefilter("ignore")
+        tree, table = ast.parse(module), symtable.symtable(module, "module", "exec")
+        known = names_of(module).makes | given | _OF_MODULES | set(dir(builtins))
+        missing = {child.get_name(): {*_globals_of(child)} - known for child in table.get_children()}
+        return {
+            part.name: _with_lines(part, missing.get(part.name, set()))
+            for part in tree.body
+            if isinstance(part, ast.FunctionDef | ast.ClassDef)
+        }
+    return {}
+
+
+def _globals_of(table: symtable.SymbolTable) -> Iterator[str]:
+    yield from (symbol.get_name() for symbol in table.get_symbols() if symbol.is_global() and symbol.is_referenced())
+    for inner in table.get_children():
+        yield from _globals_of(inner)
+
+
+def _with_lines(part: ast.stmt, missing: set[str]) -> tuple[tuple[str, int], ...]:
+    """Return each of these names with the first line in which it stands; names of hints are not looked up by Python."""
+    lines: dict[str, int] = {}
+    for node in ast.walk(part):
+        if isinstance(node, ast.Name) and node.id in missing:
+            lines[node.id] = min(node.lineno, lines.get(node.id, node.lineno))
+    return tuple(sorted(lines.items(), key=lambda pair: pair[::-1]))
