@@ -150,7 +150,7 @@ def expect(got: object, answers: Answers, what: str, tolerance: float = FLOAT32_
 def describe(value: object) -> str:
     """Return a few words on what came, without repeating any of the submission's own text."""
     if value is None:
-        return "nothing (None): is a return missing?"
+        return "nothing (None), as where a `return` is missing"
     if isinstance(value, np.ndarray):
         return f"a tensor of shape {value.shape}"
     if isinstance(value, tuple):

@@ -34,7 +34,7 @@ _HINTS = (
     (
         r"keras\.src\.|_distribute_strategy|_implements_train_batch_hooks",
         "This is of Keras 3 (`tf.keras` and `keras` are Keras 3). Take optimisers, losses, metrics and callbacks from "
-        "`tf_keras`, as layers.",
+        "`tf_keras`, like the layers.",
     ),
     (r"Dimension value must be integer or None", "A pair stands where one tensor belongs. Which call returns two?"),
     (
