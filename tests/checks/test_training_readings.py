@@ -11,6 +11,7 @@ import pytest
 
 from autograder.checking.testimony import TrainOutcome
 from autograder.checks.vit.training.rigged_training import (
+    BATCH_SIZE,
     CLASSES,
     OF_TEST,
     OF_VALIDATION,
@@ -188,9 +189,24 @@ def test_the_short_batch_may_be_anywhere_in_an_epoch(drawn: list[RiggedTraining]
         reading = read(rigged, at, tape(looks), told({**history, **shuffled}))
         assert all(reading.tells(name) for name in history)
         assert not reading.turns_off
-        unweighted = path.losses[: rigged.plan.epochs].mean(axis=-1)
-        assert not read(rigged, at, tape(looks), told({**history, "loss": unweighted})).tells("loss")
         assert not read(rigged, at, tape(looks), told({**history, "loss": path.loss})).tells("loss")
+
+
+def test_a_loop_of_ones_own_may_take_the_mean_of_all_batches(drawn: list[RiggedTraining]) -> None:
+    for rigged in drawn[:10]:
+        path, epochs = rigged.path, rigged.plan.epochs
+        losses = np.array([rigged.validation.losses(weights) for weights in path.weights[1 : epochs + 1]])
+        batches = [losses[:, at : at + BATCH_SIZE] for at in range(0, losses.shape[1], BATCH_SIZE)]
+        means = {
+            "loss": path.losses[:epochs].mean(axis=-1),
+            "accuracy": path.rights[:epochs].mean(axis=-1),
+            "val_loss": np.mean([batch.mean(axis=-1) for batch in batches], axis=0),
+        }
+        history = rigged.history(path, rigged.validation)
+        looks = [(rigged.validation, path.weights[epoch]) for epoch in range(1, rigged.plan.best + 1)]
+        for curves in (means, {name: curve * 1.02 for name, curve in means.items()}):
+            reading = read(rigged, path.weights[rigged.plan.best], tape(looks), told({**history, **curves}))
+            assert {name for name in means if reading.tells(name)} == (set(means) if curves is means else set())
 
 
 def test_weights_of_an_early_epoch_are_those_of_the_right_recipe(drawn: list[RiggedTraining]) -> None:

@@ -69,7 +69,7 @@ class World:
             assignment=SimpleNamespace(
                 tasks=tasks, task=lambda name: tasks[list(TASKS).index(name)], checks_dir=checks.parent
             ),
-            reference=SimpleNamespace(stand_ins_for=self.stand_ins_for),
+            reference=SimpleNamespace(stand_ins_for=self.stand_ins_for, helpers=frozenset(), parts=frozenset()),
             time=SimpleNamespace(patience=Patience()),
             snapshot=Snapshot({"utilities.py": UNWRITTEN.encode()}, "tiny.ipynb"),
             notebook=SimpleNamespace(cells=()),
