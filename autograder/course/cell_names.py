@@ -273,19 +273,19 @@ def _names_of_statement(statement: ast.stmt) -> _StatementNames:
     makes = {symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()}
     if isinstance(statement, ast.AugAssign):
         at_once |= makes
-    later = {name for inner in table.get_children() for name in _globals_of(inner)}
+    later = {name for inner in table.get_children() for name in globals_of(inner)}
     changes = makes | set(_changed_in_place(statement))
     may_change = frozenset(changes.union(_perhaps_changed(statement)))
     return _StatementNames(frozenset(at_once), frozenset(later), frozenset(makes), frozenset(changes), may_change)
 
 
-def _globals_of(table: symtable.SymbolTable) -> Iterator[str]:
+def globals_of(table: symtable.SymbolTable) -> Iterator[str]:
     """Yield the names that a function or class takes from the cell's own level or from beyond."""
     for symbol in table.get_symbols():
         if symbol.is_global() and symbol.is_referenced():
             yield symbol.get_name()
     for inner in table.get_children():
-        yield from _globals_of(inner)
+        yield from globals_of(inner)
 
 
 def _changed_in_place(statement: ast.stmt) -> Iterator[str]:

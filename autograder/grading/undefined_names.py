@@ -7,10 +7,9 @@ import builtins
 import functools
 import symtable
 import warnings
-from collections.abc import Iterator
 from contextlib import suppress
 
-from autograder.course.cell_names import LONGEST, UNREADABLE, makes_unseen, names_of
+from autograder.course.cell_names import LONGEST, UNREADABLE, globals_of, makes_unseen, names_of
 
 _OF_MODULES = frozenset({"__name__", "__file__", "__doc__", "__builtins__", "__class__"})
 
@@ -29,7 +28,7 @@ def undefined_names(module: str, given: frozenset[str]) -> dict[str, tuple[tuple
         warnings.simplefilter("ignore")
         tree, table = ast.parse(module), symtable.symtable(module, "module", "exec")
         known = names_of(module).makes | given | _OF_MODULES | set(dir(builtins))
-        missing = {child.get_name(): {*_globals_of(child)} - known for child in table.get_children()}
+        missing = {child.get_name(): {*globals_of(child)} - known for child in table.get_children()}
         return {
             part.name: _with_lines(part, missing.get(part.name, set()))
             for part in tree.body
@@ -38,14 +37,8 @@ def undefined_names(module: str, given: frozenset[str]) -> dict[str, tuple[tuple
     return {}
 
 
-def _globals_of(table: symtable.SymbolTable) -> Iterator[str]:
-    yield from (symbol.get_name() for symbol in table.get_symbols() if symbol.is_global() and symbol.is_referenced())
-    for inner in table.get_children():
-        yield from _globals_of(inner)
-
-
 def _with_lines(part: ast.stmt, missing: set[str]) -> tuple[tuple[str, int], ...]:
-    """Return each of these names with the first line in which it stands; names of hints are not looked up by Python."""
+    """Return each of these names with the first line in which it stands, by line."""
     lines: dict[str, int] = {}
     for node in ast.walk(part):
         if isinstance(node, ast.Name) and node.id in missing:

@@ -103,10 +103,9 @@ def _is_left_of_the_template(error: BaseException, folder: str) -> bool:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_students(frame.filename, folder)]
     with suppress(SyntaxError, ValueError, RecursionError, MemoryError, IndexError):
         tree = ast.parse("".join(linecache.getlines(frames[-1].filename)))
-        for block in (getattr(node, "body", None) for node in ast.walk(tree)):
-            for statement in block[:-1] if isinstance(block, list) else ():
-                if isinstance(statement, ast.Raise) and statement.lineno == frames[-1].lineno:
-                    return True
+        blocks = (block for node in ast.walk(tree) if isinstance(block := getattr(node, "body", None), list))
+        above_others = (statement for block in blocks for statement in block[:-1])
+        return any(isinstance(part, ast.Raise) and part.lineno == frames[-1].lineno for part in above_others)
     return False
 
 

@@ -180,9 +180,6 @@ class _NoProgram(subprocess.Popen[Any]):
         program = args if isinstance(args, str | bytes | os.PathLike) else next(iter(args), "")
         raise FileNotFoundError(errno.ENOENT, NO_PROGRAMS, os.fspath(program))
 
-    def __del__(self) -> None:
-        """Nothing was started."""
-
 
 def _display(*objects: object, display_id: object = None, **options: object) -> DisplayHandle | None:
     """Print objects, as IPython does where nobody looks; what is updated later gets its handle."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
-import zipfile
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,6 +15,7 @@ from autograder.course.submission import Snapshot
 from autograder.errors import StudentRaised
 from autograder.grading.student_process import StudentProcess
 from autograder.grading.zygote_client import Zygote
+from tests.collecting.students import zipped
 
 pytestmark = pytest.mark.slow
 
@@ -158,15 +157,6 @@ OTHER_NOTEBOOK = json.dumps(
 ).encode()
 
 
-def packed(files: dict[str, str]) -> bytes:
-    """An archive of files."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
-    return buffer.getvalue()
-
-
 @pytest.fixture(scope="module")
 def zygote() -> Iterator[Zygote]:
     with Zygote(threads=1) as zygote:
@@ -176,7 +166,7 @@ def zygote() -> Iterator[Zygote]:
 @pytest.fixture(scope="module")
 def process(zygote: Zygote) -> Iterator[StudentProcess]:
     files = {"utilities.py": MODULE, "sizes.json": b"[3, 4]", "photos/own.txt": b"a photo", "beside.py": BESIDE}
-    files |= {"packed.zip": packed({"x.txt": "x"}), "other.ipynb": OTHER_NOTEBOOK}
+    files |= {"packed.zip": zipped({"x.txt": b"x"}), "other.ipynb": OTHER_NOTEBOOK}
     process = StudentProcess(zygote, Snapshot(files, "vit.ipynb"), Settings())
     line = MODULE.split(b"\n").index(b"undefined_name") + 1
     with pytest.raises(StudentRaised, match=rf"NameError: name 'undefined_name' .* line {line}"):
@@ -265,14 +255,10 @@ def test_whatever_is_done_with_a_missing_package_names_it(process: StudentProces
     """A line at the top of a cell is left out, and what it would have made fails where it is used."""
     run(process, f"import nothing_at_all as nothing\nmade = {use}\n{use}\nfine = True")
     assert process.ask(wire.Read("fine")) is True
-    for question in (wire.Read("made"), wire.RunCell("answer", "def used():\n    return made + 1\nother = {used()}")):
+    process.ask(wire.RunCell("answer", "def used():\n    return made + 1\nother = {used()}"))
+    for name in ("made", "other"):
         with pytest.raises(StudentRaised, match="ModuleNotFoundError: No module named 'nothing_at_all'"):
-            process.ask(question) if isinstance(question, wire.Read) else _read_in_list(process, question)
-
-
-def _read_in_list(process: StudentProcess, question: wire.RunCell) -> object:
-    process.ask(question)
-    return process.ask(wire.Read("other"))
+            process.ask(wire.Read(name))
 
 
 def test_a_missing_package_in_type_hints_and_decorators_costs_what_it_decorates(zygote: Zygote) -> None:

@@ -13,7 +13,7 @@ import pytest
 from autograder import wire
 from autograder.course.grading_notebook import GradingCell, assemble
 from autograder.course.notebook import answer_sources, build_notebook
-from autograder.errors import StudentRaised, StudentTimeout
+from autograder.errors import CellStopped, StudentRaised, StudentTimeout
 from autograder.grading.notebook.cell_process import CellProcess, Deadly
 from autograder.grading.notebook.own_cells import cells_in_touch
 from autograder.grading.notebook.run import NotebookRun
@@ -417,3 +417,25 @@ def test_a_cell_of_their_own_that_ends_the_process_costs_nothing() -> None:
         run("sort", handed_in, deadly)
     found, _ = run("sort", handed_in, deadly)
     assert found.faults["sort_answer"] is None
+
+
+@pytest.mark.parametrize(
+    ("cell", "place", "where"),
+    [
+        ("data", "cell data, in <module>", "(line 3)"),
+        ("data", "cell data", "(line 3)"),
+        ("data", "", "(line 3)"),
+        ("data", "cell data_answer, in f", "(cell data_answer, in f, line 3)"),
+        ("data", "utilities.py, in call", "(utilities.py, in call, line 3)"),
+        ("a cell of your own (no. 5)", "cell a cell of your own (no. 5), in <module>", "(line 3)"),
+    ],
+)
+def test_a_line_in_another_text_is_told_with_that_text(cell: str, place: str, where: str) -> None:
+    assert CellStopped(cell, StudentRaised("ValueError", "no", place, 3)).what == f"stops with ValueError: no {where}"
+
+
+def test_a_cell_that_goes_by_a_sentence_has_no_word_before_it() -> None:
+    for name in ("a cell of your own (the notebook's code cell no. 5)", "your version of the given cell `data`"):
+        told = StudentRaised("ValueError", "no", f"cell {name}, in f", 3).message
+        assert told == f"Your code raised ValueError: no ({name}, in f, line 3)"
+    assert StudentRaised("ValueError", "no", "cell data, in f", 3).message.endswith("(cell data, in f, line 3)")
