@@ -11,10 +11,16 @@ import pytest
 
 from autograder.checking.comparisons import Floats, close
 from autograder.checking.readings import first_reading, values_at
+from autograder.checking.remote import Layer, Student
+from autograder.checking.variables import Variables
+from autograder.checks.vit.mistakes.heads import OF_HEADS
 from autograder.checks.vit.oracles.vision_transformer import Projections, attention, multi_head_attention, softmax, swap
+from autograder.checks.vit.readings.block_parts import BlockSizes, sorted_by_discovery
 from autograder.checks.vit.readings.discovery import Undiscovered, discover
-from autograder.checks.vit.readings.heads import OF_HEADS, SMALL
+from autograder.checks.vit.readings.heads import SMALL, discover_heads
 from autograder.checks.vit.readings.layouts import Sizes, projections
+from autograder.errors import CheckFailed
+from tests.numpy_layers import NumpyLayer
 
 SIZES = Sizes(heads=3, dk=10, dv=11, width=4)
 EQUAL = Sizes(heads=3, dk=6, dv=6, width=6)
@@ -180,6 +186,49 @@ def test_wrong_layers_of_any_layout_are_not_explained(name: str) -> None:
         oracles: list[Callable[..., Any]] = [multi_head_attention, *OF_HEADS]
         for oracle in oracles:
             assert not close(output, oracle(*inputs, values_at(places, values))[0])
+
+
+class OfHeads(Student):
+    """A submission whose layer has all its weights in one row and computes what `oracle` does; counts its calls."""
+
+    def __init__(self, oracle: Callable[..., tuple[Floats, Floats]]) -> None:
+        super().__init__(self._no_question, self._no_question, 1.0)
+        self._oracle, self.calls = oracle, 0
+
+    def _no_question(self, *_: object) -> Any:
+        raise AssertionError("what stands here has no process to ask")
+
+    def layer(self, name: str, *args: Any, **kwargs: Any) -> Layer:
+        """Return a layer of these heads, width, dk and dv."""
+        heads, width, dk, dv = args
+        sizes = Sizes(heads, dk, dv, width)
+
+        def run(*given: Floats) -> Floats:
+            self.calls += 1
+            *inputs, values = given
+            return self._oracle(*inputs, values_at(in_order(sizes), values))[0].astype(np.float32)
+
+        return NumpyLayer([(sizes.parameters,)], run)
+
+
+def keys_reshaped(q: Floats, k: Floats, v: Floats) -> tuple[Floats, Floats]:
+    weights = softmax(q @ k.reshape(swap(k).shape) / np.sqrt(q.shape[-1]))
+    return weights @ v, weights
+
+
+def test_a_layer_that_knows_the_order_of_its_keys_is_told_by_a_few_questions() -> None:
+    student = OfHeads(partial(multi_head_attention, attend=keys_reshaped))
+    with pytest.raises(CheckFailed, match=r"With keys and values in another order, .* reshaped .* transposed"):
+        discover_heads(student, SMALL, np.random.default_rng(0))
+    assert student.calls < 10
+
+
+def test_a_wrong_attention_of_a_large_block_is_found_out_by_a_small_layer() -> None:
+    student = OfHeads(WRONG["the mean of V"])
+    sizes = BlockSizes(tokens=5, model_dim=12, heads=3, hidden=24)
+    with pytest.raises(CheckFailed, match="in whatever order its weights are stored"):
+        sorted_by_discovery(student, Variables(student.layer("", 3, 12, 12, 12)), sizes, np.random.default_rng(0))
+    assert student.calls < sizes.of_heads.parameters / 4
 
 
 def test_the_oracle_agrees_with_the_definition_head_by_head() -> None:

@@ -13,7 +13,7 @@ from autograder.checking.remote import Layer, Student, node
 from autograder.checking.variables import Positions, Variables, is_vector
 from autograder.checks.vit.mistakes.blocks import NO_ATTENTION, NO_MLP, NORM_MISSING, NORM_OVER_OTHER_AXIS
 from autograder.checks.vit.oracles.vision_transformer import Dense, Projections
-from autograder.checks.vit.readings.heads import discover_heads
+from autograder.checks.vit.readings.heads import SMALL_EQUAL, discover_heads
 from autograder.checks.vit.readings.joined import pair_in
 from autograder.checks.vit.readings.layouts import Sizes, projections
 
@@ -118,7 +118,11 @@ def _hidden_of(variables: Sequence[Positions], sizes: BlockSizes) -> int:
 def sorted_by_discovery(
     student: Student, variables: Variables, sizes: BlockSizes, rng: np.random.Generator
 ) -> Parts | None:
-    """Return the variables where those of the attention are of a layout that has to be discovered."""
+    """Return the variables where those of the attention are of a layout that has to be discovered.
+
+    That takes a question for each weight. A wrong attention is none of a small size, either, which is found out sooner.
+    """
+    student.once(discover_heads, SMALL_EQUAL, rng)
     heads = student.once(discover_heads, sizes.of_heads, rng)
     shapes, count = heads.variables.shapes, len(heads.variables.shapes)
     starts = [start for start in range(len(variables.shapes)) if variables.shapes[start : start + count] == shapes]

@@ -7,7 +7,7 @@ layer's is discovered. What was read explains all further answers, so that one m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,14 +17,8 @@ from autograder.checking.mistakes import Mistake
 from autograder.checking.readings import first_reading, values_at
 from autograder.checking.remote import Layer, Student
 from autograder.checking.variables import Variables, is_vector
-from autograder.checks.vit.mistakes.attention import SCALING, SOFTMAX_OVER_QUERIES
-from autograder.checks.vit.oracles.vision_transformer import (
-    Projections,
-    attention,
-    merge,
-    multi_head_attention,
-    project,
-)
+from autograder.checks.vit.mistakes.heads import OF_EQUAL_HEADS, OF_HEADS, HeadsOracle
+from autograder.checks.vit.oracles.vision_transformer import Projections, multi_head_attention
 from autograder.checks.vit.readings.counting import expect_size
 from autograder.checks.vit.readings.discovery import Undiscovered, discover
 from autograder.checks.vit.readings.layouts import Sizes, matrices, projections
@@ -37,81 +31,6 @@ ONE_HEAD = Sizes(heads=1, dk=6, dv=5, width=4)
 SMALL = Sizes(heads=2, dk=4, dv=5, width=3)
 SMALL_EQUAL = Sizes(heads=2, dk=3, dv=3, width=3)
 """Of layers whose layout is discovered scalar by scalar."""
-
-Oracle = Callable[[Floats, Floats, Floats, Projections], tuple[Floats, Floats]]
-
-
-def _with(attend: Callable[..., tuple[Floats, Floats]]) -> Oracle:
-    return lambda q, k, v, w: multi_head_attention(q, k, v, w, attend)
-
-
-def _scaled_by(size: Callable[[Floats, Projections], float]) -> Oracle:
-    """Return multi-head attention that divides its scores by the root of a size of Q and the projections."""
-
-    def wrong(q: Floats, k: Floats, v: Floats, w: Projections) -> tuple[Floats, Floats]:
-        factor = np.sqrt(w.query.shape[-1] / size(q, w))
-        return multi_head_attention(q, k, v, replace(w, query=w.query * factor))
-
-    return wrong
-
-
-def _joined_by_reshape(q: Floats, k: Floats, v: Floats, w: Projections) -> tuple[Floats, Floats]:
-    heads, weights = attention(project(q, w.query), project(k, w.key), project(v, w.value))
-    batch, count, queries, width = heads.shape
-    return heads.reshape(batch, queries, count * width) @ w.output.reshape(count * width, -1), weights
-
-
-def _projected(keys: str, values: str, of_values: str = "v") -> Oracle:
-    """Return multi-head attention that takes other projections, or K, for its keys and values."""
-
-    def wrong(q: Floats, k: Floats, v: Floats, w: Projections) -> tuple[Floats, Floats]:
-        source = k if of_values == "k" else v
-        heads, weights = attention(
-            project(q, w.query), project(k, getattr(w, keys)), project(source, getattr(w, values))
-        )
-        return merge(heads, w.output), weights
-
-    return wrong
-
-
-OF_HEADS = (
-    Mistake(
-        "heads_not_merged",
-        "Your heads are joined by a reshape while the head axis still stands before the tokens, so values of different "
-        "tokens are mixed. Move the head axis next to the features first.",
-        _joined_by_reshape,
-    ),
-    *(replace(mistake, wrong=_with(mistake)) for mistake in (*SCALING, SOFTMAX_OVER_QUERIES)),
-    Mistake(
-        "scaled_by_model_size",
-        "You scale by the size of the inputs Q and K. Inside a head, the queries have another size: that of their last "
-        "axis after the projection.",
-        _scaled_by(lambda q, w: q.shape[-1]),
-    ),
-    Mistake(
-        "scaled_by_shared_size",
-        "You scale as if the heads shared proj_size among them. Here each head is proj_size wide.",
-        _scaled_by(lambda q, w: w.query.shape[-1] / len(w.query)),
-    ),
-    Mistake(
-        "query_projection_reused",
-        "You project K with the weights of the queries. It has a projection of its own.",
-        _projected(keys="query", values="value"),
-    ),
-)
-OF_EQUAL_HEADS = (
-    Mistake(
-        "values_from_keys",
-        "Your values come from K. They must come from V.",
-        _projected(keys="key", values="value", of_values="k"),
-    ),
-    Mistake(
-        "key_projection_for_values",
-        "You project V with the weights of the keys. It has a projection of its own.",
-        _projected(keys="key", values="key"),
-    ),
-)
-"""Possible only where keys and values have the same number of features."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +50,7 @@ class Heads:
     layer: Layer
     variables: Variables
     places: Projections
-    oracle: Oracle = multi_head_attention
+    oracle: HeadsOracle = multi_head_attention
     mistake: Mistake | None = None
 
     def right(self, values: Floats, q: Floats, k: Floats, v: Floats) -> tuple[Floats, Floats]:
@@ -160,6 +79,11 @@ class Heads:
 SAMPLES_MIXED = (
     "The result for a sample depends on the other samples of its batch, so axes are swapped that should not be. Does "
     "each transpose have its `perm`? Without one it reverses all axes, the batch too."
+)
+
+KEYS_IN_ORDER = (
+    "With keys and values in another order, each value still beside its key, the output is another one. It must be the "
+    "same: each query looks at all keys, wherever they stand. Is something reshaped that must be transposed?"
 )
 
 
@@ -216,7 +140,7 @@ def _try_to_read(student: Student, sizes: Sizes, rng: np.random.Generator) -> He
 
 
 def _read_known(
-    student: Student, sizes: Sizes, rng: np.random.Generator, oracles: Sequence[tuple[Oracle, Mistake | None]]
+    student: Student, sizes: Sizes, rng: np.random.Generator, oracles: Sequence[tuple[HeadsOracle, Mistake | None]]
 ) -> Heads | None:
     """Return the layer as one of the known layouts reads it; None if none does.
 
@@ -237,7 +161,7 @@ def _read_known(
     return None
 
 
-def _oracles(sizes: Sizes) -> Iterator[tuple[Oracle, Mistake | None]]:
+def _oracles(sizes: Sizes) -> Iterator[tuple[HeadsOracle, Mistake | None]]:
     """Yield the right oracle, then the wrong ones."""
     yield multi_head_attention, None
     for mistake in (*OF_HEADS, *(OF_EQUAL_HEADS if sizes.dk == sizes.dv else ())):
@@ -275,10 +199,12 @@ def discover_heads(student: Student, sizes: Sizes, rng: np.random.Generator) -> 
         q, k, v = (array.astype(np.float32) for array in (q, k, v))
         return expect_array(layer(q, k, v), (*q.shape[:2], sizes.width), "The output").astype(np.float64)
 
+    set_weights(variables, rng)
+    _expect_samples_apart(layer, sizes, rng)
+    _expect_keys_in_any_order(layer, sizes, rng)
     try:
         places = discover(answer, variables.size, sizes, rng)
     except Undiscovered as error:
-        _expect_samples_apart(layer, sizes, rng)
         raise CheckFailed(
             f"The output is not that of multi-head attention, in whatever order its weights are stored: {error.reason}."
         ) from error
@@ -303,3 +229,13 @@ def _expect_samples_apart(layer: Layer, sizes: Sizes, rng: np.random.Generator) 
     first, same, again = (expect_array(layer(*arrays), shape, "The output")[:1] for arrays in (inputs, others, inputs))
     is_random = not agrees(again, first)
     require(is_random or agrees(same, first), SAMPLES_MIXED, "samples_mixed")
+
+
+def _expect_keys_in_any_order(layer: Layer, sizes: Sizes, rng: np.random.Generator) -> None:
+    """Tell a layer that knows the order of its keys, which none does whose layout could be discovered."""
+    q, k, v = draw(rng, sizes, TOKENS, TOKENS)
+    shape = (BATCH, TOKENS, sizes.width)
+    questions = (q, k, v), (q, k[:, ::-1], v[:, ::-1]), (q, k, v)
+    first, reversed_, again = (expect_array(layer(*arrays), shape, "The output") for arrays in questions)
+    is_random = not agrees(again, first)
+    require(is_random or agrees(reversed_, first), KEYS_IN_ORDER)
