@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -29,6 +30,9 @@ from autograder.results import Environment
 
 INTERRUPTED_AT = 5 / 6
 """Share of the time for loading after which the module is interrupted: what it has defined stays, if it stops then."""
+
+AT_ONCE_SECONDS = 5.0
+"""For a question that runs nothing of the submission's."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,7 @@ class LiveSubmission:
             self._process.stop()  # forked before the modules to preload were there: the next one has them
         if self._process is not None and self._process.alive:
             with suppress(StudentFault):
-                self._process.ask(wire.OtherKeras())  # what earlier tasks made is not asked of this one
+                self.ask(wire.OtherKeras(), AT_ONCE_SECONDS)  # what earlier tasks made is not asked of this one
         seconds = self._case.settings.training_seconds
         return Student(self.ask, lambda variables: self._run_answers(task, variables), seconds, self._running)
 
@@ -186,6 +190,15 @@ class LiveSubmission:
         self._time.patience.note_answer(question)
         return answer
 
+    def _ask_about_cells(self, process: StudentProcess, question: wire.Question) -> Any:  # noqa: ANN401 - plain Python
+        """Ask what running the notebook takes, within the time of a cell."""
+        limit = self._time.for_cell()
+        try:
+            return process.ask(question, limit)
+        except StudentFault as fault:
+            self._time.patience.note_silence(question, fault)
+            raise
+
     def _explain(self, error: StudentRaised, question: wire.Question) -> None:
         """Say why a name is missing that an answer asked for.
 
@@ -203,6 +216,7 @@ class LiveSubmission:
         if self._closed:
             raise RuntimeError("this submission was closed: nothing may be asked of it any more")
         if self._process is None or not self._process.alive:
+            self._time.patience.expect_answers()
             self._notebook = None
             self._process = self._start()
         return self._process
@@ -211,7 +225,7 @@ class LiveSubmission:
         """Return the notebook of a task, begun afresh if the process last ran that of another one."""
         process = self._running()
         if self._notebook is None or self._notebook.task != task.id:
-            cells = CellProcess(process, self._time.for_cell, self._deadly_cells)
+            cells = CellProcess(partial(self._ask_about_cells, process), self._deadly_cells)
             self._notebook = NotebookRun(task.id, self._texts, cells)
         return self._notebook
 
@@ -248,10 +262,11 @@ class LiveSubmission:
             self._notes += missing_packages(missing, f"your {MODULE}.py")
 
     def _put_stand_ins(self, process: StudentProcess) -> None:
+        question = wire.StandIn(self._stand_ins.source, sorted(self._stand_ins.names))
         try:
-            question = wire.StandIn(self._stand_ins.source, sorted(self._stand_ins.names))
             process.ask(question, self._time.for_loading())
-        except StudentFault:  # its module does not let itself be changed, or its time is up
+        except StudentFault as fault:  # its module does not let itself be changed, or its time is up
+            self._time.patience.note_silence(question, fault)
             process.stop()
             raise
 

@@ -16,6 +16,9 @@ SHORTENED = 4
 """Limits are divided by it after the first one that a submission ran into, and once more after the second."""
 TRIES = 3
 """A part that has failed to answer so often, and never answered, is not asked again."""
+SILENT = 2
+"""A submission that has left so many questions unanswered that run none of its code is asked nothing more."""
+_RUNS_NOTHING = wire.Restart | wire.OtherKeras | wire.StandIn
 _SHORT = wire.Call | wire.Apply | wire.Gradients | wire.BuildModel
 """Questions that take well below a second; to train, to count and to import take longer."""
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -97,7 +100,8 @@ class Patience:
     """How long to wait for a submission: code that never returns must not use up its limit on every question.
 
     Limits shrink in a task that ran into one, and for tasks after it. A question is not asked where the same part has
-    failed to answer TRIES times, and never answered: its last fault stands for the answer.
+    failed to answer TRIES times, and never answered: its last fault stands for the answer. Nor is one asked of a
+    SILENT submission: its answering code is not what it was.
     """
 
     def __init__(self) -> None:
@@ -108,6 +112,7 @@ class Patience:
         self._hurried = False
         self._answered: set[tuple[str, str]] = set()
         self._faults: dict[tuple[str, str], list[StudentFault]] = {}
+        self._silence: list[StudentTimeout] = []
 
     @property
     def ran_out(self) -> bool:
@@ -128,6 +133,11 @@ class Patience:
         """
         self._task, self._limits, self._hurried, self._gave_up = task, 0, hurried, None
 
+    def expect_answers(self) -> None:
+        """Raise the last fault of a SILENT submission."""
+        if len(self._silence) >= SILENT:
+            raise self._silence[-1]
+
     def seconds_for(self, question: wire.Question, wanted: float) -> float:
         """Return how long an answer may take.
 
@@ -138,6 +148,7 @@ class Patience:
         Raises:
             StudentFault: If it is not worth asking.
         """
+        self.expect_answers()
         if self._gave_up is not None:
             raise self._gave_up
         part = self._part_asked(question)
@@ -148,7 +159,13 @@ class Patience:
 
     def seconds_for_cell(self, wanted: float) -> float:
         """Return how long a cell of the notebook may take; for the argument see `seconds_for`."""
+        self.expect_answers()
         return wanted / self._divisor(most=1)
+
+    def note_silence(self, question: wire.Question, fault: StudentFault) -> None:
+        """Note that no answer came in time, if it was asked nothing that can take any."""
+        if isinstance(question, _RUNS_NOTHING) and isinstance(fault, StudentTimeout):
+            self._silence.append(fault)
 
     def note_answer(self, question: wire.Question) -> None:
         """Note that an answer came, whatever it was."""
@@ -157,6 +174,7 @@ class Patience:
     def note_fault(self, question: wire.Question, fault: StudentFault) -> None:
         """Note that none came, in time or at all."""
         self._faults.setdefault(self._part_asked(question), []).append(fault)
+        self.note_silence(question, fault)
         if isinstance(fault, StudentTimeout):
             self._limits += 1
             self._gave_up = fault if self._hurried else None

@@ -14,7 +14,7 @@ from autograder.config import Settings
 from autograder.course.submission import Snapshot
 from autograder.errors import StudentDied, StudentFault, StudentRaised, StudentTimeout
 from autograder.grading.live_submission import GradingCase, LiveSubmission, ModuleState
-from autograder.grading.processor_share import TRIES, Patience
+from autograder.grading.processor_share import SILENT, TRIES, Patience
 from autograder.grading.reference import Reference
 from tests.tiny import TinyCourse
 
@@ -36,7 +36,7 @@ class SlowProcess:
     """Takes the place of a student process: it loads the module, then never answers in time."""
 
     alive = complete = True
-    answers = False
+    answers = silent = False
 
     def __init__(self) -> None:
         self.limits: list[float] = []
@@ -45,7 +45,8 @@ class SlowProcess:
         """Run into the limit, unless told to answer."""
         if isinstance(question, wire.Call | wire.Count):
             self.limits.append(seconds)
-        if not self.answers and not isinstance(question, wire.Load | wire.Restart):
+        runs_nothing = isinstance(question, wire.Restart | wire.OtherKeras) and not self.silent
+        if not self.answers and not runs_nothing and not isinstance(question, wire.Load):
             raise StudentTimeout("Your code gave no answer.")
 
     def printed(self) -> str:
@@ -124,6 +125,32 @@ def test_a_model_of_one_task_says_nothing_of_those_of_another() -> None:
         patience.note_fault(wire.Apply(model, []), StudentDied("It ended."))
     patience.begin("second", hurried=False)
     assert patience.seconds_for(wire.Apply(model, []), 20.0) == 20.0
+
+
+def test_what_leaves_questions_unanswered_that_run_nothing_of_it_is_asked_nothing_more(
+    slow: Slow, tiny_course: TinyCourse
+) -> None:
+    live, process = slow
+    process.silent = True
+    first, second = tiny_course.assignment.tasks[:2]
+    ask_often(live.student(first), "double", times=1)
+    assert process.limits == [20.0]
+    student = live.student(second)  # whether it made layers of another Keras is asked in between
+    ask_often(student, "quadruple", times=1)
+    assert process.limits == [20.0, 1.25]
+    ask_often(live.student(first), "treble", times=3)
+    assert process.limits == [20.0, 1.25]
+
+
+def test_a_cell_that_takes_too_long_is_no_silence() -> None:
+    patience, late = Patience(), StudentTimeout("No answer came in time.")
+    for _ in range(5):
+        patience.note_silence(wire.RunCell("data", "while True: pass", False, 0.0), late)
+    assert patience.seconds_for_cell(30.0) == 30.0
+    for _ in range(SILENT):
+        patience.note_silence(wire.Restart(), late)
+    with pytest.raises(StudentTimeout):
+        patience.seconds_for_cell(30.0)
 
 
 def test_with_a_stand_in_each_part_gets_one_more_try() -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from autograder import wire
 from autograder.course.grading_notebook import GradingCell
 from autograder.errors import MalformedReply, StudentDied, StudentFault, StudentRaised, StudentTimeout
-from autograder.grading.student_process import StudentProcess
 
 MOST_PACKAGES = 5
 LONGEST_NAME = 60
@@ -28,20 +27,18 @@ class CellProcess:
     """Runs texts of cells in a student process, from an empty notebook on.
 
     Args:
-        process: The process.
-        limit: Returns how many seconds the next cell may take.
+        ask: Asks the process one question, for as long as a cell may take.
         deadly: What ended earlier processes: not tried again. Grows.
 
     Attributes:
         notes: Sentences for the student about cells that were not run as they stand.
     """
 
-    def __init__(self, process: StudentProcess, limit: Callable[[], float], deadly: Deadly) -> None:
-        self._process = process
-        self._limit = limit
+    def __init__(self, ask: Callable[[wire.Question], Any], deadly: Deadly) -> None:
+        self._ask = ask
         self._deadly = deadly
         self.notes: list[str] = []
-        process.ask(wire.Restart(), limit())
+        ask(wire.Restart())
 
     def faults_of(self, part: CellPart) -> dict[str, StudentFault]:
         """Return how this part of some cells ended a process, by the cell's id."""
@@ -60,7 +57,7 @@ class CellProcess:
             StudentFault: If it raises, or the process gives no answer.
         """
         try:
-            found = self._process.ask(wire.RunCell(cell.id, source, cell.weightless, seconds), self._limit())
+            found = self._ask(wire.RunCell(cell.id, source, cell.weightless, seconds))
         except ENDS_PROCESS as fault:
             self._deadly[cell.id, part] = fault
             raise
@@ -68,18 +65,18 @@ class CellProcess:
 
     def assign(self, variables: Mapping[str, wire.Value]) -> None:
         """Set variables of the notebook."""
-        self._process.ask(wire.Assign(dict(variables)), self._limit())
+        self._ask(wire.Assign(dict(variables)))
 
     def lacking(self, names: Iterable[str]) -> list[str]:
         """Return which of these names are not there, as far as the process says so in words that can be read."""
         wanted = sorted(names)
-        found = self._process.ask(wire.Lacking(wanted), self._limit()) if wanted else ()
+        found = self._ask(wire.Lacking(wanted)) if wanted else ()
         return [name for name in wanted if isinstance(found, tuple) and name in found]
 
     def is_alike(self, name: str, value: wire.Value) -> bool:
         """Whether a variable is an array of the same shape as a value."""
         try:
-            found = self._process.ask(wire.Read(name), self._limit())
+            found = self._ask(wire.Read(name))
         except StudentRaised:
             return False
         return isinstance(found, np.ndarray) and isinstance(value, wire.Array) and list(found.shape) == value.shape
