@@ -141,6 +141,13 @@ def named_submissions(assignment: Assignment, names: Iterable[str]) -> dict[str,
     return found
 
 
+def spread_submissions(assignment: Assignment, count: int) -> dict[str, Snapshot]:
+    """Return so many submissions of the corpus by name, evenly spread over it; all of them where it has no more."""
+    corpus = read_corpus(assignment)
+    chosen = corpus.variants[:: max(1, len(corpus.variants) // count)][:count]
+    return {variant.slug: corpus.submission(variant) for variant in chosen}
+
+
 def _hostile(corpus: Corpus, name: str) -> str:
     """Return a module that takes all the time it can get."""
     module = corpus.modules["by_definition"]

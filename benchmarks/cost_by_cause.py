@@ -1,11 +1,12 @@
 """What grading a submission costs, by cause: cpu seconds of all processes, in one warm worker.
 
-`python -m benchmarks.cost_by_cause [NAME…] [--real N] [--json FILE]`
+`python -m benchmarks.cost_by_cause [NAME…] [--real N | --spread N] [--json FILE]`
 
 Names are those of the corpus (`tests/submissions`), hostile ones included; without any, those of CHOSEN, a right one
-first. `--real N` takes the real class of so many instead. Each is graded twice, and the second time counts: by then
-the worker knows its checks. Where a task is graded with stand-ins, that is a column of its own. Wall-clock seconds
-stand beside cpu seconds only since a submission that sleeps costs no cpu.
+first. `--real N` takes the real class of so many instead, `--spread N` so many of the corpus, evenly spread over it.
+The first one is graded once before it counts: by then the worker knows its checks. Where a task is graded with
+stand-ins, that is a column of its own. Wall-clock seconds stand beside cpu seconds only since a submission that sleeps
+costs no cpu. In the end stand the medians of those with full marks and of the others.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from autograder.grading.check_runner import Checks
 from autograder.grading.grader import Grader
 from autograder.grading.live_submission import LiveSubmission
 from autograder.grading.student_process import StudentProcess
-from benchmarks.classes import named_submissions, real_class
+from benchmarks.classes import named_submissions, real_class, spread_submissions
 from benchmarks.cost_split import Spent, read_spent
-from benchmarks.measuring import ROOT, machine, say, table, write_figures
+from benchmarks.measuring import ROOT, machine, median, say, table, write_figures
 
 CHOSEN = (
     "by_definition",  # right
@@ -148,6 +149,14 @@ def rendered(costs: dict[str, Cost], assignment: Assignment) -> str:
     return table(head, rows)
 
 
+def by_points(costs: dict[str, Cost], most: float) -> dict[str, list[float]]:
+    """Return the cpu seconds of those with full marks, and of the others."""
+    groups: dict[str, list[float]] = {"full marks": [], "fewer": []}
+    for cost in costs.values():
+        groups["full marks" if cost.points == most else "fewer"].append(cost.cpu)
+    return groups
+
+
 def short(phase: str) -> str:
     """Return a phase as it fits over a narrow column."""
     return "".join(word[:5] for word in phase.split("_"))[:9]
@@ -160,13 +169,17 @@ def main() -> None:
     )
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--real", type=int, metavar="N", help="the real class of so many")
+    parser.add_argument("--spread", type=int, metavar="N", help="so many of the corpus, evenly spread over it")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     options = parser.parse_args()
     course = read_course(ROOT)
     assignment = course.assignment("vit")
-    students = (
-        real_class(assignment, options.real) if options.real else named_submissions(assignment, options.names or CHOSEN)
-    )
+    if options.real:
+        students = real_class(assignment, options.real)
+    elif options.spread:
+        students = spread_submissions(assignment, options.spread)
+    else:
+        students = named_submissions(assignment, options.names or CHOSEN)
     costs = {}
     with Grader(course, assignment, threads=1) as grader:
         measure(grader, next(iter(students.values())))  # warms the worker up
@@ -174,6 +187,9 @@ def main() -> None:
             costs[name] = measure(grader, snapshot)
             say(f"{name}: {costs[name].cpu:.1f} cpu s, {costs[name].wall:.1f} s")
     say("\n" + rendered(costs, assignment))
+    for what, group in by_points(costs, assignment.max_score).items():
+        if group:
+            say(f"{what}: {len(group)}, median {median(group)} cpu s, dearest {max(group):.1f}")
     write_figures(options.json, {"machine": machine()} | {name: asdict(cost) for name, cost in costs.items()})
 
 

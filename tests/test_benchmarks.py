@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -18,7 +19,16 @@ from autograder.course.assignment import load_assignment
 from autograder.course.cells import flag, grade_id_of, load_cells, text_of
 from autograder.course.submission import Snapshot
 from autograder.grading.grader import Grader
-from benchmarks import classes, compare_trees, cost_split, minimal_tests, replay, throughput, worker_memory
+from benchmarks import (
+    classes,
+    compare_trees,
+    cost_by_cause,
+    cost_split,
+    minimal_tests,
+    replay,
+    throughput,
+    worker_memory,
+)
 from benchmarks.check_cost import ratio
 from benchmarks.measuring import QUIET, table
 from benchmarks.replay import Asked, Took
@@ -83,6 +93,19 @@ def test_a_real_class_is_a_third_right_and_drawn_with_a_seed() -> None:
     assert classes.ENDLESS in students
     assert classes.ENDLESS not in classes.real_class(VIT, 9, endless=False)
     assert list(students) != list(classes.real_class(VIT, 9, seed=1))
+
+
+def test_submissions_are_spread_over_the_corpus() -> None:
+    names = list(classes.spread_submissions(VIT, 9))
+    in_order = [variant.slug for variant in classes.read_corpus(VIT).variants]
+    assert names[0] == in_order[0] and len(names) == 9
+    steps = {later - before for before, later in pairwise(map(in_order.index, names))}
+    assert steps == {len(in_order) // 9}
+
+
+def test_costs_are_told_apart_by_points() -> None:
+    costs = {"a": cost_by_cause.Cost(points=4.0, cpu=1.0), "b": cost_by_cause.Cost(points=3.0, cpu=2.0)}
+    assert cost_by_cause.by_points(costs, 4.0) == {"full marks": [1.0], "fewer": [2.0]}
 
 
 def test_reasons_for_lost_points_are_told() -> None:
