@@ -32,7 +32,7 @@ INTERRUPTED_AT = 5 / 6
 """Share of the time for loading after which the module is interrupted: what it has defined stays, if it stops then."""
 
 AT_ONCE_SECONDS = 5.0
-"""For a question that runs nothing of the submission's."""
+"""For a question that takes hardly any."""
 
 
 @dataclass(frozen=True)
@@ -194,10 +194,12 @@ class LiveSubmission:
         """Ask what running the notebook takes, within the time of a cell."""
         limit = self._time.for_cell()
         try:
-            return process.ask(question, limit)
+            answer = process.ask(question, limit)
         except StudentFault as fault:
-            self._time.patience.note_silence(question, fault)
+            self._time.patience.note_liveness(question, fault)
             raise
+        self._time.patience.note_liveness(question)
+        return answer
 
     def _explain(self, error: StudentRaised, question: wire.Question) -> None:
         """Say why a name is missing that an answer asked for.
@@ -266,9 +268,11 @@ class LiveSubmission:
         try:
             process.ask(question, self._time.for_loading())
         except StudentFault as fault:  # its module does not let itself be changed, or its time is up
-            self._time.patience.note_silence(question, fault)
+            if not process.alive:  # it was asked, and stopped
+                self._time.patience.note_liveness(question, fault)
             process.stop()
             raise
+        self._time.patience.note_liveness(question)
 
     def _run_answers(self, task: Task, variables: Mapping[str, wire.Value]) -> None:
         """Run the notebook up to a task's answers; where variables are given, run its answers once more with them.
@@ -283,7 +287,8 @@ class LiveSubmission:
             if variables:
                 notebook.run_again(variables)
         except StudentFault:
-            if not notebook.ended_by_rest:
+            alive = self._process is not None and self._process.alive
+            if alive or not notebook.ended_by_rest:
                 raise
             self._run_answers(task, variables)  # in another process, without what ended this one
             return

@@ -17,8 +17,10 @@ SHORTENED = 4
 TRIES = 3
 """A part that has failed to answer so often, and never answered, is not asked again."""
 SILENT = 2
-"""A submission that has left so many questions unanswered that run none of its code is asked nothing more."""
-_RUNS_NOTHING = wire.Restart | wire.OtherKeras | wire.StandIn
+"""A submission that leaves so many questions unanswered, one after the other, that run hardly any of its code is asked
+nothing more."""
+_AT_ONCE = wire.Restart | wire.OtherKeras | wire.StandIn
+"""Those questions: what they run is the course's, but for a layer's or a class' own ways to be looked at."""
 _SHORT = wire.Call | wire.Apply | wire.Gradients | wire.BuildModel
 """Questions that take well below a second; to train, to count and to import take longer."""
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -155,6 +157,8 @@ class Patience:
         faults = self._faults.get(part, [])
         if len(faults) >= TRIES and part not in self._answered:
             raise faults[-1]
+        if isinstance(question, _AT_ONCE):
+            return wanted
         return wanted / self._divisor(most=2 if isinstance(question, _SHORT) else 1)
 
     def seconds_for_cell(self, wanted: float) -> float:
@@ -162,20 +166,24 @@ class Patience:
         self.expect_answers()
         return wanted / self._divisor(most=1)
 
-    def note_silence(self, question: wire.Question, fault: StudentFault) -> None:
-        """Note that no answer came in time, if it was asked nothing that can take any."""
-        if isinstance(question, _RUNS_NOTHING) and isinstance(fault, StudentTimeout):
-            self._silence.append(fault)
+    def note_liveness(self, question: wire.Question, fault: StudentFault | None = None) -> None:
+        """Note whether an answer came in time, if what was asked takes hardly any."""
+        if isinstance(question, _AT_ONCE):
+            if isinstance(fault, StudentTimeout):
+                self._silence.append(fault)
+            elif fault is None:
+                self._silence.clear()
 
     def note_answer(self, question: wire.Question) -> None:
         """Note that an answer came, whatever it was."""
+        self.note_liveness(question)
         self._answered.add(self._part_asked(question))
 
     def note_fault(self, question: wire.Question, fault: StudentFault) -> None:
         """Note that none came, in time or at all."""
         self._faults.setdefault(self._part_asked(question), []).append(fault)
-        self.note_silence(question, fault)
-        if isinstance(fault, StudentTimeout):
+        self.note_liveness(question, fault)
+        if isinstance(fault, StudentTimeout) and not isinstance(question, _AT_ONCE):
             self._limits += 1
             self._gave_up = fault if self._hurried else None
             if not self._hurried:  # else it may be the fault of an earlier task

@@ -99,6 +99,23 @@ def test_another_part_is_still_asked_and_its_limit_is_shorter(slow: Slow, tiny_c
     assert process.limits[3:] == [5.0, 10.0]  # a long question's limit is shortened only once
 
 
+def test_time_that_is_up_before_the_rest_of_a_cell_ends_the_check(
+    slow: Slow, tiny_course: TinyCourse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, process = slow
+    process.answers = True
+    student = live.student(tiny_course.assignment.tasks[0])
+    student.call("double", 1.0)  # its process lives
+    notebook = SimpleNamespace(ended_by_rest=True, faults={}, take_notes=list, run_up_to=time_is_up)
+    monkeypatch.setattr(live, "_notebook_of", lambda task: notebook)
+    with pytest.raises(StudentTimeout, match="used up"):
+        student.variable("total")
+
+
+def time_is_up(answers: frozenset[str]) -> None:
+    raise StudentTimeout("Your submission had used up its 300 s before this check was reached.")
+
+
 def test_what_has_answered_once_is_asked_again_and_again(slow: Slow, tiny_course: TinyCourse) -> None:
     live, process = slow
     process.answers = True
@@ -127,9 +144,7 @@ def test_a_model_of_one_task_says_nothing_of_those_of_another() -> None:
     assert patience.seconds_for(wire.Apply(model, []), 20.0) == 20.0
 
 
-def test_what_leaves_questions_unanswered_that_run_nothing_of_it_is_asked_nothing_more(
-    slow: Slow, tiny_course: TinyCourse
-) -> None:
+def test_what_answers_nothing_at_all_is_soon_asked_nothing_more(slow: Slow, tiny_course: TinyCourse) -> None:
     live, process = slow
     process.silent = True
     first, second = tiny_course.assignment.tasks[:2]
@@ -137,20 +152,33 @@ def test_what_leaves_questions_unanswered_that_run_nothing_of_it_is_asked_nothin
     assert process.limits == [20.0]
     student = live.student(second)  # whether it made layers of another Keras is asked in between
     ask_often(student, "quadruple", times=1)
-    assert process.limits == [20.0, 1.25]
+    assert process.limits == [20.0, 5.0]
     ask_often(live.student(first), "treble", times=3)
-    assert process.limits == [20.0, 1.25]
+    assert process.limits == [20.0, 5.0]
 
 
 def test_a_cell_that_takes_too_long_is_no_silence() -> None:
     patience, late = Patience(), StudentTimeout("No answer came in time.")
     for _ in range(5):
-        patience.note_silence(wire.RunCell("data", "while True: pass", False, 0.0), late)
+        patience.note_liveness(wire.RunCell("data", "while True: pass", False, 0.0), late)
     assert patience.seconds_for_cell(30.0) == 30.0
     for _ in range(SILENT):
-        patience.note_silence(wire.Restart(), late)
+        patience.note_liveness(wire.Restart(), late)
     with pytest.raises(StudentTimeout):
         patience.seconds_for_cell(30.0)
+
+
+def test_a_machine_that_stalls_now_and_then_costs_no_other_task() -> None:
+    patience, late = Patience(), StudentTimeout("No answer came in time.")
+    patience.begin("first", hurried=True)
+    for _ in range(5):
+        patience.note_fault(wire.OtherKeras(), late)
+        patience.note_answer(wire.OtherKeras())
+        patience.note_liveness(wire.Restart(), late)
+        patience.note_liveness(wire.Restart())
+    patience.begin("second", hurried=False)
+    assert not patience.ran_out
+    assert patience.seconds_for(wire.Call("module", "double", [], {}), 20.0) == 20.0
 
 
 def test_with_a_stand_in_each_part_gets_one_more_try() -> None:
