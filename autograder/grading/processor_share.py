@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from autograder import wire
@@ -32,11 +33,11 @@ class ProcessorTime:
 
     Attributes:
         used: Seconds in which one of them ran.
-        waited: The most seconds that one of them could have run, and waited for a processor.
+        waited: Seconds that each thread, by its number, could have run, and waited for a processor.
     """
 
     used: float = 0.0
-    waited: float = 0.0
+    waited: Mapping[int, float] = field(default_factory=dict)
 
     def own_share(self, before: ProcessorTime, seconds: float) -> float:
         """Return how many of the last seconds the process could run, or did nothing of its own accord.
@@ -47,7 +48,8 @@ class ProcessorTime:
             before: What it had at the beginning.
             seconds: Wall-clock time since then.
         """
-        return max(self.used - before.used, seconds - (self.waited - before.waited))
+        waited = (waited - before.waited.get(thread, 0.0) for thread, waited in self.waited.items())
+        return max(self.used - before.used, seconds - max(waited, default=0.0))
 
 
 class FairClock:
@@ -82,8 +84,8 @@ def processor_time(pidfd: int) -> ProcessorTime:
     with suppress(OSError, ValueError, IndexError):
         folder = Path("/proc", _number(pidfd))
         fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        waited = [_waited(thread) for thread in (folder / "task").iterdir()]
-        return ProcessorTime((int(fields[11]) + int(fields[12])) / _TICKS, max(waited))
+        waited = {int(thread.name): _waited(thread) for thread in (folder / "task").iterdir()}
+        return ProcessorTime((int(fields[11]) + int(fields[12])) / _TICKS, waited)
     return ProcessorTime()
 
 

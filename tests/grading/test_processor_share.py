@@ -56,7 +56,13 @@ def test_a_process_that_ended_had_nothing() -> None:
 
 def test_only_what_others_took_is_taken_off() -> None:
     """Who has many threads keeps itself waiting, and uses a processor all the time."""
-    before = ProcessorTime(1.0, 1.0)
-    assert ProcessorTime(1.0, 1.0).own_share(before, 10.0) == 10.0
-    assert ProcessorTime(4.0, 8.0).own_share(before, 10.0) == 3.0
-    assert ProcessorTime(11.0, 10.9).own_share(before, 10.0) == 10.0
+    before = ProcessorTime(1.0, {1: 1.0})
+    assert ProcessorTime(1.0, {1: 1.0}).own_share(before, 10.0) == 10.0
+    assert ProcessorTime(4.0, {1: 8.0}).own_share(before, 10.0) == 3.0
+    assert ProcessorTime(11.0, {1: 10.9}).own_share(before, 10.0) == 10.0
+
+
+def test_a_thread_that_waited_long_ago_hides_no_other_that_waits_now() -> None:
+    before = ProcessorTime(1.0, {1: 1.0, 2: 60.0})
+    assert ProcessorTime(2.0, {1: 7.0, 2: 60.0}).own_share(before, 10.0) == 4.0
+    assert ProcessorTime(2.0, {1: 1.0, 3: 5.0}).own_share(before, 10.0) == 5.0  # one that is new
