@@ -13,7 +13,7 @@ from itertools import cycle
 from autograder.audit.corpus import Corpus, load_corpus
 from autograder.course.assignment import MODULE, Assignment
 from autograder.course.submission import Snapshot
-from benchmarks.measuring import ROOT
+from benchmarks.measuring import ROOT, spread
 from benchmarks.minimal_tests import whole_module
 from tests.submissions.demo import EXAMPLES, NOT_SOLVED, with_bodies
 from tests.submissions.hostile.liars import PATCH
@@ -144,8 +144,7 @@ def named_submissions(assignment: Assignment, names: Iterable[str]) -> dict[str,
 def spread_submissions(assignment: Assignment, count: int) -> dict[str, Snapshot]:
     """Return so many submissions of the corpus by name, evenly spread over it; all of them where it has no more."""
     corpus = read_corpus(assignment)
-    chosen = corpus.variants[:: max(1, len(corpus.variants) // count)][:count]
-    return {variant.slug: corpus.submission(variant) for variant in chosen}
+    return {variant.slug: corpus.submission(variant) for variant in spread(corpus.variants, count)[:count]}
 
 
 def _hostile(corpus: Corpus, name: str) -> str:

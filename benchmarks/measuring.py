@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
 from autograder.files import write_whole
 
@@ -22,6 +23,7 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB
 """Environment of everything that is measured: the libraries print little, and nothing waits for a network."""
 VERSIONS = ("tensorflow", "tf-keras", "numpy", "nbgrader")
 _LAST_WORDS = 2000
+_Item = TypeVar("_Item")
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -72,6 +74,11 @@ def machine() -> dict[str, object]:
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
     return {"processors": processors, "system": system} | {name: version(name) for name in VERSIONS}
+
+
+def spread(items: Sequence[_Item], count: int) -> Sequence[_Item]:
+    """Return at least so many of these, evenly spread, the first among them; all where there are no more."""
+    return items[:: max(1, len(items) // count)]
 
 
 def median(values: Iterable[float]) -> float:

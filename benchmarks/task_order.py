@@ -24,7 +24,7 @@ from autograder.audit.plan import Job, plan_audit
 from autograder.audit.worker import AuditSubject, Results, grade_job, start_worker
 from autograder.batch.local_workers import default_jobs, worker_pool
 from autograder.course.course import read_course
-from benchmarks.measuring import read_lines, say
+from benchmarks.measuring import read_lines, say, spread
 from tests.submissions.corpus import FOLDER, ROOT, read_corpus
 
 Passed = dict[str, frozenset[str]]
@@ -103,8 +103,7 @@ def _alike(task: str, orders: Sequence[Passed], alone: frozenset[str] | None) ->
 
 def _spread(count: int) -> list[Variant]:
     """Return so many submissions, each as if it were right: a digest then leaves out nothing that is wrong."""
-    variants = read_corpus().variants
-    return [replace(variant, right=True) for variant in variants[:: max(1, len(variants) // count)]]
+    return [replace(variant, right=True) for variant in spread(read_corpus().variants, count)]
 
 
 def _try_all(runs: Sequence[Run], jobs: int) -> Iterator[Ran]:

@@ -184,7 +184,7 @@ class Student:
         """Whether this task's questions made layers that cannot work within tf_keras, as far as the process says."""
         if not self._other_keras:
             with suppress(StudentFault):
-                found = self._asks(wire.OtherKeras(), 5.0)
+                found = self._asks(wire.OtherKeras(), None)
                 self._other_keras = isinstance(found, tuple) and len(found) > 0
         return self._other_keras
 

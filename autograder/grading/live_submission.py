@@ -31,9 +31,6 @@ from autograder.results import Environment
 INTERRUPTED_AT = 5 / 6
 """Share of the time for loading after which the module is interrupted: what it has defined stays, if it stops then."""
 
-AT_ONCE_SECONDS = 5.0
-"""For a question that takes hardly any."""
-
 
 @dataclass(frozen=True)
 class GradingCase:
@@ -165,7 +162,7 @@ class LiveSubmission:
             self._process.stop()  # forked before the modules to preload were there: the next one has them
         if self._process is not None and self._process.alive:
             with suppress(StudentFault):
-                self.ask(wire.OtherKeras(), AT_ONCE_SECONDS)  # what earlier tasks made is not asked of this one
+                self.ask(wire.OtherKeras())  # what earlier tasks made is not asked of this one
         seconds = self._case.settings.training_seconds
         return Student(self.ask, lambda variables: self._run_answers(task, variables), seconds, self._running)
 

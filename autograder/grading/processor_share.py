@@ -22,6 +22,8 @@ SILENT = 2
 nothing more."""
 _AT_ONCE = wire.Restart | wire.OtherKeras | wire.StandIn
 """Those questions: what they run is the course's, but for a layer's or a class' own ways to be looked at."""
+AT_ONCE_SECONDS = 5.0
+"""How long the answer to one of them may take, whatever is wanted."""
 _SHORT = wire.Call | wire.Apply | wire.Gradients | wire.BuildModel
 """Questions that take well below a second; to train, to count and to import take longer."""
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -138,7 +140,11 @@ class Patience:
         self._task, self._limits, self._hurried, self._gave_up = task, 0, hurried, None
 
     def expect_answers(self) -> None:
-        """Raise the last fault of a SILENT submission."""
+        """Go on unless the submission is SILENT.
+
+        Raises:
+            StudentTimeout: Its last one, if it is.
+        """
         if len(self._silence) >= SILENT:
             raise self._silence[-1]
 
@@ -160,7 +166,7 @@ class Patience:
         if len(faults) >= TRIES and part not in self._answered:
             raise faults[-1]
         if isinstance(question, _AT_ONCE):
-            return wanted
+            return AT_ONCE_SECONDS
         return wanted / self._divisor(most=2 if isinstance(question, _SHORT) else 1)
 
     def seconds_for_cell(self, wanted: float) -> float:
