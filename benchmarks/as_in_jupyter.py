@@ -24,7 +24,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
 from autograder.course.assignment import MODULE, Assignment
-from autograder.course.cell_names import end_of_definitions, names_of
+from autograder.course.cell_code.names import end_of_definitions, names_of
 from autograder.course.cells import Cell, flag, grade_id_of, load_cells, text_of
 from autograder.course.course import read_course
 from autograder.course.submission import Snapshot

@@ -316,5 +316,5 @@ def _value(argument: object) -> wire.Value:
     if isinstance(argument, Layer):
         return argument.ref
     if isinstance(argument, (list, tuple)):
-        return wire.Items([_value(item) for item in argument])
+        return wire.Items([_value(item) for item in argument], is_list=isinstance(argument, list))
     return wire.to_value(argument)

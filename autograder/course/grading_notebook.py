@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from autograder.course.cell_names import CellNames, names_changed_by, names_of, plain_code, statements_beyond
+from autograder.course.cell_code.names import CellNames, names_changed_by, names_of, statements_beyond
+from autograder.course.cell_code.statements import plain_code, without_pictures
 from autograder.course.cells import Cell, StudentCell, flag, grade_id_of, load_cells, read_cells, text_of
 from autograder.course.notebook import describe_changes
 from autograder.course.solution_regions import counting_copy
@@ -177,41 +178,71 @@ def _added_cells(
         _stripped(text_of(cell)): grade_id_of(cell) or cell["id"] for cell in trusted if not flag(cell, "solution")
     }
     names = {grade_id_of(cell) for cell in trusted} - {""}
+    order = {grade_id_of(cell) or cell["id"]: place for place, cell in enumerate(trusted)}
     added: dict[str, list[GradingCell]] = {}
     left, cells_left = MOST_ADDED_TEXT, MOST_ADDED
-    for number, anchor, cell in _unclaimed(theirs, names, found, given):
+    for number, anchor, cell in _unclaimed(theirs, names, found, given, order):
         if cell.kind == "code" and _stripped(cell.source) not in given:
-            left, cells_left = left - len(cell.source), cells_left - 1
-            if left < 0 or cells_left < 0:
-                break
+            length = len(without_pictures(cell.source))
+            if length > left or not cells_left:
+                continue
+            left, cells_left = left - length, cells_left - 1
             where = f"a cell of your own (the notebook's code cell no. {number})"
             added.setdefault(anchor, []).append(GradingCell(where, plain_code(cell.source), added=True, on_demand=True))
     return added
 
 
 def _unclaimed(
-    theirs: Sequence[StudentCell], names: Collection[str], found: Mapping[str, StudentCell], given: Mapping[str, str]
+    theirs: Sequence[StudentCell],
+    names: Collection[str],
+    found: Mapping[str, StudentCell],
+    given: Mapping[str, str],
+    order: Mapping[str, int],
 ) -> Iterator[tuple[int, str, StudentCell]]:
     """Yield cells that no released name claims: number among code cells, the trusted cell before, cell.
+
+    A trusted cell that was moved takes none along: the one before is then the last that belongs above the next one.
 
     Args:
         theirs: The student's cells.
         names: The released names.
         found: The cell that counts, by name.
         given: What cells without a name are known by: their text, and the id that goes with it.
+        order: Where each trusted cell stands.
     """
-    number, anchor, seen = 0, "", set[str]()
-    for cell in theirs:
+    claimed = [
+        str(cell.grade_id) if cell.grade_id in names else given.get(_stripped(cell.source), "") for cell in theirs
+    ]
+    firsts = {name: place for place, name in reversed(list(enumerate(claimed))) if name}
+    anchors = _anchors([name if firsts.get(name) == place else "" for place, name in enumerate(claimed)], order)
+    number = 0
+    for place, (cell, name) in enumerate(zip(theirs, claimed, strict=True)):
         number += cell.kind == "code"
-        name = str(cell.grade_id) if cell.grade_id in names else given.get(_stripped(cell.source), "")
-        first = name and name not in seen
+        first = firsts.get(name) == place
         if cell.grade_id in names and cell is not found.get(name) and (cell.kind == "code" or not first):
-            yield number, anchor, cell
+            yield number, anchors[place], cell
         elif cell.grade_id not in names and not first:
-            yield number, anchor, cell
-        if first:
-            anchor = name
-            seen.add(name)
+            yield number, anchors[place], cell
+
+
+def _anchors(trusted: Sequence[str], order: Mapping[str, int]) -> list[str]:
+    """Return for each place in a student's notebook the trusted cell above it that belongs last above the next one.
+
+    Args:
+        trusted: The trusted cell that stands there, or nothing.
+        order: Where each of them belongs.
+    """
+    ends: list[int] = []
+    end = len(order)
+    for name in reversed(trusted):
+        ends.append(end)
+        end = order.get(name, end)
+    above: list[str] = []
+    anchors = []
+    for name, end in zip(trusted, reversed(ends), strict=True):
+        anchors.append(max((one for one in above if order[one] < end), key=order.__getitem__, default=""))
+        above += [name] if name else []
+    return anchors
 
 
 def _stripped(text: str) -> str:

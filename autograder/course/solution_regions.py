@@ -12,7 +12,8 @@ import textwrap
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from autograder.course.cell_names import UNREADABLE, names_of
+from autograder.course.cell_code.names import names_of
+from autograder.course.cell_code.statements import UNREADABLE
 from autograder.course.cells import Cell, StudentCell, flag, text_of
 from autograder.errors import AssignmentError
 

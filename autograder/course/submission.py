@@ -165,6 +165,9 @@ class _Reader:
         if len(self.left_out) > _MOST_NOTES:
             yield f"{len(self.left_out) - _MOST_NOTES} more files were left out."
         yield from _module_notes(self.files)
+        others = sorted(name for name in self.files if name.lower().endswith(".ipynb"))
+        if others and self._notebook not in self.files:
+            yield f"There is no {self._notebook}, but {clean_name(others[0])}. Hand it in as {self._notebook}."
         yield from _shadow_notes(self.files)
 
     def _read_members(self, archive: ZipReader) -> None:

@@ -8,11 +8,12 @@ from functools import cached_property
 from pathlib import Path
 
 from autograder.course.assignment import MODULE, Assignment, Task
-from autograder.course.cell_names import defines_functions, end_of_definitions, leaves_traces, names_of
+from autograder.course.cell_code.names import defines_functions, end_of_definitions, names_of
+from autograder.course.cell_code.traces import leaves_traces
 from autograder.course.grading_notebook import GradingCell, GradingNotebook
 from autograder.course.notebook import answer_sources
 from autograder.course.solution_regions import complete_functions, only_needed
-from autograder.grading.notebook.own_cells import cells_in_touch
+from autograder.grading.notebook.own_cells import cells_in_touch, going_on_without
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +149,12 @@ class CellTexts:
         if not end or all(line.lstrip().startswith("#") for line in lines[end:] if line.strip()):
             return source, ""
         return "\n".join(lines[:end]), "#\n" * end + "\n".join(lines[end:])
+
+    def following(self, cell: GradingCell, rest: str) -> str:
+        """Return what is run of that which follows in a cell: with functions, all that neither uses them nor trains."""
+        if not self.reference.defines_functions(cell.id):
+            return rest
+        return going_on_without(self.reference.wanted_of(cell.id), rest)
 
     def reads_of(self, cell: GradingCell) -> frozenset[str]:
         """Return the names that a cell reads before it has defined what it must."""

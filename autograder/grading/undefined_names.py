@@ -9,7 +9,9 @@ import symtable
 import warnings
 from contextlib import suppress
 
-from autograder.course.cell_names import LONGEST, UNREADABLE, globals_of, makes_unseen, names_of
+from autograder.course.cell_code.names import globals_of, names_of
+from autograder.course.cell_code.statements import LONGEST, UNREADABLE
+from autograder.course.cell_code.traces import makes_unseen
 
 _OF_MODULES = frozenset({"__name__", "__file__", "__doc__", "__builtins__", "__class__"})
 

@@ -38,13 +38,13 @@ class Converter:
         if isinstance(value, wire.Ref):
             return self.object_of(value)
         if isinstance(value, wire.Items):
-            return tuple(self.to_plain(item) for item in value.items)
+            return (list if value.is_list else tuple)(map(self.to_plain, value.items))
         if isinstance(value, wire.Array):
             return wire.unpack_array(value).copy()
         return as_written(value)
 
     def to_wire(self, value: object) -> wire.Value:
-        """Return what student code gave as it crosses the wall: numbers as they are, objects as references.
+        """Return what student code gave as it crosses the wall: numbers and arrays as they are, objects as references.
 
         Raises:
             ImportError: If it is the placeholder of what could not be imported.
@@ -53,10 +53,12 @@ class Converter:
             value()  # it raises what an answer that comes from it must tell
         if isinstance(value, (tf.Tensor, tf.Variable)) and hasattr(value, "numpy"):
             value = value.numpy()
+        elif callable(to_numpy := getattr(value, "to_numpy", None)):  # a column or a table of pandas
+            value = to_numpy()
         if isinstance(value, (list, tuple)):
             return wire.Items([self.to_wire(item) for item in value])
         if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-            return wire.Table({key: self.to_wire(item) for key, item in value.items()})
+            return wire.Table({str.__str__(key): self.to_wire(item) for key, item in value.items()})
         try:
             return wire.to_value(value)
         except TypeError:

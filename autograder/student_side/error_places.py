@@ -59,12 +59,17 @@ def describe_error(number: int, error: BaseException, folder: str) -> wire.Raise
     return wire.Raised(
         number,
         exception=kind,
-        message=_OPERATION.sub("", _NODE.sub(r"\1", _NODES.sub("", text))).strip()[:LONGEST_MESSAGE],
+        message=_sendable(_OPERATION.sub("", _NODE.sub(r"\1", _NODES.sub("", text))).strip()[:LONGEST_MESSAGE]),
         missing=_missing_name(error),
         place=place,
         line=line,
         interrupted=isinstance(error, Interrupted),
     )
+
+
+def _sendable(text: str) -> str:
+    """Return a text without halves of characters, which no encoding knows."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _text_of(error: BaseException) -> str:

@@ -53,12 +53,18 @@ _LOADED_IN_JUPYTER = "IPython.core.magics.namespace"
 _SHOW = IPython.display.display
 
 
+RunText = Callable[[str | bytes, str, dict[str, Any]], object]
+"""Runs a text, which is that of a file, in a namespace."""
+
+
 class Interrupted(KeyboardInterrupt):
     """A cell ran longer than it may. No `except Exception` of a student's stops it."""
 
 
 class _Shell:
     """Takes the place of IPython's shell: few magics do anything, and of the shell's commands only `mkdir`."""
+
+    run_text: RunText
 
     def __init__(self) -> None:
         self.config: dict[str, Any] = {}
@@ -71,9 +77,9 @@ class _Shell:
         """Run a magic of one line, if it is one that other cells can count on."""
         words = [word for word in line.split() if not word.startswith("-")]
         if name == "run" and words:
-            _run_file(
-                Path(words[0] if words[0].endswith((".py", ".ipy", ".ipynb")) else f"{words[0]}.py"), self.user_ns
-            )
+            file = Path(words[0] if words[0].endswith((".py", ".ipy", ".ipynb")) else f"{words[0]}.py")
+            for text in _texts_in(file):
+                self.run_text(text, str(file.absolute()), self.user_ns)
         elif name == "cd" and words:
             os.chdir(words[0])
         elif name == "pwd":
@@ -106,15 +112,13 @@ class _Shell:
                 _run_command(command)
 
 
-def _run_file(path: Path, names: dict[str, Any]) -> None:
-    """Run a program, or the code cells of a notebook, in a namespace."""
-    texts = [path.read_bytes()]
-    if path.suffix == ".ipynb":
-        cells = json.loads(texts[0])["cells"]
-        sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-        texts = [TransformerManager().transform_cell(source).encode() for source in sources]
-    for text in texts:
-        exec(compile(text, str(path), "exec", dont_inherit=True), names)  # noqa: S102 - the purpose
+def _texts_in(file: Path) -> list[bytes | str]:
+    """Return the text of a program, or those of a notebook's code cells."""
+    text = file.read_bytes()
+    if file.suffix != ".ipynb":
+        return [text]
+    sources = ["".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+    return [TransformerManager().transform_cell(source) for source in sources]
 
 
 def _run_command(command: str) -> int:
@@ -133,8 +137,13 @@ def _run_command(command: str) -> int:
     return 0
 
 
-def offer_names() -> None:
-    """Give modules and cells the names that IPython adds to Python's own, and take from them what needs a person."""
+def offer_names(run_text: RunText) -> None:
+    """Give modules and cells the names that IPython adds to Python's own, and take from them what needs a person.
+
+    Args:
+        run_text: Runs the text of a file, as `%run` asks for.
+    """
+    _Shell.run_text = staticmethod(run_text)
     offered: dict[str, Any] = {"display": _display, "get_ipython": _Shell, "input": _refuse_input}
     vars(builtins).update(offered)
     IPython.display.display = _display
@@ -195,6 +204,19 @@ def enter_working_folder(submission: str, scratch: str) -> str:
     folder.mkdir(exist_ok=True)
     os.chdir(folder)
     return str(folder)
+
+
+def clear_working_folder(submission: str, folder: str) -> None:
+    """Go to the working folder, and remove from it what was not handed in."""
+    os.chdir(folder)
+    handed_in = {path.name for path in Path(submission).iterdir()}
+    for path in Path(folder).iterdir():
+        if path.name in handed_in or path.name == "__pycache__":
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
 
 
 @contextmanager

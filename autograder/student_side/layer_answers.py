@@ -78,14 +78,14 @@ class LayerAnswers:
 
     def _layer_row(self, layer: Any, positions: dict[int, int]) -> wire.Value:  # noqa: ANN401 - any Keras layer
         row: dict[str, wire.Value] = {
-            "name": layer.name,
+            "name": wire.to_value(layer.name),
             "class": type(layer).__name__,
             "ref": self._converter.keep(layer),
         }
         for name in SETTINGS:
             value = getattr(layer, name, None)
             if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-                row[name] = value
+                row[name] = wire.to_value(value)
         indices = (positions.get(id(weight)) for weight in _distinct(layer.weights))
         row["weights"] = wire.Items([index for index in indices if index is not None])
         return wire.Table(row)

@@ -15,10 +15,11 @@ from autograder import wire
 from autograder.sandbox.policy import Places
 from autograder.student_side.conversion import Converter
 from autograder.student_side.error_places import describe_error
-from autograder.student_side.jupyter import enter_working_folder, offer_names
+from autograder.student_side.jupyter import clear_working_folder, enter_working_folder, offer_names
 from autograder.student_side.layer_answers import LayerAnswers
 from autograder.student_side.private_names.other_keras import OtherKerasFinder
 from autograder.student_side.private_names.shortcuts import take_shortcuts, traced_once
+from autograder.student_side.running import run_text
 from autograder.student_side.submitted_code import SubmittedModule, SubmittedNotebook
 from autograder.student_side.training_observer import observed_events, observed_files
 
@@ -32,7 +33,8 @@ class Server:
 
     def __init__(self, places: Places) -> None:
         take_shortcuts()
-        offer_names()
+        offer_names(run_text)
+        self._submission = places.submission
         self._folder = enter_working_folder(places.submission, places.scratch)
         self._converter = Converter()
         self._module = SubmittedModule(places.submission, self._folder)
@@ -56,6 +58,7 @@ class Server:
             wire.Lacking: self._notebook.lacking,
             wire.Read: self._read,
             wire.Assign: self._assign,
+            wire.Forget: self._forget,
             wire.Train: self._train,
             wire.OtherKeras: lambda question: wire.Items(list(self._other_keras.harmful())),
         }
@@ -72,7 +75,14 @@ class Server:
                 request = wire.decode_request(wire.read_frame(requests, wire.MAX_REQUEST_BYTES))
             except Exception:  # the grader is gone: nobody is left to tell
                 os._exit(0)
-            wire.write_frame(replies, wire.encode_frame(self.answer(request)))
+            wire.write_frame(replies, self._frame(request))
+
+    def _frame(self, request: wire.Request) -> bytes:
+        """Return the frame of an answer, or of what is wrong with one that cannot cross, such as a number too large."""
+        try:
+            return wire.encode_frame(self.answer(request))
+        except Exception as error:  # of the encoder
+            return wire.encode_frame(describe_error(request.id, error, self._folder))
 
     def answer(self, request: wire.Request) -> wire.Reply:
         """Return the answer to one question; whatever student code raises becomes a `Raised`."""
@@ -97,6 +107,11 @@ class Server:
     def _assign(self, question: wire.Assign) -> None:
         for name, value in question.variables.items():
             self._notebook.names[name] = self._converter.to_plain(value)
+
+    def _forget(self, question: wire.Forget) -> None:
+        for name in question.names:
+            self._notebook.names.pop(name, None)
+        clear_working_folder(self._submission, self._folder)
 
     def _train(self, question: wire.Train) -> wire.Value:
         function = self._notebook.find(question.name)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 _KERAS_ARGUMENTS = ("name", "dtype", "training")
@@ -23,6 +25,57 @@ def stand_in_for(own: Any, reference: Any) -> Any:  # noqa: ANN401 - functions o
         reference: The reference part, a function or a layer class.
     """
     return _layer_class(own, reference) if isinstance(reference, type) else _function(own, reference)
+
+
+def put_everywhere(stand_in: Any, own: Any, namespaces: Iterable[dict[str, Any]]) -> None:  # noqa: ANN401 - as above
+    """Put a stand-in wherever the student's code holds the part itself, by whatever name.
+
+    Such as in a module that imported it, as a function's default, as a class' base or within a list.
+
+    Args:
+        stand_in: What comes there.
+        own: The student's part; what is neither a function nor a class is left alone.
+        namespaces: Those of the student's modules.
+    """
+    if not callable(own):
+        return
+    for names in namespaces:
+        for name, value in list(names.items()):
+            names[name] = _with(stand_in, own, value)
+            if isinstance(value, type | types.FunctionType) and value.__module__ == names.get("__name__"):
+                _put_within(stand_in, own, value)
+
+
+def _put_within(stand_in: Any, own: Any, part: type | types.FunctionType) -> None:  # noqa: ANN401 - as above
+    """Put a stand-in among the defaults of a function or of a class' methods, and among the bases of a class."""
+    if isinstance(part, types.FunctionType):
+        part.__defaults__ = _each(stand_in, own, part.__defaults__ or ()) or None
+        part.__kwdefaults__ = {key: _with(stand_in, own, held) for key, held in (part.__kwdefaults__ or {}).items()}
+        return
+    for method in vars(part).values():
+        if isinstance(method, types.FunctionType):
+            _put_within(stand_in, own, method)
+    if own in part.__bases__:
+        with suppress(TypeError):  # classes whose objects are built in another way
+            part.__bases__ = _each(stand_in, own, part.__bases__)
+
+
+def _with(stand_in: Any, own: Any, value: Any) -> Any:  # noqa: ANN401 - whatever a name stands for
+    """Return a value with the stand-in for the student's own part; lists and dictionaries are changed in place."""
+    if value is own:
+        return stand_in
+    if type(value) is functools.partial and value.func is own:
+        return functools.partial(stand_in, *value.args, **value.keywords)
+    if type(value) is tuple:
+        return _each(stand_in, own, value)
+    places = enumerate(value) if type(value) is list else value.items() if type(value) is dict else ()
+    for place in [place for place, held in places if held is own]:
+        value[place] = stand_in
+    return value
+
+
+def _each(stand_in: Any, own: Any, values: tuple[Any, ...]) -> tuple[Any, ...]:  # noqa: ANN401 - as above
+    return tuple(stand_in if value is own else value for value in values)
 
 
 def _function(own: Any, reference: Callable[..., Any]) -> Callable[..., Any]:  # noqa: ANN401

@@ -7,6 +7,7 @@ import linecache
 import os
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from autograder.student_side.given_modules import Given, StudentsModule
 from autograder.student_side.jupyter import interrupted_after
 from autograder.student_side.private_names.shortcuts import weightless
 from autograder.student_side.running import execute, import_files_of, run_text
-from autograder.student_side.stand_ins import stand_in_for
+from autograder.student_side.stand_ins import put_everywhere, stand_in_for
 
 
 class SubmittedModule:
@@ -69,9 +70,19 @@ class SubmittedModule:
         reference = types.ModuleType(f"reference_{self._name}")
         exec(compile(question.source, "reference", "exec", dont_inherit=True), vars(reference))  # noqa: S102 - trusted text
         names = vars(sys.modules[self._name])  # what the notebook imports, which a student may have replaced
+        namespaces = list(self._namespaces())
         for name in question.names:
-            names[name] = stand_in_for(names.get(name), vars(reference)[name])
+            own = names.get(name)
+            names[name] = stand_in_for(own, vars(reference)[name])
+            put_everywhere(names[name], own, namespaces)
             self._absent.discard(name)
+
+    def _namespaces(self) -> Iterator[dict[str, Any]]:
+        """Yield those of the student's module, and of the files beside it that were imported."""
+        for module in list(sys.modules.values()):
+            file = getattr(module, "__file__", None)
+            if isinstance(file, str) and file.startswith(f"{self._folder}/"):
+                yield vars(module)
 
     def find(self, name: str) -> Any:  # noqa: ANN401 - whatever the student named so
         """Return what the module has under a name.
@@ -109,7 +120,7 @@ class SubmittedNotebook:
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
         with interrupted_after(question.seconds):
             if not question.weightless:
-                return wire.Items(list(run_text(source, file, self.names)))
+                return wire.Items(list(run_text(source, file, self.names, to_its_end=question.to_its_end)))
             with weightless():
                 return wire.Items(list(run_text(source, file, self.names, self._build)))
 

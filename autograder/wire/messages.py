@@ -23,10 +23,15 @@ class Array(msgspec.Struct, frozen=True, tag="array", forbid_unknown_fields=True
     data: bytes
 
 
-class Items(msgspec.Struct, frozen=True, tag="items", forbid_unknown_fields=True):
-    """A list or a tuple."""
+class Items(msgspec.Struct, frozen=True, tag="items", forbid_unknown_fields=True, omit_defaults=True):
+    """A list or a tuple.
+
+    Attributes:
+        is_list: Whether a question asks with a list. Of an answer it says nothing: the grader reads tuples.
+    """
 
     items: list[Value]
+    is_list: bool = False
 
 
 class Table(msgspec.Struct, frozen=True, tag="table", forbid_unknown_fields=True):
@@ -170,12 +175,14 @@ class RunCell(msgspec.Struct, frozen=True, tag="run_cell"):
     Attributes:
         weightless: Only build models in it that are counted, as `Count` does; see `private_names.shortcuts`.
         seconds: After so many it is interrupted, if the code in it lets itself be; 0 for never.
+        to_its_end: Go on after a statement that raises; the first error comes at the end.
     """
 
     id: str
     source: str
     weightless: bool = False
     seconds: float = 0.0
+    to_its_end: bool = False
 
 
 class Restart(msgspec.Struct, frozen=True, tag="restart"):
@@ -200,6 +207,12 @@ class Assign(msgspec.Struct, frozen=True, tag="assign"):
     variables: dict[str, Value]
 
 
+class Forget(msgspec.Struct, frozen=True, tag="forget"):
+    """Forget some variables of the notebook, and the files that were not handed in."""
+
+    names: list[str]
+
+
 class Train(msgspec.Struct, frozen=True, tag="train"):
     """Call the notebook's training function and observe Keras, the carbon tracker and saved weights while it runs.
 
@@ -221,7 +234,7 @@ class OtherKeras(msgspec.Struct, frozen=True, tag="other_keras"):
 
 Question = (
     Load | StandIn | Call | Wrap | Apply | Gradients | Describe | SetWeights | GetWeights | BuildModel | Count
-    | RunCell | Restart | Lacking | Read | Assign | Train | OtherKeras
+    | RunCell | Restart | Lacking | Read | Assign | Forget | Train | OtherKeras
 )  # fmt: skip
 
 

@@ -56,8 +56,10 @@ def to_value(value: object) -> Value:
     Raises:
         TypeError: For anything else.
     """
-    if value is None or isinstance(value, (bool, int, float, str, Array, Items, Table, Ref)):
+    if value is None or isinstance(value, (bool, Array, Items, Table, Ref)):
         return value
+    if isinstance(value, (int, float, str)):
+        return _plain(value)
     if isinstance(value, np.generic):
         return to_value(value.item())
     if isinstance(value, np.ndarray):
@@ -65,8 +67,15 @@ def to_value(value: object) -> Value:
     if isinstance(value, (list, tuple)):
         return Items([to_value(item) for item in value])
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return Table({key: to_value(item) for key, item in value.items()})
+        return Table({str.__str__(key): to_value(item) for key, item in value.items()})
     raise TypeError(f"{type(value).__name__} is not sent")
+
+
+def _plain(value: float | str) -> float | str:
+    """Return a value as one of Python's own kind, if its kind is made of that, such as `np.float64` or `np.str_`."""
+    if isinstance(value, int):
+        return int.__int__(value)
+    return float.__float__(value) if isinstance(value, float) else str.__str__(value)
 
 
 def refs_in(value: object) -> Iterator[int]:

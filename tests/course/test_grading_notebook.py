@@ -40,8 +40,14 @@ def test_added_cells_stand_where_the_student_put_them() -> None:
 def test_cells_without_end_are_not_all_looked_at() -> None:
     """Each is parsed, here in the grader, where a name is lacking."""
     many = with_cells(*(f"a{number} = {number}" for number in range(5000)), after="double")
-    long = with_cells(*(f"a{number} = '{'x' * 90_000}'" for number in range(9)), after="double")
+    long = with_cells(*(f"a{number} = '{'x ' * 45_000}'" for number in range(9)), after="double")
     assert [sum(cell.added for cell in graded.cells) for graded in (many, long)] == [400, 2]
+
+
+def test_a_picture_in_a_cell_keeps_no_other_cell_from_being_looked_at() -> None:
+    picture = f"photo = '{'iVBORw0K' * 40_000}'"
+    graded = with_cells(picture, "words = '" + "x " * 150_000 + "'", "helper = 1", after="double")
+    assert [sorted(cell.names.makes) for cell in graded.cells if cell.added] == [["photo"], ["helper"]]
 
 
 def test_given_cells_without_a_name_are_not_added_ones_unless_they_were_changed() -> None:

@@ -190,6 +190,8 @@ def test_work_that_a_zip_file_holds_apart_twice_or_packed_is_named(tmp_path: Pat
     assert twice.notes == ("vit.ipynb lies outside w/, which was read; it was left out.",)
     packed = read(zipped(tmp_path / "c.zip", {"work.zip": b"PK"}))
     assert packed.notes == ("There is no utilities.py, but work.zip, which is not unpacked. Hand in what is in it.",)
+    copied = read(zipped(tmp_path / "d.zip", {"utilities.py": b"x", "vit-Copy1.ipynb": b"{}"}))
+    assert copied.notes == ("There is no vit.ipynb, but vit-Copy1.ipynb. Hand it in as vit.ipynb.",)
 
 
 def test_a_zip_file_is_read_within_bounds(tmp_path: Path) -> None:

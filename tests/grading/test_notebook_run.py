@@ -64,6 +64,8 @@ class PlainProcess:
             return tuple(n for n in question.names if n not in self.names and not hasattr(builtins, n))
         elif isinstance(question, wire.Assign):
             self.names |= {name: plain(value) for name, value in question.variables.items()}
+        elif isinstance(question, wire.Forget):
+            self.names = {name: value for name, value in self.names.items() if name not in question.names}
         elif isinstance(question, wire.Read):
             return self.names[question.name]
         elif isinstance(question, wire.RunCell):
@@ -87,6 +89,8 @@ class PlainProcess:
 
 def plain(value: wire.Value) -> object:
     """A value as the process holds it."""
+    if isinstance(value, wire.Items):
+        return [plain(item) for item in value.items]
     return np.frombuffer(value.data, value.dtype).reshape(value.shape) if isinstance(value, wire.Array) else value
 
 
@@ -196,10 +200,24 @@ def test_what_follows_the_definitions_is_a_note() -> None:
         "The cell `sort_answer` is graded for what it defines; what follows there stops with ZeroDivisionError: "
         "division by zero (line 1)."
     ]
-    found, process = run("count", notebook(count_answer="def count(): return 1\nendless"))
-    assert process.names["count"]() == 1
+
+
+def test_what_follows_a_function_is_run_unless_it_uses_it_or_trains() -> None:
+    answer = """
+def count(): return SETTINGS["size"]
+SETTINGS = {}
+def set_up(size): SETTINGS["size"] = size
+set_up(3)
+counted = count("endless")
+shown = [counted, "endless"]
+model.fit(ordered, epochs="endless")
+log = []
+"""
+    found, process = run("count", notebook(count_answer=answer))
+    assert process.names["count"]() == 3
+    assert process.names["log"] == []
     assert found.take_notes() == [
-        "The cell `count_answer` is graded for what it defines; what follows there is not run."
+        "The cell `count_answer` is graded for what it defines; what uses it there, or trains, is not run."
     ]
 
 
@@ -229,6 +247,31 @@ def test_what_follows_the_definitions_may_end_the_process_once() -> None:
     found, process = run("sort", handed_in, deadly)
     assert process.names["ordered"] == [1]
     assert found.faults["sort_answer"] is None
+
+
+def test_an_answer_that_was_moved_up_takes_no_helper_down_with_it() -> None:
+    handed_in = json.loads(notebook(sort_answer="ordered = helper(numbers)"))
+    cells = handed_in["cells"]
+    moved = next(cell for cell in cells if cell["metadata"].get("nbgrader", {}).get("grade_id") == "count_answer")
+    cells.remove(moved)
+    cells[:0] = [moved, {"cell_type": "code", "source": "def helper(x): return sorted(x)", "metadata": {}}]
+    found, process = run("sort", json.dumps(handed_in).encode())
+    assert found.faults["sort_answer"] is None
+    assert process.names["ordered"] == sorted(process.names["numbers"])
+
+
+def test_a_cell_that_keeps_what_it_made_is_run_again_as_if_for_the_first_time() -> None:
+    kept = """
+if "ordered" not in globals():
+    ordered = sorted(numbers)
+try:
+    first
+except NameError:
+    first = ordered[0]
+"""
+    found, process = run("sort", notebook(sort_answer=kept))
+    found.run_again({"numbers": wire.Items([7, 5])})
+    assert (process.names["ordered"], process.names["first"]) == ([5, 7], 5)
 
 
 def test_answers_run_again_with_other_values() -> None:

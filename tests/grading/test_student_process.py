@@ -8,12 +8,14 @@ import select
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 
 from autograder import wire
+from autograder.checking.remote import Student
 from autograder.config import Settings
 from autograder.course.submission import Snapshot
 from autograder.errors import MalformedReply, StudentDied, StudentRaised, StudentTimeout
@@ -70,6 +72,15 @@ def double(x): return 2 * x
 class AlwaysEqual:
     def __eq__(self, other): return True
 def always_equal(): return AlwaysEqual()
+def many_kinds():
+    import enum
+    import numpy as np
+    import pandas as pd
+    Name = enum.Enum("Name", {"CAT": "cat"}, type=str)
+    return [np.float64(0.5), np.str_("a"), {np.str_("b"): Name.CAT, "c": pd.Series([1, 2])}]
+def too_large(): return 10 ** 30
+def half_a_character(): raise ValueError("\\ud800")
+def kinds(listed, paired): return type(listed).__name__, type(paired).__name__
 def mismatch():
     import tensorflow as tf
     return tf.matmul(tf.zeros((2, 3)), tf.zeros((2, 3)))
@@ -142,6 +153,24 @@ def test_every_required_layer_is_reported(student: StudentProcess) -> None:
 def test_tensorflow_works_inside(student: StudentProcess) -> None:
     doubled = call(student, "double", np.ones((2, 3), np.float32))
     assert np.array_equal(doubled, np.full((2, 3), 2.0))  # type: ignore[arg-type]
+
+
+def test_values_of_every_kind_cross_or_are_refused_by_name(student: StudentProcess) -> None:
+    found: Any = call(student, "many_kinds")
+    number, text, table = found
+    assert (number, text, table["b"], table["c"].tolist()) == (0.5, "a", "cat", [1, 2])
+    with pytest.raises(StudentRaised, match="OverflowError"):
+        call(student, "too_large")
+    with pytest.raises(StudentRaised, match="ValueError"):
+        call(student, "half_a_character")
+    assert call(student, "double", 2) == 4
+
+
+def test_functions_get_lists_where_the_grader_writes_lists(student: StudentProcess) -> None:
+    assert Student(student.ask, lambda variables: None, 9.0, lambda: student).call("kinds", [1], (1,)) == (
+        "list",
+        "tuple",
+    )
 
 
 def test_files_outside_cannot_be_read(student: StudentProcess, tmp_path: Path) -> None:

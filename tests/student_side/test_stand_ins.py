@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
 
-from autograder.student_side.stand_ins import stand_in_for
+from autograder.student_side.stand_ins import put_everywhere, stand_in_for
 
 
 def scale(x: Any, factor: Any = 1) -> Any:
@@ -63,3 +64,35 @@ def test_a_layer_is_made_and_called_under_the_names_of_the_students_own() -> Non
     assert (layer.amount, layer.kwargs) == (4, {"name": "shift"})
     assert layer(tokens=2, mask=1) == layer(2, None) == 6
     assert type(layer).__name__ == "Shift"
+
+
+def test_a_stand_in_comes_wherever_the_part_itself_is_held() -> None:
+    own: dict[str, Any] = {"__name__": "attention"}
+    exec("class Attention:\n    def call(self): return 'own'\n", own)  # noqa: S102 - a student's module
+    part = own["Attention"]
+    blocks: dict[str, Any] = {"__name__": "blocks", "Imported": part, "make": functools.partial(part), "number": 3}
+    blocks |= {"kinds": {"attention": part}, "parts": [part, None], "pair": (part, "text")}
+    exec(  # noqa: S102
+        "class Renamed(Imported): pass\n"
+        "class Block:\n    def __init__(self, kind=Imported, number=number): self.attention = kind()\n"
+        "def block(*, kind=Imported): return kind().call()\n",
+        blocks,
+    )
+
+    class StandIn:
+        def call(self) -> str:
+            return "stand-in"
+
+    put_everywhere(StandIn, part, [own, blocks])
+    assert own["Attention"] is blocks["Imported"] is blocks["kinds"]["attention"] is StandIn
+    assert blocks["parts"] == [StandIn, None]
+    assert blocks["pair"] == (StandIn, "text")
+    made = (blocks["make"](), blocks["Renamed"](), blocks["Block"]().attention)
+    assert [one.call() for one in made] == ["stand-in"] * 3
+    assert blocks["block"]() == "stand-in"
+
+
+def test_what_is_no_part_is_put_nowhere() -> None:
+    names = {"__name__": "module", "nothing": None}
+    put_everywhere(scale, None, [names])
+    assert names["nothing"] is None

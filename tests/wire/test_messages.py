@@ -74,6 +74,13 @@ def test_deep_nesting_is_refused(depth: int) -> None:
         wire.decode_reply(ANSWER + item * depth + b"\xc0")
 
 
+def test_values_of_numpys_kinds_are_sent_as_pythons() -> None:
+    sent = wire.to_value({np.str_("a"): [np.float64(0.5), np.str_("b"), np.bool_(True), np.int8(3)]})
+    assert wire.from_value(wire.decode_reply(wire.encode_frame(wire.Answer(1, sent))[4:]).value) == {  # type: ignore[union-attr]
+        "a": (0.5, "b", True, 3)
+    }
+
+
 def test_lists_within_lists_of_ordinary_depth_are_taken() -> None:
     nested: object = ()
     for _ in range(20):

@@ -57,7 +57,7 @@ class CellProcess:
             StudentFault: If it raises, or the process gives no answer.
         """
         try:
-            found = self._ask(wire.RunCell(cell.id, source, cell.weightless, seconds))
+            found = self._ask(wire.RunCell(cell.id, source, cell.weightless, seconds, to_its_end=cell.added))
         except ENDS_PROCESS as fault:
             self._deadly[cell.id, part] = fault
             raise
@@ -66,6 +66,10 @@ class CellProcess:
     def assign(self, variables: Mapping[str, wire.Value]) -> None:
         """Set variables of the notebook."""
         self._ask(wire.Assign(dict(variables)))
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Forget variables of the notebook, and the files that its cells wrote."""
+        self._ask(wire.Forget(sorted(names)))
 
     def lacking(self, names: Iterable[str]) -> list[str]:
         """Return which of these names are not there, as far as the process says so in words that can be read."""

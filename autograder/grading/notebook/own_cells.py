@@ -11,7 +11,8 @@ import ast
 import functools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from autograder.course.cell_names import names_used_by, statements_of
+from autograder.course.cell_code.names import names_of, names_used_by
+from autograder.course.cell_code.statements import statements_of
 from autograder.course.grading_notebook import GradingCell
 
 _SHOWING = frozenset(
@@ -42,6 +43,23 @@ def cells_in_touch(reads: Collection[str], cells: Sequence[GradingCell]) -> list
     return [cell for cell in added if any(id(groups[name]) in wanted for name in touched.get(cell.id, ()))]
 
 
+def going_on_without(names: Collection[str], source: str) -> str:
+    """Return the statements of a text that use neither these names nor what comes of them, and do not train.
+
+    The lines of all others become comments, so that lines keep their numbers; empty if no statement is left.
+    """
+    without, kept, left_out = set(names), False, set[int]()
+    for statement in statements_of(source):
+        found = names_of(ast.unparse(statement))
+        if found.reads & without or _statement_trains(statement):
+            without |= found.makes
+            left_out |= set(range(statement.lineno, (statement.end_lineno or 0) + 1))
+        else:
+            kept = True
+    lines = source.split("\n")
+    return "\n".join("#" if number in left_out else line for number, line in enumerate(lines, 1)) if kept else ""
+
+
 def _groups(sets: Iterable[Collection[str]]) -> dict[str, set[str]]:
     """Return for each name the group of all names with which it hangs together, through one set or several."""
     groups: dict[str, set[str]] = {}
@@ -65,8 +83,14 @@ def _touched_by(cell: GradingCell) -> frozenset[str]:
 @functools.lru_cache(maxsize=512)
 def _trains(source: str) -> bool:
     """Whether a cell calls what takes long."""
-    calls = [call for statement in statements_of(source) for call in _calls_of(statement)]
-    return any(_name_of(call) in _TRAINING or _OF_TRAINING & {word.arg for word in call.keywords} for call in calls)
+    return any(map(_statement_trains, statements_of(source)))
+
+
+def _statement_trains(statement: ast.stmt) -> bool:
+    return any(
+        _name_of(call) in _TRAINING or _OF_TRAINING & {word.arg for word in call.keywords}
+        for call in _calls_of(statement)
+    )
 
 
 @functools.lru_cache(maxsize=512)

@@ -12,7 +12,8 @@ from contextlib import suppress
 from dataclasses import replace
 
 from autograder import wire
-from autograder.course.cell_names import makes_unseen, names_of
+from autograder.course.cell_code.names import names_of
+from autograder.course.cell_code.traces import makes_unseen
 from autograder.course.grading_notebook import GradingCell
 from autograder.course.solution_regions import NOT_WRITTEN
 from autograder.errors import CellStopped, CheckFailed, StudentFault, StudentRaised
@@ -47,6 +48,7 @@ class NotebookRun:
         self._cells, self._places = texts.notebook.cells, texts.notebook.places
         self._end = self._places.get(task, len(self._cells))
         self._changers: dict[str, set[str]] = {}
+        self._new_names: dict[str, list[str]] = {}  # that were not there before a cell of the student's ran, by its id
         self._faults: dict[str, StudentFault | None] = {**process.faults_of("definitions")}
 
     @property
@@ -79,17 +81,21 @@ class NotebookRun:
             self._judge_elsewhere(cell, own)
 
     def run_again(self, variables: Mapping[str, wire.Value]) -> None:
-        """Set variables, and run the answers with them that were run before.
+        """Set variables, and run the answers and own cells with them that were run before.
+
+        What they made is forgotten first: a cell may keep what it made, so that it can be run twice.
 
         Raises:
             StudentFault: If the process gives no answer; what cells raise is noted in `faults`.
         """
+        again = [cell for cell in self._cells if cell.id in self._new_names and self._is_worth_repeating(cell)]
+        self._process.forget({name for cell in again for name in self._new_names[cell.id]} - variables.keys())
         self._process.assign(variables)
-        for cell in self._cells:
-            if not cell.given and cell.id in self._faults and self._is_worth_repeating(cell):
-                del self._faults[cell.id]
-                self._run_once(cell)
-                self._keep(cell, variables)
+        for cell in again:
+            del self._faults[cell.id]
+        for cell in again:
+            self._run_once(cell)
+            self._keep(cell, variables)
         for cell in self._cells:
             if cell.is_answer and self._faults.get(cell.id) is not None:
                 self._judge_elsewhere(cell, self._texts.reference.wanted_of(cell.id))
@@ -159,6 +165,8 @@ class NotebookRun:
         reference = self._texts.reference
         if cell.on_demand or cell.is_answer:
             self._supply(cell, names_of(definitions).reads, self._places[cell.id], reference.wanted_of(cell.id))
+        if not cell.given:
+            self._new_names[cell.id] = self._process.lacking(cell.names.makes)
         try:
             self._process.run(cell, definitions, SUPPLY_SECONDS if cell.on_demand else 0.0)
         except ENDS_PROCESS:
@@ -170,18 +178,22 @@ class NotebookRun:
         if cell.parameters:
             with suppress(StudentRaised):
                 self._process.run(replace(cell, id="grading_parameters"), reference.parameters)
-        if rest and reference.defines_functions(cell.id):
-            self._note_of_rest(cell, "; what follows there is not run.")
-        elif rest and not cell.weightless:
+        if rest and not cell.weightless:
             self._run_rest(cell, rest)
         return None
 
     def _run_rest(self, cell: GradingCell, rest: str) -> None:
-        """Run what follows in a cell after it has defined what it must: what goes wrong there is a note."""
-        if cell.id in self._process.faults_of("rest"):
+        """Run what follows in a cell after it has defined what it must: what goes wrong there is a note.
+
+        What uses the functions of an answer is left out, and so is what trains: it may take long.
+        """
+        follows = self._texts.following(cell, rest)
+        if follows != rest:
+            self._note_of_rest(cell, "; what uses it there, or trains, is not run.")
+        if not follows or cell.id in self._process.faults_of("rest"):
             return
         try:
-            self._process.run(cell, rest, REST_SECONDS, part="rest")
+            self._process.run(cell, follows, REST_SECONDS, part="rest")
         except ENDS_PROCESS as fault:
             self.ended_by_rest = True
             self._note_of_rest(cell, f". What follows: {fault.message}")
@@ -216,8 +228,8 @@ class NotebookRun:
 
     def _search(self, name: str, before: int) -> None:
         """Run the student's own cells that may make a name without its being seen, if nothing else makes it."""
-        if self._texts.notebook.makers(name, before):
-            return
+        if any(self._faults.get(cell.id) is not None for cell in self._texts.notebook.makers(name, before)):
+            return  # what went wrong there is the reason
         for cell in self._cells[:before]:
             if cell.added and makes_unseen(cell.source) and self._process.lacking([name]):
                 self._run_once(cell)

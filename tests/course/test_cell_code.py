@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from autograder.course.cell_names import (
+from autograder.course.cell_code.names import (
     CellNames,
     end_of_definitions,
-    leaves_traces,
     names_changed_by,
     names_of,
-    plain_code,
     statements_beyond,
 )
+from autograder.course.cell_code.statements import plain_code
+from autograder.course.cell_code.traces import leaves_traces
 
 TRAINING = """import os
 %time print("ready")
@@ -56,6 +56,11 @@ print(undefined)
         ("x = " + "-" * 100_000 + "1", set(), set()),
         ("x" + ".y" * 40_000, set(), set()),
         ("\0", set(), set()),
+        ("!pip install -q \\\n  einops\n%timeit f(x) \\\n  + 1\ny = !ls | \\\n  head\nx = z", {"z"}, {"x", "y"}),
+        ("np.*load*?\nx = y", {"y"}, {"x"}),
+        ("del x\ny = 1", set(), {"y"}),
+        ("%%writefile training.py\nx = y", set(), set()),
+        (f'picture = "{"iVBORw0K" * 10_000}"\nx = y', {"y"}, {"picture", "x"}),
     ],
 )
 def test_names_of_a_cell(source: str, reads: set[str], makes: set[str]) -> None:
@@ -100,7 +105,7 @@ def test_magics_that_run_their_code_are_taken_off_it(source: str, plain: str) ->
 
 def test_our_own_modules_read_what_they_make_or_python_has() -> None:
     """Precision: in whole modules, nothing is said to be read that is defined in them."""
-    for path in sorted((Path(__file__).parents[2] / "autograder" / "course").glob("*.py")):
+    for path in sorted((Path(__file__).parents[2] / "autograder" / "course").rglob("*.py")):
         names = names_of(path.read_text("utf-8"))
         assert names.reads <= set(dir(__builtins__)) | set(vars(__import__("builtins"))) | {"__file__"}
         assert names.makes >= {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)}

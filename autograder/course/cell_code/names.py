@@ -1,36 +1,22 @@
 """What a cell of a notebook reads and what it makes, by name: read off its text, nothing is run.
 
-A student's cells may hold anything. What cannot be parsed reads nothing, makes nothing and ends nowhere.
+What cannot be read makes nothing and ends nowhere.
 """
 
 from __future__ import annotations
 
 import ast
 import functools
-import re
 import symtable
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
-LONGEST = 40_000
-"""Characters of a cell that is looked at: many times what anybody writes into one."""
+from autograder.course.cell_code.statements import UNREADABLE, statements_of
+from autograder.course.cell_code.traces import leaves_traces
+
 NOTHING: frozenset[str] = frozenset()
 
-UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, SystemError)
-"""What Python's parser raises for one text or another; SystemError, where brackets are too deep for its own count."""
-_RUNNING_MAGICS = ("capture", "prun", "time")
-"""Magics of IPython that run the code behind them in the notebook's own namespace."""
-_CELL_MAGIC = re.compile(r"%%(\w+)[^\n]*")
-_LINE_MAGIC = re.compile(rf"(?m)^([ \t]*)%(?:{'|'.join(_RUNNING_MAGICS)})[ \t]+(?=[^\s-])")
-_OF_IPYTHON = (
-    # Not those that go on with a line above, where a blank stands behind the sign, or more of a comparison.
-    (re.compile(r"(?m)^([ \t]*)(?:%%?[A-Za-z]|![^=\n]|\?)[^\n]*"), r"\1pass"),
-    (re.compile(r"(?m)^([ \t]*[\w.]+)\?{1,2}[ \t]*$"), r"\1"),
-    (re.compile(r"(?m)^([\w, \t]*=[ \t]*)(?:%[A-Za-z]|![^=\n])[^\n]*"), r"\1None"),
-)
-"""Magics, commands and questions, as a line of their own and behind a name; and what takes their place."""
 _CHANGING_METHODS = frozenset("add append clear discard extend insert pop popitem remove setdefault update".split())
 _LOOKING_METHODS = frozenset("close describe head hist imshow info plot save savefig show summary tail".split())
 """What is called for what it shows or writes."""
@@ -40,24 +26,6 @@ _LIBRARIES = frozenset(
 )
 """Names under which nobody keeps an object that a method could change."""
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_UNSEEN = re.compile(r"(?m)\bimport[ \t]*\*|\b(?:exec|globals|locals|vars)[ \t]*\(|^[ \t]*global\b|^[ \t]*%run\b|:=")
-_TRACES = tuple(
-    (re.compile(leaves, re.MULTILINE), re.compile(reads))
-    for leaves, reads in (
-        (
-            r"\bsys\.path\b|\b(?:run_functions_eagerly|enable_numpy_behavior|get_custom_objects|register_keras_serializable|"
-            r"chdir|seed|style\.use)\(|\.set_\w+\(|\brcParams\b|^[ \t]*%cd\b",
-            "",
-        ),
-        (r"\bos\.(?:environ|putenv)\b|%(?:set_)?env\b", r"\b(?:environ|getenv)\b"),
-        (
-            r"open\([^\n]{0,200}['\"][rbt+]{0,2}[wax][rbt+]{0,2}['\"]|\.(?:write_\w+|save\w*|dump|to_\w+)\(|\bm(?:ake|k)dirs?\(|"
-            r"^%%(?:writefile|bash|sh)\b|^[ \t]*(?:[!%]mkdir|!unzip)\b|\bos\.system\(",
-            r"\b(?:open|\w*(?:load|read|save|write)\w*|exists|listdir|glob|import|to_\w+|dump|CSVLogger|ModelCheckpoint)\b",
-        ),
-    )
-)
-"""What a cell leaves beside names, and what in another one may depend on it."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +39,6 @@ class CellNames:
 
     reads: frozenset[str] = NOTHING
     makes: frozenset[str] = NOTHING
-
-
-def plain_code(source: str) -> str:
-    """Return a cell without the magics that only run its code, such as `%%time`; lines keep their numbers.
-
-    IPython drops empty lines at the beginning of a cell, so a comment takes the place of one.
-    """
-    magic = _CELL_MAGIC.match(source.lstrip("\n"))
-    if magic and magic[1] in _RUNNING_MAGICS:
-        source = source.replace(magic[0], "#", 1)
-    return source if magic and magic[1] not in _RUNNING_MAGICS else _LINE_MAGIC.sub(r"\1", source)
 
 
 @functools.lru_cache(maxsize=512)
@@ -136,32 +93,6 @@ def statements_beyond(source: str, original: str) -> str:
         elif not names.makes and (text := ast.unparse(statement)) not in known and leaves_traces(text, ""):
             new.append(statement)
     return "\n".join(ast.unparse(statement) for statement in new)
-
-
-def makes_unseen(source: str) -> bool:
-    """Whether a cell may make names that its text does not show: by a star import, `exec`, `globals()` or `%run`."""
-    return bool(_UNSEEN.search(source))
-
-
-def leaves_traces(source: str, reader: str) -> bool:
-    """Whether a cell sets something other than a name that another text may depend on.
-
-    Args:
-        source: The cell.
-        reader: The other text. A setting of a library counts always; a variable of the environment, or a file, only
-            where the text reads such things.
-    """
-    return any(leaves and reads for leaves, reads in zip(_left_by(source), _read_by(reader), strict=True))
-
-
-@functools.lru_cache(maxsize=512)
-def _left_by(source: str) -> tuple[bool, ...]:
-    return tuple(leaves.search(source) is not None for leaves, _ in _TRACES)
-
-
-@functools.lru_cache(maxsize=512)
-def _read_by(source: str) -> tuple[bool, ...]:
-    return tuple(reads.search(source) is not None for _, reads in _TRACES)
 
 
 def defines_functions(source: str) -> bool:
@@ -224,29 +155,6 @@ def _statements_with_names(source: str) -> tuple[tuple[int, _StatementNames], ..
     return tuple((statement.end_lineno or 0, _names_of_statement(statement)) for statement in statements_of(source))
 
 
-def statements_of(source: str) -> list[ast.stmt]:
-    """Return the statements of a cell; none if Python cannot read it, with IPython's own syntax taken out."""
-    if len(source) > LONGEST:
-        return []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for text in _as_python(plain_code(source)):
-            with suppress(*UNREADABLE):
-                return ast.parse(text).body
-    return []
-
-
-def _as_python(source: str) -> Iterator[str]:
-    """Yield a cell as Python may read it, without IPython's own syntax; each line keeps its number."""
-    yield source
-    for pattern, text in _OF_IPYTHON:
-        source = pattern.sub(text, source)
-    yield source
-    first = next((line for line in source.split("\n") if line.strip()), "")
-    indent = first[: len(first) - len(first.lstrip())]
-    yield "\n".join(line.removeprefix(indent) for line in source.split("\n"))
-
-
 class _WithoutAwait(ast.NodeTransformer):
     """Leaves out `await`, which stands at the top of a cell only in Jupyter."""
 
@@ -270,11 +178,12 @@ def _names_of_statement(statement: ast.stmt) -> _StatementNames:
         return _StatementNames(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING)
     symbols = table.get_symbols()
     at_once = {symbol.get_name() for symbol in symbols if symbol.is_referenced()}
-    makes = {symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()}
+    bound = {symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()}
+    makes = NOTHING if isinstance(statement, ast.Delete) else bound
     if isinstance(statement, ast.AugAssign):
         at_once |= makes
     later = {name for inner in table.get_children() for name in globals_of(inner)}
-    changes = makes | set(_changed_in_place(statement))
+    changes = bound | set(_changed_in_place(statement))
     may_change = frozenset(changes.union(_perhaps_changed(statement)))
     return _StatementNames(frozenset(at_once), frozenset(later), frozenset(makes), frozenset(changes), may_change)
 
