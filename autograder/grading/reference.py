@@ -150,10 +150,13 @@ class CellTexts:
             return source, ""
         return "\n".join(lines[:end]), "#\n" * end + "\n".join(lines[end:])
 
-    def following(self, cell: GradingCell, rest: str) -> str:
-        """Return what is run of that which follows in a cell: with functions, all that neither uses them nor trains."""
+    def following(self, cell: GradingCell, rest: str) -> tuple[str, bool]:
+        """Return what is run of that which follows in a cell, and whether something there is left out.
+
+        With functions, what uses them or trains is.
+        """
         if not self.reference.defines_functions(cell.id):
-            return rest
+            return rest, False
         return going_on_without(self.reference.wanted_of(cell.id), rest)
 
     def reads_of(self, cell: GradingCell) -> frozenset[str]:

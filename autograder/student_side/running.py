@@ -10,7 +10,7 @@ import inspect
 import operator
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.machinery import (
     BYTECODE_SUFFIXES,
     EXTENSION_SUFFIXES,
@@ -87,7 +87,6 @@ def run_text(
     source: str | bytes,
     file: str,
     names: dict[str, Any],
-    executed_by: Callable[[types.CodeType, dict[str, Any]], None] = execute,
     *,
     to_its_end: bool = False,
 ) -> list[str]:
@@ -99,7 +98,6 @@ def run_text(
         source: Its text.
         file: Under which it is compiled.
         names: The namespace.
-        executed_by: Runs a statement in it.
         to_its_end: Go on after a statement that raises, and raise the first of these errors at the end: what fails
             where work is graded, such as a path of the student's machine, costs only what needs it.
 
@@ -117,7 +115,7 @@ def run_text(
         code = compile(ast.Module([part], []), file, "exec", flags, dont_inherit=True)
         flags |= code.co_flags & _FUTURES
         try:
-            executed_by(code, names)
+            execute(code, names)
             as_in_jupyter(names)
         except Exception as error:
             lacking = _put_placeholders(part, error, names)

@@ -20,7 +20,7 @@ from autograder.student_side.error_places import CELL_FILE
 from autograder.student_side.given_modules import Given, StudentsModule
 from autograder.student_side.jupyter import interrupted_after
 from autograder.student_side.private_names.shortcuts import weightless
-from autograder.student_side.running import execute, import_files_of, run_text
+from autograder.student_side.running import import_files_of, run_text
 from autograder.student_side.stand_ins import put_everywhere, stand_in_for
 
 
@@ -122,19 +122,20 @@ class SubmittedNotebook:
             if not question.weightless:
                 return wire.Items(list(run_text(source, file, self.names, to_its_end=question.to_its_end)))
             with weightless():
-                return wire.Items(list(run_text(source, file, self.names, self._build)))
+                return wire.Items(self._run_weightless(source, file))
+
+    def _run_weightless(self, source: str, file: str) -> list[wire.Value]:
+        """Run a cell that builds models: without weights they are there, and what calls them is left out."""
+        try:
+            return [*run_text(source, file, self.names, to_its_end=True)]
+        except tf.errors.OpError:
+            if not any(isinstance(value, keras.Model) for value in self.names.values()):
+                raise
+        return []
 
     def lacking(self, question: wire.Lacking) -> wire.Value:
         """Return which of these names neither the cells have defined nor Python itself."""
         return wire.Items([name for name in question.names if name not in self.names and not hasattr(builtins, name)])
-
-    def _build(self, statement: types.CodeType, names: dict[str, Any]) -> None:
-        """Run a statement of a cell that builds a model: a model without weights is there, but cannot be called."""
-        try:
-            execute(statement, names)
-        except tf.errors.OpError:
-            if not any(isinstance(value, keras.Model) for value in names.values()):
-                raise
 
     def find(self, name: str) -> Any:  # noqa: ANN401 - whatever the student named so
         """Return what the notebook has under a name.

@@ -211,11 +211,13 @@ set_up(3)
 counted = count("endless")
 shown = [counted, "endless"]
 model.fit(ordered, epochs="endless")
+unread = "endless"
 log = []
+log.append(1)
 """
     found, process = run("count", notebook(count_answer=answer))
     assert process.names["count"]() == 3
-    assert process.names["log"] == []
+    assert process.names["log"] == [1]
     assert found.take_notes() == [
         "The cell `count_answer` is graded for what it defines; what uses it there, or trains, is not run."
     ]

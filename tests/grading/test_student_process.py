@@ -297,6 +297,20 @@ def test_a_weightless_cell_builds_what_no_machine_could_hold(student: StudentPro
     assert [weight["shape"] for weight in weights] == [(1 << 20, 1 << 20), (1 << 20,)]
 
 
+def test_a_weightless_cell_may_try_a_small_model_first(student: StudentProcess) -> None:
+    cell = """import numpy as np, utilities
+small = utilities.build_tokens(8)
+shape = small(np.zeros((1, 5, 8), "float32")).shape
+assert shape == (1, 3)
+model_params = {"width": 16}
+large = utilities.build_tokens(**model_params)"""
+    student.ask(wire.RunCell("a", cell, weightless=True))
+    assert student.ask(wire.Read("model_params")) == {"width": 16}
+    assert student.ask(wire.Read("large")).kind == "model"
+    with pytest.raises(StudentRaised, match="too narrow"):
+        student.ask(wire.RunCell("b", "import utilities\nnarrow = utilities.build_tokens(1)", weightless=True))
+
+
 def test_a_model_is_counted_as_it_would_be_built(student: StudentProcess) -> None:
     width = 1 << 28
     expected = (8 + 1 + 2 + 3) * width + 3

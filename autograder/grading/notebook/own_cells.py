@@ -11,7 +11,7 @@ import ast
 import functools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from autograder.course.cell_code.names import names_of, names_used_by
+from autograder.course.cell_code.names import CellNames, names_of, names_used_by
 from autograder.course.cell_code.statements import statements_of
 from autograder.course.grading_notebook import GradingCell
 
@@ -43,21 +43,31 @@ def cells_in_touch(reads: Collection[str], cells: Sequence[GradingCell]) -> list
     return [cell for cell in added if any(id(groups[name]) in wanted for name in touched.get(cell.id, ()))]
 
 
-def going_on_without(names: Collection[str], source: str) -> str:
-    """Return the statements of a text that use neither these names nor what comes of them, and do not train.
+def going_on_without(names: Collection[str], source: str) -> tuple[str, bool]:
+    """Return what is worth running of a text without the statements that use these names, or what comes of them.
 
-    The lines of all others become comments, so that lines keep their numbers; empty if no statement is left.
+    What trains is left out, too, and variables that no other statement here reads. The lines of all that is left out
+    become comments, so that lines keep their numbers.
+
+    Returns:
+        The text, empty if no statement is left; whether something uses the names or trains.
     """
-    without, kept, left_out = set(names), False, set[int]()
-    for statement in statements_of(source):
+    without, kept = set(names), list[tuple[ast.stmt, CellNames]]()
+    statements = statements_of(source)
+    for statement in statements:
         found = names_of(ast.unparse(statement))
         if found.reads & without or _statement_trains(statement):
             without |= found.makes
-            left_out |= set(range(statement.lineno, (statement.end_lineno or 0) + 1))
         else:
-            kept = True
-    lines = source.split("\n")
-    return "\n".join("#" if number in left_out else line for number, line in enumerate(lines, 1)) if kept else ""
+            kept.append((statement, found))
+    read, lines = set[str](), set[int]()
+    for statement, found in reversed(kept):
+        registers = isinstance(statement, ast.FunctionDef | ast.ClassDef) and statement.decorator_list
+        if not found.makes or found.makes & read or registers:
+            read |= found.reads
+            lines |= set(range(statement.lineno, (statement.end_lineno or 0) + 1))
+    text = "\n".join(line if number in lines else "#" for number, line in enumerate(source.split("\n"), 1))
+    return text if lines else "", len(kept) < len(statements)
 
 
 def _groups(sets: Iterable[Collection[str]]) -> dict[str, set[str]]:

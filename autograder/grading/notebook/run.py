@@ -187,11 +187,13 @@ class NotebookRun:
 
         What uses the functions of an answer is left out, and so is what trains: it may take long.
         """
-        follows = self._texts.following(cell, rest)
-        if follows != rest:
+        follows, uses_it = self._texts.following(cell, rest)
+        if uses_it:
             self._note_of_rest(cell, "; what uses it there, or trains, is not run.")
         if not follows or cell.id in self._process.faults_of("rest"):
             return
+        if follows != rest:
+            self._supply(cell, names_of(follows).reads, self._places[cell.id], frozenset())
         try:
             self._process.run(cell, follows, REST_SECONDS, part="rest")
         except ENDS_PROCESS as fault:
