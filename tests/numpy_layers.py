@@ -9,7 +9,7 @@ import numpy as np
 
 from autograder.checking.comparisons import Floats
 from autograder.checking.remote import Layer
-from autograder.checking.testimony import MOST_SCALARS, Weight
+from autograder.checking.testimony import MOST_SCALARS, Description, Weight
 
 Function = Callable[..., Any]
 """Returns the output for the inputs, then for the vector of all variables."""
@@ -34,9 +34,9 @@ class NumpyLayer(Layer):
         """Return the variables, all of them trainable."""
         return tuple(Weight(f"w{number}", shape, True) for number, shape in enumerate(self._shapes))
 
-    def penalty(self) -> float:
-        """Return 0: nothing is added to a loss."""
-        return 0.0
+    def describe(self) -> Description:
+        """Return its weights: nothing is added to a loss, and nothing is constrained."""
+        return Description(self.weights(), ())
 
     def set_weights(self, arrays: Sequence[Floats]) -> None:
         """Assign all variables."""

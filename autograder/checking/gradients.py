@@ -44,6 +44,7 @@ class Subject:
         trained: Where the values of each trainable variable stand.
         values: What all variables hold.
         read: Positions that the oracle depends on; gradients by other variables are not looked at.
+        training: Whether it is asked in training; None asks without a phase.
     """
 
     layer: Layer
@@ -51,13 +52,21 @@ class Subject:
     trained: tuple[Positions, ...] = ()
     values: Floats = field(default_factory=lambda: np.zeros(0))
     read: Positions | None = None
+    training: bool | None = None
 
     @classmethod
-    def of(cls, variables: Variables, values: Floats, function: Function, read: Positions | None = None) -> Subject:
+    def of(
+        cls,
+        variables: Variables,
+        values: Floats,
+        function: Function,
+        read: Positions | None = None,
+        training: bool | None = None,
+    ) -> Subject:
         """Return a layer whose `variables` hold `values`."""
         chosen = zip(variables.positions, variables.trainable, strict=True)
         trained = tuple(places for places, trainable in chosen if trainable)
-        return cls(variables.layer, function, trained, values, read)
+        return cls(variables.layer, function, trained, values, read, training)
 
 
 def expect_gradients(subject: Subject, shapes: Sequence[Sequence[int]], rng: np.random.Generator) -> None:
@@ -68,7 +77,7 @@ def expect_gradients(subject: Subject, shapes: Sequence[Sequence[int]], rng: np.
         shapes: Of the layer's inputs, batch included; the values are drawn.
         rng: Draws inputs, cotangent and directions.
     """
-    expect_no_penalty(subject.layer)
+    expect_nothing_beside(subject.layer)
     agree = False
     for _ in range(DRAWS):
         agree = agree or _agree(subject, _draw_probe(subject, shapes, rng))
@@ -79,9 +88,14 @@ def expect_gradients(subject: Subject, shapes: Sequence[Sequence[int]], rng: np.
     )
 
 
-def expect_no_penalty(layer: Layer) -> None:
-    """End the check if the layer adds something to every loss, such as a regulariser's penalty."""
-    require(layer.penalty() == 0, "Something adds a penalty to every loss; nobody asked for one.")
+def expect_nothing_beside(layer: Layer) -> None:
+    """End the check if beside its gradients something else has a part in its training: a penalty, or a constraint."""
+    found = layer.describe()
+    require(found.penalty == 0, "Something adds a penalty to every loss; nobody asked for one.")
+    require(
+        not found.constrained,
+        "Some weights have a constraint, which changes them after each step of the training; nobody asked for one.",
+    )
 
 
 @dataclass(frozen=True)
@@ -167,7 +181,7 @@ def _steps(direction: Floats) -> tuple[Floats, Floats]:
 
 def _ask(subject: Subject, inputs: Sequence[Floats], cotangent: Floats) -> list[object]:
     """Return the submission's gradients, all of which exist."""
-    of_inputs, of_weights = subject.layer.gradients(*inputs, cotangent=cotangent)
+    of_inputs, of_weights = subject.layer.gradients(*inputs, cotangent=cotangent, training=subject.training)
     if len(of_inputs) != len(inputs) or len(of_weights) != len(subject.trained):
         fail("The gradients could not be read: they are not one for each input and each trainable weight.")
     dead = sum(1 for gradient in of_weights if gradient is None or not np.any(gradient))

@@ -74,7 +74,7 @@ class Layer:
         Raises:
             CheckFailed: If they hold more than `most` values: what a submission says of itself takes no memory here.
         """
-        weights = self._describe().weights
+        weights = self.describe().weights
         scalars = sum(weight.size for weight in weights)
         if scalars > most:
             fail(f"There are {scalars:,} weights, far more than expected.", "wrong_number_of_weights")
@@ -82,12 +82,12 @@ class Layer:
 
     def parts(self) -> tuple[SubLayer, ...]:
         """Return the model's layers in order, or a layer's sub-layers."""
-        rows = self._describe().layers
+        rows = self.describe().layers
         return tuple(SubLayer(row.kind, row.weights, row.settings, Layer(self._ask, row.ref)) for row in rows)
 
-    def penalty(self) -> float:
-        """Return what the layer adds to every loss, such as that of a regulariser."""
-        return self._describe().penalty
+    def describe(self) -> Description:
+        """Return what the layer says of its weights and layers."""
+        return read(self._ask(wire.Describe(self.ref), None), Description)
 
     def set_weights(self, arrays: Sequence[Floats]) -> None:
         """Assign all variables, in the order of `weights`."""
@@ -108,9 +108,6 @@ class Layer:
         answer = self._ask(wire.Gradients(self.ref, packed, wire.pack_array(cotangent), training), None)
         found = read(answer, GradientsFound)
         return found.inputs, found.weights
-
-    def _describe(self) -> Description:
-        return read(self._ask(wire.Describe(self.ref), None), Description)
 
 
 class Student:

@@ -74,11 +74,13 @@ class Description(msgspec.Struct, frozen=True):
 
     Attributes:
         penalty: What it adds to every loss, such as that of a regulariser.
+        constrained: Whether some weights are kept within bounds after each step.
     """
 
     weights: Annotated[tuple[Weight, ...], msgspec.Meta(max_length=MOST_VARIABLES)]
     layers: Annotated[tuple[LayerRow, ...], msgspec.Meta(max_length=MOST_VARIABLES)]
     penalty: Finite = 0.0
+    constrained: bool = False
 
     def __post_init__(self) -> None:
         """Refuse layers with weights that are not in the list."""

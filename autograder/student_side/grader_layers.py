@@ -1,7 +1,7 @@
-"""A layer of the grader's, which stands behind a model that student code trains.
+"""Layers of the grader's, which stand behind what student code makes.
 
-It runs in the student process, where student code can change it. So no mark rests on what it says alone: checks compare
-that with what it must say, given the weights that the training must reach.
+They run in the student process, where student code can change them. So no mark rests on what they say alone: checks
+compare that with what it must say.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import tf_keras as keras
 @keras.saving.register_keras_serializable("autograder")
 class Tape(keras.layers.Layer):  # type: ignore[misc]
     """Passes logits on, and keeps those that it sees in inference: a row for each sample, a 1 and its logits.
+
+    How often it was called in training it counts.
 
     Args:
         rows: How many are kept, the latest ones at the end. Those that nothing was seen for are zeros.
@@ -32,14 +34,25 @@ class Tape(keras.layers.Layer):  # type: ignore[misc]
         """Make the rows, which are no weights to train but are saved and loaded with them."""
         shape = (self.rows, input_shape[-1] + 1)
         self.seen = self.add_weight(name="seen", shape=shape, initializer="zeros", trainable=False)
+        self.steps = self.add_weight(name="steps", shape=(), initializer="zeros", trainable=False)
         super().build(input_shape)
 
     def call(self, logits: Any, training: Any = None) -> Any:  # noqa: ANN401 - tensors, (batch, classes)
         """Return the logits as they are."""
         rows = tf.concat([tf.ones_like(logits[:, :1]), logits], axis=1)  # (batch, 1 + classes)
         longer = tf.concat([self.seen, rows], axis=0)[-self.rows :]
-        self.seen.assign(tf.where(_flag(training), self.seen, longer))
+        trains = _flag(training)
+        self.seen.assign(tf.where(trains, self.seen, longer))
+        self.steps.assign_add(tf.cast(trains, self.steps.dtype))
         return tf.identity(logits)
+
+
+class Unmasked(keras.layers.Layer):  # type: ignore[misc]
+    """Passes tokens on, and zeros in place of those that a mask hides from the layers behind it."""
+
+    def call(self, tokens: Any, mask: Any = None) -> Any:  # noqa: ANN401 - tensors, (batch, tokens, width)
+        """Return the tokens."""
+        return tf.identity(tokens) if mask is None else tokens * tf.cast(mask, tokens.dtype)[..., None]
 
 
 def _flag(training: Any) -> Any:  # noqa: ANN401 - None, a truth value, or a tensor of one

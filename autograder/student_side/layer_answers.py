@@ -73,7 +73,12 @@ class LayerAnswers:
         layer_rows = [self._layer_row(part, positions) for part in inside]
         penalty = sum(float(tf.reduce_sum(loss)) for loss in layer.losses) if layer.built else 0.0
         return wire.Table(
-            {"weights": wire.Items(weight_rows), "layers": wire.Items(layer_rows), "penalty": float(penalty)}
+            {
+                "weights": wire.Items(weight_rows),
+                "layers": wire.Items(layer_rows),
+                "penalty": float(penalty),
+                "constrained": any(getattr(weight, "constraint", None) is not None for weight in weights),
+            }
         )
 
     def _layer_row(self, layer: Any, positions: dict[int, int]) -> wire.Value:  # noqa: ANN401 - any Keras layer

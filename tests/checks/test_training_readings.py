@@ -31,13 +31,14 @@ Floats = np.ndarray[Any, Any]
 class TrainedModel:
     """Stands for a model in a student's process, with weights in float32 as its training left them."""
 
-    def __init__(self, plan: TrainingPlan, weights: Floats, tape: Floats) -> None:
+    def __init__(self, plan: TrainingPlan, weights: Floats, tape: Floats, steps: int = 6) -> None:
         self._network, self._weights, self._tape = plan.network, weights.astype(np.float32), tape.astype(np.float32)
+        self._steps = np.float32(steps)
 
     def get_weights(self) -> tuple[Any, ...]:
-        """Return each layer's kernel and bias, and the tape."""
+        """Return each layer's kernel and bias, the tape, and how often it was called in training."""
         layers = self._network.layers(self._weights)
-        return (*(part for layer in layers for part in (layer[:-1], layer[-1])), self._tape)
+        return (*(part for layer in layers for part in (layer[:-1], layer[-1])), self._tape, np.array(self._steps))
 
     def __call__(self, images: Floats, training: bool | None = None) -> Floats:
         """Return logits."""
@@ -56,8 +57,8 @@ def first(points: LabelledPoints, count: int) -> LabelledPoints:
     return replace(points, images=points.images[:count], labels=points.labels[:count])
 
 
-def read(rigged: RiggedTraining, weights: Floats, rows: Floats, history: Any = None) -> Reading:
-    model: Any = TrainedModel(rigged.plan, weights, rows)
+def read(rigged: RiggedTraining, weights: Floats, rows: Floats, history: Any = None, steps: int = 6) -> Reading:
+    model: Any = TrainedModel(rigged.plan, weights, rows, steps)
     mistakes = TRAINING.OF_RECIPE + ((TRAINING.NOT_ALL_TRAINED,) if rigged.plan.late else ())
     return read_training(rigged, model, TrainOutcome(history, (), ()), mistakes)
 
@@ -79,6 +80,13 @@ def test_a_right_training_is_read(drawn: list[RiggedTraining], drawn_late: list[
         assert reading.watched is rigged.validation
         assert reading.tests == 1
         assert all(reading.tells(name) for name in ("loss", "accuracy", "val_loss", "val_accuracy"))
+
+
+def test_a_model_that_was_never_called_in_training_is_read(drawn: list[RiggedTraining]) -> None:
+    rigged = drawn[0]
+    weights, best = rigged.path.weights, rigged.plan.best
+    rows = tape([(rigged.validation, weights[epoch]) for epoch in range(1, best + 1)])
+    assert [read(rigged, weights[best], rows, steps=steps).in_training for steps in (0, 1)] == [False, True]
 
 
 def test_wrong_recipes_are_read_by_their_names(drawn: list[RiggedTraining]) -> None:

@@ -7,11 +7,11 @@ import pytest
 
 from autograder.checking.comparisons import expect, require
 from autograder.checking.gradients import Subject, expect_gradients
-from autograder.checking.mistakes import answers, blame
+from autograder.checking.mistakes import Mistake, answers, blame
 from autograder.checking.readings import positions_in, values_at
 from autograder.checking.remote import Student, node
 from autograder.checking.variables import Variables, is_vector
-from autograder.checks.vit.dropout.networks import ALWAYS_ON, NetworkInTraining, ask_in_training
+from autograder.checks.vit.dropout.networks import ALWAYS_ON, NetworkInTraining, ask_in_training, expect_without_dropout
 from autograder.checks.vit.oracles.vision_transformer import dense_parameters, mlp
 from autograder.checks.vit.readings.counting import expect_size
 from autograder.checks.vit.readings.networks import CAPPED, LIST_CHANGED, dense_layers, enliven, read_network
@@ -73,11 +73,34 @@ def test_output(network, rng):
         expect(network.layer(x), answers(mlp(x, weights), [CAPPED], x, weights), "The output")
 
 
-@pytest.mark.check("There is one dense layer for each width in hidden_units, all of it trainable.")
-def test_widths(network):
+SHARED = Mistake(
+    "layers_shared",
+    "Called twice in a model, or for a width twice in a row, your mlp uses layers again that it has used before. Each call "
+    "makes layers of its own, one for each width.",
+)
+ALL_ZEROS = Mistake(
+    "kernels_start_at_zero", "All your kernels start as zeros. From there the training moves no kernel."
+)
+
+
+@pytest.mark.check("There is one dense layer for each width in hidden_units, all of it trainable, in every call anew.")
+def test_widths(student, network):
+    expect_own_layers(student)
     right = sum(dense_parameters(before, after) for before, after in zip(WIDTHS, UNITS, strict=False))
     expect_size(network.variables.size, right, f"hidden_units={list(UNITS)} on {WIDTH} features")
     require(all(network.variables.trainable), "Some weights are not trainable. All must be learned.")
+
+
+def expect_own_layers(student: Student):
+    """End the check unless two calls in one model, for equal widths, have layers of their own that can learn."""
+    calls = [WIDTH] * 2, [WIDTH] * 3
+    model = student.model([(WIDTH,)], *(node("mlp", [number], list(units), 0.0) for number, units in enumerate(calls)))
+    right = sum(dense_parameters(WIDTH, WIDTH) for units in calls for _ in units)
+    if Variables(model).size < right:
+        blame(SHARED)
+    kernels = [values for values in model.get_weights() if values is not None and np.ndim(values) > 1]
+    if kernels and not any(map(np.any, kernels)):
+        blame(ALL_ZEROS)
 
 
 @pytest.mark.check("It works on vectors and on tokens with any number of axes, for one width and for equal ones.")
@@ -88,7 +111,7 @@ def test_vectors(student, network, rng):
         variables.set(values)
         what = f"The output for hidden_units={units} on inputs of shape {x.shape}"
         right = [network.right(x, values_at(places, values)) for places in network.of_layers(layers)]
-        expect(variables.layer(x), answers(right), what)
+        expect_without_dropout(variables.layer, x, answers(right), what)
 
 
 def make_for(student: Student, leading, units):

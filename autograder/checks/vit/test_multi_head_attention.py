@@ -10,7 +10,7 @@ import pytest
 from autograder.checking.comparisons import describe, expect, fail, require
 from autograder.checking.gradients import Subject, expect_gradients
 from autograder.checking.mistakes import Mistake, answers, blame
-from autograder.checking.readings import positions_in
+from autograder.checking.readings import positions_in, values_at
 from autograder.checking.remote import apply
 from autograder.checks.vit.mistakes.attention import blame_for_overflow, has_clear_winners
 from autograder.checks.vit.readings.heads import BATCH, EQUAL, ONE_HEAD, SIZES, draw, read_heads
@@ -23,6 +23,14 @@ DRAWS = 16
 
 BIASED = Mistake("biased_projections", "Your projections have biases. The layer has none.")
 
+ALL_ZEROS = Mistake(
+    "weights_start_at_zero",
+    "Your projections start as zeros. From there no gradient moves them, so the layer learns nothing: draw them at random.",
+)
+ALL_EQUAL = Mistake(
+    "weights_start_equal",
+    "All weights of your projections start as one number, so all heads are the same and stay so: draw them at random.",
+)
 OTHER_FOR_ONE_HEAD = Mistake(
     "other_for_one_head",
     "With n_heads = 1 the output is not that of multi-head attention, although with more heads it is. A single head is "
@@ -59,7 +67,7 @@ def test_output(student, task_rng, rng, layers):
     weight=0.5,
 )
 @pytest.mark.parametrize(
-    "queries, keys, size", [(QUERIES, KEYS, 1), (KEYS, QUERIES, LOUD)], ids=["more_keys", "more_queries"]
+    "queries, keys, size", [(1, KEYS, 1), (KEYS, QUERIES, LOUD)], ids=["more_keys", "more_queries"]
 )
 def test_other_lengths(heads, rng, queries, keys, size):
     values = heads.set_weights(rng)
@@ -71,7 +79,7 @@ def test_other_lengths(heads, rng, queries, keys, size):
             break
     output = heads.layer(*inputs)
     blame_for_overflow(output)
-    expect(output, answers(right), f"The output of {queries} queries and {keys} keys")
+    expect(output, answers(right), f"With n_queries = {queries} and n_keys = {keys}, the output")
 
 
 @pytest.mark.check("The layer holds the weights of four projections without bias, all trainable.", weight=2)
@@ -89,7 +97,7 @@ def test_parameters(heads):
 def test_attention_weights(student, heads, rng):
     flagged = heads.with_weights(student)
     values, inputs = flagged.set_weights(rng), draw(rng, heads.sizes, QUERIES, KEYS)
-    answer = flagged.layer(*inputs)
+    answer = flagged.layer(*inputs, training=True)
     if not isinstance(answer, tuple) or len(answer) != 2:
         fail(f"With return_attention_weights=True the layer must return (output, weights); got {describe(answer)}.")
     output, per_head = flagged.right(values, *inputs)  # (batch, queries, width), (batch, heads, queries, keys)
@@ -115,8 +123,22 @@ def test_gradients(heads, rng):
         values,
         lambda inputs, values: heads.right(values, *inputs)[0],
         positions_in(heads.places),
+        training=True,
     )
     expect_gradients(subject, [(BATCH, QUERIES, sizes.dk), (BATCH, KEYS, sizes.dk), (BATCH, KEYS, sizes.dv)], rng)
+
+
+def expect_lively_start(heads):
+    """End the check if the layer's own first weights keep it from learning, or all its heads alike."""
+    values = np.concatenate([np.ravel(value) for value in heads.layer.get_weights()])
+    if values.shape != (heads.variables.size,):
+        fail("The layer's weights could not be read.")
+    parts = values_at(heads.places, values)
+    query, key, value, output = parts.query, parts.key, parts.value, parts.output
+    if not (query.any() or key.any()) or not (value.any() or output.any()):
+        blame(ALL_ZEROS)
+    if all(np.ptp(part) == 0 for part in (query, key, value)):
+        blame(ALL_EQUAL)
 
 
 @pytest.mark.check("Inside a model, in training as well, it gives the same for batches of any size.")
@@ -124,6 +146,7 @@ def test_inside_a_model(student, heads, rng):
     sizes, tokens = heads.sizes, [(TOKENS, heads.sizes.dk), (TOKENS, heads.sizes.dk), (TOKENS, heads.sizes.dv)]
     made = apply("MultiHeadAttention", [0, 1, 2], init=[sizes.heads, sizes.width, sizes.dk, sizes.dv])
     model = heads.in_another(student.model(tokens, made))
+    expect_lively_start(model)
     values = model.set_weights(rng)
     for batch in (1, BATCH + 3):
         inputs = draw(rng, sizes, TOKENS, TOKENS, batch)

@@ -5,7 +5,7 @@ import pytest
 
 from autograder.checking.comparisons import expect, require
 from autograder.checking.gradients import Subject, expect_gradients
-from autograder.checking.mistakes import answers, blame
+from autograder.checking.mistakes import Mistake, answers, blame
 from autograder.checking.readings import ABSENT, positions_in, values_at
 from autograder.checking.remote import Student, apply
 from autograder.checking.variables import Variables
@@ -15,6 +15,14 @@ from autograder.checks.vit.readings.encoders import NO_BIAS, TOKEN_NOT_TRAINABLE
 from autograder.errors import CheckFailed
 
 BATCH, PATCHES, PATCH_DIM, WIDTH = 3, 5, 10, 7
+
+
+MASKED = Mistake(
+    "tokens_masked",
+    "Your tokens come with a mask that hides the first one from the layers behind them. Is it `mask_zero=True`? No position is "
+    "padding.",
+    lambda tokens: np.concatenate([np.zeros_like(tokens[:, :1]), tokens[:, 1:]], axis=1),
+)
 
 
 def draw(rng, batch=BATCH, patches=PATCHES, patch_dim=PATCH_DIM):
@@ -68,14 +76,15 @@ def test_parameters(encoder):
 @pytest.mark.check("In a model, in training as well, it does the same for any number of images; and for one patch.")
 def test_inside_a_model(student, encoder, rng):
     made = apply("PatchEncoder", [0], init=[PATCHES, WIDTH])
-    variables = Variables(student.model([(PATCHES, PATCH_DIM)], made))
+    variables = Variables(student.model([(PATCHES, PATCH_DIM)], made, apply("grader.Unmasked", [1])))
     require(variables.shapes == encoder.variables.shapes, "Inside a model, the encoder has other weights than alone.")
     values = variables.draw(rng)
     variables.set(values)
     for batch, training in ((BATCH, True), (BATCH + 2, False), (1, True)):
         patches = draw(rng, batch)
         right = encoder.oracle(patches, values_at(encoder.places, values))
-        expect(variables.layer(patches, training=training), answers(right), f"In a model, the tokens of {batch} images")
+        tokens = variables.layer(patches, training=training)
+        expect(tokens, answers(right, [MASKED], right), f"In a model, the tokens of {batch} images")
     if encoder.mistake is None:  # otherwise another check names it
         expect_one_patch(student, rng)
 
@@ -104,5 +113,5 @@ def test_gradients(encoder, rng):
     def output(inputs, values):
         return encoder.oracle(inputs[0], values_at(encoder.places, values))
 
-    subject = Subject.of(encoder.variables, values, output, positions_in(encoder.places))
+    subject = Subject.of(encoder.variables, values, output, positions_in(encoder.places), training=True)
     expect_gradients(subject, [(BATCH, PATCHES, PATCH_DIM)], rng)

@@ -149,4 +149,4 @@ def test_training(student, order, rng):
     model, images = student.once(make, 12, 3, 4), draw(rng, 2, 12, 3)
     require(not model.weights(), "PatchExtractor must have no weights: it only moves numbers.")
     expect(model(images, training=True), answers(order(images, 4)), "The patches in training")
-    expect_gradients(Subject(model, lambda inputs, _: order(inputs[0], 4)), [images.shape], rng)
+    expect_gradients(Subject(model, lambda inputs, _: order(inputs[0], 4), training=True), [images.shape], rng)

@@ -22,7 +22,12 @@ from autograder.checks.vit.training.rigged_training import (
     in_batches,
     rig_training,
 )
-from autograder.checks.vit.training.training_readings import NOTHING_LEARNED, read_training, trainable_model
+from autograder.checks.vit.training.training_readings import (
+    NOT_IN_TRAINING,
+    NOTHING_LEARNED,
+    read_training,
+    trainable_model,
+)
 from autograder.checks.vit.training.trajectories import OF_PROBABILITIES, adam_w, ams_grad, rms_prop, sgd
 from autograder.errors import StudentFault, StudentRaised
 
@@ -188,6 +193,8 @@ def vit_training(student, task_rng):
 def test_settings(trained):
     if trained.mistake in OF_SETTINGS:
         blame(trained.mistake)
+    if not trained.in_training:
+        blame(NOT_IN_TRAINING)
 
 
 @pytest.mark.check("The loss is the mean cross-entropy of the logits with integer labels.")

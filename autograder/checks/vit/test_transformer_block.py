@@ -14,7 +14,12 @@ from autograder.checking.mistakes import Mistake, answers, blame
 from autograder.checking.readings import moved_to, positions_in, values_at
 from autograder.checking.variables import Variables, without
 from autograder.checks.vit.dropout.blocks import attention_in_training, network_in_training
-from autograder.checks.vit.dropout.networks import ALWAYS_ON, blame_for_dropout, expect_frequencies
+from autograder.checks.vit.dropout.networks import (
+    ALWAYS_ON,
+    blame_for_dropout,
+    expect_frequencies,
+    expect_without_dropout,
+)
 from autograder.checks.vit.mistakes.attention import blame_for_overflow, has_clear_winners
 from autograder.checks.vit.mistakes.blocks import NO_ATTENTION_DROPOUT
 from autograder.checks.vit.oracles.vision_transformer import dense_parameters, multi_head_attention
@@ -104,6 +109,7 @@ def test_in_turn(student, block, rng):
     output = variables.layer(x)
     blame_for_overflow(output)
     expect(output, answers(right), "The output of two blocks in turn for a single image")
+    expect_without_dropout(variables.layer, x, answers(right), "The same in training")
 
 
 def make_two(student, block):

@@ -12,7 +12,7 @@ from autograder.checking.gradients import Subject, expect_gradients
 from autograder.checking.mistakes import answers, blame
 from autograder.checking.readings import positions_in
 from autograder.checking.remote import Layer, Student
-from autograder.checks.vit.dropout.networks import NEVER_ON, RATES, blame_for_dropout
+from autograder.checks.vit.dropout.networks import NEVER_ON, RATES, blame_for_dropout, expect_without_dropout
 from autograder.checks.vit.dropout.vits import vit_in_training
 from autograder.checks.vit.oracles.vision_transformer import vit_parameters
 from autograder.checks.vit.readings.model_candidates import BATCH, VitSizes
@@ -22,6 +22,7 @@ from autograder.errors import CheckFailed, StudentFault
 SIZES = VitSizes(side=9, channels=2, patch_size=3, model_dim=4, heads=3, layers=2, head=(7, 11), classes=5)
 OTHER = VitSizes(side=6, channels=1, patch_size=3, model_dim=4, heads=3, layers=1, head=(3, 6, 5), classes=2)
 BLOCK_RATE, HEAD_RATE, SAMPLES = 0.2, 0.4, 96
+RATES_OF = {SIZES: (BLOCK_RATE, HEAD_RATE), OTHER: (0.0, 0.0)}
 OTHER_RATES = (
     *((rate, HEAD_RATE) for rate in (0.0, *RATES)),
     *((BLOCK_RATE, rate) for rate in (0.0, *RATES)),
@@ -51,7 +52,7 @@ LARGE_PARAMETERS = 371_104_544
 def read(student: Student, sizes, rng):
     """Return a model as it was read, or why it could not be."""
     try:
-        return read_vit(student, sizes, (BLOCK_RATE, HEAD_RATE), rng)
+        return read_vit(student, sizes, RATES_OF[sizes], rng)
     except CheckFailed as failed:
         return failed
 
@@ -94,7 +95,7 @@ def test_output(model, rng):
 def test_other_sizes(other, rng):
     images, values = other.draw(rng, batch=1)
     what = f"The logits of one image for num_classes={OTHER.classes} and a head with the widths {list(OTHER.head)}"
-    expect(other.layer(images), answers(other.right(images, values)), what, TOLERANCE)
+    expect_without_dropout(other.layer, images, answers(other.right(images, values)), what, TOLERANCE)
 
 
 @pytest.mark.check("In training, all blocks and the head drop units at the two rates that are given.", weight=2)

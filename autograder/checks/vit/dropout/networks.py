@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from autograder.checking.comparisons import Floats, agrees, expect_array, fail
+from autograder.checking.comparisons import FLOAT32_TOLERANCE, Answers, Floats, agrees, expect, expect_array, fail
 from autograder.checking.dropout import (
     Kept,
     Outcomes,
@@ -29,6 +29,11 @@ NEVER_ON = Mistake(
     "dropout of tf.keras never is.)",
 )
 OTHER_RATE = Mistake("dropout_rate_ignored", "Your dropout has another rate than the one that is asked for.")
+RATE_OF_ZERO = Mistake(
+    "dropout_rate_of_zero",
+    "With a rate of 0 nothing may be dropped in training, and yours drops something. Does `or` put another rate in its "
+    "place?",
+)
 SHARED_MASKS = (
     "Your dropout drops the same units of several tokens, samples or calls, or all units of a token at once. Each unit "
     "falls by itself, each time."
@@ -52,6 +57,24 @@ def ask_in_training(layer: Layer, one: Floats, samples: int, shape: Sequence[int
     x = np.broadcast_to(one, (samples // CALLS, *one.shape[1:]))
     calls = [expect_array(layer(x, training=True), (len(x), *shape), "The output in training") for _ in range(CALLS)]
     return np.stack(calls)
+
+
+def expect_without_dropout(
+    layer: Layer, x: Floats, right: Answers, what: str, tolerance: float = FLOAT32_TOLERANCE
+) -> None:
+    """End the check unless a layer or a model that was made with a rate of 0 gives the right answer in training.
+
+    Args:
+        layer: The layer or model.
+        x: Its input.
+        right: The right answer.
+        what: What is compared, as the beginning of a sentence.
+        tolerance: As in `expect`.
+    """
+    found = layer(x, training=True)
+    if not right.has(found, tolerance) and right.has(layer(x), tolerance):
+        blame(RATE_OF_ZERO)
+    expect(found, right, what, tolerance)
 
 
 def blame_for_dropout(

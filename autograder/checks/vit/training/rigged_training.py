@@ -19,9 +19,9 @@ from autograder.checks.vit.oracles.vision_transformer import Floats, softmax
 from autograder.checks.vit.training.trajectories import Network, Recipe, Sample, Trajectory, follow
 
 SHAPE, FEATURES, CLASSES = (3, 3, 1), 9, 4
-OF_VALIDATION, OF_TEST = 7, 8
+OF_VALIDATION, OF_TEST = 6, 8
 """Features that only validation points and only test points have. In the training sample both are 0, so that their
-weights never move."""
+weights never move. One is the other's mirror image: a mirrored sample has neither, too."""
 LINEAR, DEEP = Network((FEATURES, CLASSES)), Network((FEATURES, 6, 5, CLASSES))
 FURTHER = 3
 """Epochs beyond the end that are followed, too."""

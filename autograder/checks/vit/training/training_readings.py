@@ -52,6 +52,11 @@ WEIGHTS_DECAY = Mistake(
     "All weights shrink, even those on which the training data have no effect. Adam by itself moves only those that "
     "have a gradient: is it another optimiser, or a regulariser?",
 )
+NOT_IN_TRAINING = Mistake(
+    "not_in_training",
+    "The model is never called in the training phase, so its dropout would drop nothing. In a loop of your own, call "
+    "`model(images, training=True)`.",
+)
 NOTHING_LEARNED = Mistake("nothing_learned", "The training changed nothing: all weights are as they were before it.")
 
 
@@ -68,6 +73,7 @@ class Reading:
         tests: How often all test points were seen with the model's final weights, but for that validation.
         history: What the process says of the epochs.
         saved: What it says of files with weights that were written.
+        in_training: Whether the model was called in the training phase.
     """
 
     rigged: RiggedTraining
@@ -78,6 +84,7 @@ class Reading:
     tests: int
     history: Mapping[str, Curve] | None
     saved: tuple[str, ...]
+    in_training: bool
 
     @property
     def best_epoch(self) -> int:
@@ -154,7 +161,7 @@ def trainable_model(student: Student, rigged: RiggedTraining) -> Layer:
     model = student.model([SHAPE], *layers, apply("grader.Tape", [len(layers)], [KEPT_LOOKS]))
     kernels = rigged.plan.network.layers(rigged.start)
     parts = [part for layer in kernels for part in (layer[:-1], layer[-1])]
-    model.set_weights([*parts, np.zeros((KEPT_LOOKS, CLASSES + 1))])
+    model.set_weights([*parts, np.zeros((KEPT_LOOKS, CLASSES + 1)), np.zeros(())])
     return model
 
 
@@ -170,14 +177,14 @@ def read_training(rigged: RiggedTraining, model: Layer, outcome: TrainOutcome, m
     Raises:
         CheckFailed: If no recipe leads to the model's weights.
     """
-    weights, tape = _weights(rigged, model)
+    weights, tape, steps = _weights(rigged, model)
     _expect_answers(rigged, model, weights)
     readings: list[Reading] = []
     for mistake, path in _paths(rigged, mistakes):
         apart = np.abs(path.weights[1:] - weights).max(axis=-1)
         if apart.min() <= EXACT:
             epoch = int(apart.argmin()) + 1
-            untold = Reading(rigged, mistake, path, epoch, None, 0, outcome.history, outcome.saved)
+            untold = Reading(rigged, mistake, path, epoch, None, 0, outcome.history, outcome.saved, steps > 0)
             reading = _with_looks(untold, Looks.on(tape))
             if _is_plausible(reading):
                 readings.append(reading)
@@ -240,18 +247,20 @@ def _explain(weights: Floats, rigged: RiggedTraining) -> NoReturn:
     )
 
 
-def _weights(rigged: RiggedTraining, model: Layer) -> tuple[Floats, Floats]:
-    """Return a trained model's weights as the network's vector, and its tape."""
+def _weights(rigged: RiggedTraining, model: Layer) -> tuple[Floats, Floats, float]:
+    """Return a trained model's weights as the network's vector, its tape, and how often it was called in training."""
     values = model.get_weights()
-    shapes = [shape for rows, units in rigged.plan.network.shapes for shape in ((rows - 1, units), (units,))]
-    shapes.append((KEPT_LOOKS, CLASSES + 1))
+    shapes: list[tuple[int, ...]] = []
+    for rows, units in rigged.plan.network.shapes:
+        shapes += [(rows - 1, units), (units,)]
+    shapes += [(KEPT_LOOKS, CLASSES + 1), ()]
     if len(values) != len(shapes):
         fail("The trained model no longer has the weights that it had before.")
-    *weights, tape = (
+    *weights, tape, steps = (
         expect_array(value, shape, "A weight of the trained model").astype(float)
         for value, shape in zip(values, shapes, strict=True)
     )
-    return np.concatenate([weight.ravel() for weight in weights]), tape
+    return np.concatenate([weight.ravel() for weight in weights]), tape, float(steps)
 
 
 def _paths(rigged: RiggedTraining, mistakes: Sequence[Mistake]) -> Iterator[tuple[Mistake | None, Trajectory]]:
