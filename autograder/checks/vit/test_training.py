@@ -89,6 +89,15 @@ RATE_CHANGES = Mistake(
     "The training begins as it must, but in a later epoch its steps are others. Does something change the learning rate?",
 )
 EPOCHS_IGNORED = Mistake("epochs_ignored", "The model is trained for another number of epochs than was asked for.")
+HISTORY_OF_LAST_EPOCHS = Mistake(
+    "history_of_last_epochs",
+    "The history tells of fewer epochs than the model was trained for. After several calls of `fit` put their histories "
+    "together.",
+)
+METRICS_NOT_RESET = Mistake(
+    "metrics_not_reset",
+    "What you count in one epoch is still counted in the next ones: reset your metrics before each epoch.",
+)
 VALIDATED_ON_TEST_DATA = Mistake(
     "validated_on_test_data",
     "The epochs are validated on the test data. Which epoch is the best must not depend on them.",
@@ -210,6 +219,10 @@ def test_history(trained):
     for name in CURVES if trained.mistake is None else ("accuracy", "val_accuracy"):
         if name not in trained.history:
             fail(f"The history must hold `{name}`, a number for each epoch.")
+        if trained.epochs < trained.epoch:
+            blame(HISTORY_OF_LAST_EPOCHS)
+        if trained.adds_up:
+            blame(METRICS_NOT_RESET)
         if trained.epochs != trained.rigged.plan.epochs:
             blame(EPOCHS_IGNORED)
         if trained.turns_off and trained.mistake is None:
@@ -246,6 +259,8 @@ def expect_best(trained):
     epochs = trained.rigged.plan.epochs
     if trained.epochs != epochs or trained.epoch > epochs:
         blame(EPOCHS_IGNORED)
+    if trained.adds_up:
+        blame(METRICS_NOT_RESET)
     if trained.turns_off:
         blame(RATE_CHANGES)
     if trained.epoch == trained.curves["val_loss"].argmin() + 1:

@@ -16,6 +16,7 @@ from autograder.checks.vit.dropout.networks import NEVER_ON, RATES, blame_for_dr
 from autograder.checks.vit.dropout.vits import vit_in_training
 from autograder.checks.vit.oracles.vision_transformer import vit_parameters
 from autograder.checks.vit.readings.model_candidates import BATCH, VitSizes
+from autograder.checks.vit.readings.networks import LIST_CHANGED
 from autograder.checks.vit.readings.vits import read_vit
 from autograder.errors import CheckFailed, StudentFault
 
@@ -191,6 +192,8 @@ def test_model_of_the_notebook(student, model):
     if not isinstance(given, dict):
         fail(f"`model_params` must be a dictionary; got {describe(given)}.")
     for name, found in other_settings(given).items():
+        if found == []:
+            blame(LIST_CHANGED)
         fail(f"`model_params` must set `{name}` as in the table; got {found!r}.", "model_params_other")
     vit = student.adopt(student.variable("vit"), "vit")
     found = sum(variable.size for variable in vit.weights(most=10 * LARGE_PARAMETERS))

@@ -110,11 +110,21 @@ class Reading:
 
     @property
     def turns_off(self) -> bool:
-        """Whether the history begins as it must, but goes on in another way."""
+        """Whether the history is as it must be up to the epoch whose weights the model has, and then another."""
         told = self._told("loss")
         if told is None or len(told) != self.rigged.plan.epochs:
             return False
-        return close(told[:1], self._right("loss", told)[:1], EXACT_CURVE) and not self.tells("loss")
+        right = self._right("loss", told)[: self.epoch]
+        return not self.adds_up and close(told[: self.epoch], right, EXACT_CURVE) and not self.tells("loss")
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the history's losses are means over all epochs so far, as of metrics that are never reset."""
+        told, count = self._told("loss"), self.rigged.plan.epochs
+        if told is None or len(told) != count:
+            return False
+        choices = self.curves["loss"], self.path.losses[:count].mean(axis=-1)
+        return any(close(told, np.cumsum(right) / np.arange(1, count + 1), EXACT_CURVE) for right in choices)
 
     def tells(self, name: str) -> bool:
         """Whether the history holds this curve with the right values."""
