@@ -119,10 +119,6 @@ class Answers:
     wrong: Mapping[str, Floats]
     sentences: Mapping[str, str]
 
-    def has(self, got: object, tolerance: float = FLOAT32_TOLERANCE) -> bool:
-        """Whether one of the right values agrees."""
-        return any(agrees(got, right, tolerance) for right in self.right)
-
 
 def expect(got: object, answers: Answers, what: str, tolerance: float = FLOAT32_TOLERANCE) -> None:
     """Compare with the right answers; when wrong, name the misconception whose value it equals.

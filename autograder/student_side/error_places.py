@@ -51,8 +51,8 @@ def describe_error(number: int, error: BaseException, folder: str) -> wire.Raise
     """
     place, line = _place_in(error, folder)
     kind, text, passed = _unwrapped(type(error).__name__, _text_of(error))
-    if _is_left_of_the_template(error, folder):
-        text = f"{text.rstrip('.')}. What stands below this line never runs: take the line out"
+    if remedy := _left_of_the_template(error, folder):
+        text = f"{text.rstrip('.')}. {remedy}"
     for file, number_of_line, function in passed:
         if _is_students(file, folder):
             place, line = f"{Path(file).name}, in {function}", int(number_of_line)
@@ -101,17 +101,23 @@ def _unwrapped(kind: str, text: str) -> tuple[str, str, list[tuple[str, str, str
     return kind, text, passed
 
 
-def _is_left_of_the_template(error: BaseException, folder: str) -> bool:
-    """Whether the template's `raise NotImplementedError` was left above what a student wrote."""
+def _left_of_the_template(error: BaseException, folder: str) -> str:
+    """Return what to do where the template's `raise NotImplementedError` was left beside what a student wrote."""
     if not isinstance(error, NotImplementedError):
-        return False
+        return ""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_students(frame.filename, folder)]
-    with suppress(SyntaxError, ValueError, RecursionError, MemoryError, IndexError):
+    with suppress(SyntaxError, ValueError, RecursionError, MemoryError, IndexError, StopIteration):
+        line = frames[-1].lineno or 0
         tree = ast.parse("".join(linecache.getlines(frames[-1].filename)))
         blocks = (block for node in ast.walk(tree) if isinstance(block := getattr(node, "body", None), list))
         above_others = (statement for block in blocks for statement in block[:-1])
-        return any(isinstance(part, ast.Raise) and part.lineno == frames[-1].lineno for part in above_others)
-    return False
+        if any(isinstance(part, ast.Raise) and part.lineno == line for part in above_others):
+            return "What stands below this line never runs: take the line out"
+        parts = [part for part in tree.body if isinstance(part, ast.FunctionDef | ast.ClassDef)]
+        stub = next(part for part in parts if part.lineno <= line <= (part.end_lineno or 0))
+        if any(part.name == stub.name and part.lineno < stub.lineno for part in parts):
+            return f"You define `{stub.name}` above, and this one, which comes later, takes its place: take it out"
+    return ""
 
 
 def _left_by_a_merge(error: SyntaxError) -> str:

@@ -182,3 +182,14 @@ def test_a_line_of_the_template_above_what_was_written_is_named(tmp_path: Path, 
         names["part"]()
     told = describe_error(1, raised.value, str(tmp_path)).message
     assert told == "not written." + (" What stands below this line never runs: take the line out" if is_left else "")
+
+
+def test_a_stub_of_the_template_below_what_was_written_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "utilities.py"
+    file.write_text("def part(): return 1\n\ndef part():\n    raise NotImplementedError('not written.')\n")
+    names: dict[str, Any] = {}
+    exec(compile(file.read_text(), str(file), "exec"), names)  # noqa: S102 - our own text
+    with pytest.raises(NotImplementedError) as raised:
+        names["part"]()
+    told = describe_error(1, raised.value, str(tmp_path)).message
+    assert told == "not written. You define `part` above, and this one, which comes later, takes its place: take it out"

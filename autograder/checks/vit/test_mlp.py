@@ -11,7 +11,7 @@ from autograder.checking.mistakes import Mistake, answers, blame
 from autograder.checking.readings import positions_in, values_at
 from autograder.checking.remote import Student, node
 from autograder.checking.variables import Variables, is_vector
-from autograder.checks.vit.dropout.networks import ALWAYS_ON, NetworkInTraining, ask_in_training, expect_without_dropout
+from autograder.checks.vit.dropout.networks import ALWAYS_ON, NetworkInTraining, ask_in_training, expect_nothing_dropped
 from autograder.checks.vit.oracles.vision_transformer import dense_parameters, mlp
 from autograder.checks.vit.readings.counting import expect_size
 from autograder.checks.vit.readings.networks import CAPPED, LIST_CHANGED, dense_layers, enliven, read_network
@@ -85,10 +85,10 @@ ALL_ZEROS = Mistake(
 
 @pytest.mark.check("There is one dense layer for each width in hidden_units, all of it trainable, in every call anew.")
 def test_widths(student, network):
-    expect_own_layers(student)
     right = sum(dense_parameters(before, after) for before, after in zip(WIDTHS, UNITS, strict=False))
     expect_size(network.variables.size, right, f"hidden_units={list(UNITS)} on {WIDTH} features")
     require(all(network.variables.trainable), "Some weights are not trainable. All must be learned.")
+    expect_own_layers(student)
 
 
 def expect_own_layers(student: Student):
@@ -111,7 +111,7 @@ def test_vectors(student, network, rng):
         variables.set(values)
         what = f"The output for hidden_units={units} on inputs of shape {x.shape}"
         right = [network.right(x, values_at(places, values)) for places in network.of_layers(layers)]
-        expect_without_dropout(variables.layer, x, answers(right), what)
+        expect(variables.layer(x), answers(right), what)
 
 
 def make_for(student: Student, leading, units):
@@ -146,7 +146,7 @@ def indifferent(values, variables):
 
 
 @pytest.mark.check("In training, dropout of the given rate follows the dense layers; in inference there is none.")
-def test_dropout(network, rng):
+def test_dropout(student, network, rng):
     if network.always_on:
         blame(ALWAYS_ON)
     values = enliven(network.variables.draw(rng), network.places, rng, masked=True)
@@ -158,6 +158,7 @@ def test_dropout(network, rng):
         return network.right(one, weights, [factor[:, None] for factor in factors])
 
     NetworkInTraining(samples, UNITS, (0, 1, 2), run).expect_dropout(RATE, network.mistake, DROPPED_ELSEWHERE)
+    expect_nothing_dropped(make(student, rate=0.0), draw(rng, SAMPLES, TOKENS))
 
 
 @pytest.mark.check("Gradients reach every weight and the input, and are those of the output.")

@@ -12,7 +12,7 @@ from autograder.checking.gradients import Subject, expect_gradients
 from autograder.checking.mistakes import answers, blame
 from autograder.checking.readings import positions_in
 from autograder.checking.remote import Layer, Student
-from autograder.checks.vit.dropout.networks import NEVER_ON, RATES, blame_for_dropout, expect_without_dropout
+from autograder.checks.vit.dropout.networks import NEVER_ON, RATES, blame_for_dropout, expect_nothing_dropped
 from autograder.checks.vit.dropout.vits import vit_in_training
 from autograder.checks.vit.oracles.vision_transformer import vit_parameters
 from autograder.checks.vit.readings.model_candidates import BATCH, VitSizes
@@ -96,13 +96,16 @@ def test_output(model, rng):
 def test_other_sizes(other, rng):
     images, values = other.draw(rng, batch=1)
     what = f"The logits of one image for num_classes={OTHER.classes} and a head with the widths {list(OTHER.head)}"
-    expect_without_dropout(other.layer, images, answers(other.right(images, values)), what, TOLERANCE)
+    expect(other.layer(images), answers(other.right(images, values)), what, TOLERANCE)
 
 
 @pytest.mark.check("In training, all blocks and the head drop units at the two rates that are given.", weight=2)
-def test_dropout(model, rng):
+def test_dropout(student, model, rng, task_rng):
     for number in range(SIZES.layers):
         expect_dropout(vit_in_training(model, number, (BLOCK_RATE, HEAD_RATE), SAMPLES, rng), model.mistake)
+    other = student.once(read, OTHER, task_rng)
+    if not isinstance(other, CheckFailed):  # another check says why
+        expect_nothing_dropped(other.layer, other.draw(rng, batch=SAMPLES)[0])
 
 
 def expect_dropout(training, mistake):
