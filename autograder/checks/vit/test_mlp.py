@@ -1,11 +1,12 @@
 """Hidden checks of `mlp(x, hidden_units, dropout_rate)`."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from autograder.checking.comparisons import expect, require
+from autograder.checking.comparisons import agrees, expect, expect_array, require
 from autograder.checking.gradients import Subject, expect_gradients
 from autograder.checking.mistakes import Mistake, answers, blame
 from autograder.checking.readings import positions_in, values_at
@@ -22,6 +23,10 @@ UNITS = (4, 3, 2)
 WIDTHS = (WIDTH, *UNITS)
 SAMPLES = 48
 
+ON_TOKENS_ONLY = Mistake(
+    "dropout_on_tokens_only",
+    "On vectors, which have no axis of tokens, nothing is dropped in training. The model's head calls your mlp on such ones.",
+)
 DROPPED_ELSEWHERE = (
     "In training, dropout after the dense layers cannot give your outputs. Look at what is dropped: it must be what a "
     "layer returns, after its non-linearity, each unit of each token by itself."
@@ -94,7 +99,8 @@ def test_widths(student, network):
 def expect_own_layers(student: Student):
     """End the check unless two calls in one model, for equal widths, have layers of their own that can learn."""
     calls = [WIDTH] * 2, [WIDTH] * 3
-    model = student.model([(WIDTH,)], *(node("mlp", [number], list(units), 0.0) for number, units in enumerate(calls)))
+    nodes = [node("mlp", [number], units, 0.0) for number, units in enumerate(calls)]
+    model = student.model([(TOKENS, WIDTH)], *nodes)
     right = sum(dense_parameters(WIDTH, WIDTH) for units in calls for _ in units)
     if Variables(model).size < right:
         blame(SHARED)
@@ -159,6 +165,17 @@ def test_dropout(student, network, rng):
 
     NetworkInTraining(samples, UNITS, (0, 1, 2), run).expect_dropout(RATE, network.mistake, DROPPED_ELSEWHERE)
     expect_nothing_dropped(make(student, rate=0.0), draw(rng, SAMPLES, TOKENS))
+    with suppress(StudentRaised):  # another check says why
+        expect_dropout_on_vectors(student, rng)
+
+
+def expect_dropout_on_vectors(student: Student, rng):
+    """End the check if nothing is dropped in training where there is no axis of tokens."""
+    variables = Variables(student.model([(WIDTH,)], node("mlp", [0], list(UNITS), RATE)))
+    variables.set(variables.draw(rng))
+    x = draw(rng, SAMPLES)
+    if agrees(variables.layer(x, training=True), expect_array(variables.layer(x), (SAMPLES, UNITS[-1]), "The output")):
+        blame(ON_TOKENS_ONLY)
 
 
 @pytest.mark.check("Gradients reach every weight and the input, and are those of the output.")

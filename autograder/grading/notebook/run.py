@@ -229,7 +229,7 @@ class NotebookRun:
             self._run_once(cell)
 
     def _search(self, name: str, before: int) -> None:
-        """Run the student's own cells that may make a name without its being seen, if nothing else makes it."""
+        """Run own cells that may make a name without its being seen, unless a cell that makes it went wrong."""
         if any(self._faults.get(cell.id) is not None for cell in self._texts.notebook.makers(name, before)):
             return  # what went wrong there is the reason
         for cell in self._cells[:before]:
