@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autograder.checking.comparisons import Floats
+from autograder.checking.comparisons import Floats, expect_array, fail
 from autograder.checking.remote import Layer
 
 Positions = np.ndarray[Any, np.dtype[np.intp]]
@@ -57,6 +57,22 @@ class Variables:
     def set(self, values: Floats) -> None:
         """Assign all variables."""
         self.layer.set_weights([values[places] for places in self.positions])
+
+    def now(self, what: str) -> Floats:
+        """Return the values that all variables have now.
+
+        Args:
+            what: What messages call the layer, such as `trained model`.
+
+        Raises:
+            CheckFailed: If they are not those that were found.
+        """
+        values = self.layer.get_weights()
+        if len(values) != len(self.shapes):
+            fail(f"The {what} no longer has the weights that it had before.")
+        pairs = zip(values, self.shapes, strict=True)
+        arrays = [expect_array(value, shape, f"A weight of the {what}") for value, shape in pairs]
+        return np.concatenate([array.ravel() for array in arrays]).astype(float)
 
 
 def without(values: Floats, places: Positions) -> Floats:

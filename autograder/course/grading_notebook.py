@@ -240,7 +240,7 @@ def _anchors(trusted: Sequence[str], order: Mapping[str, int]) -> list[str]:
     above: list[str] = []
     anchors = []
     for name, end in zip(trusted, reversed(ends), strict=True):
-        anchors.append(max((one for one in above if order[one] < end), key=order.__getitem__, default=""))
+        anchors.append(max((cell for cell in above if order[cell] < end), key=order.__getitem__, default=""))
         above += [name] if name else []
     return anchors
 

@@ -88,7 +88,9 @@ ALL_ZEROS = Mistake(
 )
 
 
-@pytest.mark.check("There is one dense layer for each width in hidden_units, all of it trainable, in every call anew.")
+@pytest.mark.check(
+    "There is one dense layer for each width in hidden_units, all of it trainable, and new ones for each call."
+)
 def test_widths(student, network):
     right = sum(dense_parameters(before, after) for before, after in zip(WIDTHS, UNITS, strict=False))
     expect_size(network.variables.size, right, f"hidden_units={list(UNITS)} on {WIDTH} features")
@@ -100,12 +102,12 @@ def expect_own_layers(student: Student):
     """End the check unless two calls in one model, for equal widths, have layers of their own that can learn."""
     calls = [WIDTH] * 2, [WIDTH] * 3
     nodes = [node("mlp", [number], units, 0.0) for number, units in enumerate(calls)]
-    model = student.model([(TOKENS, WIDTH)], *nodes)
-    right = sum(dense_parameters(WIDTH, WIDTH) for units in calls for _ in units)
-    if Variables(model).size < right:
+    variables = Variables(student.model([(TOKENS, WIDTH)], *nodes))
+    if variables.size < sum(dense_parameters(WIDTH, WIDTH) for units in calls for _ in units):
         blame(SHARED)
-    kernels = [values for values in model.get_weights() if values is not None and np.ndim(values) > 1]
-    if kernels and not any(map(np.any, kernels)):
+    values = variables.now("mlp")
+    kernels = [values[places] for places in variables.positions if places.ndim > 1]
+    if kernels and not any(kernel.any() for kernel in kernels):
         blame(ALL_ZEROS)
 
 

@@ -297,7 +297,7 @@ def test_vit_learns(student, vit_training):
     if vit_training.fault is not None:
         raise vit_training.fault
     student.show(curve_picture(vit_training.outcome.history, CURVES))
-    weights = learning.weights_now(vit_training.model)
+    weights = vit_training.model.variables.now("trained model")
     if (weights == vit_training.start.astype("float32")).all():
         blame(NOTHING_LEARNED)
     learned = learning.what_was_learned(vit_training.model, weights, vit_training.patterns)

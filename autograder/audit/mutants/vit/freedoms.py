@@ -25,7 +25,7 @@ NO_VARIABLES = "(?!.*variables|defaults).*"
 FREEDOMS = (
     Freedom(
         "initial values",
-        "The grader sets the weights: no check relies on an initial value.",
+        "The grader sets the weights: of initial values only those lose a point from which nothing can be learned.",
         WITH_WEIGHTS,
         "initial values",
     ),

@@ -11,7 +11,7 @@ from itertools import permutations
 
 import numpy as np
 
-from autograder.checking.comparisons import Floats, expect_array, fail
+from autograder.checking.comparisons import Floats
 from autograder.checking.readings import ABSENT
 from autograder.checks.vit.readings.model_candidates import VitSizes
 from autograder.checks.vit.readings.vits import ReadVit
@@ -75,21 +75,6 @@ def first_weights(model: ReadVit, rng: np.random.Generator) -> Floats:
         for row in rows:
             values[row[row != ABSENT]] = value
     return values
-
-
-def weights_now(model: ReadVit) -> Floats:
-    """Return the weights that the model has now, in one row.
-
-    Raises:
-        CheckFailed: If they are not those that were read.
-    """
-    values, shapes = model.layer.get_weights(), model.variables.shapes
-    if len(values) != len(shapes):
-        fail("The trained model no longer has the weights that it had before.")
-    arrays = [
-        expect_array(value, shape, "A weight of the trained model") for value, shape in zip(values, shapes, strict=True)
-    ]
-    return np.concatenate([array.ravel() for array in arrays]).astype(float)
 
 
 @dataclass(frozen=True)
