@@ -28,7 +28,11 @@ class NumpyLayer(Layer):
         self, shapes: Sequence[tuple[int, ...]], function: Function, gradients: Function | None = None
     ) -> None:
         self._shapes, self._function, self._differentiated = shapes, function, gradients or function
-        self._values = np.zeros(sum(int(np.prod(shape)) for shape in shapes), np.float32)
+        self._values = np.random.default_rng(0).normal(size=sum(self._sizes)).astype(np.float32)
+
+    @property
+    def _sizes(self) -> list[int]:
+        return [int(np.prod(shape)) for shape in self._shapes]
 
     def weights(self, most: int = MOST_SCALARS) -> tuple[Weight, ...]:
         """Return the variables, all of them trainable."""
@@ -37,6 +41,11 @@ class NumpyLayer(Layer):
     def describe(self) -> Description:
         """Return its weights: nothing is added to a loss, and nothing is constrained."""
         return Description(self.weights(), ())
+
+    def get_weights(self) -> tuple[Any, ...]:
+        """Return the values of all variables: before the first assignment, those that the layer was made with."""
+        parts = np.split(self._values, np.cumsum(self._sizes)[:-1])
+        return tuple(part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=False))
 
     def set_weights(self, arrays: Sequence[Floats]) -> None:
         """Assign all variables."""
@@ -52,8 +61,7 @@ class NumpyLayer(Layer):
         """Return numerical gradients, entry by entry."""
         points = [array.astype(np.float64) for array in (*inputs, self._values)]
         found = [self._gradient(points, number, cotangent) for number in range(len(points))]
-        ends = np.cumsum([int(np.prod(shape)) for shape in self._shapes])
-        parts = np.split(found[-1], ends[:-1])
+        parts = np.split(found[-1], np.cumsum(self._sizes)[:-1])
         weights = [part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=False)]
         return tuple(found[:-1]), tuple(weights)
 

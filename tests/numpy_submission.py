@@ -187,11 +187,13 @@ class NumpySubmission(Student):
 
     def model(self, inputs: Sequence[Sequence[int | None]], *nodes: wire.Node) -> Layer:
         """Return a model of one part."""
-        node, width = nodes[0], int(inputs[0][-1] or 0)
-        given = [_plain(value) for value in [*node.args, *(node.init or ())]]
-        if node.name == "PatchEncoder":
+        width = int(inputs[0][-1] or 0)
+        if nodes[0].name == "mlp":
+            return self._networks(width, _chain_to_the_last(nodes))
+        given = _given(nodes[0])
+        if nodes[0].name == "PatchEncoder":
             return _Model(*self._encoder(width, *given), self._rng)
-        return self._mlp(width, *given) if node.name == "mlp" else self._blocks(len(nodes), *given)
+        return self._blocks(len(nodes), *given)
 
     def layer(self, name: str, *args: Any, **kwargs: Any) -> Layer:
         """Return a layer, or the whole model."""
@@ -199,12 +201,19 @@ class NumpySubmission(Student):
             return self._vit(kwargs)
         return _EncoderLayer(lambda width: self._encoder(width, *args))
 
-    def _mlp(self, width: int, units: Sequence[int], rate: float) -> Layer:
-        variables = _Variables()
-        places = variables.network(self._style, [width, *units])
+    def _networks(self, width: int, chain: Sequence[wire.Node]) -> Layer:
+        """Return a model of one mlp after the other."""
+        variables, places, rates = _Variables(), [], []
+        for units, rate in map(_given, chain):
+            places.append(variables.network(self._style, [width, *units]))
+            rates.append(rate)
+            width = units[-1]
 
         def run(x: Floats, values: Floats, drop: Drop) -> Floats:
-            return mlp(x, values_at(places, values), [drop(rate, (*x.shape[:-1], size)) for size in units])
+            for part, rate in zip(places, rates, strict=True):
+                weights = values_at(part, values)
+                x = mlp(x, weights, [drop(rate, (*x.shape[:-1], layer.bias.size)) for layer in weights.layers])
+            return x
 
         return _Model(variables.shapes, run, self._rng)
 
@@ -220,9 +229,9 @@ class NumpySubmission(Student):
         return _Model(variables.shapes, run, self._rng)
 
     def _run_block(self, x: Floats, weights: Block, rate: float, drop: Drop) -> Floats:
-        hidden = (*x.shape[:-1], weights.network.layers[0].bias.size)
+        inside = [drop(rate, (*x.shape[:-1], layer.bias.size)) for layer in weights.network.layers[:-1]]
         last = drop(rate, x.shape) * (drop(rate, x.shape) if self._style.again else 1.0)
-        return self._style.attends(x, weights, drop(rate, x.shape), [drop(rate, hidden), last])
+        return self._style.attends(x, weights, drop(rate, x.shape), [*inside, last])
 
     def _encoder(
         self, width: int, patches: int = 4, dim: int = 768
@@ -256,6 +265,19 @@ class NumpySubmission(Student):
             return dense(features, weights.logits)
 
         return _Model(variables.shapes, run, self._rng)
+
+
+def _chain_to_the_last(nodes: Sequence[wire.Node]) -> list[wire.Node]:
+    """Return the last node and those that lead to it, first things first. Each takes one tensor: the input, or a node's."""
+    chain, place = [], len(nodes)
+    while place > 0:
+        chain.append(nodes[place - 1])
+        place = nodes[place - 1].inputs[0]
+    return chain[::-1]
+
+
+def _given(node: wire.Node) -> list[Any]:
+    return [_plain(value) for value in [*node.args, *(node.init or ())]]
 
 
 def _plain(value: wire.Value) -> Any:

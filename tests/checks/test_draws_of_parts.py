@@ -40,9 +40,9 @@ def of_mlp(student: NumpySubmission, rng: np.random.Generator) -> list[tuple[str
         return [("read", network.misconception)]
     return [
         *failures(MLP.test_output, network, rng),
-        *failures(MLP.test_widths, network),
+        *failures(MLP.test_widths, student, network),
         *failures(MLP.test_vectors, student, network, rng),
-        *failures(MLP.test_dropout, network, rng),
+        *failures(MLP.test_dropout, student, network, rng),
     ]
 
 
@@ -56,7 +56,7 @@ def of_block(student: NumpySubmission, rng: np.random.Generator) -> list[tuple[s
         *failures(BLOCK.test_in_turn, student, block, rng),
         *failures(BLOCK.test_parameters, student, block),
         *failures(BLOCK.test_attention_dropout, block, rng),
-        *failures(BLOCK.test_network_dropout, block, rng),
+        *failures(BLOCK.test_network_dropout, student, block, rng),
         *failures(BLOCK.test_default_rate, student, block, rng),
     ]
 
@@ -74,13 +74,13 @@ def of_encoder(student: NumpySubmission, rng: np.random.Generator) -> list[tuple
 
 
 def of_model(student: NumpySubmission, rng: np.random.Generator) -> list[tuple[str, str | None]]:
-    model, other = (MODEL.read(student, sizes, rng) for sizes in (MODEL.SIZES, MODEL.OTHER))
+    model, other = (student.once(MODEL.read, sizes, rng) for sizes in (MODEL.SIZES, MODEL.OTHER))
     if isinstance(model, CheckFailed) or isinstance(other, CheckFailed):
         return [("read", None)]
     return [
         *failures(MODEL.test_output, model, rng),
         *failures(MODEL.test_other_sizes, other, rng),
-        *failures(MODEL.test_dropout, model, rng),
+        *failures(MODEL.test_dropout, student, model, rng, rng),
     ]
 
 
@@ -116,7 +116,8 @@ def test_a_blocks_last_normalisation_is_told_by_the_mean_of_its_output(style: St
 @pytest.mark.parametrize("rate", [0.0, 0.1, 0.15])
 def test_a_rate_that_is_not_passed_to_the_blocks_is_noticed_in_every_draw(rate: float) -> None:
     student = NumpySubmission(Style(last=relu, epsilon=1e-3, again=True, rate=rate), seed=0)
-    model = MODEL.read(student, MODEL.SIZES, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    model = MODEL.read(student, MODEL.SIZES, rng)
     for seed in range(SOME_DRAWS):
-        found = failures(MODEL.test_dropout, model, np.random.default_rng(seed))
+        found = failures(MODEL.test_dropout, student, model, np.random.default_rng(seed), rng)
         assert found == [("test_dropout", "dropout_rate_ignored")], seed
