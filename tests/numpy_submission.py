@@ -268,7 +268,7 @@ class NumpySubmission(Student):
 
 
 def _chain_to_the_last(nodes: Sequence[wire.Node]) -> list[wire.Node]:
-    """Return the last node and those that lead to it, first things first. Each takes one tensor: the input, or a node's."""
+    """Return the last node and those that lead to it, first things first. Each takes one tensor."""
     chain, place = [], len(nodes)
     while place > 0:
         chain.append(nodes[place - 1])
