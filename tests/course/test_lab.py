@@ -120,11 +120,11 @@ raises(ValueError, "no PatchEncoder", utilities.plot_position_similarity, plain)
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The solved notebook after a run in the quick profile, on one processor."""
+    """The solved notebook after a run in the quick profile, on one processor, its experiments cut short."""
     with pytest.MonkeyPatch.context() as patch:
         for name, threads in ONE_PROCESSOR.items():
             patch.setenv(name, threads)
-        return execute(tmp_path_factory.mktemp("lab"))
+        return execute(tmp_path_factory.mktemp("lab"), steps=110)
 
 
 def run_script(folder: Path, script: str, *words: Path) -> str:
