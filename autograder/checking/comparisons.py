@@ -29,7 +29,7 @@ OTHER_KERAS = (
     "classes from it."
 )
 """What a student reads in place of a part that seems to be missing, where layers of two Keras are mixed."""
-OBSERVATIONS = ("wrong_shape", "not_finite", "wrong_number_of_weights", "wrong_parameter_count")
+OBSERVATIONS = ("nothing_returned", "wrong_shape", "not_finite", "wrong_number_of_weights", "wrong_parameter_count")
 """Slugs that say what is observably wrong, not which mistake made it so."""
 
 
@@ -56,7 +56,7 @@ def expect_array(got: object, shape: Sequence[int], what: str) -> Floats:
         CheckFailed: With the first of these that does not hold.
     """
     if not isinstance(got, np.ndarray):
-        fail(f"{what} must be a tensor of shape {tuple(shape)}; got {describe(got)}.")
+        fail_for_kind(f"{what} must be a tensor of shape {tuple(shape)}", got)
     if got.shape != tuple(shape):
         fail(f"{what} must have shape {tuple(shape)}; got {got.shape}.", "wrong_shape")
     if not np.issubdtype(got.dtype, np.floating):
@@ -92,6 +92,12 @@ def agrees(got: object, value: Floats, tolerance: float = FLOAT32_TOLERANCE) -> 
         return math.isfinite(bound) and bool((np.abs(np.subtract(got, value, dtype=np.float64)) <= bound).all())
 
 
+KINDS = {
+    "ellipsis": "`...`, which the template has in place of your own",
+    "generator": "a generator, as a function with `yield` gives in place of `return`",
+    "coroutine": "a coroutine, as `async def` gives in place of `def`",
+}
+"""What comes instead of an answer, by the name of its class."""
 ROUNDING = 6e-8
 """Of float32, relative."""
 
@@ -147,6 +153,16 @@ def expect(got: object, answers: Answers, what: str, tolerance: float = FLOAT32_
     fail(f"{what}: the shape is right, the values are wrong, by up to {largest:.2g} where values reach {size:.2g}.")
 
 
+def fail_for_kind(expected: str, value: object) -> NoReturn:
+    """End the check: what came is not of the kind that was expected.
+
+    Args:
+        expected: Says what must be, without a full stop.
+        value: What came.
+    """
+    fail(f"{expected}; got {describe(value)}.", "nothing_returned" if value is None else None)
+
+
 def describe(value: object) -> str:
     """Return a few words on what came, without repeating any of the submission's own text."""
     if value is None:
@@ -156,7 +172,7 @@ def describe(value: object) -> str:
     if isinstance(value, tuple):
         return f"a tuple or list of {len(value)}"
     if isinstance(value, wire.Ref):
-        if value.type_name == "ellipsis":
-            return "`...`, which the template has in place of your own"
+        if value.type_name in KINDS:
+            return KINDS[value.type_name]
         return f"{'an' if value.kind == 'object' else 'a'} {value.kind} that is no tensor"
     return f"a {type(value).__name__}"

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from autograder import wire
-from autograder.checking.comparisons import Floats, describe, fail
+from autograder.checking.comparisons import Floats, fail, fail_for_kind
 from autograder.checking.testimony import (
     MOST_SCALARS,
     Counts,
@@ -208,7 +208,7 @@ class Student:
         made = self.call(name, *args, **kwargs)
         if isinstance(made, wire.Ref) and made.kind in ("layer", "model"):
             return Layer(self._ask, made)
-        fail(f"`{name}` must be a tf_keras layer or return a tf_keras model; got {describe(made)}.")
+        fail_for_kind(f"`{name}` must be a tf_keras layer or return a tf_keras model", made)
 
     def as_layer(self, name: str) -> Layer:
         """Return a layer that calls a function of the student's module: with a phase, or for its gradients."""
@@ -239,7 +239,7 @@ class Student:
         """
         if isinstance(answer, wire.Ref) and answer.kind in ("layer", "model"):
             return Layer(self._ask, answer)
-        fail(f"`{what}` must be a tf_keras layer or model; got {describe(answer)}.")
+        fail_for_kind(f"`{what}` must be a tf_keras layer or model", answer)
 
     def model(self, inputs: Sequence[Sequence[int | None]], *nodes: wire.Node) -> Layer:
         """Build `Model(inputs, nodes applied in turn)` through the functional API; shapes without the batch."""

@@ -8,12 +8,13 @@ given one, runs only where it supplies or changes what an answer depends on.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from autograder.course.cell_code.names import CellNames, names_changed_by, names_of, statements_beyond
-from autograder.course.cell_code.statements import plain_code, without_pictures
+from autograder.course.cell_code.statements import is_unreadable, plain_code, without_pictures
 from autograder.course.cells import Cell, StudentCell, flag, grade_id_of, load_cells, read_cells, text_of
 from autograder.course.notebook import describe_changes
 from autograder.course.solution_regions import counting_copy
@@ -107,12 +108,16 @@ class GradingNotebook:
         return sorted(reversed(found), key=lambda cell: (cell.added, cell.given))
 
     def where_else(self, name: str, before: int) -> str:
-        """Say where below a place the student defines a name; nothing if nowhere."""
+        """Say where the student has a name: below a place, or in a cell that cannot be read; nothing if nowhere."""
         below = (cell for cell in self.cells[before:] if not cell.given and name in cell.names.makes)
-        cell = next(below, None)
-        if cell is None:
-            return ""
-        return f"You define `{name}` further down, in {cell.where}. Move it up, into the answer that needs it."
+        if cell := next(below, None):
+            return f"You define `{name}` further down, in {cell.where}. Move it up, into the answer that needs it."
+        word = re.compile(rf"\b{re.escape(name)}\b")
+        unread = (cell for cell in self.cells if cell.added and word.search(cell.source) and is_unreadable(cell.source))
+        if name and (cell := next(unread, None)):
+            here = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+            return f"`{name}` stands in {cell.where}, which {here}, with which work is graded, cannot read."
+        return ""
 
 
 def assemble(source_notebook: bytes, student_notebook: bytes | None) -> GradingNotebook:

@@ -262,7 +262,8 @@ def _lost(trusted: Cell, same_name: Sequence[StudentCell]) -> str:
     name, code = grade_id_of(trusted), trusted["cell_type"] == "code"
     if flag(trusted, "solution") and code:
         remedy = " Make it a code cell again: select it, press Esc, then Y." if same_name else ""
-        return f"The answer cell {name} is not in your notebook as a code cell. Your own cells stand in for it.{remedy}"
+        sought = "What it must define is looked for in your other cells."
+        return f"The answer cell {name} is not in your notebook as a code cell. {sought}{remedy}"
     if flag(trusted, "solution") and same_name:
         return f"The answer {name} stands in a {same_name[0].kind} cell; it is read as text all the same."
     if flag(trusted, "solution"):

@@ -3,8 +3,8 @@
 A process with stand-ins holds reference code, which a submission can find and would like to take home. So the
 submission's own process has ended for good before one starts, and nothing that it returns, raises or prints is shown.
 What a student reads is the message of the own process where the very same came there, too, or else a sentence out of
-a closed list: those that stand in the texts of the checks, word for word. Beside it stands what the text of the
-student's module tells without being run: names that nobody defines.
+a closed list: those that stand in the texts of the checks, word for word, and the kinds of common exceptions. Beside it
+stands what the text of the student's module tells without being run: names that nobody defines.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from autograder.results import CheckResult
 
 STILL_WRONG = "With a correct earlier part in place of yours, this is still not right."
 OBSERVED = {
+    "nothing_returned": "Nothing (None) comes back, as where a `return` is missing.",
     "wrong_shape": "The shape is not the right one.",
     "not_finite": "Some values are not finite (inf or nan).",
     "only_zeros": "All values are zero.",
@@ -34,6 +35,11 @@ OBSERVED = {
     "wrong_parameter_count": "The number of parameters is not the right one.",
 }
 """What is observably wrong, where the check's own message also tells values."""
+KINDS = frozenset(
+    "AssertionError AttributeError ImportError IndexError InvalidArgumentError KeyError NameError NotImplementedError "
+    "RecursionError SyntaxError TypeError UnboundLocalError ValueError ZeroDivisionError".split()
+)
+"""Exceptions of which the kind is told. So few tell no more of a stand-in than which check fails does."""
 MOST_NAMES = 3
 """Of a task's parts, that are told beside a reason that is withheld."""
 BROKEN = "The check could not be finished."
@@ -83,6 +89,7 @@ class StandInRuns:
         self._stand_in_for(wrong)
         alone = {ending.result.id: ending for ending in own}
         best, tried = {name: ending.result for name, ending in alone.items()}, set[str]()
+        known = self._closed_list | {ending.result.message for ending in own}
         for choice in self._choices:
             passed = frozenset(name for name, check in best.items() if check.outcome == "passed")
             if best and len(passed) == len(best):
@@ -90,9 +97,7 @@ class StandInRuns:
             for ending in self._checks.endings(task, self._submission(choice).student(task), self._seed, passed):
                 name = ending.result.id
                 if ending.result.outcome == "passed" or name not in tried:
-                    best[name] = self._with_what_the_text_tells(
-                        withheld(ending, alone.get(name), self._closed_list), task
-                    )
+                    best[name] = self._with_what_the_text_tells(withheld(ending, alone.get(name), known), task)
                     tried.add(name)
         return tuple(best.values())
 
@@ -123,27 +128,37 @@ class StandInRuns:
             self._choices = self._case.reference.stand_ins_for(self._wrong)
 
 
-def withheld(ending: CheckEnding, own: CheckEnding | None, closed_list: frozenset[str]) -> CheckResult:
+def withheld(ending: CheckEnding, own: CheckEnding | None, known: frozenset[str]) -> CheckResult:
     """Return a check that was run with stand-ins as it may be shown.
 
     Args:
         ending: How it ended there.
         own: How it ended in the submission's own process, if it was run there.
-        closed_list: Sentences and slugs that may be shown, since nobody but the checks' author chose them.
+        known: Sentences and slugs that may be shown: nobody but the checks' author chose them, or the student has
+            read them in this task.
     """
     check = ending.result
-    slugs = tuple(slug for slug in check.misconceptions if slug in closed_list)
+    slugs = tuple(slug for slug in check.misconceptions if slug in known)
     if check.outcome == "passed":
         message = ""
     elif own is not None and own.result.outcome == check.outcome and _is_the_same(own, ending):
         message = own.result.message
     elif check.outcome == "error":
         message = BROKEN
-    elif set(ending.sentences) <= closed_list:
+    elif check.message in known or all(_is_made_of(sentence, known) for sentence in ending.sentences):
         message = check.message
     else:
-        message = " ".join([STILL_WRONG, *(OBSERVED[slug] for slug in slugs if slug in OBSERVED)])
+        seen = [OBSERVED[slug] for slug in slugs if slug in OBSERVED]
+        raised = [f"Your code raised {ending.exception}."] if ending.exception in KINDS else []
+        message = " ".join([STILL_WRONG, *seen, *raised])
     return msgspec.structs.replace(check, message=message, misconception="+".join(slugs) or None, pictures=())
+
+
+def _is_made_of(sentence: str, known: frozenset[str]) -> bool:
+    """Whether a sentence is a known one, or one known text after another."""
+    if sentence in known:
+        return True
+    return any(sentence.startswith(text) and sentence.removeprefix(text) in known for text in known if text)
 
 
 def _is_the_same(own: CheckEnding, other: CheckEnding) -> bool:

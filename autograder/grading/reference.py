@@ -153,11 +153,13 @@ class CellTexts:
     def following(self, cell: GradingCell, rest: str) -> tuple[str, bool]:
         """Return what is run of that which follows in a cell, and whether something there is left out.
 
-        With functions, what uses them or trains is.
+        With functions, what uses them or trains is. What an answer that was not handed in must define is not.
         """
         if not self.reference.defines_functions(cell.id):
             return rest, False
-        return going_on_without(self.reference.wanted_of(cell.id), rest)
+        missing = (answer.id for answer in self.notebook.cells if answer.is_answer and self.is_missing(answer))
+        elsewhere = frozenset[str]().union(*map(self.reference.wanted_of, missing))
+        return going_on_without(self.reference.wanted_of(cell.id), rest, elsewhere)
 
     def reads_of(self, cell: GradingCell) -> frozenset[str]:
         """Return the names that a cell reads before it has defined what it must."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -99,6 +100,17 @@ def test_what_stands_too_far_down_is_named(after: str) -> None:
         "Move it up, into the answer that needs it."
     )
     assert graded.where_else("nothing", end) == ""
+
+
+def test_a_cell_that_cannot_be_read_is_named_for_what_stands_in_it() -> None:
+    graded = with_cells("# best() comes here", "%matplotlib inline", "def best(items: return items", after="parameters")
+    end = graded.places["total"]
+    assert re.fullmatch(
+        r"`best` stands in a cell of your own \(the notebook's code cell no. \d\), which Python 3.\d+, with which work "
+        r"is graded, cannot read.",
+        graded.where_else("best", end),
+    )
+    assert graded.where_else("inline", end) == graded.where_else("comes", end) == graded.where_else("", end) == ""
 
 
 def test_what_the_module_may_depend_on_is_read_from_own_cells() -> None:

@@ -223,7 +223,7 @@ def _moved_up(name: str) -> list[dict[str, Any]]:
 CHANGES = {
     "answer deleted": (
         _deleted("total_answer"),
-        ["total_answer is not in your notebook as a code cell. Your own cells"],
+        ["total_answer is not in your notebook as a code cell. What it"],
     ),
     "question deleted": (_deleted("question_01"), ["question_01 is not in your notebook, so it counts as not given"]),
     "test deleted": (_deleted("double"), ["The given cell double is not in your notebook; grading uses the original"]),
@@ -239,7 +239,7 @@ CHANGES = {
     "test retyped": (_retyped("double", "markdown"), ["The given cell double is a markdown cell in your notebook"]),
     "answer renamed": (
         _renamed("total_answer", "mine"),
-        ["Your own cells stand in for it", "1 cell name(s) that are not the lab's: mine."],
+        ["looked for in your other cells", "1 cell name(s) that are not the lab's: mine."],
     ),
     "renamed to nonsense": (
         _renamed("double", "<b>" * 99),

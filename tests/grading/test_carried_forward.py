@@ -12,7 +12,9 @@ from autograder.grading.carried_forward import BROKEN, OBSERVED, STILL_WRONG, se
 from autograder.grading.check_runner import CheckEnding
 from autograder.results import AttentionPicture, CheckResult, Outcome
 
-CLOSED = frozenset({"Your scores are not scaled.", "Your softmax is missing.", "unscaled", "wrong_shape"})
+CLOSED = frozenset(
+    {"Your scores are not scaled.", "Your softmax is missing.", "unscaled", "wrong_shape", "nothing_returned"}
+)
 RAISED = "Your code raised ValueError: def attention(q, k, v) (utilities.py, in call, line 3)"
 EITHER = ("Your scores are not scaled.", "Your softmax is missing.")
 PICTURE = AttentionPicture(got=((1.0,),), right=((1.0,),))
@@ -43,7 +45,14 @@ def raised(exception: str, message: str = RAISED) -> CheckEnding:
             check("The output must have shape (2, 3); got (7, 9).", "wrong_shape"),
             (f"{STILL_WRONG} {OBSERVED['wrong_shape']}", "wrong_shape"),
         ),
-        (raised("ValueError"), (STILL_WRONG, None)),
+        (check("Your softmax is missing. Your scores are not scaled."), (STILL_WRONG, None)),
+        (check("".join(EITHER)), ("".join(EITHER), None)),  # as the checks put two of their texts together
+        (raised("ValueError"), (f"{STILL_WRONG} Your code raised ValueError.", None)),
+        (raised("TheReferenceIsQKT"), (STILL_WRONG, None)),
+        (
+            check("`create` must return a model; got nothing (None).", "nothing_returned"),
+            (f"{STILL_WRONG} {OBSERVED['nothing_returned']}", "nothing_returned"),
+        ),
         (check("ValueError: return q @ k", outcome="error"), (BROKEN, None)),
         (check("return q @ k", "return q @ k", outcome="passed"), ("", None)),
         (check("return q @ k", outcome="skipped"), (STILL_WRONG, None)),
@@ -60,7 +69,9 @@ def test_what_the_own_process_said_too_is_shown() -> None:
     own = raised("ValueError")
     assert withheld(own, own, CLOSED).message == RAISED
     assert withheld(raised("ValueError", RAISED + " more"), own, CLOSED).message == RAISED
-    assert withheld(own, raised("KeyError", RAISED.replace("ValueError", "KeyError")), CLOSED).message == STILL_WRONG
+    other = raised("KeyError", RAISED.replace("ValueError", "KeyError"))
+    assert withheld(other, own, CLOSED).message == f"{STILL_WRONG} Your code raised KeyError."
+    assert withheld(other, own, CLOSED | {other.result.message}).message == other.result.message
     assert withheld(check("return q @ k"), check("another reason"), CLOSED).message == STILL_WRONG
 
 

@@ -44,6 +44,12 @@ def count(items=ordered):
 
 # %% nbgrader={"grade_id": "count", "grade": true, "locked": true, "points": 1}
 # Hidden checks of `count` run here.
+
+# %% nbgrader={"grade_id": "share_answer", "solution": true}
+### BEGIN SOLUTION
+def share(items):
+    return 1 / count(items)
+### END SOLUTION
 """
 SOURCE = build_notebook(LAB)
 QUICK = 'ordered = ["quick"]\nshown = "quick"\n'
@@ -423,6 +429,37 @@ def test_what_is_written_elsewhere_is_graded_in_place_of_an_answer_that_stops() 
     function = "def count(items=()): raise NotImplementedError('This cell is not written yet.')"
     _, process = run("count", notebook(("count_answer", "def count(): return 6"), count_answer=function))
     assert process.names["count"]() == 6
+
+
+def test_functions_merged_into_the_cell_of_another_answer_are_graded() -> None:
+    merged = """
+def count(items=()):
+    return len(items)
+
+tried = count([1, 2])
+
+def part(number):
+    return number / count([1, 2])
+
+def share(items):
+    return part(1)
+
+def unused(items):
+    return count(items)
+"""
+    cells = json.loads(notebook(count_answer=merged))["cells"]
+    cells = [cell for cell in cells if "share_answer" not in str(cell["metadata"])]
+    found, process = run("share", json.dumps({"nbformat": 4, "cells": cells}).encode())
+    assert found.faults["share_answer"] is None
+    assert process.names["share"]([1]) == 0.5
+    assert not {"tried", "unused"} & process.names.keys()
+    *_, note = found.take_notes()
+    assert note == (
+        "The cell `share_answer` is missing from what you handed in. What it must define is graded as you define it in "
+        "the cell `count_answer`."
+    )
+    _, process = run("share", notebook(count_answer=merged))  # here it stands in a cell of its own
+    assert not {"tried", "part"} & process.names.keys()
 
 
 def test_what_stands_in_a_cell_that_lost_its_name_is_graded() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autograder.checking.comparisons import describe, expect, expect_array, fail
+from autograder.checking.comparisons import expect, expect_array, fail_for_kind
 from autograder.checking.gradients import Subject, expect_gradients
 from autograder.checking.mistakes import Mistake, answers, blame
 from autograder.checking.pictures import attention_picture
@@ -50,9 +50,13 @@ def draw(rng, *leading, queries=QUERIES, head_dim=HEAD_DIM, value_dim=VALUE_DIM)
 
 def ask(student: Student, q, k, v):
     """Return the pair (output, weights) that the submission gives."""
-    answer = student.call("scaled_dot_product_attention", q, k, v)
+    return pair_of(student.call("scaled_dot_product_attention", q, k, v), q, k, v)
+
+
+def pair_of(answer, q, k, v):
+    """Return an answer as the pair (output, weights); end the check if it is none, or the other way round."""
     if not isinstance(answer, tuple) or len(answer) != 2:
-        fail(f"scaled_dot_product_attention must return (output, attention_weights); got {describe(answer)}.")
+        fail_for_kind("scaled_dot_product_attention must return (output, attention_weights)", answer)
     output, weights = answer
     shapes = (*q.shape[:-1], k.shape[-2]), (*q.shape[:-1], v.shape[-1])
     if (getattr(output, "shape", None), getattr(weights, "shape", None)) == shapes:
@@ -165,9 +169,7 @@ def test_training(student, rng):
 
 def expect_same_in_training(layer, inputs):
     """Compare output and weights in training with the right ones."""
-    answer = layer(*inputs, training=True)
-    output, weights = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, None)
-    expect_known(output, weights, inputs, "in training")
+    expect_known(*pair_of(layer(*inputs, training=True), *inputs), inputs, "in training")
 
 
 def is_known_in_inference(student, inputs):

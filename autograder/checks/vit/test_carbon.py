@@ -12,7 +12,7 @@ import pytest
 from autograder.checking.comparisons import fail, require
 from autograder.checking.mistakes import Mistake, blame
 from autograder.checks.vit.training.rigged_training import BATCH_SIZE, PLAIN, in_batches, rig_training
-from autograder.checks.vit.training.training_readings import read_training, trainable_model
+from autograder.checks.vit.training.training_readings import NO_HISTORY, read_training, trainable_model
 from autograder.errors import StudentFault
 
 LOGS, LOGS_OF_TESTED = "footprint", "footprint_of_tested"
@@ -131,7 +131,7 @@ def test_training_follows_the_settings(rigged, trained, another, tested):
 @pytest.mark.check("The history of the training is returned.")
 def test_history(trained):
     if trained.history is None:
-        fail("`measure_footprint` must return the history that `run_experiment` gives. Is a return missing?")
+        fail("`measure_footprint` must return the history that `run_experiment` gives. " + NO_HISTORY)
     if trained.epochs != PLAIN.epochs:
         blame(SETTINGS_NOT_PASSED_ON)
     for name in CURVES:

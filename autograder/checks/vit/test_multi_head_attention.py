@@ -7,7 +7,7 @@ the layer must compute multi-head attention, whatever it is asked. See `readings
 import numpy as np
 import pytest
 
-from autograder.checking.comparisons import describe, expect, fail, require
+from autograder.checking.comparisons import expect, fail, fail_for_kind, require
 from autograder.checking.gradients import Subject, expect_gradients
 from autograder.checking.mistakes import Mistake, answers, blame
 from autograder.checking.readings import positions_in, values_at
@@ -99,7 +99,7 @@ def test_attention_weights(student, heads, rng):
     values, inputs = flagged.set_weights(rng), draw(rng, heads.sizes, QUERIES, KEYS)
     answer = flagged.layer(*inputs, training=True)
     if not isinstance(answer, tuple) or len(answer) != 2:
-        fail(f"With return_attention_weights=True the layer must return (output, weights); got {describe(answer)}.")
+        fail_for_kind("With return_attention_weights=True the layer must return (output, weights)", answer)
     output, per_head = flagged.right(values, *inputs)  # (batch, queries, width), (batch, heads, queries, keys)
     right = per_head.mean(axis=1) if getattr(answer[1], "ndim", 0) == 3 else per_head[:, order_of(answer[1], per_head)]
     expect(answer[1], answers(right), "The attention weights")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from autograder.checking.comparisons import describe, fail, require
+from autograder.checking.comparisons import describe, fail, fail_for_kind, require
 from autograder.checking.mistakes import Mistake, blame
 from autograder.checks.vit.oracles.hugging_face import PretrainedSizes, logits, resized, shapes, short_name
 from autograder.checks.vit.oracles.vision_transformer import softmax
@@ -184,7 +184,7 @@ def classify(student, drawn):
     def ask(image, **settings):
         answer = student.call_notebook("classify_image", image, loaded[0], model, **settings)
         if not isinstance(answer, tuple) or not answer:
-            fail(f"`classify_image` must return a list of pairs (label, probability); got {describe(answer)}.")
+            fail_for_kind("`classify_image` must return a list of pairs (label, probability)", answer)
         for pair in answer:
             if not isinstance(pair, tuple) or len(pair) != 2:
                 fail(f"Each item must be a pair (label, probability); got {describe(pair)}.")

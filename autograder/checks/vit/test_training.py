@@ -23,6 +23,7 @@ from autograder.checks.vit.training.rigged_training import (
     rig_training,
 )
 from autograder.checks.vit.training.training_readings import (
+    NO_HISTORY,
     NOT_IN_TRAINING,
     NOTHING_LEARNED,
     read_training,
@@ -215,7 +216,7 @@ def test_loss(trained):
 @pytest.mark.check("The Keras history is returned: loss and accuracy in training and validation, for each epoch.")
 def test_history(trained):
     if trained.history is None:
-        fail("`run_experiment` must return the history that Keras' `fit` gives. Is a return missing?")
+        fail("`run_experiment` must return the history that Keras' `fit` gives. " + NO_HISTORY)
     for name in CURVES if trained.mistake is None else ("accuracy", "val_accuracy"):
         if name not in trained.history:
             fail(f"The history must hold `{name}`, a number for each epoch.")

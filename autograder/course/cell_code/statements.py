@@ -66,6 +66,14 @@ def statements_of(source: str) -> list[ast.stmt]:
     return []
 
 
+def is_unreadable(source: str) -> bool:
+    """Whether a cell is code that Python cannot read."""
+    lines = (line.strip() for line in plain_code(source).split("\n"))
+    code = any(line and not line.startswith("#") for line in lines)
+    is_looked_at = len(source) <= LONGEST and not _CELL_MAGIC.match(source.lstrip("\n"))
+    return code and is_looked_at and not statements_of(source)
+
+
 def _as_python(source: str) -> Iterator[str]:
     """Yield a cell as Python may read it, without IPython's own syntax; each line keeps its number."""
     yield source

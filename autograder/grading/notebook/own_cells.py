@@ -43,31 +43,39 @@ def cells_in_touch(reads: Collection[str], cells: Sequence[GradingCell]) -> list
     return [cell for cell in added if any(id(groups[name]) in wanted for name in touched.get(cell.id, ()))]
 
 
-def going_on_without(names: Collection[str], source: str) -> tuple[str, bool]:
+def going_on_without(names: Collection[str], source: str, wanted: Collection[str] = frozenset()) -> tuple[str, bool]:
     """Return what is worth running of a text without the statements that use these names, or what comes of them.
 
     What trains is left out, too, and variables that no other statement here reads. The lines of all that is left out
-    become comments, so that lines keep their numbers.
+    become comments, so that lines keep their numbers. A function may use the names if it is wanted: it is not called.
+
+    Args:
+        names: What is not to be used.
+        source: The text.
+        wanted: What it is to define all the same.
 
     Returns:
         The text, empty if no statement is left; whether something uses the names or trains.
     """
-    without, kept = set(names), list[tuple[ast.stmt, CellNames]]()
+    without, kept, uses = set(names), list[tuple[ast.stmt, CellNames]](), set[ast.stmt]()
     statements = statements_of(source)
     for statement in statements:
         found = names_of(ast.unparse(statement))
+        defines = isinstance(statement, ast.FunctionDef | ast.ClassDef)
         if found.reads & without or _statement_trains(statement):
             without |= found.makes
-        else:
+            uses.add(statement)
+        if defines or statement not in uses:
             kept.append((statement, found))
-    read, lines = set[str](), set[int]()
+    read, lines = set(wanted), set[int]()
     for statement, found in reversed(kept):
         registers = isinstance(statement, ast.FunctionDef | ast.ClassDef) and statement.decorator_list
-        if not found.makes or found.makes & read or registers:
+        if found.makes & read or (statement not in uses and (not found.makes or registers)):
             read |= found.reads
             lines |= set(range(statement.lineno, (statement.end_lineno or 0) + 1))
+            uses.discard(statement)
     text = "\n".join(line if number in lines else "#" for number, line in enumerate(source.split("\n"), 1))
-    return text if lines else "", len(kept) < len(statements)
+    return text if lines else "", bool(uses)
 
 
 def _groups(sets: Iterable[Collection[str]]) -> dict[str, set[str]]:

@@ -93,7 +93,7 @@ NORM_OVER_OTHER_AXIS = Mistake(
     "A layer normalisation must scale and shift the features of a token (the last axis), and nothing else.",
 )
 NORM_MISSING = Mistake(
-    "normalisation_missing",
+    "fewer_than_two_normalisations",
     "Your block holds the scales and offsets of fewer than two layer normalisations: one after each residual addition. "
     + UNSEEN,
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from autograder.checking.comparisons import fail
 
 UNSEEN = (
-    "If a weight is missing: a tf_keras layer does not see the weights of tf.keras layers (take those of tf_keras, "
-    "imported as `keras`), nor what is no variable."
+    "If a weight is missing: a layer that is used in two places has its weights once; one that is made in `call` is "
+    "not kept; and a tf_keras layer sees neither layers of tf.keras (take those of tf_keras, imported as `keras`) nor "
+    "what is no variable."
 )
 
 

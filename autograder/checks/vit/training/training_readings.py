@@ -37,6 +37,9 @@ UNSURE = 2.5
 KEPT_LOOKS = 16_384
 """Samples that a tape keeps. Three looks at all data after each of 12 epochs and three more are at most 9,000."""
 
+NO_HISTORY = (
+    "The object that has `.history` is meant: is a `return` missing, or is it `history.history`, its dictionary?"
+)
 TRAINED_ON_VALIDATION_DATA = Mistake(
     "trained_on_validation_data",
     "Weights have moved that only the validation data have an effect on: the model learned from them. It must only be "
