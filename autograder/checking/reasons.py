@@ -68,6 +68,12 @@ _HINTS = (
         r"^(?:URLError|gaierror|Connection\w*|MaxRetryError|LocalEntryNotFoundError):|URL fetch failure",
         "There is no network where work is graded: hand in the file, if it is small, or do without.",
     ),
+    (r"^TBNotInstalledError", "Work is graded without TensorBoard: leave its callback out."),
+    (
+        r"Number of classes, \d+, does not match size of target_names",
+        "`run_experiment` is graded with data of fewer classes than the notebook's: count those that are there, or "
+        "give `labels`, too.",
+    ),
     (
         r"Operation not permitted|^BrokenProcessPool",
         "Your work is graded in one process, without a network: take out what starts others, such as "

@@ -64,6 +64,8 @@ def test_folders_of_this_machine_are_not_shown(text: str, shown: str) -> None:
         ("OSError", "Cannot save file into a non-existent directory: 'logs'", "Only what you hand in"),
         ("ValueError", "Could not interpret identifier: <keras.src.optimizers.adam.Adam object>", "is of Keras 3"),
         ("AttributeError", "'Variable' object has no attribute '_distribute_strategy'", "is of Keras 3"),
+        ("TBNotInstalledError", "TensorBoard is not installed, missing implementation for", "without TensorBoard"),
+        ("ValueError", "Number of classes, 3, does not match size of target_names, 10.", "give `labels`, too"),
         ("KeyError", "'accuracy'", ""),
     ],
 )
