@@ -91,6 +91,12 @@ def test_right_parts_pass_in_every_draw(part: Callable[..., list[tuple[str, str 
     assert {seed: failed for seed, failed in enumerate(found) if failed} == {}
 
 
+def test_no_draw_hides_what_an_mlp_drops_on_vectors() -> None:
+    dying = Style(last=relu)  # three units in the end, which may all be 0 for all samples
+    for seed in range(DRAWS):
+        assert failures(MLP.expect_dropout_on_vectors, NumpySubmission(dying, seed), np.random.default_rng(seed)) == []
+
+
 @pytest.mark.parametrize("mistake", OF_BLOCKS, ids=lambda mistake: mistake.slug)
 def test_a_wrong_block_is_named_in_every_draw_and_never_for_its_dropout(mistake: Mistake) -> None:
     for seed in range(FEW_DRAWS):
