@@ -61,6 +61,7 @@ ALONE = {
     "mlp-rank-three-only",
     "mlp-regularised",
     "model-frozen-tokens",
+    "model-msa-dropout-ignored",
     "model-of-other-settings",
     "model-regularised",
     "model-single-output-for-two-classes",
