@@ -44,8 +44,7 @@ class NumpyLayer(Layer):
 
     def get_weights(self) -> tuple[Any, ...]:
         """Return the values of all variables: before the first assignment, those that the layer was made with."""
-        parts = np.split(self._values, np.cumsum(self._sizes)[:-1])
-        return tuple(part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=False))
+        return self._split(self._values)
 
     def set_weights(self, arrays: Sequence[Floats]) -> None:
         """Assign all variables."""
@@ -61,9 +60,12 @@ class NumpyLayer(Layer):
         """Return numerical gradients, entry by entry."""
         points = [array.astype(np.float64) for array in (*inputs, self._values)]
         found = [self._gradient(points, number, cotangent) for number in range(len(points))]
-        parts = np.split(found[-1], np.cumsum(self._sizes)[:-1])
-        weights = [part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=False)]
-        return tuple(found[:-1]), tuple(weights)
+        return tuple(found[:-1]), self._split(found[-1])
+
+    def _split(self, vector: Floats) -> tuple[Floats, ...]:
+        """Return the vector of all variables as one array for each of them."""
+        parts = np.split(vector, np.cumsum(self._sizes)[:-1])
+        return tuple(part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=False))
 
     def _gradient(self, points: Sequence[Floats], number: int, cotangent: Floats) -> Floats:
         gradient = np.zeros(points[number].shape)

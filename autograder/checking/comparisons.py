@@ -31,6 +31,12 @@ OTHER_KERAS = (
 """What a student reads in place of a part that seems to be missing, where layers of two Keras are mixed."""
 OBSERVATIONS = ("nothing_returned", "wrong_shape", "not_finite", "wrong_number_of_weights", "wrong_parameter_count")
 """Slugs that say what is observably wrong, not which mistake made it so."""
+NO_ANSWERS = {
+    "ellipsis": "`...`, which the template has in place of your own",
+    "generator": "a generator, as a function with `yield` gives in place of `return`",
+    "coroutine": "a coroutine, as `async def` gives in place of `def`",
+}
+"""What comes instead of an answer, by the name of its class."""
 
 
 def fail(reason: str | tuple[str, ...], misconception: str | None = None) -> NoReturn:
@@ -92,12 +98,6 @@ def agrees(got: object, value: Floats, tolerance: float = FLOAT32_TOLERANCE) -> 
         return math.isfinite(bound) and bool((np.abs(np.subtract(got, value, dtype=np.float64)) <= bound).all())
 
 
-KINDS = {
-    "ellipsis": "`...`, which the template has in place of your own",
-    "generator": "a generator, as a function with `yield` gives in place of `return`",
-    "coroutine": "a coroutine, as `async def` gives in place of `def`",
-}
-"""What comes instead of an answer, by the name of its class."""
 ROUNDING = 6e-8
 """Of float32, relative."""
 
@@ -172,7 +172,7 @@ def describe(value: object) -> str:
     if isinstance(value, tuple):
         return f"a tuple or list of {len(value)}"
     if isinstance(value, wire.Ref):
-        if value.type_name in KINDS:
-            return KINDS[value.type_name]
+        if value.type_name in NO_ANSWERS:
+            return NO_ANSWERS[value.type_name]
         return f"{'an' if value.kind == 'object' else 'a'} {value.kind} that is no tensor"
     return f"a {type(value).__name__}"

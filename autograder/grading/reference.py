@@ -153,7 +153,7 @@ class CellTexts:
     def following(self, cell: GradingCell, rest: str) -> tuple[str, bool]:
         """Return what is run of that which follows in a cell, and whether something there is left out.
 
-        With functions, what uses them or trains is. What an answer that was not handed in must define is not.
+        With functions, what uses them or trains is, but for functions that an answer must define which is missing.
         """
         if not self.reference.defines_functions(cell.id):
             return rest, False

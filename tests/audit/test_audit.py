@@ -128,7 +128,7 @@ def _one_in(table: str, *, right: bool) -> int:
 def found() -> Audit:
     """A part of the corpus, tried once; what is known to be misjudged is left to the command.
 
-    The table of those that a single check kills is about their own task: they are tried in that alone.
+    Those that a single check kills are tried in their own task alone.
     """
     subject, sample = AuditSubject(Course(root=ROOT), "vit", FOLDER), sampled_slugs()
     everywhere = audit(subject, Scope(slugs=sample - ALONE, jobs=1))

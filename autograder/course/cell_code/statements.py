@@ -55,12 +55,9 @@ def statements_of(source: str) -> list[ast.stmt]:
 
     A cell that is text for something else, as by `%%writefile`, has none.
     """
-    source = without_pictures(plain_code(source))
-    if len(source) > LONGEST or _CELL_MAGIC.match(source.lstrip("\n")):
-        return []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for text in _as_python(source):
+        for text in _as_python(_code_of(source)):
             with suppress(*UNREADABLE):
                 return ast.parse(text).body
     return []
@@ -68,10 +65,14 @@ def statements_of(source: str) -> list[ast.stmt]:
 
 def is_unreadable(source: str) -> bool:
     """Whether a cell is code that Python cannot read."""
-    lines = (line.strip() for line in plain_code(source).split("\n"))
-    code = any(line and not line.startswith("#") for line in lines)
-    is_looked_at = len(source) <= LONGEST and not _CELL_MAGIC.match(source.lstrip("\n"))
-    return code and is_looked_at and not statements_of(source)
+    lines = (line.strip() for line in _code_of(source).split("\n"))
+    return any(line and not line.startswith("#") for line in lines) and not statements_of(source)
+
+
+def _code_of(source: str) -> str:
+    """Return what is looked at of a cell: nothing if it is text for something else, or far longer than anybody's."""
+    code = without_pictures(plain_code(source))
+    return "" if len(code) > LONGEST or _CELL_MAGIC.match(code.lstrip("\n")) else code
 
 
 def _as_python(source: str) -> Iterator[str]:

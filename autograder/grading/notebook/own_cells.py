@@ -11,7 +11,7 @@ import ast
 import functools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from autograder.course.cell_code.names import CellNames, names_of, names_used_by
+from autograder.course.cell_code.names import names_of, names_used_by
 from autograder.course.cell_code.statements import statements_of
 from autograder.course.grading_notebook import GradingCell
 
@@ -57,25 +57,31 @@ def going_on_without(names: Collection[str], source: str, wanted: Collection[str
     Returns:
         The text, empty if no statement is left; whether something uses the names or trains.
     """
-    without, kept, uses = set(names), list[tuple[ast.stmt, CellNames]](), set[ast.stmt]()
-    statements = statements_of(source)
-    for statement in statements:
-        found = names_of(ast.unparse(statement))
-        defines = isinstance(statement, ast.FunctionDef | ast.ClassDef)
+    without, left_out = set(names), set[ast.stmt]()
+    statements = [(statement, names_of(ast.unparse(statement))) for statement in statements_of(source)]
+    for statement, found in statements:
         if found.reads & without or _statement_trains(statement):
             without |= found.makes
-            uses.add(statement)
-        if defines or statement not in uses:
-            kept.append((statement, found))
+            left_out.add(statement)
     read, lines = set(wanted), set[int]()
-    for statement, found in reversed(kept):
-        registers = isinstance(statement, ast.FunctionDef | ast.ClassDef) and statement.decorator_list
-        if found.makes & read or (statement not in uses and (not found.makes or registers)):
+    for statement, found in reversed(statements):
+        defines = isinstance(statement, ast.FunctionDef | ast.ClassDef)
+        wanted_here = not read.isdisjoint(found.makes)
+        if statement in left_out:
+            runs = defines and wanted_here
+        else:
+            runs = wanted_here or not found.makes or _is_decorated(statement)
+        if runs:
             read |= found.reads
             lines |= set(range(statement.lineno, (statement.end_lineno or 0) + 1))
-            uses.discard(statement)
+            left_out.discard(statement)
     text = "\n".join(line if number in lines else "#" for number, line in enumerate(source.split("\n"), 1))
-    return text if lines else "", bool(uses)
+    return text if lines else "", bool(left_out)
+
+
+def _is_decorated(statement: ast.stmt) -> bool:
+    """Whether a definition may be registered by what decorates it."""
+    return isinstance(statement, ast.FunctionDef | ast.ClassDef) and bool(statement.decorator_list)
 
 
 def _groups(sets: Iterable[Collection[str]]) -> dict[str, set[str]]:
