@@ -99,9 +99,11 @@ class StudentFault(Exception):
 
     Attributes:
         exception: Kind of the exception that is behind it; empty where there is none.
+        place: File or cell, and function, where that was raised; empty if unknown.
+        line: The line there; 0 if unknown.
     """
 
-    exception = ""
+    exception, place, line = "", "", 0
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -186,14 +188,13 @@ class CellStopped(CheckFailed):
         hint: What to do about it; may be empty.
 
     Attributes:
-        line: The line of the cell.
         what: What happened, as a part of a sentence.
         interrupted: Whether it was interrupted, since it ran too long.
     """
 
     def __init__(self, cell: str, error: StudentRaised, hint: str = "") -> None:
         self.cell = cell
-        self.exception, self.line = error.exception, error.line
+        self.exception, self.place, self.line = error.exception, error.place or f"cell {cell}", error.line
         here = not error.place or _file_or_cell(error.place) == cell
         where = f"line {error.line}" if here else f"{error.place}, line {error.line}"
         self.what = f"stops with {error.exception}: {error.text} ({where})"

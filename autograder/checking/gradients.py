@@ -187,7 +187,10 @@ def _ask(subject: Subject, inputs: Sequence[Floats], cotangent: Floats) -> list[
     dead = sum(1 for gradient in of_weights if gradient is None or not np.any(gradient))
     require(dead == 0, f"{dead} of {len(of_weights)} weights get no gradient: they have no effect on the output.")
     stopped = any(gradient is None for gradient in of_inputs)
-    require(not stopped, "No gradient comes back to the input: something on the way stops it.")
+    require(
+        not stopped,
+        "No gradient comes back to the input: something on the way stops it, as NumPy and `tf.stop_gradient` do.",
+    )
     return [*of_inputs, *of_weights]
 
 

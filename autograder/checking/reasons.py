@@ -42,6 +42,10 @@ _HINTS = (
         "The inner sizes of a matrix product differ: one of the two matrices needs another order of its axes.",
     ),
     (
+        r"Shapes \((?:None|\d+), 1\) and \((?:None|\d+), \d+\) are incompatible",
+        "The labels are integers, one for each image: take the sparse kind of cross-entropy and of accuracy.",
+    ),
+    (
         r"must have compatible batch dimensions|Dimensions must be equal.*BatchMatMul",
         "The axes before the last two differ: a transpose without `perm` reverses all axes, those of the batch too.",
     ),

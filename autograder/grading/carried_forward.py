@@ -2,16 +2,17 @@
 
 A process with stand-ins holds reference code, which a submission can find and would like to take home. So the
 submission's own process has ended for good before one starts, and nothing that it returns, raises or prints is shown.
-What a student reads is the message of the own process where the very same came there, too, or else a sentence out of
-a closed list: those that stand in the texts of the checks, word for word, and the kinds of common exceptions. Beside it
-stands what the text of the student's module tells without being run: names that nobody defines.
+What a student reads is the message of the own process where the very same came there, too, in a part of theirs that
+still stands, or else a sentence out of a closed list: those that stand in the texts of the checks, word for word, and
+the kinds of common exceptions. Beside it stands what the text of the student's module tells without being run: names
+that nobody defines.
 """
 
 from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -22,7 +23,7 @@ from autograder.course.assignment import MODULE, Task
 from autograder.grading.check_runner import CheckEnding, Checks
 from autograder.grading.live_submission import GradingCase, LiveSubmission
 from autograder.grading.reference import StandIns
-from autograder.grading.undefined_names import undefined_names
+from autograder.grading.undefined_names import lines_of, undefined_names
 from autograder.results import CheckResult
 
 STILL_WRONG = "With a correct earlier part in place of yours, this is still not right."
@@ -65,6 +66,7 @@ class StandInRuns:
         self._wrong: tuple[Task, ...] = ()
         self._choices: tuple[StandIns, ...] = ()
         self._live: dict[StandIns, LiveSubmission] = {}
+        self._module = (case.snapshot.module_bytes or b"").decode("utf-8", "replace")
 
     def __enter__(self) -> StandInRuns:
         return self
@@ -89,6 +91,7 @@ class StandInRuns:
         self._stand_in_for(wrong)
         alone = {ending.result.id: ending for ending in own}
         best, tried = {name: ending.result for name, ending in alone.items()}, set[str]()
+        comparable = {name: ending for name, ending in alone.items() if not self._is_in_a_replaced_part(ending)}
         known = self._closed_list | {ending.result.message for ending in own}
         for choice in self._choices:
             passed = frozenset(name for name, check in best.items() if check.outcome == "passed")
@@ -97,9 +100,25 @@ class StandInRuns:
             for ending in self._checks.endings(task, self._submission(choice).student(task), self._seed, passed):
                 name = ending.result.id
                 if ending.result.outcome == "passed" or name not in tried:
-                    best[name] = self._with_what_the_text_tells(withheld(ending, alone.get(name), known), task)
+                    shown = withheld(ending, comparable.get(name), known, self._part_of(ending, task))
+                    best[name] = self._with_what_the_text_tells(shown, task)
                     tried.add(name)
         return tuple(best.values())
+
+    def _is_in_a_replaced_part(self, own: CheckEnding) -> bool:
+        """Whether a check ended in a part that a stand-in has replaced: its reason is no reason any more."""
+        return self._stands_in(own, self._choices[0].cells, self._choices[0].names)
+
+    def _part_of(self, ending: CheckEnding, task: Task) -> str:
+        """Return which of the task's own parts a check ended in, such as " in `mlp`"; empty if it is none of them."""
+        names = [*task.provides, *task.answers]
+        return next((f" in `{name}`" for name in names if self._stands_in(ending, {name}, {name})), "")
+
+    def _stands_in(self, ending: CheckEnding, cells: Collection[str], names: Collection[str]) -> bool:
+        """Whether a check ended in one of these cells, or in one of these parts of the module."""
+        if ending.place.startswith("cell "):
+            return ending.place.removeprefix("cell ").partition(",")[0] in cells
+        return ending.place.startswith(f"{MODULE}.py") and ending.line in lines_of(self._module, frozenset(names))
 
     def without_running(self, own: tuple[CheckEnding, ...]) -> tuple[CheckResult, ...]:
         """Return the checks of a task that would end with stand-ins as they did in the submission's own process."""
@@ -109,8 +128,8 @@ class StandInRuns:
         """Return a check whose reason is withheld with the names of the task's parts that nobody defines."""
         if not check.message.startswith(STILL_WRONG):
             return check
-        reference, text = self._case.reference, (self._case.snapshot.module_bytes or b"").decode("utf-8", "replace")
-        found = undefined_names(text, reference.helpers | reference.parts)
+        reference = self._case.reference
+        found = undefined_names(self._module, reference.helpers | reference.parts)
         told = [pair for part in task.provides for pair in found.get(part, ())][:MOST_NAMES]
         sentences = [f"`{name}` ({MODULE}.py, line {line}) is not defined anywhere." for name, line in told]
         return msgspec.structs.replace(check, message=" ".join([check.message, *sentences]))
@@ -128,7 +147,7 @@ class StandInRuns:
             self._choices = self._case.reference.stand_ins_for(self._wrong)
 
 
-def withheld(ending: CheckEnding, own: CheckEnding | None, known: frozenset[str]) -> CheckResult:
+def withheld(ending: CheckEnding, own: CheckEnding | None, known: frozenset[str], part: str = "") -> CheckResult:
     """Return a check that was run with stand-ins as it may be shown.
 
     Args:
@@ -136,6 +155,7 @@ def withheld(ending: CheckEnding, own: CheckEnding | None, known: frozenset[str]
         own: How it ended in the submission's own process, if it was run there.
         known: Sentences and slugs that may be shown: nobody but the checks' author chose them, or the student has
             read them in this task.
+        part: Words for the one of the task's own parts that it ended in; empty if it is none of them.
     """
     check = ending.result
     slugs = tuple(slug for slug in check.misconceptions if slug in known)
@@ -149,7 +169,7 @@ def withheld(ending: CheckEnding, own: CheckEnding | None, known: frozenset[str]
         message = check.message
     else:
         seen = [OBSERVED[slug] for slug in slugs if slug in OBSERVED]
-        raised = [f"Your code raised {ending.exception}."] if ending.exception in KINDS else []
+        raised = [f"Your code raised {ending.exception}{part}."] if ending.exception in KINDS else []
         message = " ".join([STILL_WRONG, *seen, *raised])
     return msgspec.structs.replace(check, message=message, misconception="+".join(slugs) or None, pictures=())
 

@@ -109,11 +109,15 @@ class CheckEnding:
     Attributes:
         sentences: The reasons one by one, of which the result's message is made.
         exception: Kind of the exception that the student's code raised; empty if it raised none.
+        place: File or cell, and function, where it was raised; empty if unknown.
+        line: The line there; 0 if unknown.
     """
 
     result: CheckResult
     sentences: tuple[str, ...] = ()
     exception: str = ""
+    place: str = ""
+    line: int = 0
 
 
 class Checks:
@@ -254,8 +258,9 @@ class _Plugin:
             duration=round(call.duration, 4),
             pictures=self.running.student.take_pictures(),
         )
-        exception = error.exception if isinstance(error, StudentFault) else ""
-        return CheckEnding(result, error.sentences if isinstance(error, CheckFailed) else (message,), exception)
+        sentences = error.sentences if isinstance(error, CheckFailed) else (message,)
+        fault = (error.exception, error.place, error.line) if isinstance(error, StudentFault) else ()
+        return CheckEnding(result, sentences, *fault)
 
 
 def _check_id(task: Task, item: pytest.Item) -> CheckId:

@@ -12,7 +12,7 @@ from autograder.course.cell_code.names import defines_functions, end_of_definiti
 from autograder.course.cell_code.traces import leaves_traces
 from autograder.course.grading_notebook import GradingCell, GradingNotebook
 from autograder.course.notebook import answer_sources
-from autograder.course.solution_regions import complete_functions, only_needed
+from autograder.course.solution_regions import complete_functions, only_needed, taking_more
 from autograder.grading.notebook.own_cells import cells_in_touch, going_on_without
 
 
@@ -117,7 +117,8 @@ class Reference:
         source = only_needed(text, {name for task in tasks for name in task.provides})
         # Checks read a model part by part, so parts that a stand-in uses must be those that it uses.
         names = self.parts & names_of(source).makes
-        cells = {name: self.answers[name] for task in tasks for name in task.answers if name in self.answers}
+        answers = (name for task in tasks for name in task.answers if name in self.answers)
+        cells = {name: taking_more(self.answers[name]) for name in answers}
         return StandIns(tuple(tasks), names, source, cells)
 
 

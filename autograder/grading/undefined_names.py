@@ -1,4 +1,4 @@
-"""Names in a student's module that nobody defines: read off its text, so that no process has a part in it."""
+"""Where the parts of a student's module stand, and names in it that nobody defines: read off its text alone."""
 
 from __future__ import annotations
 
@@ -37,6 +37,18 @@ def undefined_names(module: str, given: frozenset[str]) -> dict[str, tuple[tuple
             if isinstance(part, ast.FunctionDef | ast.ClassDef)
         }
     return {}
+
+
+@functools.lru_cache(maxsize=8)
+def lines_of(module: str, parts: frozenset[str]) -> frozenset[int]:
+    """Return the lines on which these functions and classes of a module stand; none if Python cannot read it."""
+    if len(module) > LONGEST:
+        return frozenset()
+    with warnings.catch_warnings(), suppress(*UNREADABLE):
+        warnings.simplefilter("ignore")
+        found = (node for node in ast.parse(module).body if getattr(node, "name", None) in parts)
+        return frozenset(line for node in found for line in range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return frozenset()
 
 
 def _with_lines(part: ast.stmt, missing: set[str]) -> tuple[tuple[str, int], ...]:

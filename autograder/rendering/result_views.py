@@ -22,6 +22,8 @@ OUTCOME_SIGNS: dict[Outcome, tuple[str, str]] = {
 CARRIED = "An earlier part is wrong, so this one was graded with a correct stand-in for it."
 ERROR = "This is the course's fault, not yours. Your instructor has been told."
 AGAIN = "For the same reason as above."
+LONGEST_QUOTED = 60
+"""Characters of a reason by which it is known again."""
 HELD = "This task waits for your instructor: one of its checks could not be run."
 
 EARLIER = "These points are for an earlier hand-in: your last one could not be graded. Your instructor has been told."
@@ -87,12 +89,20 @@ def task_view(task: TaskResult, titles: Titles, *, settled: bool = False) -> Tas
 
 
 def _with_each_reason_once(checks: Iterable[CheckView]) -> Iterator[CheckView]:
-    """Yield the checks of a task, with `AGAIN` in place of reasons that an earlier one has given."""
-    told: set[tuple[str, ...]] = set()
+    """Yield the checks of a task, with a few words in place of reasons that an earlier one has given."""
+    told, last = set[tuple[str, ...]](), tuple[str, ...]()
     for check in checks:
         again = check.outcome == "failed" and check.reasons in told
+        shown = (AGAIN if check.reasons == last else _again(check.reasons[0]),) if again else check.reasons
         told.add(check.reasons)
-        yield replace(check, reasons=(AGAIN,)) if again else check
+        last = check.reasons or last
+        yield replace(check, reasons=shown)
+
+
+def _again(reason: str) -> str:
+    """Return words for a reason that stands above, but not right above."""
+    quoted = reason if len(reason) <= LONGEST_QUOTED else f"{reason[:LONGEST_QUOTED].rsplit(' ', 1)[0]} …"
+    return f"For the reason above that begins with “{quoted}”"
 
 
 def _notes(task: TaskResult, settled: bool) -> Iterator[str]:

@@ -30,6 +30,7 @@ _IN_USER_CODE = re.compile(r"in user code:\n(.*?)\n\n    (\w+): (.*)", re.DOTALL
 """What AutoGraph puts around it: the lines that it passed through, then kind and message."""
 _INDENTED = re.compile(r"^    ", re.MULTILINE)
 _USER_LINE = re.compile(r'File "([^"]*)", line (\d+), in (\w+)')
+_UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 _UNDEFINED = re.compile(r"name '(\w+)' is not defined")
 _NEW_SYNTAX = {
     r"^\s*type\s+\w+[^=]*=": "3.12",
@@ -53,6 +54,8 @@ def describe_error(number: int, error: BaseException, folder: str) -> wire.Raise
     kind, text, passed = _unwrapped(type(error).__name__, _text_of(error))
     if remedy := _left_of_the_template(error, folder):
         text = f"{text.rstrip('.')}. {remedy}"
+    if not text:
+        text = _condition_of(error, folder)
     for file, number_of_line, function in passed:
         if _is_students(file, folder):
             place, line = f"{Path(file).name}, in {function}", int(number_of_line)
@@ -101,12 +104,26 @@ def _unwrapped(kind: str, text: str) -> tuple[str, str, list[tuple[str, str, str
     return kind, text, passed
 
 
+def _condition_of(error: BaseException, folder: str) -> str:
+    """Return what a student's own `assert` asks for and does not get; empty if that is not what was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not isinstance(error, AssertionError) or not frames or not _is_students(frames[-1].filename, folder):
+        return ""
+    with suppress(*_UNREADABLE):
+        tree = ast.parse("".join(linecache.getlines(frames[-1].filename)))
+        asserts = (node for node in ast.walk(tree) if isinstance(node, ast.Assert))
+        return next(
+            (f"`{ast.unparse(node)}` does not hold" for node in asserts if node.lineno == frames[-1].lineno), ""
+        )
+    return ""
+
+
 def _left_of_the_template(error: BaseException, folder: str) -> str:
     """Return what to do where the template's `raise NotImplementedError` was left beside what a student wrote."""
     if not isinstance(error, NotImplementedError):
         return ""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_students(frame.filename, folder)]
-    with suppress(SyntaxError, ValueError, RecursionError, MemoryError, IndexError, StopIteration):
+    with suppress(*_UNREADABLE, IndexError, StopIteration):
         line = frames[-1].lineno or 0
         tree = ast.parse("".join(linecache.getlines(frames[-1].filename)))
         blocks = (block for node in ast.walk(tree) if isinstance(block := getattr(node, "body", None), list))

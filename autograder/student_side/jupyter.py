@@ -104,7 +104,7 @@ class _Shell:
     def run_cell_magic(self, name: str, line: str, cell: str) -> None:
         """Write the cell into a file, or run its commands, if that is what it asks for."""
         words = line.split()
-        if name == "writefile" and words:
+        if name in ("writefile", "file") and words:
             with Path(words[-1]).open("a" if "-a" in words[:-1] else "w", encoding="utf-8") as file:
                 file.write(cell)
         elif name in ("bash", "sh"):

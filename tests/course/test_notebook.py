@@ -13,7 +13,7 @@ from nbgrader.utils import compute_checksum
 from autograder.course.cells import load_cells, read_cells, text_of
 from autograder.course.grading_notebook import GradingCell, GradingNotebook, assemble
 from autograder.course.notebook import MOST_NOTES, answer_sources, build_notebook, marking_guides, restore
-from autograder.course.solution_regions import inside_lines, only_needed, outside_lines, stub_module
+from autograder.course.solution_regions import inside_lines, only_needed, outside_lines, stub_module, taking_more
 from autograder.errors import AssignmentError
 from tests.tiny import TINY_MODULE, TINY_NOTEBOOK
 
@@ -112,6 +112,14 @@ def test_lines_are_known_inside_and_outside_solution_regions() -> None:
     text = "a = 1\n### BEGIN SOLUTION\n  a = 1\n\n  b = 2\n### END SOLUTION\n"
     assert inside_lines(text) == {"a = 1", "b = 2"}
     assert outside_lines(text) == {"a = 1"}
+
+
+def test_functions_can_ignore_what_a_student_added() -> None:
+    names: dict[str, Any] = {}
+    exec(taking_more("def a(x, y=2, *, z=3):\n    return x + y + z\ndef b(x, **more):\n    return more\nc = 1"), names)  # noqa: S102
+    assert names["a"](1, 1, 5, z=1, verbose=0) == 3
+    assert names["b"](1, 2, epochs=3) == {"epochs": 3}
+    assert taking_more("%%time\nx = 1") == "%%time\nx = 1"
 
 
 def test_only_what_a_part_needs_goes_with_it() -> None:

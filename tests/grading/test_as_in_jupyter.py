@@ -203,6 +203,7 @@ def test_a_file_that_a_cell_writes_can_be_run(process: StudentProcess) -> None:
     run(process, "%%writefile made.py\nmade = 3")
     run(process, "%run made.py")
     assert process.ask(wire.Read("made")) == 3
+    run(process, "%%file made.py\nmade = 3")
     run(process, "%run -i made")
     assert process.ask(wire.Read("made")) == 3
     run(process, "%%bash\nmkdir -p by_bash\necho nothing")

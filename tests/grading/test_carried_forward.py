@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from autograder.course.assignment import Task
+from autograder.course.submission import Snapshot
 from autograder.errors import CellStopped, CheckFailed, StudentRaised
-from autograder.grading.carried_forward import BROKEN, OBSERVED, STILL_WRONG, sentences_of, withheld
+from autograder.grading import carried_forward
+from autograder.grading.carried_forward import BROKEN, OBSERVED, STILL_WRONG, StandInRuns, sentences_of, withheld
 from autograder.grading.check_runner import CheckEnding
+from autograder.grading.reference import StandIns
 from autograder.results import AttentionPicture, CheckResult, Outcome
 
 CLOSED = frozenset(
@@ -88,3 +94,38 @@ def test_constant_texts_are_the_closed_list(tmp_path: Path) -> None:
     found = sentences_of(tmp_path)
     assert {"slug", "A long sentence.", "A part is missing.", "Your code's answer could not be read."} <= found
     assert not {"got ", " of it"} & found
+
+
+@pytest.mark.parametrize(
+    ("place", "line", "is_reason"),
+    [
+        ("utilities.py, in own", 5, True),
+        ("utilities.py, in replaced", 2, False),
+        ("cell answer, in run", 2, False),
+        ("cell another, in run", 2, True),
+        ("", 0, True),
+    ],
+)
+def test_what_came_in_a_replaced_part_is_no_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, line: int, is_reason: bool
+) -> None:
+    there = "utilities.py, in own", 5
+    module = b"def replaced():\n    raise ValueError\n\ndef own():\n    raise ValueError\n"
+    choice = StandIns((), frozenset({"replaced"}), "", {"answer": ""})
+    reference = SimpleNamespace(stand_ins_for=lambda wrong: (choice,), helpers=frozenset[str](), parts=frozenset[str]())
+    case: Any = SimpleNamespace(
+        snapshot=Snapshot({"utilities.py": module}, ""),
+        assignment=SimpleNamespace(checks_dir=tmp_path),
+        reference=reference,
+    )
+    checks: Any = SimpleNamespace(
+        endings=lambda *words: (replace(raised("ValueError", "something else"), place=there[0], line=there[1]),)
+    )
+    task = Task("task", "task", 1.0, ("own",), ("another",), (), tmp_path)
+    monkeypatch.setattr(carried_forward, "LiveSubmission", lambda *words: SimpleNamespace(student=str, close=str))
+    with StandInRuns(case, checks, b"seed") as runs:
+        (told,) = runs.run(task, (task,), (replace(raised("ValueError"), place=place, line=line),))
+        there = "cell another, in run", 1
+        (in_a_cell,) = runs.run(task, (task,))
+    assert told.message == (RAISED if is_reason else f"{STILL_WRONG} Your code raised ValueError in `own`.")
+    assert in_a_cell.message == f"{STILL_WRONG} Your code raised ValueError in `another`."

@@ -75,10 +75,10 @@ class World:
             notebook=SimpleNamespace(cells=()),
         )
 
-    def stand_ins_for(self, wrong: tuple[Task, ...]) -> tuple[str, ...]:
-        """Return the names of two choices."""
+    def stand_ins_for(self, wrong: tuple[Task, ...]) -> tuple[NamedStandIns, ...]:
+        """Return two choices."""
         names = "+".join(task.id for task in wrong)
-        return f"stand-ins for {names}", f"alternatives for {names}"
+        return NamedStandIns(f"stand-ins for {names}"), NamedStandIns(f"alternatives for {names}")
 
     def provides(self, task: str, name: str) -> None:
         """Let a task be about a part of the module."""
@@ -111,6 +111,13 @@ class World:
         own: Any = self.submission(self.case)
         checks: Any = self
         return {task.id: task for task in grader._SubmissionGrading(self.case, own, checks, b"seed").grade_all(cached)}
+
+
+class NamedStandIns(str):
+    """Takes the place of stand-ins, by a name."""
+
+    cells: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 class NamedSubmission:

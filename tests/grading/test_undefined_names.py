@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from autograder.grading.undefined_names import undefined_names
+from autograder.grading.undefined_names import lines_of, undefined_names
 
 MODULE = """
 import tensorflow as tf
@@ -34,6 +34,11 @@ class Layer(tf.Module):
 def fine(x):
     return Layer(x)
 """
+
+
+def test_the_lines_of_parts() -> None:
+    assert lines_of(MODULE, frozenset({"fine", "SIZE", "absent"})) == {24, 25}
+    assert lines_of("def part(:\n", frozenset({"part"})) == frozenset()
 
 
 def test_what_functions_and_classes_use_and_nobody_defines() -> None:

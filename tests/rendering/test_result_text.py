@@ -30,6 +30,24 @@ def test_a_message_cannot_steer_the_terminal() -> None:
     assert "reversed" in shown
 
 
+def test_a_reason_is_said_once_and_known_again() -> None:
+    first, second = (
+        "Off by one, since the loop ends too early, before the last of the numbers has come.",
+        "Nothing came.",
+    )
+    checks = tuple(
+        CheckResult(id=name, sentence=name, outcome="failed", weight=1, message=message)
+        for name, message in zip("abcd", (first, first, second, first), strict=True)
+    )
+    lines = render_task_text(TaskResult(id="a", score=0, max_score=4, checks=checks), TITLES).splitlines()
+    assert [line.strip() for line in lines[2::2]] == [
+        first,
+        "For the same reason as above.",
+        second,
+        "For the reason above that begins with “Off by one, since the loop ends too early, before the last …”",
+    ]
+
+
 def test_a_check_with_several_inputs_is_said_once() -> None:
     def check(name: str, message: str) -> CheckResult:
         return CheckResult(id=name, sentence="It counts.", outcome="failed", weight=1, message=message)

@@ -184,6 +184,26 @@ def test_a_line_of_the_template_above_what_was_written_is_named(tmp_path: Path, 
     assert told == "not written." + (" What stands below this line never runs: take the line out" if is_left else "")
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("assert x % 2 == 0", "`assert x % 2 == 0` does not hold"),
+        ("assert (x ==\n        2)", "`assert x == 2` does not hold"),
+        ("assert x == 2, 'x must be 2'", "x must be 2"),
+        ("raise AssertionError", ""),
+        ("int('')", "invalid literal for int() with base 10: ''"),
+    ],
+)
+def test_an_assertion_without_a_text_says_what_it_asks_for(tmp_path: Path, line: str, told: str) -> None:
+    file = tmp_path / "utilities.py"
+    file.write_text(f"def part(x=1):\n    {line}\n")
+    names: dict[str, Any] = {}
+    exec(compile(file.read_text(), str(file), "exec"), names)  # noqa: S102 - our own text
+    with pytest.raises((AssertionError, ValueError)) as raised:
+        names["part"]()
+    assert describe_error(1, raised.value, str(tmp_path)).message == told
+
+
 def test_a_stub_of_the_template_below_what_was_written_is_named(tmp_path: Path) -> None:
     file = tmp_path / "utilities.py"
     file.write_text("def part(): return 1\n\ndef part():\n    raise NotImplementedError('not written.')\n")

@@ -48,7 +48,8 @@ NOT_ENDED = Mistake(
 )
 BESIDE_TRAINING = Mistake(
     "tracker_beside_training",
-    "Some of the training happens before the tracker is started or after its epoch has ended.",
+    "Some of the training happens before the tracker is started or after its epoch has ended: start it before you call "
+    "`run_experiment`, and end it afterwards.",
 )
 
 NOT_EACH_TIME = Mistake(

@@ -11,7 +11,7 @@ from autograder.checking.remote import Student, apply
 from autograder.checking.variables import Variables
 from autograder.checks.vit.oracles.vision_transformer import dense_parameters
 from autograder.checks.vit.readings.counting import expect_size
-from autograder.checks.vit.readings.encoders import NO_BIAS, TOKEN_NOT_TRAINABLE, read_encoder
+from autograder.checks.vit.readings.encoders import NO_BIAS, NO_ROW_FOR_TOKEN, TOKEN_NOT_TRAINABLE, read_encoder
 from autograder.errors import CheckFailed
 
 BATCH, PATCHES, PATCH_DIM, WIDTH = 3, 5, 10, 7
@@ -65,6 +65,8 @@ def test_parameters(encoder):
         blame(NO_BIAS)
     if (places.token == ABSENT).all():
         blame(TOKEN_NOT_TRAINABLE)
+    if encoder.mistake is NO_ROW_FOR_TOKEN:
+        blame(NO_ROW_FOR_TOKEN)
     right = dense_parameters(PATCH_DIM, WIDTH) + WIDTH + (PATCHES + 1) * WIDTH
     expect_size(encoder.variables.size, right, f"{PATCHES} patches of {PATCH_DIM} values and projection_dim {WIDTH}")
     frozen = [place for place, trained in zip(encoder.variables.positions, trainable, strict=True) if not trained]

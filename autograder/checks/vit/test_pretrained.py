@@ -241,6 +241,8 @@ def explain(drawn, answers):
     for wrong in UNPREPARED:
         if in_order(answers, drawn.probabilities(drawn.image, wrong)):
             blame(wrong)
+    if in_order(answers[::-1], right):
+        fail("The labels are the right ones, the other way round: the most probable one comes first.")
     if answers[0].place == right.argmax():
         fail("The first label is right; the others are not the most probable ones in their order.")
     fail("The first label is not that of the largest logit for this image, prepared by the processor.")

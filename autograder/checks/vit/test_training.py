@@ -23,6 +23,7 @@ from autograder.checks.vit.training.rigged_training import (
     rig_training,
 )
 from autograder.checks.vit.training.training_readings import (
+    HISTORY_OF_LAST_EPOCHS,
     NO_HISTORY,
     NOT_IN_TRAINING,
     NOTHING_LEARNED,
@@ -67,9 +68,15 @@ LOSS_SUMMED = Mistake(
     "the batch.",
     lambda recipe: [replace(recipe, summed=True)],
 )
+VALIDATED_ON_A_PART = Mistake(
+    "validated_on_training_data",
+    "A part of the training data is kept from the training, as `validation_split` does it. All of them are for training; "
+    "each epoch is validated on `validation_data`.",
+    lambda recipe: [replace(recipe, batches=in_batches(BATCH_SIZE, samples)) for samples in (45, 40, 37, 35)],
+)
 OF_SETTINGS = (NOT_ADAM, LEARNING_RATE_IGNORED, BATCH_SIZE_IGNORED, LAST_BATCH_DROPPED)
 OF_LOSS = (LOSS_NOT_FROM_LOGITS, LOSS_SUMMED)
-OF_RECIPE = OF_LOSS + OF_SETTINGS
+OF_RECIPE = (*OF_LOSS, *OF_SETTINGS, VALIDATED_ON_A_PART)
 
 BEST_NOT_RELOADED = Mistake(
     "best_not_reloaded",
@@ -90,11 +97,6 @@ RATE_CHANGES = Mistake(
     "The training begins as it must, but in a later epoch its steps are others. Does something change the learning rate?",
 )
 EPOCHS_IGNORED = Mistake("epochs_ignored", "The model is trained for another number of epochs than was asked for.")
-HISTORY_OF_LAST_EPOCHS = Mistake(
-    "history_of_last_epochs",
-    "The history tells of fewer epochs than the model was trained for. After several calls of `fit` put their histories "
-    "together.",
-)
 METRICS_NOT_RESET = Mistake(
     "metrics_not_reset",
     "What you count in one epoch is still counted in the next ones: reset your metrics before each epoch.",
@@ -217,6 +219,7 @@ def test_loss(trained):
 def test_history(trained):
     if trained.history is None:
         fail("`run_experiment` must return the history that Keras' `fit` gives. " + NO_HISTORY)
+    expect_whole(trained)
     for name in CURVES if trained.mistake is None else ("accuracy", "val_accuracy"):
         if name not in trained.history:
             fail(f"The history must hold `{name}`, a number for each epoch.")
@@ -233,6 +236,7 @@ def test_history(trained):
 
 @pytest.mark.check("Each epoch is validated, on the validation data.")
 def test_validation(trained):
+    expect_whole(trained)
     if trained.watched is trained.rigged.test:
         blame(VALIDATED_ON_TEST_DATA)
     if trained.watched is trained.rigged.training:
@@ -253,10 +257,17 @@ def test_best_weights_are_reloaded(trained, untested):
         blame(SAVED_ELSEWHERE)
 
 
+def expect_whole(trained):
+    """End the check if a part of the training data was kept from the training."""
+    if trained.mistake is VALIDATED_ON_A_PART:
+        blame(VALIDATED_ON_A_PART)
+
+
 def expect_best(trained):
     """End the check unless the model has the weights of its best epoch."""
     if trained.has_best_weights:
         return
+    expect_whole(trained)
     epochs = trained.rigged.plan.epochs
     if trained.epochs != epochs or trained.epoch > epochs:
         blame(EPOCHS_IGNORED)

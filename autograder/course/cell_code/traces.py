@@ -17,8 +17,8 @@ _TRACES = tuple(
         (r"\bos\.(?:environ|putenv)\b|%(?:set_)?env\b", r"\b(?:environ|getenv)\b"),
         (
             r"open\([^\n]{0,200}['\"][rbt+]{0,2}[wax][rbt+]{0,2}['\"]|\.(?:write_\w+|save\w*|dump|to_\w+)\(|\bm(?:ake|k)dirs?\(|"
-            r"^%%(?:writefile|bash|sh)\b|^[ \t]*(?:[!%]mkdir|!unzip)\b|\bos\.system\(",
-            r"\b(?:open|\w*(?:load|read|save|write)\w*|exists|listdir|glob|import|to_\w+|dump|CSVLogger|ModelCheckpoint)\b",
+            r"^%%(?:writefile|file|bash|sh)\b|^[ \t]*(?:[!%]mkdir|!unzip)\b|\bos\.system\(",
+            r"\b(?:open|\w*(?:load|read|save|write)\w*|exists|listdir|glob|import|run|to_\w+|dump|CSVLogger|ModelCheckpoint)\b",
         ),
     )
 )

@@ -114,6 +114,11 @@ def test_an_operator_makes_its_mistake_in_a_training(operator: str, line: str) -
     assert line in changed_lines(operator, TRAINING, "training_answer")
 
 
+def test_the_last_statement_of_a_loop_goes_behind_it() -> None:
+    (moved,) = (changed for name, changed in changed_texts() if name == "out of the loop")
+    assert ")(x)\n    y = keras.layers.Dropout(rate)(y)\n    y = keras" in moved
+
+
 def test_mutants_differ_from_their_original_in_the_part_alone() -> None:
     text = f"{MODULE}\n\ndef other(x):\n    return x + 1\n"
     mutants = list(mutants_of(original(text)))

@@ -141,6 +141,17 @@ def exchange_statements(node: cst.CSTNode, source: SourceText) -> Iterator[CodeC
                     yield CodeChange(first.body[0], f"{codes[1]}\n{indent}{codes[0]}", second.body[0])
 
 
+@GENERAL.add("out of the loop")
+def move_out_of_loop(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
+    """Let the last statement of a loop stand behind it, as it does with less indentation."""
+    if isinstance(node, cst.For) and len(node.body.body) > 1:
+        before, last = node.body.body[-2:]
+        if isinstance(before, cst.SimpleStatementLine) and isinstance(last, cst.SimpleStatementLine):
+            indent = " " * source.place_of(node)[1]
+            moved = f"{source.code(before.body[0])}\n{indent}{source.code(last.body[0])}"
+            yield CodeChange(before.body[0], moved, last.body[0])
+
+
 @GENERAL.add("argument removed")
 def remove_argument(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Take one argument of a call away."""

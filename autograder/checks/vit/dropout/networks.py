@@ -34,6 +34,10 @@ RATE_OF_ZERO = Mistake(
     "With a rate of 0 nothing may be dropped in training, and yours drops something. Does `or` put another rate in its "
     "place?",
 )
+AT_THE_END_ONLY = Mistake(
+    "dropout_at_the_end_only",
+    "Dropout follows only the last of your dense layers. Each of them is followed by one: is it within the loop?",
+)
 SHARED_MASKS = (
     "Your dropout drops the same units of several tokens, samples or calls, or all units of a token at once. Each unit "
     "falls by itself, each time."
@@ -126,6 +130,8 @@ class NetworkInTraining:
             blame(mistake or NEVER_ON)  # a mistake may hide that dropout acts
         found = self._explanations(rate)
         if not found:
+            if mistake is None and self._is_dropped_at_the_end_only(rate):
+                blame(AT_THE_END_ONLY)
             blame_for_dropout(mistake, lambda: any(map(self._explanations, RATES)), elsewhere)
         faults = [fault_in(dropped.layers, shares_of(dropped, self.widths, rate)) for dropped in found]
         if faults[0] is not None and all(faults):
@@ -145,6 +151,13 @@ class NetworkInTraining:
             if kept is not None:
                 found.append(NetworkDropout(kept.split(dropped), times))
         return found
+
+    def _is_dropped_at_the_end_only(self, rate: float) -> bool:
+        """Whether dropout after the last layer alone explains the samples."""
+        *inner, last = self.widths
+        masks = all_masks(last)
+        factors = [*(np.ones((len(masks), width)) for width in inner), kept_factors(masks, rate)]
+        return Outcomes(self.run(factors), masks).decode(self.samples) is not None
 
     def _outcomes(self, rate: float, times: int) -> tuple[Outcomes, list[int]]:
         """Return all that dropout can do, so often after the last layer, and the widths of the layers it follows."""

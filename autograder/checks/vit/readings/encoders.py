@@ -13,7 +13,14 @@ from autograder.checking.mistakes import Mistake, blame
 from autograder.checking.readings import ABSENT, values_at
 from autograder.checking.remote import Layer
 from autograder.checking.variables import Positions, Variables, is_vector
-from autograder.checks.vit.oracles.vision_transformer import Dense, Encoder, dense, encode_patches
+from autograder.checks.vit.oracles.vision_transformer import (
+    ACTIVATIONS,
+    Activation,
+    Dense,
+    Encoder,
+    dense,
+    encode_patches,
+)
 from autograder.checks.vit.readings.counting import UNSEEN
 
 EncoderOracle = Callable[[Floats, Encoder], Floats]
@@ -21,7 +28,7 @@ EncoderOracle = Callable[[Floats, Encoder], Floats]
 
 def bare_tokens(patches: Floats, w: Encoder) -> Floats:
     """Return class token and projected patches without positions."""
-    return encode_patches(patches, replace(w, positions=np.zeros_like(w.positions)))
+    return encode_patches(patches, replace(w, positions=np.zeros_like(w.positions[:1])))
 
 
 def _on_patches_from(start: int) -> EncoderOracle:
@@ -36,6 +43,17 @@ def _on_patches_from(start: int) -> EncoderOracle:
     return wrong
 
 
+def _projected_through(activation: Activation) -> EncoderOracle:
+    """Return the encoder whose projection is followed by a non-linearity."""
+
+    def wrong(patches: Floats, w: Encoder) -> Floats:
+        tokens, body = encode_patches(patches, w), slice(0, -1) if w.token_last else slice(1, None)
+        tokens[:, body] = activation(dense(patches, w.projection)) + w.positions[body]
+        return tokens
+
+    return wrong
+
+
 _NO_POSITION_ON_TOKEN = "The class token gets no position embedding. All tokens do."  # noqa: S105 - a sentence
 OF_ENCODERS = (
     Mistake("no_position", "No position embedding is added.", bare_tokens),
@@ -45,6 +63,20 @@ OF_ENCODERS = (
         "The same position embedding is added to every token.",
         lambda patches, w: bare_tokens(patches, w) + w.positions[0],
     ),
+    *(
+        Mistake(
+            "projection_not_linear",
+            "Your projection of the patches has a non-linearity. It is linear: a Dense layer without `activation`.",
+            _projected_through(activation),
+        )
+        for activation in ACTIVATIONS
+    ),
+)
+NO_ROW_FOR_TOKEN = Mistake(
+    "no_position_on_class_token",
+    "Your table of positions has a row for each patch and none for the class token. Every token gets a position "
+    "embedding, so there are `num_patches + 1` rows.",
+    _on_patches_from(0),
 )
 NO_CLASS_TOKEN = Mistake("no_class_token", "There is no class token in your output.")
 TOKEN_PER_IMAGE = Mistake(
@@ -101,11 +133,7 @@ def read_encoder(layer: Layer, patches: Floats, width: int, rng: np.random.Gener
     require(bool(tokens.any()), "The tokens: all values are zero.", "only_zeros")
     candidates = encoder_candidates(variables.positions, count + 1, patch_dim, width)
     if not candidates:
-        found = ", ".join(str(shape) for shape in variables.shapes) or "none"
-        fail(
-            f"Expected a kernel ({patch_dim}, {width}), a bias ({width},), a class token of {width} values and "
-            f"position embeddings ({count + 1}, {width}); got weights of shapes {found}. {UNSEEN}"
-        )
+        return _read_a_short_table(variables, values, patches, tokens)
     for places in candidates:
         ordered = _in_order_of_tokens(places, values, patches, tokens)
         if ordered is not None:
@@ -115,6 +143,19 @@ def read_encoder(layer: Layer, patches: Floats, width: int, rng: np.random.Gener
             return ReadEncoder(variables, places, mistake, mistake)
     _blame_for_the_token(candidates, values, patches, tokens)
     fail("The tokens are not the class token and the projected patches, each plus a position embedding of its own.")
+
+
+def _read_a_short_table(variables: Variables, values: Floats, patches: Floats, tokens: Floats) -> ReadEncoder:
+    """Return the reading of an encoder whose table has a row for each patch alone; end the check if it has not."""
+    (_, count, patch_dim), width = patches.shape, tokens.shape[-1]
+    for places in encoder_candidates(variables.positions, count, patch_dim, width):
+        if NO_ROW_FOR_TOKEN.gives(tokens, patches, values_at(places, values)):
+            return ReadEncoder(variables, places, NO_ROW_FOR_TOKEN, NO_ROW_FOR_TOKEN)
+    found = ", ".join(str(shape) for shape in variables.shapes) or "none"
+    fail(
+        f"Expected a kernel ({patch_dim}, {width}), a bias ({width},), a class token of {width} values and position "
+        f"embeddings ({count + 1}, {width}); got weights of shapes {found}. {UNSEEN}"
+    )
 
 
 def encoder_candidates(positions: Sequence[Positions], tokens: int, patch_dim: int, width: int) -> list[Encoder]:

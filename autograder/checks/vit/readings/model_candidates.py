@@ -19,6 +19,7 @@ from autograder.checking.readings import ABSENT, all_readings, moved_to, values_
 from autograder.checking.remote import Student
 from autograder.checking.variables import Positions, Variables, without
 from autograder.checks.vit.oracles.vision_transformer import (
+    ACTIVATIONS,
     Activation,
     Block,
     Dense,
@@ -26,13 +27,14 @@ from autograder.checks.vit.oracles.vision_transformer import (
     Mlp,
     Projections,
     Vit,
+    relu,
     vit,
 )
 from autograder.checks.vit.readings.block_parts import BlockSizes, Parts, sorted_by_shape
 from autograder.checks.vit.readings.blocks import USUAL_ORDERS, ReadBlock, read_block, skeletons, with_epsilons
 from autograder.checks.vit.readings.encoders import ReadEncoder, encoder_candidates, read_encoder
 from autograder.checks.vit.readings.joined import dealt
-from autograder.checks.vit.readings.networks import accepted_activations, calm_output, dense_layers
+from autograder.checks.vit.readings.networks import calm_output, dense_layers, inner_activations
 from autograder.errors import CheckFailed, StudentFault
 
 BATCH = 6
@@ -126,8 +128,21 @@ def model_candidates(student: Student, variables: Variables, sizes: VitSizes, rn
     return [
         Vit(encoder, blocks, Mlp(head[:-1], activations), head[-1])
         for encoder in _encoders(student, rest, sizes, rng)
-        for activations in accepted_activations(len(head) - 1)
+        for activations in _head_activations(len(head) - 1)
     ]
+
+
+def _head_activations(layers: int) -> list[tuple[Activation | None, ...]]:
+    """Return the non-linearities that may follow so many layers of the head.
+
+    After the last one there may be none, one, or the same twice: the mlp's own and that of the head.
+    """
+    twice = [_twice(activation) for activation in ACTIVATIONS if activation is not relu]
+    return [(*inner, last) for inner in inner_activations(layers) for last in (None, *ACTIVATIONS, *twice)]
+
+
+def _twice(activation: Activation) -> Activation:
+    return lambda x: activation(activation(x))
 
 
 def _head(variables: Variables, sizes: VitSizes) -> tuple[Dense, ...] | None:
@@ -177,7 +192,7 @@ def _with_blocks_of_its_own(
                 Vit(encoder, blocks, Mlp(tuple(head[:-1]), activations), head[-1])
                 for encoder in _encoders(student, of_encoder, sizes, rng)
                 for blocks in zip(*map(_silent_blocks, deals[0]), strict=True)
-                for activations in accepted_activations(len(head) - 1)
+                for activations in _head_activations(len(head) - 1)
             ]
             attention = np.concatenate([part.attention for part in deals[0]])
             candidates += [

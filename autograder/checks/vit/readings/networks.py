@@ -85,7 +85,12 @@ MISSES = 3
 
 def accepted_activations(layers: int) -> list[tuple[Activation | None, ...]]:
     """Return the non-linearities that may follow so many layers: any after each, or none after the last one."""
-    return list(itertools.product(*[ACTIVATIONS] * (layers - 1), (None, *ACTIVATIONS)))
+    return [(*inner, last) for inner in inner_activations(layers) for last in (None, *ACTIVATIONS)]
+
+
+def inner_activations(layers: int) -> list[tuple[Activation, ...]]:
+    """Return the non-linearities that may follow all of so many layers but the last."""
+    return list(itertools.product(ACTIVATIONS, repeat=layers - 1))
 
 
 def dense_layers(positions: Sequence[Positions], widths: Sequence[int]) -> tuple[Dense, ...]:

@@ -18,7 +18,7 @@ from autograder.checking.mistakes import Mistake
 from autograder.checks.vit.oracles.vision_transformer import Floats, softmax
 from autograder.checks.vit.training.trajectories import Network, Recipe, Sample, Trajectory, follow
 
-SHAPE, FEATURES, CLASSES = (3, 3, 1), 9, 4
+SHAPE, FEATURES, CLASSES = (3, 3, 1), 9, 10  # as many classes as the notebook's `class_names` tells
 OF_VALIDATION, OF_TEST = 6, 8
 """Features that only validation points and only test points have. In the training sample both are 0, so that their
 weights never move. One is the other's mirror image: a mirrored sample has neither, too."""
@@ -41,7 +41,7 @@ NUDGES = 3
 EVEN = 0.5
 """The label's first logit: a number that is a probability, too."""
 CANDIDATES = 2500
-ATTEMPTS = 200  # 2, 5 or 10 are needed on average, for the three plans
+ATTEMPTS = 400  # 2, 2 or 11 are needed on average, for the three plans
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,10 @@ class TrainingPlan:
     epochs: int = 6
 
 
-PLAIN = TrainingPlan(LINEAR, best=5, best_on_test=3, rates=(0.02, 0.05))
-LONG = TrainingPlan(LINEAR, best=11, best_on_test=8, rates=(0.016, 0.024), epochs=12)
+PLAIN = TrainingPlan(LINEAR, best=5, best_on_test=3, rates=(0.03, 0.06))
+LONG = TrainingPlan(LINEAR, best=11, best_on_test=8, rates=(0.018, 0.028), epochs=12)
 """Beyond the ten epochs after which much that is copied lowers the rate, or stops."""
-LATE = TrainingPlan(DEEP, best=4, best_on_test=2, rates=(0.004, 0.008), late=True)
+LATE = TrainingPlan(DEEP, best=4, best_on_test=2, rates=(0.005, 0.009), late=True)
 
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
@@ -172,9 +172,9 @@ def rig_training(rng: np.random.Generator, plan: TrainingPlan, mistakes: Sequenc
     raise RuntimeError(f"no training with a single best epoch came in {ATTEMPTS} draws")
 
 
-def in_batches(size: int) -> tuple[int, ...]:
+def in_batches(size: int, samples: int = SAMPLES) -> tuple[int, ...]:
     """Return the sizes of the batches of one epoch."""
-    whole, rest = divmod(SAMPLES, size)
+    whole, rest = divmod(samples, size)
     return (size,) * whole + ((rest,) if rest else ())
 
 
@@ -260,12 +260,8 @@ def _choose_points(rng: np.random.Generator, rigged: RiggedTraining, feature: in
     """Return points, with labels by which the network answers most of them right after one epoch.
 
     Points to validate on have decoys among them: they are right after the first epoch only, after the end only, and
-    never, with a loss that grows from epoch to epoch.
-
-    Args:
-        rng: Draws candidates.
-        rigged: What the network's weights will be, and which epoch is to be the best.
-        feature: OF_VALIDATION or OF_TEST, which the points have and no others.
+    never, with a loss that grows from epoch to epoch. One point of each class is never answered rightly, which decides
+    nothing: a report on all classes finds each. `feature` is OF_VALIDATION or OF_TEST, which no other points have.
     """
     decoys = feature == OF_VALIDATION
     best = rigged.plan.best if decoys else rigged.plan.best_on_test
@@ -286,6 +282,7 @@ def _choose_points(rng: np.random.Generator, rigged: RiggedTraining, feature: in
             _right_when(rng, answers, clear, epochs > rigged.plan.epochs, count + count // 2),
             _ever_more_wrong(logits, clear, 2 * count),
         ]
+    groups += [_never_right(rng, answers, clear, label) for label in range(CLASSES)]
     chosen = np.concatenate([group[0] for group in groups])
     labels = np.concatenate([group[1] for group in groups])
     if any(not len(group[0]) for group in groups):
@@ -304,6 +301,13 @@ def _right_when(rng: np.random.Generator, answers: Labels, clear: Bools, when: B
     fitting = np.flatnonzero(clear & ((answers == label[:, None]) == when).all(axis=-1))
     chosen = rng.choice(fitting, count) if len(fitting) else fitting
     return chosen, label[chosen]
+
+
+def _never_right(rng: np.random.Generator, answers: Labels, clear: Bools, label: int) -> ChosenPoints:
+    """Return a point with a label that the network never answers; none if there is none."""
+    fitting = np.flatnonzero(clear & (answers != label).all(axis=-1))
+    chosen = rng.choice(fitting, 1) if len(fitting) else fitting
+    return chosen, np.full(len(chosen), label)
 
 
 def _ever_more_wrong(logits: Floats, clear: Bools, count: int) -> ChosenPoints:

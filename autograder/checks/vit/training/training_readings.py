@@ -60,6 +60,11 @@ NOT_IN_TRAINING = Mistake(
     "The model is never called in the training phase, so its dropout would drop nothing. In a loop of your own, call "
     "`model(images, training=True)`.",
 )
+HISTORY_OF_LAST_EPOCHS = Mistake(
+    "history_of_last_epochs",
+    "The history tells of fewer epochs than the model was trained for. After several calls of `fit` put their "
+    "histories together.",
+)
 NOTHING_LEARNED = Mistake("nothing_learned", "The training changed nothing: all weights are as they were before it.")
 
 
