@@ -37,8 +37,9 @@ OBSERVED = {
 }
 """What is observably wrong, where the check's own message also tells values."""
 KINDS = frozenset(
-    "AssertionError AttributeError ImportError IndexError InvalidArgumentError KeyError NameError NotImplementedError "
-    "RecursionError SyntaxError TypeError UnboundLocalError ValueError ZeroDivisionError".split()
+    "AssertionError AttributeError FileNotFoundError ImportError IndexError InvalidArgumentError KeyError NameError "
+    "NotImplementedError OSError RecursionError SyntaxError TypeError UnboundLocalError ValueError "
+    "ZeroDivisionError".split()
 )
 """Exceptions of which the kind is told. So few tell no more of a stand-in than which check fails does."""
 MOST_NAMES = 3

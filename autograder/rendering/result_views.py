@@ -101,8 +101,12 @@ def _with_each_reason_once(checks: Iterable[CheckView]) -> Iterator[CheckView]:
 
 def _again(reason: str) -> str:
     """Return words for a reason that stands above, but not right above."""
-    quoted = reason if len(reason) <= LONGEST_QUOTED else f"{reason[:LONGEST_QUOTED].rsplit(' ', 1)[0]} …"
-    return f"For the reason above that begins with “{quoted}”"
+    if len(reason) > LONGEST_QUOTED:
+        words = reason[:LONGEST_QUOTED].rpartition(" ")[0]
+        reason = (
+            f"{words.rpartition('`')[0].rstrip() if words.count('`') % 2 else words} …"  # code is quoted whole or not
+        )
+    return f"For the reason above that begins with “{reason}”"
 
 
 def _notes(task: TaskResult, settled: bool) -> Iterator[str]:

@@ -32,7 +32,7 @@ def test_a_message_cannot_steer_the_terminal() -> None:
 
 def test_a_reason_is_said_once_and_known_again() -> None:
     first, second = (
-        "Off by one, since the loop ends too early, before the last of the numbers has come.",
+        "Off by one, since the loop ends early, at `range(3, 5)`, before the last.",
         "Nothing came.",
     )
     checks = tuple(
@@ -44,7 +44,7 @@ def test_a_reason_is_said_once_and_known_again() -> None:
         first,
         "For the same reason as above.",
         second,
-        "For the reason above that begins with “Off by one, since the loop ends too early, before the last …”",
+        "For the reason above that begins with “Off by one, since the loop ends early, at …”",
     ]
 
 
