@@ -32,7 +32,7 @@ def test_a_message_cannot_steer_the_terminal() -> None:
 
 def test_a_reason_is_said_once_and_known_again() -> None:
     first, second = (
-        "Off by one, since the loop ends early, at `range(3, 5)`, before the last.",
+        "Off by one, since the loop ends early, at `range(3, size - 1)`, before the last.",
         "Nothing came.",
     )
     checks = tuple(
