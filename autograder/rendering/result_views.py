@@ -92,7 +92,7 @@ def _with_each_reason_once(checks: Iterable[CheckView]) -> Iterator[CheckView]:
     """Yield the checks of a task, with a few words in place of reasons that an earlier one has given."""
     told, last = set[tuple[str, ...]](), tuple[str, ...]()
     for check in checks:
-        again = check.outcome == "failed" and check.reasons in told
+        again = bool(check.reasons) and check.outcome == "failed" and check.reasons in told
         shown = (AGAIN if check.reasons == last else _again(check.reasons[0]),) if again else check.reasons
         told.add(check.reasons)
         last = check.reasons or last
@@ -103,9 +103,9 @@ def _again(reason: str) -> str:
     """Return words for a reason that stands above, but not right above."""
     if len(reason) > LONGEST_QUOTED:
         words = reason[:LONGEST_QUOTED].rpartition(" ")[0]
-        reason = (
-            f"{words.rpartition('`')[0].rstrip() if words.count('`') % 2 else words} …"  # code is quoted whole or not
-        )
+        if words.count("`") % 2:  # code is quoted whole, or not at all
+            words = words.rpartition("`")[0].rstrip()
+        reason = f"{words} …"
     return f"For the reason above that begins with “{reason}”"
 
 

@@ -48,6 +48,14 @@ def test_a_reason_is_said_once_and_known_again() -> None:
     ]
 
 
+def test_a_check_may_have_no_reason() -> None:
+    checks = (
+        CheckResult(id="a", sentence="a", outcome="passed", weight=1),
+        CheckResult(id="b", sentence="b", outcome="failed", weight=1),
+    )
+    assert "✗ b (not yet)" in render_task_text(TaskResult(id="a", score=1, max_score=2, checks=checks), TITLES)
+
+
 def test_a_check_with_several_inputs_is_said_once() -> None:
     def check(name: str, message: str) -> CheckResult:
         return CheckResult(id=name, sentence="It counts.", outcome="failed", weight=1, message=message)
