@@ -234,9 +234,9 @@ def test_a_second_hand_in_gains_nothing(grader: Grader, monkeypatch: pytest.Monk
     beside: list[str] = []
     withheld = carried_forward.withheld
 
-    def noted(ending: CheckEnding, own: CheckEnding | None, closed_list: frozenset[str]) -> CheckResult:
+    def noted(ending: CheckEnding, own: CheckEnding | None, closed_list: frozenset[str], part: str) -> CheckResult:
         beside.append(ending.result.message)
-        return withheld(ending, own, closed_list)
+        return withheld(ending, own, closed_list, part)
 
     monkeypatch.setattr(carried_forward, "withheld", noted)
     first = grader.grade(hand_in(THIEF))
