@@ -110,7 +110,7 @@ class StudentFault(Exception):
         self.message = message
 
 
-def _file_or_cell(place: str) -> str:
+def file_or_cell(place: str) -> str:
     """Return what an exception's place begins with, without the function there."""
     return place.removeprefix("cell ").partition(", in ")[0]
 
@@ -131,7 +131,7 @@ class StudentRaised(StudentFault):
     """
 
     def __init__(self, exception: str, text: str, place: str = "", line: int = 0, missing: str = "") -> None:
-        if " " in _file_or_cell(place):  # a cell that goes by a sentence, which needs no word before it
+        if " " in file_or_cell(place):  # a cell that goes by a sentence, which needs no word before it
             place = place.removeprefix("cell ")
         where = f" ({place}, line {line})" if line else ""
         super().__init__(f"Your code raised {exception}: {first_sentences(text, _LONGEST_SHOWN)}{where}")
@@ -195,7 +195,7 @@ class CellStopped(CheckFailed):
     def __init__(self, cell: str, error: StudentRaised, hint: str = "") -> None:
         self.cell = cell
         self.exception, self.place, self.line = error.exception, error.place or f"cell {cell}", error.line
-        here = not error.place or _file_or_cell(error.place) == cell
+        here = not error.place or file_or_cell(error.place) == cell
         where = f"line {error.line}" if here else f"{error.place}, line {error.line}"
         self.what = f"stops with {error.exception}: {error.text} ({where})"
         self.interrupted = error.interrupted

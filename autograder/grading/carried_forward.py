@@ -20,6 +20,7 @@ import msgspec
 
 from autograder import checking
 from autograder.course.assignment import MODULE, Task
+from autograder.errors import file_or_cell
 from autograder.grading.check_runner import CheckEnding, Checks
 from autograder.grading.live_submission import GradingCase, LiveSubmission
 from autograder.grading.reference import StandIns
@@ -117,9 +118,8 @@ class StandInRuns:
 
     def _stands_in(self, ending: CheckEnding, cells: Collection[str], names: Collection[str]) -> bool:
         """Whether a check ended in one of these cells, or in one of these parts of the module."""
-        if ending.place.startswith("cell "):
-            return ending.place.removeprefix("cell ").partition(",")[0] in cells
-        return ending.place.startswith(f"{MODULE}.py") and ending.line in lines_of(self._module, frozenset(names))
+        where = file_or_cell(ending.place)
+        return where in cells or (where == f"{MODULE}.py" and ending.line in lines_of(self._module, frozenset(names)))
 
     def without_running(self, own: tuple[CheckEnding, ...]) -> tuple[CheckResult, ...]:
         """Return the checks of a task that would end with stand-ins as they did in the submission's own process."""

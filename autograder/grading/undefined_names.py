@@ -10,7 +10,7 @@ import warnings
 from contextlib import suppress
 
 from autograder.course.cell_code.names import globals_of, names_of
-from autograder.course.cell_code.statements import LONGEST, UNREADABLE
+from autograder.course.cell_code.statements import LONGEST, UNREADABLE, statements_of
 from autograder.course.cell_code.traces import makes_unseen
 
 _OF_MODULES = frozenset({"__name__", "__file__", "__doc__", "__builtins__", "__class__"})
@@ -42,13 +42,8 @@ def undefined_names(module: str, given: frozenset[str]) -> dict[str, tuple[tuple
 @functools.lru_cache(maxsize=8)
 def lines_of(module: str, parts: frozenset[str]) -> frozenset[int]:
     """Return the lines on which these functions and classes of a module stand; none if Python cannot read it."""
-    if len(module) > LONGEST:
-        return frozenset()
-    with warnings.catch_warnings(), suppress(*UNREADABLE):
-        warnings.simplefilter("ignore")
-        found = (node for node in ast.parse(module).body if getattr(node, "name", None) in parts)
-        return frozenset(line for node in found for line in range(node.lineno, (node.end_lineno or node.lineno) + 1))
-    return frozenset()
+    found = (node for node in statements_of(module) if getattr(node, "name", None) in parts)
+    return frozenset(line for node in found for line in range(node.lineno, (node.end_lineno or node.lineno) + 1))
 
 
 def _with_lines(part: ast.stmt, missing: set[str]) -> tuple[tuple[str, int], ...]:

@@ -110,8 +110,7 @@ def _condition_of(error: BaseException, folder: str) -> str:
     if not isinstance(error, AssertionError) or not frames or not _is_students(frames[-1].filename, folder):
         return ""
     with suppress(*_UNREADABLE):
-        tree = ast.parse("".join(linecache.getlines(frames[-1].filename)))
-        asserts = (node for node in ast.walk(tree) if isinstance(node, ast.Assert))
+        asserts = (node for node in ast.walk(_tree_of(frames[-1].filename)) if isinstance(node, ast.Assert))
         return next(
             (f"`{ast.unparse(node)}` does not hold" for node in asserts if node.lineno == frames[-1].lineno), ""
         )
@@ -125,7 +124,7 @@ def _left_of_the_template(error: BaseException, folder: str) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_students(frame.filename, folder)]
     with suppress(*_UNREADABLE, IndexError, StopIteration):
         line = frames[-1].lineno or 0
-        tree = ast.parse("".join(linecache.getlines(frames[-1].filename)))
+        tree = _tree_of(frames[-1].filename)
         blocks = (block for node in ast.walk(tree) if isinstance(block := getattr(node, "body", None), list))
         above_others = (statement for block in blocks for statement in block[:-1])
         if any(isinstance(part, ast.Raise) and part.lineno == line for part in above_others):
@@ -135,6 +134,10 @@ def _left_of_the_template(error: BaseException, folder: str) -> str:
         if any(part.name == stub.name and part.lineno < stub.lineno for part in parts):
             return f"You define `{stub.name}` above, and this one, which comes later, takes its place: take it out"
     return ""
+
+
+def _tree_of(file: str) -> ast.Module:
+    return ast.parse("".join(linecache.getlines(file)))
 
 
 def _left_by_a_merge(error: SyntaxError) -> str:

@@ -163,6 +163,17 @@ def test_marks_that_a_merge_left_are_named() -> None:
     )
 
 
+def told_of_part(folder: Path, module: str, *exceptions: type[Exception]) -> str:
+    """What is told of the exception that `part` of a student's module raises."""
+    file = folder / "utilities.py"
+    file.write_text(module)
+    names: dict[str, Any] = {}
+    exec(compile(module, str(file), "exec"), names)  # noqa: S102 - our own text
+    with pytest.raises(exceptions) as raised:
+        names["part"]()
+    return describe_error(1, raised.value, str(folder)).message
+
+
 @pytest.mark.parametrize(
     ("body", "is_left"),
     [
@@ -174,13 +185,7 @@ def test_marks_that_a_merge_left_are_named() -> None:
     ],
 )
 def test_a_line_of_the_template_above_what_was_written_is_named(tmp_path: Path, body: str, is_left: bool) -> None:
-    file = tmp_path / "utilities.py"
-    file.write_text(f"def part(x=1):\n{body}\n")
-    names: dict[str, Any] = {}
-    exec(compile(file.read_text(), str(file), "exec"), names)  # noqa: S102 - our own text
-    with pytest.raises((NotImplementedError, ValueError)) as raised:
-        names["part"]()
-    told = describe_error(1, raised.value, str(tmp_path)).message
+    told = told_of_part(tmp_path, f"def part(x=1):\n{body}\n", NotImplementedError, ValueError)
     assert told == "not written." + (" What stands below this line never runs: take the line out" if is_left else "")
 
 
@@ -195,21 +200,10 @@ def test_a_line_of_the_template_above_what_was_written_is_named(tmp_path: Path, 
     ],
 )
 def test_an_assertion_without_a_text_says_what_it_asks_for(tmp_path: Path, line: str, told: str) -> None:
-    file = tmp_path / "utilities.py"
-    file.write_text(f"def part(x=1):\n    {line}\n")
-    names: dict[str, Any] = {}
-    exec(compile(file.read_text(), str(file), "exec"), names)  # noqa: S102 - our own text
-    with pytest.raises((AssertionError, ValueError)) as raised:
-        names["part"]()
-    assert describe_error(1, raised.value, str(tmp_path)).message == told
+    assert told_of_part(tmp_path, f"def part(x=1):\n    {line}\n", AssertionError, ValueError) == told
 
 
 def test_a_stub_of_the_template_below_what_was_written_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "utilities.py"
-    file.write_text("def part(): return 1\n\ndef part():\n    raise NotImplementedError('not written.')\n")
-    names: dict[str, Any] = {}
-    exec(compile(file.read_text(), str(file), "exec"), names)  # noqa: S102 - our own text
-    with pytest.raises(NotImplementedError) as raised:
-        names["part"]()
-    told = describe_error(1, raised.value, str(tmp_path)).message
+    text = "def part(): return 1\n\ndef part():\n    raise NotImplementedError('not written.')\n"
+    told = told_of_part(tmp_path, text, NotImplementedError)
     assert told == "not written. You define `part` above, and this one, which comes later, takes its place: take it out"
