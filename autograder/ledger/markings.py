@@ -87,7 +87,10 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def standing_now(book: BookMark, last: Standing | None) -> Standing:
-    """Return how an answer stands: what is known here of its mark counts only while nbgrader holds that very mark.
+    """Return how an answer stands: what is known here of its points counts only while nbgrader holds the same points.
+
+    Where only the comment was changed elsewhere, the mark and its items stay. It is then the answer's own, so that
+    no group's mark replaces that comment.
 
     Args:
         book: What nbgrader holds of it.
@@ -96,6 +99,8 @@ def standing_now(book: BookMark, last: Standing | None) -> Standing:
     if last is None or last.book.says_as(book):
         return Standing(book, last.marking if last else Marking())
     known = last.marking
+    if last.is_ours and last.book.points == book.points:
+        return Standing(book, msgspec.structs.replace(known, means="one"))
     return Standing(book, Marking(note=known.note, flagged=known.flagged, group=known.group, moved=known.moved))
 
 

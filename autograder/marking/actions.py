@@ -98,18 +98,17 @@ class Marker:
             UsageError: If an answer is not the question's.
             RecordingError: If the gradebook cannot be used.
         """
-        changes: dict[str, str | bool] = {}
-        if request.note is not None:
-            changes["note"] = request.note.strip()[:LONGEST_REMARK]
-        if request.flagged is not None:
-            changes["flagged"] = request.flagged
 
         def noted(paper: Paper) -> Standing:
-            marking = msgspec.structs.replace(paper.standing.marking, **changes)
+            marking = paper.standing.marking
+            if request.note is not None:
+                marking = msgspec.structs.replace(marking, note=_new_note(marking.note, request.shown, request.note))
+            if request.flagged is not None:
+                marking = msgspec.structs.replace(marking, flagged=request.flagged)
             return Standing(paper.standing.book, marking)
 
         students = [self._student(name) for name in request.ids]
-        what = "the note on" if "note" in changes else "the flag of"
+        what = "the note on" if request.note is not None else "the flag of"
         return self._act("note", f"{what} {counted(len(students), 'answer')}", {student: noted for student in students})
 
     def move(self, request: MoveRequest) -> list[Step]:
@@ -308,6 +307,12 @@ def _with_earlier(standing: Standing, comment: str) -> str:
     if not earlier or earlier == comment or standing.book.points is not None or standing.is_ours:
         return comment
     return "\n".join(filter(None, (earlier, comment)))
+
+
+def _new_note(old: str, shown: str, written: str) -> str:
+    """Return the note that was written, below the answer's own where the page did not show that."""
+    kept = "" if old == shown else old
+    return "\n".join(filter(None, (kept, written.strip())))[:LONGEST_REMARK]
 
 
 def _keeps_its_mark(paper: Paper) -> bool:

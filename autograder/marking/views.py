@@ -143,11 +143,17 @@ class MarkRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NoteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Write a private note, or flag answers; None leaves it as it is."""
+    """Write a private note, or flag answers; None leaves it as it is.
+
+    Attributes:
+        shown: The note that the page showed for all of them, which the new one replaces. An answer with another
+            note keeps it, and the new one stands below.
+    """
 
     question: str
     ids: tuple[str, ...]
     note: str | None = None
+    shown: str = ""
     flagged: bool | None = None
 
 

@@ -145,6 +145,33 @@ def test_a_comment_that_was_written_elsewhere_stays(desk: Desk) -> None:
     assert desk.papers(Q)["ada"].standing.book.comment == "From formgrader.\nWhy?"
 
 
+def test_a_comment_that_is_corrected_elsewhere_leaves_the_mark_and_its_items(desk: Desk) -> None:
+    marker(desk).mark(request(seen(desk, "ada", "bob"), "parallel", comment="Wy?"))
+    mark_elsewhere(desk, "ada", 1.0, "Why?")
+    ada = desk.papers(Q)["ada"]
+    assert (ada.state, ada.standing.marking.items, ada.standing.marking.who) == ("marked", ("parallel",), "Kim")
+    marker(desk).mark(request(seen(desk, "ada", "bob"), "second", comment="No."))
+    papers = desk.papers(Q)
+    assert [papers[name].standing.book.comment for name in ("ada", "bob")] == ["Why?", "No."]
+    mark_elsewhere(desk, "ada", 0.5, "Why?")
+    assert desk.papers(Q)["ada"].state == "elsewhere"
+
+
+def test_a_note_for_several_answers_takes_the_place_of_the_one_that_was_shown(desk: Desk) -> None:
+    ada, bob, cem = (name for student in ("ada", "bob", "cem") for name in seen(desk, student))
+    marker(desk).note(NoteRequest(Q, (ada,), "copied?"))
+    marker(desk).note(NoteRequest(Q, (bob,), "ask Lee"))
+    marker(desk).note(NoteRequest(Q, (ada, bob, cem), "too short"))
+    assert notes(desk) == {"ada": "copied?\ntoo short", "bob": "ask Lee\ntoo short", "cem": "too short"}
+    marker(desk).note(NoteRequest(Q, (ada, cem), "", shown="too short"))
+    assert notes(desk) == {"ada": "copied?\ntoo short", "bob": "ask Lee\ntoo short"}
+
+
+def notes(desk: Desk) -> dict[str, str]:
+    found = {student: paper.standing.marking.note for student, paper in desk.papers(Q).items()}
+    return {student: note for student, note in found.items() if note}
+
+
 def test_everything_can_be_taken_back_and_done_again(desk: Desk) -> None:
     kim = marker(desk)
     mark_elsewhere(desk, "eve", 0.25, "theirs")

@@ -86,7 +86,8 @@ export const flag = (ids) => act(async () => {
 export const saveNote = () => act(async () => {
   const ids = target();
   if (!ids.length) return;
-  patch(await request(withNames("/api/note"), { question: state.page.id, ids, note: $("note").value }));
+  const { value: note, dataset: { shown } } = $("note");
+  patch(await request(withNames("/api/note"), { question: state.page.id, ids, note, shown }));
   say(`Note saved for ${counted(ids.length, "answer")}.`);
   showAll();
 });

@@ -128,6 +128,6 @@ export function showMark() {
   $("save").disabled = !ids.length && !state.second;
   $("save").replaceChildren(state.chosen.size ? "Save" : state.second ? "Save, next answer" : "Save, next group", " ", make("kbd", {}, "Enter"));
   const notes = [...new Set(ids.map((id) => page.answers[id].note).filter(Boolean))];
-  if (document.activeElement !== $("note")) $("note").value = notes.length === 1 ? notes[0] : "";
+  if (document.activeElement !== $("note")) $("note").value = $("note").dataset.shown = notes.length === 1 ? notes[0] : "";
   $("note-box").hidden = Boolean(state.second);
 }
