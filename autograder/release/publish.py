@@ -15,8 +15,9 @@ from autograder.course.course import Course
 from autograder.errors import AutograderError, ReleaseRefused
 from autograder.gradebook.nbgrader_steps import StepFailed, course_directory, make_step, run_step
 from autograder.progress import ProgressListener, no_progress
-from autograder.release.build import stale_files
+from autograder.release.build import REQUIREMENTS, stale_files
 from autograder.release.leaks import find_leaks
+from autograder.release.requirements import with_python
 from autograder.results import SubmissionResult
 from autograder.text import Titles, title_of
 
@@ -58,6 +59,7 @@ def release(course: Course, assignment: Assignment, grade: GradeFolder, progress
             raise _refused(assignment, problems, "Fix the sources, build again, and release again.")
         progress(4, STEPS, "registering it in the gradebook")
         made = _generate(course, assignment, scratch / "new", None)
+        _name_python(made / REQUIREMENTS)
         _put_in_place(made, assignment.release_dir, scratch / "old")
         progress(STEPS, STEPS, "")
     return assignment.release_dir
@@ -92,6 +94,12 @@ def _generate(course: Course, assignment: Assignment, step: Path, db_url: str | 
             "back, then build and release. To go on with other cells, copy the assignment under a new name.",
         ) from error
     return Path(coursedir.format_path(place, ".", assignment.name))
+
+
+def _name_python(path: Path) -> None:
+    """Say in a release's requirements.txt, if it has one, which Python grades."""
+    if path.is_file():
+        path.write_text(with_python(path.read_text("utf-8")), "utf-8")
 
 
 def _solve(assignment: Assignment, tried: Path, solved: Path) -> Path:

@@ -12,10 +12,11 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from autograder.errors import AssignmentError
 
-HEADING = (
-    "# The versions that the course grades with. To install them: python -m pip install -r requirements.txt\n"
+HEADING = "# The versions that the course grades with. To install them: python -m pip install -r requirements.txt\n"
+PYTHON = (
     f"# Work is graded with Python {sys.version_info.major}.{sys.version_info.minor}, not with what is new in a later one.\n"
 )
+"""Stands below the heading in a release, and not in what is built: that is the same with every Python."""
 _FROM_JUPYTER = "IPython"  # comes with whatever runs notebooks; Colab needs its own version of it
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==[^\s;\\]+(?: ; [^\\\n]*[^\\\s])?", re.MULTILINE)
 
@@ -38,6 +39,11 @@ def student_requirements(lock: str, sources: Mapping[str, str]) -> str:
     elsewhere = sorted(imported - sys.stdlib_module_names - set(sources) - {_FROM_JUPYTER})
     needed = {_distribution(name, installed.get(name, ()), pins) for name in elsewhere}
     return HEADING + "".join(f"{line}\n" for name in sorted(needed) for line in pins[name])
+
+
+def with_python(requirements: str) -> str:
+    """Return a requirements.txt of ours that also says which Python grades: the one that makes the release."""
+    return requirements.replace(HEADING, HEADING + PYTHON, 1)
 
 
 def imported_modules(source: str) -> Iterator[str]:

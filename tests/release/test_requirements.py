@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from autograder.errors import AssignmentError
 from autograder.release.build import build
-from autograder.release.requirements import student_requirements
+from autograder.release.requirements import HEADING, student_requirements, with_python
 from tests.tiny import REPOSITORY, write_tiny_sources
 
 LOCK = """numpy==2.4.6 ; python_full_version < '3.12' \\
@@ -29,9 +30,8 @@ NAMES = ("utilities", "lab", "tools")
 
 
 def lines_of(*sources: str) -> list[str]:
-    heading, python, *lines = student_requirements(LOCK, dict(zip(NAMES, sources, strict=False))).splitlines()
-    assert heading.startswith("# ")
-    assert f"graded with Python {sys.version_info.major}.{sys.version_info.minor}," in python
+    heading, *lines = student_requirements(LOCK, dict(zip(NAMES, sources, strict=False))).splitlines()
+    assert f"{heading}\n" == HEADING
     return lines
 
 
@@ -57,7 +57,7 @@ def test_the_released_file_has_the_versions_that_grading_uses() -> None:
     released = (REPOSITORY / "release/vit/requirements.txt").read_text()
     modules = ("vit", "utilities", "lab_tools", "public_tests", "experiments")
     sources = {name: (REPOSITORY / f"solutions/vit/{name}.py").read_text() for name in modules}
-    assert released.splitlines()[2:] == student_requirements(lock, sources).splitlines()[2:]
+    assert released.splitlines()[2:] == student_requirements(lock, sources).splitlines()[1:]
     assert "graded with Python 3." in released.splitlines()[1]
     asked = [Requirement(line) for line in released.splitlines()[2:]]
     locked = [Requirement(line.removesuffix(" \\")) for line in lock.splitlines() if "==" in line]
@@ -71,4 +71,14 @@ def test_a_course_with_a_lock_builds_the_file(tmp_path: Path) -> None:
     module = tmp_path / "solutions/tiny/utilities.py"
     module.write_text(module.read_text() + "\nimport pandas\n")
     build(tmp_path, "tiny")
-    assert (tmp_path / "source/tiny/requirements.txt").read_text().splitlines()[2:] == ["pandas==3.0.0"]
+    built = (tmp_path / "source/tiny/requirements.txt").read_text()
+    assert built == f"{HEADING}pandas==3.0.0\n"
+    assert not re.search(r"Python \d", built)  # what is built must not depend on the Python that builds
+
+
+def test_a_release_says_which_python_grades_it() -> None:
+    here = f"Python {sys.version_info.major}.{sys.version_info.minor},"
+    heading, python, *rest = with_python(f"{HEADING}pandas==3.0.0\n").splitlines()
+    assert (f"{heading}\n", rest) == (HEADING, ["pandas==3.0.0"])
+    assert here in python
+    assert with_python("pandas==3.0.0\n") == "pandas==3.0.0\n"  # a file of the course's own stays as it is
