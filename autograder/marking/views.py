@@ -153,8 +153,8 @@ class NoteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     question: str
     ids: tuple[str, ...]
     note: str | None = None
-    shown: str = ""
     flagged: bool | None = None
+    shown: str = ""
 
 
 class MoveRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -32,7 +34,7 @@ PARAMETERS = {
     "MultiHeadAttention": ("n_heads", "proj_size", "dk", "dv"),
     "run_experiment": ("model", "training_data", "validation_data", "test_data"),
 }
-"""What arguments are called that stand by their place."""
+"""What arguments are called that stand by their place, unless the work has a class of this name with other ones."""
 OPTIONAL = {"scaled_dot_product_attention": "mask=None", "mlp": "activation=None", "transformerBlock": "name=None"}
 """A parameter more that a function may have."""
 WRAPPED = (
@@ -80,13 +82,26 @@ def write_add_as_sign(node: cst.CSTNode, source: SourceText) -> Iterator[CodeCha
 @REWRITINGS.add("keyword for place")
 def name_arguments(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Give the arguments of a call by their names."""
-    names = PARAMETERS.get(called(node), ())
+    names = _parameters(source.text).get(called(node)) or PARAMETERS.get(called(node), ())
     if isinstance(node, cst.Call) and 0 < len(node.args) <= len(names) and not any(given.star for given in node.args):
         is_of_tensors = called(node)[0].isupper() or source.code(node.func).startswith(("tf.", "run_"))
         if is_of_tensors and not any(map(keyword_of, node.args)):
             pairs = zip(names, node.args, strict=False)
             inside = ", ".join(f"{name}={source.code(given.value)}" for name, given in pairs)
             yield CodeChange(node, f"{source.code(node.func)}({inside})")
+
+
+@functools.lru_cache(maxsize=4)
+def _parameters(text: str) -> dict[str, tuple[str, ...]]:
+    """Return what a module calls the parameters of its own versions of what `PARAMETERS` names."""
+    made = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef) and node.name in PARAMETERS]
+    inits = {
+        node.name: part
+        for node in made
+        for part in node.body
+        if isinstance(part, ast.FunctionDef) and part.name == "__init__"
+    }
+    return {name: tuple(given.arg for given in init.args.args[1:]) for name, init in inits.items()}
 
 
 @REWRITINGS.add("named result")

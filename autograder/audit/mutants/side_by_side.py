@@ -114,11 +114,11 @@ class Viewer:
 
 
 def differences(right: Looks | Unseen, changed: Looks | Unseen) -> tuple[Difference, ...]:
-    """Return in which aspects two submissions differ."""
+    """Return in which aspects two submissions differ, but for those in which right work raises: what is right there?"""
     if isinstance(changed, Unseen) or isinstance(right, Unseen):
         words = changed.words if isinstance(changed, Unseen) else "nothing is like it"
         return () if right == changed else (Difference(None, Gap(words, is_failure=True)),)
-    aspects = dict.fromkeys([*right, *changed])
+    aspects = (aspect for aspect in dict.fromkeys([*right, *changed]) if not _raises(right.get(aspect)))
     found = ((aspect, gap_between(right.get(aspect), changed.get(aspect))) for aspect in aspects)
     return tuple(Difference(aspect, gap) for aspect, gap in found if gap is not None)
 

@@ -46,6 +46,21 @@ def test_a_function_is_put_into_another_one_once() -> None:
         assert space["mlp"](7) == 7, mutant.text  # type: ignore[operator]
 
 
+def test_arguments_get_the_names_that_the_work_gives_them() -> None:
+    module = """class MultiHeadAttention:
+    def __init__(self, heads, width):
+        self.sizes = heads, width
+
+
+def block():
+    return MultiHeadAttention(2, 5)
+"""
+    original = Original("style", "transformer_block", "", module, frozenset({"block", "MultiHeadAttention"}))
+    named = [mutant.text for mutant in rewritings_of([original], 60, "seed") if "keyword" in mutant.operator]
+    assert named
+    assert all("MultiHeadAttention(heads=2, width=5)" in text for text in named)
+
+
 def test_chains_have_up_to_five_links(rewritten: list[Mutant]) -> None:
     chains = [mutant.operator.split(" + ") for mutant in rewritten]
     assert {len(chain) for chain in chains} == {1, 2, 3, 4, 5}

@@ -70,6 +70,9 @@ def test_what_raises_as_a_whole_is_one_difference() -> None:
     assert differences({"output": ARRAY}, raised) == (Difference(None, Gap("raises TypeError", is_failure=True)),)
     assert differences(raised, Unseen("raises TypeError")) == ()
     assert differences({"output": ARRAY}, {"output": ARRAY}) == ()
+    stopped = {"raises": "ValueError"}
+    assert differences({"output": stopped}, {"output": ARRAY}) == ()  # nothing says what is right there
+    assert [found.aspect for found in differences({"output": ARRAY}, {"output": stopped})] == ["output"]
 
 
 def freedom(task: str, found: dict[str, float], ways: Looks | None = None) -> str:

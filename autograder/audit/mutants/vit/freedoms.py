@@ -16,8 +16,8 @@ MODULE_TASKS = (
     "vit_model",
 )
 WITH_WEIGHTS = ("multi_head_attention", "mlp", "transformer_block", "patch_encoder", "vit_model")
-NETWORKS = tuple(itertools.product(("relu", "gelu"), (None, "relu", "gelu"), (True, False)))
-"""Non-linearity after the hidden layers and after the last one, and whether a dropout follows that."""
+NETWORKS = tuple(itertools.product(("relu", "gelu"), (None, "relu", "gelu"), (1, 0, 2)))
+"""Non-linearity after the hidden layers and after the last one, and how many dropouts follow that."""
 IN_INFERENCE = "(?!.*training|.*samples|.*variables).*(output|flagged|gradients|again|large|batches|model).*"
 BATCHES = "batch_size=batch_size"
 NO_VARIABLES = "(?!.*variables|defaults).*"
@@ -108,7 +108,7 @@ FREEDOMS = (
     ),
     Freedom(
         "non-linearities and dropout of the mlp",
-        "ReLU or GELU; one after the last Dense, too; dropout after every Dense or only the hidden ones.",
+        "ReLU or GELU; one after the last Dense, too; dropout after each Dense or the hidden ones, or twice last.",
         ("mlp",),
         NO_VARIABLES,
         other_ways=tuple(f"look_at_mlp(right_mlp{choice})" for choice in NETWORKS),

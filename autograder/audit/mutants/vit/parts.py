@@ -128,14 +128,14 @@ def outputs_with(layer, inputs, choices):
     return in_one_order(rows)
 
 
-def right_mlp(hidden, last, drops_last):
-    """Return an mlp with these non-linearities, after the hidden layers and after the last, and a last dropout or none."""
+def right_mlp(hidden, last, dropouts):
+    """Return an mlp with these non-linearities, after the hidden layers and after the last, and so many dropouts last."""
 
     def mlp(x, hidden_units, dropout_rate):
         for number, units in enumerate(hidden_units, 1):
             is_last = number == len(hidden_units)
             x = keras.layers.Dense(units, activation=last if is_last else hidden)(x)
-            if drops_last or not is_last:
+            for _ in range(dropouts if is_last else 1):
                 x = keras.layers.Dropout(dropout_rate)(x)
         return x
 

@@ -85,7 +85,7 @@ OTHER = {
 }  # fmt: skip
 
 
-def right_vit(hidden, last, drops_last):
+def right_vit(hidden, last, dropouts):
     """Return a maker of Vision Transformers from the submission's parts, with such a head."""
     original = utilities.create_vit_classifier
 
@@ -102,7 +102,7 @@ def right_vit(hidden, last, drops_last):
             tokens = utilities.transformerBlock(
                 tokens, sizes["num_heads"], sizes["msa_proj_dim"], units, sizes["msa_dropout_rate"]
             )
-        head = right_mlp(hidden, last, drops_last)
+        head = right_mlp(hidden, last, dropouts)
         features = head(
             tokens[:, place], sizes["mlp_classification_head_units"], sizes["mlp_classification_head_dropout_rate"]
         )
