@@ -4,6 +4,9 @@ A generated class goes through the real machinery: its submissions are found, re
 processes as bytes, the results stored and written as JSON, but not recorded. Only the checks are made up: marks are
 drawn from the submission's digest. All is in a folder that is removed at the end. Prints a table, or with `--json` all
 figures as JSON.
+
+With `--unchanged`, submissions of the lab's own size are also recorded, and then graded once more with the command as
+instructors run it: what a run costs that has nothing to do.
 """
 
 from __future__ import annotations
@@ -26,12 +29,15 @@ import psutil
 from autograder.batch.batch import discover, grade_all
 from autograder.batch.local_workers import LocalWorkers
 from autograder.batch.outcome import write_json
+from autograder.batch.recording_line import record_each
 from autograder.course.assignment import Assignment, load_assignment
 from autograder.course.course import Course, read_course
 from autograder.course.submission import Snapshot
 from autograder.grading.grader import summarise
 from autograder.grading.result_store import grader_for
 from autograder.results import CheckResult, Environment, SubmissionResult, TaskResult
+from benchmarks.measuring import run_python, say, seconds
+from benchmarks.recording_cost import handed_in, make_course
 
 ROOT = Path(__file__).parents[1]
 POINTS = 10
@@ -163,6 +169,34 @@ def measure(folder: Path, count: int, jobs: int) -> dict[str, object]:
     }  # fmt: skip
 
 
+def unchanged(folder: Path, count: int, jobs: int) -> dict[str, float]:
+    """Record a class with made marks, and return the seconds of two commands that have nothing to do.
+
+    Raises:
+        SystemExit: If a submission cannot be recorded, or one of the commands grades or records after all.
+    """
+    course, assignment = make_course(folder, url="")
+    for number in range(count):
+        handed_in(assignment, number).write_to(folder / "submitted" / f"student-{number:06}" / "vit")
+    graded = grade_all(
+        course,
+        assignment,
+        discover(folder / "submitted", "vit"),
+        LocalWorkers(course, "vit", jobs, grade=graded_by_lot),
+    )
+    began = time.perf_counter()
+    for recorded in record_each(course, assignment, graded, preview=False, jobs=jobs):
+        if recorded.error:
+            raise SystemExit(f"{recorded.student}: {recorded.error}")
+    first = time.perf_counter() - began
+    book = (folder / "gradebook.db").read_bytes()
+    words = ("-m", "autograder", "grade", "--quiet", "--course", str(folder))
+    again = [seconds(lambda: run_python(*words)) for _ in range(2)]
+    if (folder / "gradebook.db").read_bytes() != book:
+        raise SystemExit("Something was recorded once more.")
+    return {"recorded_s": first, "again_s": min(again), "submissions": count}
+
+
 def _timed(course: Course, count: int, jobs: int, json_dir: Path) -> tuple[list[Moment], float, float]:
     """Return the moments of one run, its CPU seconds with those of its workers, and its wall-clock seconds."""
     before, began = os.times(), time.perf_counter()
@@ -203,8 +237,16 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="where to make the course; by default a temporary folder")
     parser.add_argument("--json", action="store_true", help="print all figures as JSON")
+    parser.add_argument("--unchanged", action="store_true", help="time `grade` for a class that is recorded already")
     options = parser.parse_args(words)
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="scale-") as name:
+        if options.unchanged:
+            took = unchanged(Path(name), options.submissions, options.jobs)
+            say(
+                f"{options.submissions:,} submissions, recorded in {took['recorded_s']:.0f} s; nothing changed: "
+                f"{took['again_s']:.1f} s, {1000 * took['again_s'] / options.submissions:.1f} ms each"
+            )
+            return
         figures = measure(Path(name), options.submissions, options.jobs)
     sys.stdout.write(json.dumps(figures, indent=2) + "\n" if options.json else table(figures))
 
