@@ -1,7 +1,7 @@
 """The course's settings: nbgrader's own, and the autograder's. The one file an instructor edits.
 
-Lines that are commented out show the default. nbgrader and formgrader read this file through
-nbgrader_config.py.
+Lines that are commented out show the default, but for the gradebook's address, an example. nbgrader and formgrader
+read this file through nbgrader_config.py.
 """
 
 from pathlib import Path
@@ -68,7 +68,7 @@ c.HTMLExporter.filters = {
 # The zone of dates that name none, such as due dates, and in which dates are shown; `timestamp.txt` is in UTC.
 # c.Autograder.timezone = "UTC"
 
-# Student code runs confined, or not at all. "none" grades without confinement and says so in every result.
+# "required": student code runs confined, or not at all. "none": it runs without confinement, and every result says so.
 # c.Autograder.sandbox = "required"
 
 # Layers of confinement that must be there. `python -m autograder doctor` says which of them this machine has.
@@ -95,8 +95,8 @@ c.HTMLExporter.filters = {
 # c.Autograder.max_processes = 512
 # c.Autograder.max_descriptors = 1024
 
-# Most that is read: one answer of a student process; the module, the notebook, and all other files of a submission
-# together; its number of files. What is larger is left out by name.
+# Most that is read: one answer of a student process; then the module, the notebook (without its outputs if they make it
+# larger), and all other files together, none above 8 MiB; and the number of files. Feedback names what is left out.
 # c.Autograder.max_reply_mib = 64
 # c.Autograder.max_submission_mib = 64
 # c.Autograder.max_submission_files = 500

@@ -77,7 +77,9 @@ def rendered() -> str:
         "## Do nothing", "",
         "Calls that change rights or times of files say that they did, and did not: a descriptor from before, or the",
         "link `/proc/self/exe`, leads to a file outside its read-only view.", "", _names(WITHOUT_EFFECT), "",
-        "## Refused", "", "Every other call, with `EPERM`:", "", _names(refused()), "",
+        "## Refused", "",
+        "Every other call, with `EPERM` (`socket`, `bind` and `listen` unless on a GPU worker, as above):", "",
+        _names(refused()), "",
     ]  # fmt: skip
     return _INTRODUCTION + "\n".join(lines)
 
