@@ -24,6 +24,7 @@ from autograder.course.course import read_course
 from autograder.feedback.exporter import write_feedback
 from autograder.files import write_whole
 from autograder.results import from_json, to_json
+from tests.submissions.examples import EXAMPLES, HEADING
 from tests.tiny import TinyCourse, tiny_result
 
 ROOT = Path(__file__).parents[1]
@@ -277,3 +278,15 @@ def test_the_contract_of_results_is_the_real_one() -> None:
         for step in way:
             shown, written = shown[step], written[step]
         assert set(shown) <= set(written), way
+
+
+def test_the_examples_of_the_audit_name_checks_that_there_are() -> None:
+    """`python -m tests.submissions.examples` writes them again."""
+    page = (ROOT / "docs" / "audit.md").read_text("utf-8").partition(HEADING)[2].partition("\n## ")[0]
+    examples = re.findall(r"Task `(\w+)`, points lost: [\d.]+\.\n(.*?)(?=\n\*\*|\Z)", page, re.DOTALL)
+    assert len(examples) == len(EXAMPLES)
+    for task, text in examples:
+        said = re.findall(r"^- (.+)$", text, re.MULTILINE)
+        checks = (ROOT / "autograder" / "checks" / "vit" / f"test_{task}.py").read_text("utf-8")
+        assert said
+        assert [sentence for sentence in said if f'"{sentence}"' not in checks] == []

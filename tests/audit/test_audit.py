@@ -138,13 +138,13 @@ def found() -> Audit:
 
 @pytest.mark.slow
 def test_right_submissions_get_full_marks(found: Audit) -> None:
-    assert len(found.right()) >= 20
+    assert len(found.right()) >= 15
     assert {row.variant.slug: row.lost for row in found.right() if not row.is_as_expected} == {}
 
 
 @pytest.mark.slow
 def test_wrong_submissions_lose_points_in_their_task_and_nowhere_else(found: Audit) -> None:
-    assert len(found.wrong()) >= 75
+    assert len(found.wrong()) >= 70
     assert {row.variant.slug: row.lost for row in found.wrong() if not row.is_as_expected} == {}
 
 

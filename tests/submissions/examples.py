@@ -1,17 +1,18 @@
-"""Write the examples in docs/audit.md: what students read about ten wrong submissions.
+"""Write the examples in docs/audit.md, what students read about ten wrong submissions.
 
-`python -m autograder audit --own --json audit.json`, then `python -m tests.submissions.examples audit.json`.
+`python -m tests.submissions.examples` grades them, each in its own task.
 """
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from autograder.audit.audit import Scope, audit
+from autograder.audit.records import AuditedSubmission
+from autograder.audit.worker import AuditSubject
+from autograder.course.course import Course
+from autograder.results import said_once
+from tests.submissions.corpus import FOLDER, ROOT
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "audit.md"
+PAGE = ROOT / "docs" / "audit.md"
 HEADING = "## Ten of the wrong submissions, as a student reads them\n"
 EXAMPLES = {
     "attention-unscaled-einsum": "The scores are not divided by anything.",
@@ -27,21 +28,21 @@ EXAMPLES = {
 }
 
 
-def render(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the section: for each example the mistake, the points and the failed checks with their reasons."""
-    parts = [HEADING]
-    for slug, mistake in EXAMPLES.items():
-        row = rows[slug]
-        parts.append(f"**{mistake}** Task `{row['task']}`, points lost: {row['lost'][row['task']]:g}.\n")
-        parts += dict.fromkeys(f"- {check['sentence']}\n  > {check['message']}\n" for check in row["failed"])
-    return "\n".join(parts)
+def render(row: AuditedSubmission) -> str:
+    """Return one example: the mistake, the points and the failed checks with their reasons."""
+    lost = f"points lost: {row.lost[row.variant.task]:g}"
+    said = [f"- {check.sentence}\n  > {check.message}\n" for check in said_once(row.failed)]
+    return "\n".join([f"**{EXAMPLES[row.variant.slug]}** Task `{row.variant.task}`, {lost}.\n", *said])
 
 
 def main() -> None:
-    """Replace the page's last section."""
-    table = json.loads(Path(sys.argv[1]).read_text("utf-8"))
-    text = PAGE.read_text("utf-8").partition(HEADING)[0]
-    PAGE.write_text(text + render({row["slug"]: row for row in table["rows"]}), "utf-8")
+    """Grade the ten and replace the page's section."""
+    found = audit(AuditSubject(Course(root=ROOT), "vit", FOLDER), Scope(slugs=frozenset(EXAMPLES), own=True, jobs=1))
+    rows = {row.variant.slug: row for row in found.submissions}
+    before, _, after = PAGE.read_text("utf-8").partition(HEADING)
+    _, heading, rest = after.partition("\n## ")
+    section = "\n".join([HEADING, *(render(rows[slug]) for slug in EXAMPLES)])
+    PAGE.write_text(before + section + heading + rest, "utf-8")
 
 
 if __name__ == "__main__":
