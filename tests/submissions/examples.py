@@ -29,9 +29,12 @@ EXAMPLES = {
 
 
 def render(row: AuditedSubmission) -> str:
-    """Return one example: the mistake, the points and the failed checks with their reasons."""
+    """Return one example: the mistake, the points and the failed checks, with the reason of those that share one."""
     lost = f"points lost: {row.lost[row.variant.task]:g}"
-    said = [f"- {check.sentence}\n  > {check.message}\n" for check in said_once(row.failed)]
+    reasons: dict[str, list[str]] = {}
+    for check in said_once(row.failed):
+        reasons.setdefault(check.message, []).append(f"- {check.sentence}")
+    said = ["\n".join([*sentences, f"  > {reason}\n"]) for reason, sentences in reasons.items()]
     return "\n".join([f"**{EXAMPLES[row.variant.slug]}** Task `{row.variant.task}`, {lost}.\n", *said])
 
 
