@@ -7,7 +7,7 @@ seen are arrays, numbers and words by aspect; random outputs are compared as dis
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,15 +134,20 @@ def gap_between(right: Any, changed: Any) -> Gap | None:  # noqa: ANN401 - what 
         return _gap_of_arrays(right, changed)
     if isinstance(right, dict) and isinstance(changed, dict):
         pairs = ((key, gap_between(right.get(key), changed.get(key))) for key in dict.fromkeys([*right, *changed]))
-        return next((Gap(f"{key}: {gap.words}", gap.off) for key, gap in pairs if gap is not None), None)
+        return _widest(Gap(f"{key}: {gap.words}", gap.off) for key, gap in pairs if gap is not None)
     if isinstance(right, tuple) and isinstance(changed, tuple):
         if len(right) != len(changed):
             return Gap(f"{len(changed)} values for {len(right)}")
-        return next((gap for gap in map(gap_between, right, changed) if gap is not None), None)
+        return _widest(gap for gap in map(gap_between, right, changed) if gap is not None)
     if isinstance(right, float) and isinstance(changed, float):
         is_close = np.isclose(right, changed, rtol=1e-4, atol=1e-6, equal_nan=True)
-        return None if is_close else Gap(f"{changed:.6g} for {right:.6g}")
+        return None if is_close else Gap(f"{changed:.6g} for {right:.6g}", abs(changed - right) / max(abs(right), 1e-3))
     return _gap_of_others(right, changed)
+
+
+def _widest(gaps: Iterable[Gap]) -> Gap | None:
+    """Return the first of the widest gaps; None if there is none."""
+    return max(gaps, key=lambda gap: gap.off, default=None)
 
 
 def _gap_of_others(right: object, changed: object) -> Gap | None:

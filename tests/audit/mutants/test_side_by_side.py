@@ -26,6 +26,7 @@ ARRAY = np.arange(6.0, dtype=np.float32).reshape(2, 3)
         (("tuple", ARRAY), ("list", ARRAY), "list for tuple"),
         (("tuple", ARRAY), ("tuple", ARRAY, ARRAY), "3 values for 2"),
         ({"epochs": 3}, {"epochs": 4}, "epochs: 4 for 3"),
+        (("tuple", 0.5, 0.25, 0.25), ("tuple", 0.501, 0.5, 0.25), "0.5 for 0.25"),
         (True, 1, "1 for True"),
         (0.5, 0.5 + 1e-9, ""),
         ({"raises": "ValueError"}, ARRAY, "an array (2, 3) for raises ValueError"),

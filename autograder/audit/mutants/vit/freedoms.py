@@ -66,6 +66,12 @@ FREEDOMS = (
         r"settings \[('epochs')?\]",
     ),
     Freedom(
+        "half precision",
+        "A probability may be rounded as half precision rounds it; whoever reads it sees no more digits.",
+        ("pretrained",),
+        most=1e-3,
+    ),
+    Freedom(
         "augmentation",
         "create_vit_classifier may take data_augmentation or not; no task gives it one.",
         ("vit_model",),
