@@ -84,7 +84,10 @@ TOKEN_PER_IMAGE = Mistake(
     "Your class token differs from image to image before any attention. It is one learned vector, the same "
     "for all images.",
 )
-TOKEN_NOT_TRAINABLE = Mistake("class_token_not_trainable", "Your class token is not trainable.")
+TOKEN_NOT_TRAINABLE = Mistake(
+    "class_token_not_trainable",
+    "Your class token is not itself a trainable weight: it is fixed, or calculated from a weight.",
+)
 NO_BIAS = Mistake("projection_without_bias", "Your projection of the patches has no bias.")
 
 
