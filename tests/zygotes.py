@@ -17,7 +17,7 @@ from autograder.sandbox.confine import hide_memory
 
 Kind = tuple[object, ...]
 """What a zygote was started with: its environment and the modules to preload."""
-MOST = 3
+MOST = 5
 """Processes that are idle; each holds some 300 MB."""
 
 

@@ -18,15 +18,15 @@ STYLES = ("solution",)
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> MutantAudit:
-    """Two mutants of each task, and six rewritings."""
+    """Four mutants of each task, and twelve rewritings."""
     resume = tmp_path_factory.mktemp("mutants") / "verdicts.jsonl"
-    return audit_mutants(SUBJECT, MutantScope(24, 6, "fixed", styles=STYLES, resume=resume))
+    return audit_mutants(SUBJECT, MutantScope(48, 12, "fixed", styles=STYLES, resume=resume))
 
 
 @pytest.mark.slow
 def test_wrong_mutants_are_killed_in_their_task_alone(found: MutantAudit) -> None:
     wrong = [verdict for verdict in found.verdicts if verdict.kind == "wrong"]
-    assert len(wrong) >= 16
+    assert len(wrong) >= 32
     assert {verdict.task for verdict in wrong} == {task.id for task in SUBJECT.course.assignment("vit").tasks}
     assert [verdict.name for verdict in wrong if verdict.survives or verdict.collateral or verdict.errors] == []
 
@@ -34,7 +34,7 @@ def test_wrong_mutants_are_killed_in_their_task_alone(found: MutantAudit) -> Non
 @pytest.mark.slow
 def test_rewritings_keep_all_points(found: MutantAudit) -> None:
     rewritten = [verdict for verdict in found.verdicts if verdict.kind == "rewriting"]
-    assert len(rewritten) == 6
+    assert len(rewritten) == 12
     assert [(verdict.name, verdict.lost, verdict.diff) for verdict in rewritten if verdict.lost or verdict.errors] == []
 
 
