@@ -79,7 +79,7 @@ def of_model(student: NumpySubmission, rng: np.random.Generator) -> list[tuple[s
         return [("read", None)]
     return [
         *failures(MODEL.test_output, model, rng),
-        *failures(MODEL.test_other_sizes, other, rng),
+        *failures(MODEL.test_other_sizes, student, other, rng, rng),
         *failures(MODEL.test_dropout, student, model, rng, rng),
     ]
 
