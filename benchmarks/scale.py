@@ -169,8 +169,8 @@ def measure(folder: Path, count: int, jobs: int) -> dict[str, object]:
     }  # fmt: skip
 
 
-def unchanged(folder: Path, count: int, jobs: int) -> dict[str, float]:
-    """Record a class with made marks, and return the seconds of two commands that have nothing to do.
+def unchanged(folder: Path, count: int, jobs: int) -> tuple[float, float]:
+    """Record a class with made marks; return the seconds of that, and of a command that has nothing to do.
 
     Raises:
         SystemExit: If a submission cannot be recorded, or one of the commands grades or records after all.
@@ -194,7 +194,7 @@ def unchanged(folder: Path, count: int, jobs: int) -> dict[str, float]:
     again = [seconds(lambda: run_python(*words)) for _ in range(2)]
     if (folder / "gradebook.db").read_bytes() != book:
         raise SystemExit("Something was recorded once more.")
-    return {"recorded_s": first, "again_s": min(again), "submissions": count}
+    return first, min(again)
 
 
 def _timed(course: Course, count: int, jobs: int, json_dir: Path) -> tuple[list[Moment], float, float]:
@@ -241,10 +241,10 @@ def main(words: Sequence[str] | None = None) -> None:
     options = parser.parse_args(words)
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="scale-") as name:
         if options.unchanged:
-            took = unchanged(Path(name), options.submissions, options.jobs)
+            first, again = unchanged(Path(name), options.submissions, options.jobs)
             say(
-                f"{options.submissions:,} submissions, recorded in {took['recorded_s']:.0f} s; nothing changed: "
-                f"{took['again_s']:.1f} s, {1000 * took['again_s'] / options.submissions:.1f} ms each"
+                f"{options.submissions:,} submissions, recorded in {first:.0f} s; nothing changed: "
+                f"{again:.1f} s, {1000 * again / options.submissions:.1f} ms each"
             )
             return
         figures = measure(Path(name), options.submissions, options.jobs)

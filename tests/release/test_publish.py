@@ -19,7 +19,9 @@ from autograder.errors import AssignmentError, ReleaseRefused
 from autograder.release.leaks import find_leaks
 from autograder.release.build import build, stale_files
 from autograder.release.publish import release
+from autograder.release.requirements import HEADING, PYTHON
 from autograder.results import SubmissionResult
+from tests.release.test_requirements import LOCK
 from tests.trees import snapshot
 from tests.tiny import REPOSITORY, TINY_MODULE, TinyCourse, tiny_result
 
@@ -52,6 +54,15 @@ def test_release_is_what_nbgraders_own_command_makes(tiny_course: TinyCourse) ->
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "PATH": path}
     subprocess.run(words, cwd=tiny_course.root, env=environment, check=True, capture_output=True)
     assert snapshot(made) == ours
+
+
+def test_a_release_says_which_python_grades_it(tiny_course: TinyCourse) -> None:
+    (tiny_course.root / "requirements.lock").write_text(LOCK)
+    module = tiny_course.root / "solutions/tiny/utilities.py"
+    module.write_text(module.read_text() + "\nimport pandas\n")
+    build(tiny_course.root, "tiny")
+    made = release(tiny_course.course, load_assignment(tiny_course.root, "tiny"), fair_grade)
+    assert (made / "requirements.txt").read_text() == f"{HEADING}{PYTHON}pandas==3.0.0\n"
 
 
 def test_release_registers_cells_and_points(tiny_course: TinyCourse) -> None:

@@ -82,7 +82,7 @@ def write_add_as_sign(node: cst.CSTNode, source: SourceText) -> Iterator[CodeCha
 @REWRITINGS.add("keyword for place")
 def name_arguments(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange]:
     """Give the arguments of a call by their names."""
-    names = _parameters(source.text).get(called(node)) or PARAMETERS.get(called(node), ())
+    names = (PARAMETERS | _own_parameters(source.text)).get(called(node), ())
     if isinstance(node, cst.Call) and 0 < len(node.args) <= len(names) and not any(given.star for given in node.args):
         is_of_tensors = called(node)[0].isupper() or source.code(node.func).startswith(("tf.", "run_"))
         if is_of_tensors and not any(map(keyword_of, node.args)):
@@ -92,16 +92,15 @@ def name_arguments(node: cst.CSTNode, source: SourceText) -> Iterator[CodeChange
 
 
 @functools.lru_cache(maxsize=4)
-def _parameters(text: str) -> dict[str, tuple[str, ...]]:
+def _own_parameters(text: str) -> dict[str, tuple[str, ...]]:
     """Return what a module calls the parameters of its own versions of what `PARAMETERS` names."""
-    made = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef) and node.name in PARAMETERS]
-    inits = {
-        node.name: part
-        for node in made
+    classes = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef) and node.name in PARAMETERS]
+    return {
+        node.name: tuple(given.arg for given in part.args.args[1:])
+        for node in classes
         for part in node.body
         if isinstance(part, ast.FunctionDef) and part.name == "__init__"
     }
-    return {name: tuple(given.arg for given in init.args.args[1:]) for name, init in inits.items()}
 
 
 @REWRITINGS.add("named result")

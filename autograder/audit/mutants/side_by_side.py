@@ -125,7 +125,7 @@ def differences(right: Looks | Unseen, changed: Looks | Unseen) -> tuple[Differe
 
 def gap_between(right: Any, changed: Any) -> Gap | None:  # noqa: ANN401 - what was seen
     """Return how two values differ; None if they do not."""
-    if _raises(right) or _raises(changed):
+    if _raises(changed):
         return _gap_of_others(right, changed)
     if isinstance(right, dict) and right.keys() == {"many", "few"} and isinstance(changed, dict):
         words = _words_of_samples(right, changed)
